@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+// Checks the Node version before anything newer is parsed. A checkout brings its own Node (npm package `node`): use it.
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url))
+const [major, minor] = process.versions.node.split('.').map(Number)
+const tooOld = major < 22 || (major === 22 && minor < 22)
+
+if (!tooOld) {
+  const { enableCompileCache } = await import('node:module')
+  enableCompileCache?.()
+  if (!existsSync(here('../dist/main.js'))) {
+    process.stderr.write('evt: this checkout is not built yet.\nhint: run `npm start`, or `npm run build`.\n')
+    process.exit(2)
+  }
+  await import('../dist/main.js')
+} else {
+  const own = here('../node_modules/.bin/node')
+  if (!existsSync(own)) {
+    process.stderr.write(
+      `evt: cannot start: Node ${process.versions.node} is too old, evt needs 22.22 or newer.\n` +
+        'hint: install a current Node, or run `npm start` in a checkout (it brings its own).\n',
+    )
+    process.exit(2)
+  }
+  // Both processes share the terminal's process group: Ctrl-C reaches the child by itself, and the parent only waits.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {})
+  const { status, signal } = spawnSync(own, [here('./evt.js'), ...process.argv.slice(2)], { stdio: 'inherit' })
+  if (signal) process.kill(process.pid, signal)
+  process.exit(status ?? 1)
+}

@@ -1,0 +1,70 @@
+// Room handle: runs subscribers over lanes. Knows the transport contract and the store; never a concrete transport.
+import type { Contract } from '../core/contract.ts'
+import type { EvtEvent, NewEvent, Priority } from '../core/event.ts'
+
+/** Tagged template and plain query over the handler's transaction; the inbox row is in the same transaction. */
+export interface HandlerSql {
+  <R extends object = Record<string, unknown>>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<R[]>
+  query<R extends object = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<R[]>
+}
+
+export interface HandlerLog {
+  debug(message: string, fields?: object): void
+  info(message: string, fields?: object): void
+  warn(message: string, fields?: object): void
+  error(message: string, fields?: object): void
+}
+
+export interface HandlerContext {
+  /** Commits together with the event's settlement, or not at all. Throws `fenced` after a timeout or a lost lane. */
+  readonly sql: HandlerSql
+  /** Published in the same transaction: seen if and only if the handler succeeds. Returns the event's id. */
+  publish(event: NewEvent): Promise<string>
+  /** Aborted on timeout, on loss of the lane and on forced shutdown. */
+  readonly signal: AbortSignal
+  readonly log: HandlerLog
+  /** 1 for the first. */
+  readonly attempt: number
+  /** Set when this delivery is a redrive of a dead letter. */
+  readonly replay?: { readonly id: string; readonly count: number }
+}
+
+export interface RetryPolicy {
+  /** Attempts in all, the first included. Default 5. */
+  readonly attempts?: number
+  readonly backoff?: 'exponential' | 'fixed'
+  /** First delay; full jitter is applied. Default '1s'. */
+  readonly initial?: string
+  /** Default '10m'. */
+  readonly max?: string
+}
+
+/** What `defineHandler` takes. Defaults stand after each field. */
+export interface HandlerDefinition {
+  /** Unique in the store: names the cursor. `icons.user-preferences`. */
+  readonly name: string
+  /** Contracts (`userCreated`, `userCreated.v1`) or type patterns (`'user.*'`). */
+  // biome-ignore lint/suspicious/noExplicitAny: a handler may list contracts of different payloads
+  readonly on: readonly (Contract<any> | string)[]
+  /** The service it belongs to. Default: the name up to the first dot. */
+  readonly group?: string
+  /** Default 'normal'. Higher classes get connections first. */
+  readonly priority?: Priority
+  /** Workers in one process. Default 4. */
+  readonly concurrency?: number
+  /** Default '30s'. Aborts the signal and fences the transaction. */
+  readonly timeout?: string
+  readonly retry?: RetryPolicy
+  /** 'subject' (default): a failing subject waits while others flow. 'none': events are retried on their own. */
+  readonly ordering?: 'subject' | 'none'
+  /** After a dead letter the subject goes on (default) or waits for the dead letter to be replayed or discarded. */
+  readonly afterDead?: 'continue' | 'block'
+  /** 'batch' (default): up to 100 events share one transaction. 'event': one each. 'none': no transaction, `ctx.sql` throws. */
+  readonly transaction?: 'batch' | 'event' | 'none'
+  /** Where it starts when its name is new. Default 'latest'. */
+  readonly start?: 'earliest' | 'latest'
+  /** Errors that no retry can mend: error class names or codes, beside decode, contract and checksum. */
+  readonly nonRetryable?: readonly string[]
+  // biome-ignore lint/suspicious/noExplicitAny: narrowed by defineHandler's overloads
+  handle(event: EvtEvent<any>, ctx: HandlerContext): Promise<void> | void
+}

@@ -1,0 +1,155 @@
+// Room transports: the contract that every substrate fulfils, and one folder for each. Knows bytes, topics and lanes;
+// may not know handlers, contracts or commands. `test/transports/conformance.ts` holds every promise below.
+import type { EvtError } from '../core/errors.ts'
+
+export type Headers = Readonly<Record<string, string>>
+
+/** Where an event stands in the store's log: dense, starting at 1. */
+export type LogPosition = bigint
+
+export interface Message {
+  readonly id: string
+  /** The ordering key (the event's subject); null has no order. */
+  readonly key: string | null
+  readonly headers: Headers
+  readonly body: Uint8Array
+  /** Set when the message comes from the store's log; consumers drop what is not after the last one they settled. */
+  readonly log?: LogPosition
+}
+
+export interface Received extends Message {
+  readonly topic: string
+  /** Opaque position in the lane; what `inspect` prints and `Selector.from` takes. */
+  readonly at: string
+  /** When the substrate stored it, ms since the epoch. */
+  readonly timeMs?: number
+  /** When the log sequenced it, ms since the epoch. */
+  readonly sequencedMs?: number
+  /** 1 for a first delivery. Above 1: an earlier owner may have started it and died; run it alone and count it first. */
+  readonly deliveries: number
+}
+
+export type Published =
+  | { readonly state: 'stored' | 'duplicate'; readonly at: string }
+  | { readonly state: 'refused' | 'unknown'; readonly error: EvtError }
+
+/** What a lane owner writes through when effects and position must commit together. */
+export interface SqlExecutor {
+  query(text: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
+}
+
+/**
+ * An ordered shard of a topic that one consumer owns alone, for a while.
+ * There is no nack and no delay: the runtime retries inside the lane, or parks the subject in the store, and settles.
+ */
+export interface Lane {
+  readonly id: string
+  /** Grows with every change of owner; fences what an earlier owner still tries to commit. */
+  readonly epoch: bigint
+  /** Aborted when the lane was taken away or released. After it, nothing this owner commits has an effect. */
+  readonly lost: AbortSignal
+  /** Waits for at least one message; [] once closed or when `signal` aborts. Unsettled messages never exceed the prefetch. */
+  take(max: number, signal: AbortSignal): Promise<readonly Received[]>
+  /** Finished, dead or parked elsewhere: any order, idempotent. The durable position only ever covers a settled prefix. */
+  settle(done: readonly Received[]): Promise<void>
+  /** Gives the lane back: settled positions are durable afterwards, unsettled messages go to the next owner, in order. */
+  release(): Promise<void>
+}
+
+/** The settled part of one lane, to commit inside a transaction of the caller. */
+export interface LaneProgress {
+  readonly lane: Lane
+  /** May be empty: then only the ownership of the lane is checked, and held until the transaction ends. */
+  readonly done: readonly Received[]
+}
+
+export interface LaneOptions {
+  /** Unsettled messages that one lane may hand out. */
+  readonly prefetch: number
+  /** Only these are wanted; a substrate that cannot filter hands out all of them. The pattern language of core. */
+  readonly patterns: readonly string[]
+  /** Where a group that never existed starts. */
+  readonly start: 'earliest' | 'latest'
+  /** Ordered shards of the group; fixed when the group is created. */
+  readonly lanes: number
+  /** Names this process among the group's members. */
+  readonly member: string
+  readonly signal: AbortSignal
+}
+
+export interface Selector {
+  readonly topics: readonly string[]
+  readonly patterns: readonly string[]
+}
+
+export interface ObserveOptions {
+  /** `now`, `start`, a time in ms since the epoch, or a position. */
+  readonly from: 'now' | 'start' | { readonly timeMs: number } | { readonly position: string }
+  /** Ends the iteration when what existed at the start has been shown. */
+  readonly follow: boolean
+  readonly signal: AbortSignal
+}
+
+export interface TopicSpec {
+  readonly name: string
+  readonly lanes: number
+}
+
+export interface Difference {
+  readonly topic: string
+  readonly problem: string
+  readonly remedy: string
+}
+
+export interface GroupState {
+  readonly group: string
+  readonly topic: string
+  /** Messages after the group's settled positions, wanted or not. */
+  readonly lagMessages: number
+  /** Age of the oldest unsettled message; undefined when there is none. */
+  readonly oldestAgeMs?: number
+  readonly members: number
+}
+
+export interface Inspection {
+  readonly topics: readonly { readonly topic: string; readonly messages: number; readonly head: string; readonly lastTimeMs?: number }[]
+  readonly groups: readonly GroupState[]
+}
+
+/** What a substrate can promise. The conformance suite skips, by name, what is not promised here. */
+export interface Capabilities {
+  /** Messages of one key reach a group in the order of publishing. */
+  readonly order: 'per-key' | 'none'
+  /** A message survives the death of this process. */
+  readonly durable: boolean
+  /** A group that starts later can read what was published before. */
+  readonly history: boolean
+  /** `publish` recognises a message id that it stored before. */
+  readonly deduplicates: boolean
+  /** `settleIn` exists: position and effects commit in one transaction. */
+  readonly transactional: boolean
+  /** Several processes may share a group. */
+  readonly shared: boolean
+}
+
+/** A connected substrate. Methods may be called concurrently; errors of drivers arrive as EvtError. */
+export interface Transport {
+  readonly name: string
+  readonly capabilities: Capabilities
+  /** Compares what exists with the specification; `create` also makes what is missing. Never changes what exists. */
+  ensure(topics: readonly TopicSpec[], mode: 'check' | 'create'): Promise<readonly Difference[]>
+  /** One result a message. Per lane a prefix is stored: nothing after a refusal. An abort gives `unknown`, never a throw. */
+  publish(topic: string, batch: readonly Message[], signal: AbortSignal): Promise<readonly Published[]>
+  /**
+   * Lanes as this member becomes their owner; ends when `signal` aborts. A dead member's lanes move within seconds.
+   * Absent where the substrate can only be observed.
+   */
+  lanes?(topics: readonly string[], group: string, options: LaneOptions): AsyncIterable<Lane>
+  /** Settles inside the caller's transaction; throws `fenced` when a lane is no longer owned. Needs `transactional`. */
+  settleIn?(sql: SqlExecutor, progress: readonly LaneProgress[]): Promise<void>
+  /** Looks without a trace: joins no group, acknowledges nothing, writes nothing. */
+  observe(selector: Selector, options: ObserveOptions): AsyncIterable<readonly Received[]>
+  inspect(topics: readonly string[]): Promise<Inspection>
+  /** Idempotent; works while calls are blocked: they end. */
+  close(): Promise<void>
+}

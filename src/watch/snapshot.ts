@@ -1,0 +1,81 @@
+// Room watch: what a running bridge tells about itself, and how several of them are added up. Writes to the store's
+// instance registry; may not change what it watches.
+
+/** One process's view of one handler since that process started. Cumulative: a reader subtracts two of them. */
+export interface HandlerSample {
+  readonly handler: string
+  readonly group: string
+  readonly priority: string
+  readonly concurrency: number
+  /** Events whose effect is committed. */
+  readonly handled: number
+  /** Attempts that threw or timed out. */
+  readonly failed: number
+  /** Attempts beyond the first. */
+  readonly retried: number
+  readonly dead: number
+  /** Recognised by the inbox: not run again. */
+  readonly skipped: number
+  readonly inFlight: number
+  /** Taken from the lane, not started. */
+  readonly queued: number
+  readonly paused: boolean
+  readonly health: 'healthy' | 'degraded' | 'failing'
+  readonly lastError?: string
+  /** Encoded histograms, microseconds: one attempt's run time, and commit (recorded) to handled. */
+  readonly runTime: string
+  readonly endToEnd: string
+}
+
+/** What one bridge process last said. Dead when `ageMs` passes three beats. */
+export interface InstanceSample {
+  readonly instance: string
+  readonly host: string
+  readonly pid: number
+  readonly version: string
+  readonly roles: readonly string[]
+  readonly leader: boolean
+  readonly startedAt: string
+  readonly ageMs: number
+  readonly alive: boolean
+  readonly handlers: readonly HandlerSample[]
+  /** Encoded histograms, microseconds: commit → sequenced, sequenced → taken, taken → started, started → handled. */
+  readonly stages: { readonly relay: string; readonly deliver: string; readonly queue: string; readonly handle: string }
+  /** Events that this instance sequenced as the leader. */
+  readonly sequenced: number
+  readonly rssBytes: number
+  /** Share of one core since the last sample. */
+  readonly cpu: number
+}
+
+export interface HandlerBacklog {
+  readonly handler: string
+  /** Log events after the slowest lane's position. */
+  readonly lagEvents: number
+  readonly oldestAgeMs: number | null
+  readonly retrying: number
+  readonly parkedSubjects: number
+}
+
+export interface DeadLetterCause {
+  readonly cause: string
+  readonly handler: string
+  readonly type: string
+  readonly error: string
+  readonly count: number
+  readonly firstAt: string
+  readonly lastAt: string
+  readonly sampleId: string
+}
+
+/** Everything the dashboard shows of one moment; made by `readSnapshot`. */
+export interface Snapshot {
+  readonly takenAt: string
+  /** Monotonic, ms: for rates between two snapshots. */
+  readonly clockMs: number
+  readonly store: { readonly host: string; readonly database: string; readonly serverVersion: string }
+  readonly head: { readonly position: string; readonly outboxPending: number; readonly oldestPendingMs: number | null }
+  readonly instances: readonly InstanceSample[]
+  readonly backlog: readonly HandlerBacklog[]
+  readonly dead: { readonly open: number; readonly causes: readonly DeadLetterCause[] }
+}
