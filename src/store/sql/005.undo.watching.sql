@@ -1,0 +1,1 @@
+drop table evt.handler_switches, evt.audit, evt.instances;
