@@ -6,6 +6,8 @@ export interface HandledTimes {
   readonly runUs: number
   /** Commit of the writer (recorded) → effect committed. */
   readonly endToEndUs: number | undefined
+  /** Commit of the writer (recorded) → sequenced. */
+  readonly relayUs: number | undefined
   /** Sequenced → taken from the lane. */
   readonly deliverUs: number | undefined
   /** Taken → the handler started. */
