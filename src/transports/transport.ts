@@ -25,12 +25,16 @@ export interface Received extends Message {
   readonly timeMs?: number
   /** When the log sequenced it, ms since the epoch. */
   readonly sequencedMs?: number
-  /** 1 for a first delivery. Above 1: an earlier owner may have started it and died; run it alone and count it first. */
+  /**
+   * 1 for a first delivery. Above 1: earlier owners may have started it and died; count it durably before running it.
+   * Such a message comes alone: `take` hands out nothing else of the lane until it is settled.
+   */
   readonly deliveries: number
 }
 
 export type Published =
-  | { readonly state: 'stored' | 'duplicate'; readonly at: string }
+  /** `at` is absent where the substrate orders later (the log: an event gets its position when it is sequenced). */
+  | { readonly state: 'stored' | 'duplicate'; readonly at?: string }
   | { readonly state: 'refused' | 'unknown'; readonly error: EvtError }
 
 /** What a lane owner writes through when effects and position must commit together. */
@@ -41,6 +45,8 @@ export interface SqlExecutor {
 /**
  * An ordered shard of a topic that one consumer owns alone, for a while.
  * There is no nack and no delay: the runtime retries inside the lane, or parks the subject in the store, and settles.
+ * When other members need a share, the transport hands out nothing more, waits for what is unsettled (bounded), releases
+ * the lane by itself and aborts `lost`.
  */
 export interface Lane {
   readonly id: string
@@ -48,11 +54,17 @@ export interface Lane {
   readonly epoch: bigint
   /** Aborted when the lane was taken away or released. After it, nothing this owner commits has an effect. */
   readonly lost: AbortSignal
-  /** Waits for at least one message; [] once closed or when `signal` aborts. Unsettled messages never exceed the prefetch. */
+  /**
+   * Waits for at least one message; [] once the lane is lost or released, or when `signal` aborts. Unsettled messages never
+   * exceed the prefetch: at it, `take` waits for a settle. One `take` of a lane at a time.
+   */
   take(max: number, signal: AbortSignal): Promise<readonly Received[]>
-  /** Finished, dead or parked elsewhere: any order, idempotent. The durable position only ever covers a settled prefix. */
+  /**
+   * Finished, dead or parked elsewhere: any order, idempotent, no effect once the lane is lost. The durable position only ever
+   * covers a settled prefix and may follow later (within a second, and at `release`): after a crash, settled messages may come again.
+   */
   settle(done: readonly Received[]): Promise<void>
-  /** Gives the lane back: settled positions are durable afterwards, unsettled messages go to the next owner, in order. */
+  /** Gives the lane back: the settled prefix is durable afterwards, what is after it goes to the next owner, in order. Idempotent. */
   release(): Promise<void>
 }
 
@@ -66,7 +78,7 @@ export interface LaneProgress {
 export interface LaneOptions {
   /** Unsettled messages that one lane may hand out. */
   readonly prefetch: number
-  /** Only these are wanted; a substrate that cannot filter hands out all of them. The pattern language of core. */
+  /** Only types (header `ce-type`) that match one of these; a substrate that cannot filter hands out all. The pattern language of core. */
   readonly patterns: readonly string[]
   /** Where a group that never existed starts. */
   readonly start: 'earliest' | 'latest'
@@ -112,7 +124,12 @@ export interface GroupState {
 }
 
 export interface Inspection {
-  readonly topics: readonly { readonly topic: string; readonly messages: number; readonly head: string; readonly lastTimeMs?: number }[]
+  readonly topics: readonly {
+    readonly topic: string
+    readonly messages: number
+    readonly head: string
+    readonly lastTimeMs?: number
+  }[]
   readonly groups: readonly GroupState[]
 }
 
@@ -128,8 +145,12 @@ export interface Capabilities {
   readonly deduplicates: boolean
   /** `settleIn` exists: position and effects commit in one transaction. */
   readonly transactional: boolean
-  /** Several processes may share a group. */
+  /** Several members may share a group. */
   readonly shared: boolean
+  /** What a dead owner may have started comes with `deliveries` above 1, and nothing else does. */
+  readonly marksStarted: boolean
+  /** `bytes`: any body, any header. `events`: CloudEvents in binary mode (`ce-` headers) with a JSON body, and nothing else. */
+  readonly content: 'bytes' | 'events'
 }
 
 /** A connected substrate. Methods may be called concurrently; errors of drivers arrive as EvtError. */
@@ -141,15 +162,20 @@ export interface Transport {
   /** One result a message. Per lane a prefix is stored: nothing after a refusal. An abort gives `unknown`, never a throw. */
   publish(topic: string, batch: readonly Message[], signal: AbortSignal): Promise<readonly Published[]>
   /**
-   * Lanes as this member becomes their owner; ends when `signal` aborts. A dead member's lanes move within seconds.
+   * Lanes as this member becomes their owner; ends when `signal` aborts, and then claims no more: lanes in hand stay owned
+   * until they are released, so that they can be drained. A dead member's lanes move within seconds.
    * Absent where the substrate can only be observed.
    */
   lanes?(topics: readonly string[], group: string, options: LaneOptions): AsyncIterable<Lane>
-  /** Settles inside the caller's transaction; throws `fenced` when a lane is no longer owned. Needs `transactional`. */
+  /**
+   * Settles inside the caller's transaction; throws `fenced` when a lane is no longer owned, and then the caller rolls back.
+   * After the commit call `lane.settle(done)` (only then do the messages leave the prefetch); after a rollback do not.
+   * Needs `transactional`.
+   */
   settleIn?(sql: SqlExecutor, progress: readonly LaneProgress[]): Promise<void>
   /** Looks without a trace: joins no group, acknowledges nothing, writes nothing. */
   observe(selector: Selector, options: ObserveOptions): AsyncIterable<readonly Received[]>
   inspect(topics: readonly string[]): Promise<Inspection>
-  /** Idempotent; works while calls are blocked: they end. */
+  /** Releases every lane. Idempotent; works while calls are blocked: they end. */
   close(): Promise<void>
 }
