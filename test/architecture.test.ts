@@ -22,10 +22,12 @@ const files = sourceFiles(src)
 const textOf = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]))
 
 /** Comments may name what code must not use. */
-const codeOf = (file: string) => (textOf.get(file) ?? '').replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:'"`])\/\/.*$/gm, '$1')
+const codeOf = (file: string) =>
+  (textOf.get(file) ?? '').replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:'"`])\/\/.*$/gm, '$1')
 
 function importsOf(file: string): Import[] {
-  const pattern = /(?:^|\n)\s*(import|export)\s+(type\s+)?[^'"`;]*?from\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g
+  const pattern =
+    /(?:^|\n)\s*(import|export)\s+(type\s+)?[^'"`;]*?from\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g
   return [...codeOf(file).matchAll(pattern)].map((match) => {
     const target = match[3] ?? match[4] ?? match[5] ?? ''
     const to = target.startsWith('.') ? relative(root, resolve(root, dirname(file), target)) : target
@@ -38,7 +40,15 @@ const imports = files.flatMap(importsOf)
 /** The room of a file: its folder under src, a transport's own folder, or the file itself at the top. */
 function roomOf(path: string): string {
   const parts = path.split('/')
-  if (parts[0] !== 'src') return `package:${path.startsWith('node:') ? 'node' : path.split('/').slice(0, path.startsWith('@') ? 2 : 1).join('/')}`
+  if (parts[0] !== 'src')
+    return `package:${
+      path.startsWith('node:')
+        ? 'node'
+        : path
+            .split('/')
+            .slice(0, path.startsWith('@') ? 2 : 1)
+            .join('/')
+    }`
   if (parts.length === 2) return parts[1] ?? ''
   if (parts[1] === 'transports') return parts.length === 3 ? `transports/${parts[2]}` : `transports/${parts[2]}/`
   if (parts[1] === 'ui') return parts.length === 3 ? `ui/${parts[2]}` : `ui/${parts[2]}/`
@@ -52,27 +62,79 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
   { room: /^transports\/transport\.ts$/, may: /^core\/$/, why: 'the contract knows only core' },
   { room: /^transports\/registry\.ts$/, may: /^(core\/|transports\/)/, why: 'the registry opens transports by scheme' },
   // The Postgres transport is the store's log seen as a transport; there is one place that reads the log.
-  { room: /^transports\/postgres\/$/, may: /^(core\/|store\/|transports\/transport\.ts)$/, why: 'a transport knows core and the contract; this one is the log of the store' },
-  { room: /^transports\/\w+\/$/, may: /^(core\/|transports\/transport\.ts)$/, why: 'a transport knows core and the contract, never another transport' },
-  { room: /^store\/$/, may: /^(core\/|transports\/transport\.ts)$/, why: 'the store stands below everything that runs' },
-  { room: /^watch\/$/, may: /^(core\/|store\/|transports\/transport\.ts)$/, why: 'watch only counts what others do' },
-  { room: /^publish\/$/, may: /^(core\/|store\/|transports\/transport\.ts|watch\/)$/, why: 'publish stands beside relay and handle, not on them' },
-  { room: /^relay\/$/, may: /^(core\/|store\/|transports\/transport\.ts|watch\/)$/, why: 'the relay knows the store and the transport contract, never a transport' },
-  { room: /^handle\/$/, may: /^(core\/|store\/|transports\/transport\.ts|publish\/|watch\/)$/, why: 'handlers know the transport contract, never a transport' },
-  { room: /^bridge\.ts$/, may: /^(core\/|store\/|transports\/(transport|registry)\.ts|publish\/|relay\/|handle\/|watch\/)$/, why: 'the bridge puts rooms together; transports come from the registry' },
+  {
+    room: /^transports\/postgres\/$/,
+    may: /^(core\/|store\/|transports\/transport\.ts)$/,
+    why: 'a transport knows core and the contract; this one is the log of the store',
+  },
+  {
+    room: /^transports\/\w+\/$/,
+    may: /^(core\/|transports\/transport\.ts)$/,
+    why: 'a transport knows core and the contract, never another transport',
+  },
+  {
+    room: /^store\/$/,
+    may: /^(core\/|transports\/transport\.ts)$/,
+    why: 'the store stands below everything that runs',
+  },
+  {
+    room: /^watch\/$/,
+    may: /^(core\/|store\/|transports\/transport\.ts|handle\/)$/,
+    why: 'watch implements the ports through which others report',
+  },
+  {
+    room: /^publish\/$/,
+    may: /^(core\/|store\/|transports\/transport\.ts|watch\/)$/,
+    why: 'publish stands beside relay and handle, not on them',
+  },
+  {
+    room: /^relay\/$/,
+    may: /^(core\/|store\/|transports\/transport\.ts|watch\/)$/,
+    why: 'the relay knows the store and the transport contract, never a transport',
+  },
+  {
+    room: /^handle\/$/,
+    may: /^(core\/|store\/|transports\/transport\.ts|publish\/|watch\/)$/,
+    why: 'handlers know the transport contract, never a transport',
+  },
+  {
+    room: /^bridge\.ts$/,
+    may: /^(core\/|store\/|transports\/(transport|registry)\.ts|publish\/|relay\/|handle\/|watch\/)$/,
+    why: 'the bridge puts rooms together; transports come from the registry',
+  },
   { room: /^service\.ts$/, may: /^(core\/|handle\/)$/, why: 'a service is a declaration' },
   { room: /^generators\/$/, may: /^core\/$/, why: 'generators make data from contracts alone' },
   { room: /^output\/$/, may: /^core\/$/, why: 'output knows how to speak, not what about' },
   { room: /^config\/$/, may: /^(core\/|output\/)$/, why: 'configuration is read before anything is opened' },
-  { room: /^bench\/$/, may: /^(core\/|transports\/transport\.ts|bridge\.ts|index\.ts|store\/|handle\/|publish\/|output\/)$/, why: "bench drives the bridge's public face" },
-  { room: /^services\/\w+\/$/, may: /^index\.ts$/, why: 'services are written as a user would write them: only the library is imported' },
+  {
+    room: /^bench\/$/,
+    may: /^(core\/|transports\/transport\.ts|bridge\.ts|index\.ts|store\/|handle\/|publish\/|output\/)$/,
+    why: "bench drives the bridge's public face",
+  },
+  {
+    room: /^services\/\w+\/$/,
+    may: /^index\.ts$/,
+    why: 'services are written as a user would write them: only the library is imported',
+  },
   { room: /^ui\/state\/$/, may: /^(core\/|watch\/)$/, why: 'state is pure: model, actions, update' },
   { room: /^ui\/view\/$/, may: /^(core\/|ui\/state\/|watch\/)$/, why: 'a view is computed from the model and a size' },
   { room: /^ui\/components\/$/, may: /^(core\/|ui\/(state|view)\/)$/, why: 'components only draw' },
   { room: /^ui\/screens\/$/, may: /^(core\/|ui\/(state|view|components)\/)$/, why: 'screens place components' },
-  { room: /^ui\/\w+\.tsx?$/, may: /^(core\/|ui\/|watch\/|output\/)/, why: 'the shell feeds the model; it opens no store' },
-  { room: /^index\.ts$/, may: /^(core\/|handle\/|publish\/|bridge\.ts|service\.ts|config\/|store\/|transports\/transport\.ts|watch\/)$/, why: 'the library re-exports by name and loads drivers on use' },
-  { room: /^commands\/$/, may: /^(?!transports\/\w+\/|main\.ts|services\/)/, why: 'commands never import a concrete transport or a service by name' },
+  {
+    room: /^ui\/\w+\.tsx?$/,
+    may: /^(core\/|ui\/|watch\/|output\/)/,
+    why: 'the shell feeds the model; it opens no store',
+  },
+  {
+    room: /^index\.ts$/,
+    may: /^(core\/|handle\/|publish\/|bridge\.ts|service\.ts|config\/|store\/|transports\/transport\.ts|watch\/)$/,
+    why: 'the library re-exports by name and loads drivers on use',
+  },
+  {
+    room: /^commands\/$/,
+    may: /^(?!transports\/\w+\/|main\.ts|services\/)/,
+    why: 'commands never import a concrete transport or a service by name',
+  },
   { room: /^main\.ts$/, may: /^(core\/|output\/|commands\/|config\/)/, why: 'main decides nothing of the business' },
 ]
 
@@ -140,7 +202,8 @@ describe('architecture', () => {
 
   it('touches the process only in main', () => {
     // Worker threads have no main of their own; a beat reports its own pid, memory and CPU time.
-    const allowed = /process\.(hrtime|memoryUsage|cpuUsage|pid|ppid|version|versions|platform|arch|nextTick|kill|getuid|geteuid)\b/
+    const allowed =
+      /process\.(hrtime|memoryUsage|cpuUsage|pid|ppid|version|versions|platform|arch|nextTick|kill|getuid|geteuid)\b/
     const broken = files
       .filter((file) => file !== 'src/main.ts')
       .flatMap((file) => [...codeOf(file).matchAll(/\bprocess\.\w+/g)].map((match) => [file, match[0]] as const))
@@ -155,7 +218,9 @@ describe('architecture', () => {
 
   it('keeps clocks and randomness out of core', () => {
     const broken = files.filter(
-      (file) => file.startsWith('src/core/') && /\bDate\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|hrtime/.test(codeOf(file)),
+      (file) =>
+        file.startsWith('src/core/') &&
+        /\bDate\.now\(|new Date\(\)|Math\.random\(|performance\.now\(|hrtime/.test(codeOf(file)),
     )
     expect(broken).toEqual([])
   })
@@ -170,14 +235,19 @@ describe('architecture', () => {
   })
 
   it('keeps every source file under 300 lines', () => {
-    const long = files.map((file) => [file, (textOf.get(file) ?? '').split('\n').length] as const).filter(([, lines]) => lines > 301)
+    const long = files
+      .map((file) => [file, (textOf.get(file) ?? '').split('\n').length] as const)
+      .filter(([, lines]) => lines > 301)
     expect(long).toEqual([])
   })
 
   it('has no any', () => {
     const broken = files.filter((file) => {
       const lines = (textOf.get(file) ?? '').split('\n')
-      return lines.some((line, index) => /(: any\b|as any\b|<any>)/.test(line.replace(/\/\/.*$/, '')) && !/biome-ignore/.test(lines[index - 1] ?? ''))
+      return lines.some(
+        (line, index) =>
+          /(: any\b|as any\b|<any>)/.test(line.replace(/\/\/.*$/, '')) && !/biome-ignore/.test(lines[index - 1] ?? ''),
+      )
     })
     expect(broken).toEqual([])
   })

@@ -1,0 +1,154 @@
+import { toError } from '../../core/errors.ts'
+import type { Snapshot } from '../../watch/snapshot.ts'
+import { windowBetween } from '../../watch/window.ts'
+import {
+  type History,
+  historyPoints,
+  type Model,
+  panels,
+  sortKeys,
+  type TailLine,
+  tailLines,
+  windowSnapshots,
+} from './model.ts'
+import { compileFilter, rowCount } from './rows.ts'
+
+export type Action =
+  | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly type: 'events'; readonly lines: readonly TailLine[]; readonly skipped: number }
+  | { readonly type: 'trouble'; readonly message: string }
+  | { readonly type: 'move'; readonly by: number }
+  | { readonly type: 'move-to'; readonly end: 'first' | 'last' }
+  | { readonly type: 'type'; readonly text: string }
+  | {
+      readonly type:
+        | 'toggle-help'
+        | 'type-filter'
+        | 'accept-filter'
+        | 'cancel-filter'
+        | 'erase'
+        | 'toggle-pause'
+        | 'focus-next'
+        | 'focus-previous'
+        | 'next-sort'
+        | 'open-detail'
+        | 'back'
+        | 'quit'
+    }
+
+/** The next model. Never throws; a filter that does not compile is kept in `typing` with the reason. */
+export function update(model: Model, action: Action): Model {
+  switch (action.type) {
+    case 'snapshot':
+      return model.paused ? { ...model, trouble: undefined } : withSnapshot(model, action.snapshot)
+    case 'events':
+      return withEvents(model, action.lines, action.skipped)
+    case 'trouble':
+      return { ...model, trouble: action.message }
+    case 'move':
+      return moved(model, (at) => at + action.by)
+    case 'move-to':
+      return moved(model, () => (action.end === 'first' ? 0 : Number.MAX_SAFE_INTEGER))
+    case 'type':
+      return { ...model, typing: (model.typing ?? '') + action.text, filterError: undefined }
+    case 'erase':
+      return { ...model, typing: [...(model.typing ?? '')].slice(0, -1).join(''), filterError: undefined }
+    case 'type-filter':
+      return { ...model, typing: model.filter, overlay: undefined }
+    case 'accept-filter':
+      return withFilter(model, model.typing ?? '')
+    case 'cancel-filter':
+      return { ...model, typing: undefined, filterError: undefined }
+    case 'toggle-help':
+      return { ...model, overlay: model.overlay === 'help' ? undefined : 'help', scroll: 0 }
+    case 'toggle-pause':
+      return { ...model, paused: model.paused ? undefined : { newEvents: 0 } }
+    case 'focus-next':
+      return focused(model, 1)
+    case 'focus-previous':
+      return focused(model, -1)
+    case 'next-sort':
+      return { ...model, sort: sortKeys[(sortKeys.indexOf(model.sort) + 1) % sortKeys.length] ?? 'name' }
+    case 'open-detail':
+      return rowCount(model, model.focus) === 0 ? model : { ...model, overlay: 'detail', scroll: 0 }
+    case 'back':
+      return back(model)
+    case 'quit':
+      return { ...model, quitting: true }
+  }
+}
+
+/** Esc undoes the innermost thing: overlay, then filter, then pause. */
+function back(model: Model): Model {
+  if (model.overlay) return { ...model, overlay: undefined, scroll: 0 }
+  if (model.filter !== '') return withFilter(model, '')
+  return { ...model, paused: undefined }
+}
+
+function focused(model: Model, by: number): Model {
+  const next = (panels.indexOf(model.focus) + by + panels.length) % panels.length
+  return { ...model, focus: panels[next] ?? 'handlers', overlay: undefined, scroll: 0 }
+}
+
+function moved(model: Model, to: (at: number) => number): Model {
+  if (model.overlay) return { ...model, scroll: Math.max(0, Math.min(1000, to(model.scroll))) }
+  const last = Math.max(0, rowCount(model, model.focus) - 1)
+  const at = Math.min(last, Math.max(0, to(Math.min(last, model.selected[model.focus]))))
+  return { ...model, selected: { ...model.selected, [model.focus]: at } }
+}
+
+function withFilter(model: Model, filter: string): Model {
+  try {
+    compileFilter(filter)
+  } catch (error) {
+    return { ...model, typing: filter, filterError: toError(error).message }
+  }
+  const selected = { handlers: 0, backlog: 0, dead: 0, tail: 0 }
+  return { ...model, filter: filter.trim(), typing: undefined, filterError: undefined, selected }
+}
+
+function withSnapshot(model: Model, snapshot: Snapshot): Model {
+  const previous = model.snapshots.at(-1)
+  const snapshots = [...model.snapshots, snapshot].slice(-(windowSnapshots + 1))
+  const base = snapshots.length > 1 ? snapshots[0] : undefined
+  return {
+    ...model,
+    snapshots,
+    window: windowBetween(base, snapshot),
+    history: previous ? withPoint(model.history, previous, snapshot) : model.history,
+    trouble: undefined,
+  }
+}
+
+function withPoint(history: History, previous: Snapshot, snapshot: Snapshot): History {
+  const step = windowBetween(previous, snapshot)
+  const push = (points: readonly number[] | undefined, events: number) =>
+    [...(points ?? []), Math.max(0, events / step.seconds)].slice(-historyPoints)
+  const total = (of: (handler: (typeof step.handlers)[number]) => number) =>
+    step.handlers.reduce((sum, handler) => sum + of(handler), 0)
+  return {
+    sequencedPerSecond: push(history.sequencedPerSecond, step.sequenced),
+    handledPerSecond: push(
+      history.handledPerSecond,
+      total((one) => one.handled),
+    ),
+    failedPerSecond: push(
+      history.failedPerSecond,
+      total((one) => one.failed),
+    ),
+    byHandler: new Map(
+      step.handlers.map((one) => [one.handler, push(history.byHandler.get(one.handler), one.handled)] as const),
+    ),
+  }
+}
+
+function withEvents(model: Model, lines: readonly TailLine[], skipped: number): Model {
+  const arrived = lines.length + skipped
+  if (model.paused) return { ...model, paused: { newEvents: model.paused.newEvents + arrived } }
+  const all = [...model.tail, ...lines]
+  const tail = all.slice(-tailLines)
+  // The newest line stays selected while the operator has not moved away from it; an older one moves up with its line.
+  const atEnd = model.selected.tail >= model.tail.length - 1
+  const at = atEnd ? tail.length - 1 : Math.max(0, model.selected.tail - (all.length - tail.length))
+  return { ...model, tail, tailSkipped: model.tailSkipped + skipped, selected: { ...model.selected, tail: at } }
+}

@@ -1,0 +1,185 @@
+import { formatDuration } from '../../core/duration.ts'
+import { stageNames } from '../../watch/window.ts'
+import { bindings } from '../state/keymap.ts'
+import { type Model, type Panel, panels } from '../state/model.ts'
+import { rowCount } from '../state/rows.ts'
+import { detailLines } from './detail.ts'
+import { panelLines } from './panels.ts'
+import {
+  age,
+  blank,
+  clip,
+  type Line,
+  left,
+  milliseconds,
+  perSecond,
+  type Size,
+  short,
+  span,
+  sparkline,
+} from './text.ts'
+
+const smallest: Size = { columns: 60, rows: 15 }
+const titles: Readonly<Record<Panel, string>> = {
+  handlers: 'Handlers',
+  backlog: 'Backlog',
+  dead: 'Dead letters',
+  tail: 'Live tail',
+}
+
+/** Exactly `size.rows` lines for the terminal, none wider than it. */
+export function renderFrame(model: Model, size: Size): readonly Line[] {
+  if (size.columns < smallest.columns || size.rows < smallest.rows) return tooSmall(size)
+  const top = [...headerLines(model, size.columns), ...noticeLines(model)]
+  const room = size.rows - top.length - 1
+  const body =
+    model.overlay === 'help'
+      ? helpLines(size.columns).slice(model.scroll)
+      : model.overlay === 'detail'
+        ? detailLines(model, size.columns).slice(model.scroll)
+        : stacked(model, size.columns, room)
+  const filled = [...body.slice(0, room), ...Array.from({ length: Math.max(0, room - body.length) }, () => blank)]
+  return [...top, ...filled, footerLine(model, size.columns)]
+}
+
+function tooSmall(size: Size): readonly Line[] {
+  const says = `evt dash needs ${smallest.columns}×${smallest.rows}, this is ${size.columns}×${size.rows}`
+  return Array.from({ length: Math.max(1, size.rows) }, (_, row) =>
+    row === 0 ? [span(clip(says, size.columns), 'warn')] : blank,
+  )
+}
+
+function headerLines(model: Model, columns: number): readonly Line[] {
+  const snapshot = model.snapshots.at(-1)
+  if (!snapshot) return [[span('evt dash', 'title'), span('  connecting …', 'dim')], blank]
+  const alive = snapshot.instances.filter((one) => one.alive)
+  const gone = snapshot.instances.length - alive.length
+  const leader = alive.find((one) => one.leader)
+  const { history } = model
+  const last = (points: readonly number[]) => perSecond(points.at(-1) ?? 0)
+  const graph = columns >= 100 ? 20 : 8
+  return [
+    [
+      span('evt dash', 'title'),
+      span(`  ${snapshot.store.host}/${snapshot.store.database}`),
+      span(`  bridges ${alive.length}`, alive.length > 0 ? 'good' : 'bad'),
+      span(gone > 0 ? ` (${gone} gone)` : '', 'warn'),
+      span(leader ? `  leader ${leader.instance}` : '  no leader', leader ? 'dim' : 'bad'),
+      span(`  position ${snapshot.head.position}`, 'dim'),
+    ],
+    [
+      span('in '),
+      span(`${last(history.sequencedPerSecond)}/s `, 'title'),
+      span(sparkline(history.sequencedPerSecond, graph), 'accent'),
+      span('  handled '),
+      span(`${last(history.handledPerSecond)}/s `, 'title'),
+      span(sparkline(history.handledPerSecond, graph), 'accent'),
+      span('  failed '),
+      span(`${last(history.failedPerSecond)}/s`, (history.failedPerSecond.at(-1) ?? 0) > 0 ? 'bad' : 'dim'),
+      span('  dead '),
+      span(short(snapshot.dead.open), snapshot.dead.open > 0 ? 'bad' : 'dim'),
+      span('  unsequenced '),
+      span(`${short(snapshot.head.outboxPending)} (${age(snapshot.head.oldestPendingMs)})`, 'dim'),
+    ],
+    stageLine(model),
+  ]
+}
+
+function stageLine(model: Model): Line {
+  const { window } = model
+  const spans = [span('p50/p99 ms ', 'dim')]
+  for (const [index, name] of stageNames.entries()) {
+    const stage = window?.stages[name]
+    const p99 = stage?.percentile(0.99)
+    if (index > 0) spans.push(span(' → ', 'dim'))
+    spans.push(
+      span(`${name} `, 'dim'),
+      span(`${milliseconds(stage?.percentile(0.5))}/${milliseconds(p99)}`, (p99 ?? 0) > 100_000 ? 'warn' : 'plain'),
+    )
+  }
+  return spans
+}
+
+/** The filter is always shown: nobody should wonder where rows went. */
+function noticeLines(model: Model): readonly Line[] {
+  const lines: Line[] = []
+  if (model.trouble !== undefined) lines.push([span(`✖ ${model.trouble}; what is shown is old`, 'bad')])
+  if (model.typing !== undefined) {
+    lines.push([
+      span('/', 'accent'),
+      span(`${model.typing}▏`),
+      span(model.filterError ? `  ${model.filterError.split('\n')[0]}` : '', 'bad'),
+    ])
+  } else if (model.filter !== '')
+    lines.push([span('filter ', 'dim'), span(model.filter, 'accent'), span('  (Esc clears it)', 'dim')])
+  if (model.paused)
+    lines.push([span(`‖ PAUSED · ${short(model.paused.newEvents)} new`, 'warn'), span('  (Space goes on)', 'dim')])
+  return lines
+}
+
+/** All panels one above the other: each gets a title and its share, the focused one the most. */
+function stacked(model: Model, width: number, room: number): readonly Line[] {
+  const shown = room >= 18 ? panels : panels.filter((panel) => panel === model.focus)
+  const wanted = new Map(shown.map((panel) => [panel, Math.max(2, rowCount(model, panel) + 1)]))
+  const heights = shareHeights(wanted, room - shown.length, model.focus)
+  return shown.flatMap((panel) => [
+    titleLine(model, panel, width),
+    ...panelLines(model, panel, { width, height: heights.get(panel) ?? 0 }),
+  ])
+}
+
+/** Everyone gets three lines first; then the focused panel what it wants; then the others; the tail takes the rest. */
+function shareHeights(wanted: ReadonlyMap<Panel, number>, room: number, focus: Panel): ReadonlyMap<Panel, number> {
+  const heights = new Map<Panel, number>()
+  let rest = room
+  const give = (panel: Panel, lines: number) => {
+    const given = Math.max(0, Math.min(lines, rest))
+    heights.set(panel, (heights.get(panel) ?? 0) + given)
+    rest -= given
+  }
+  for (const [panel, lines] of wanted) give(panel, Math.min(3, lines))
+  for (const panel of [focus, ...wanted.keys()])
+    give(panel, Math.max(0, (wanted.get(panel) ?? 0) - (heights.get(panel) ?? 0)))
+  give(wanted.has('tail') ? 'tail' : focus, rest)
+  return heights
+}
+
+function titleLine(model: Model, panel: Panel, width: number): Line {
+  const focused = model.focus === panel
+  const extra =
+    panel === 'handlers'
+      ? ` · last ${formatDuration(Math.round((model.window?.seconds ?? 0) * 1000))} · committed → handled, ms · by ${model.sort}`
+      : panel === 'tail' && model.tailSkipped > 0
+        ? ` · ${short(model.tailSkipped)} not shown (too fast)`
+        : ''
+  const text = `${focused ? '▌' : '│'} ${titles[panel]} ${rowCount(model, panel)}${extra}`
+  return [span(left(text, width), focused ? 'title' : 'dim')]
+}
+
+function helpLines(columns: number): readonly Line[] {
+  const keys = bindings.map((binding): Line => [span(`  ${left(binding.shown, 12)}`, 'accent'), span(binding.says)])
+  return [
+    [span('Keys', 'title')],
+    ...keys,
+    blank,
+    [span('Filter: a word, or a where expression', 'title')],
+    [span(clip("  handler ~ '^icons' and lag > 10    type == 'user.created'", columns))],
+    blank,
+    [span('Marks', 'title'), span('  ● healthy  ▲ degraded  ✖ failing  ‖ paused')],
+    [span(clip('  Latencies are of the last ten seconds, added over all bridges (never averaged).', columns), 'dim')],
+  ]
+}
+
+function footerLine(model: Model, columns: number): Line {
+  if (model.typing !== undefined)
+    return [span('Enter', 'accent'), span(' filter  ', 'dim'), span('Esc', 'accent'), span(' cancel', 'dim')]
+  const shown = bindings
+    .filter((binding) => binding.footer !== undefined)
+    .toSorted((a, b) => (a.footer ?? 0) - (b.footer ?? 0))
+  const spans = shown.flatMap((binding) => [span(binding.shown, 'accent'), span(` ${binding.says}  `, 'dim')])
+  let used = 0
+  return spans.filter((one) => {
+    used += one.text.length
+    return used <= columns
+  })
+}

@@ -1,0 +1,136 @@
+import { createHistogram, type Histogram } from '../core/histogram.ts'
+import type { HandledTimes, HandleRecorder, HandlerIdentity, HandlerMeter } from '../handle/recorder.ts'
+import type { HandlerSample, InstanceSample } from './snapshot.ts'
+
+/** What the relay tells: events it put into the log, and whether it leads. */
+export interface RelayRecorder {
+  sequenced(events: number): void
+  leading(isLeader: boolean): void
+}
+
+type Recorded = Pick<InstanceSample, 'handlers' | 'stages' | 'sequenced' | 'leader'>
+
+export interface Recorder extends HandleRecorder, RelayRecorder {
+  /** Everything so far, cumulative since the process started; histograms encoded. */
+  sample(): Recorded
+}
+
+interface Counters {
+  queued: number
+  inFlight: number
+  handled: number
+  failed: number
+  retried: number
+  dead: number
+  skipped: number
+  paused: boolean
+  health: HandlerSample['health']
+  lastError?: string
+}
+
+interface Stages {
+  readonly relay: Histogram
+  readonly deliver: Histogram
+  readonly queue: Histogram
+  readonly handle: Histogram
+}
+
+/** Counts in memory; nothing here waits or allocates for an event. */
+export function createRecorder(): Recorder {
+  const stages: Stages = {
+    relay: createHistogram(),
+    deliver: createHistogram(),
+    queue: createHistogram(),
+    handle: createHistogram(),
+  }
+  const samplers: (() => HandlerSample)[] = []
+  let sequenced = 0
+  let leader = false
+  return {
+    handler(identity) {
+      const { meter, sample } = createMeter(identity, stages)
+      samplers.push(sample)
+      return meter
+    },
+    sequenced(events) {
+      sequenced += events
+    },
+    leading(isLeader) {
+      leader = isLeader
+    },
+    sample: () => ({
+      handlers: samplers.map((sample) => sample()),
+      stages: {
+        relay: stages.relay.encode(),
+        deliver: stages.deliver.encode(),
+        queue: stages.queue.encode(),
+        handle: stages.handle.encode(),
+      },
+      sequenced,
+      leader,
+    }),
+  }
+}
+
+function createMeter(identity: HandlerIdentity, stages: Stages): { meter: HandlerMeter; sample: () => HandlerSample } {
+  const runTime = createHistogram()
+  const endToEnd = createHistogram()
+  const counters: Counters = {
+    queued: 0,
+    inFlight: 0,
+    handled: 0,
+    failed: 0,
+    retried: 0,
+    dead: 0,
+    skipped: 0,
+    paused: false,
+    health: 'healthy',
+  }
+  const recordTimes = (times: HandledTimes) => {
+    runTime.record(times.runUs)
+    stages.queue.record(times.queueUs)
+    stages.handle.record(times.handleUs)
+    if (times.endToEndUs !== undefined) endToEnd.record(times.endToEndUs)
+    if (times.relayUs !== undefined) stages.relay.record(times.relayUs)
+    if (times.deliverUs !== undefined) stages.deliver.record(times.deliverUs)
+  }
+  const meter: HandlerMeter = {
+    taken(count) {
+      counters.queued += count
+    },
+    started(count) {
+      counters.queued -= count
+      counters.inFlight += count
+    },
+    finished(count) {
+      counters.inFlight -= count
+    },
+    returned(count) {
+      counters.queued -= count
+    },
+    handled(times) {
+      counters.handled += 1
+      recordTimes(times)
+    },
+    failed(message) {
+      counters.failed += 1
+      counters.lastError = message
+    },
+    retried() {
+      counters.retried += 1
+    },
+    dead() {
+      counters.dead += 1
+    },
+    skipped(count) {
+      counters.skipped += count
+    },
+    paused(state) {
+      counters.paused = state
+    },
+    health(state) {
+      counters.health = state
+    },
+  }
+  return { meter, sample: () => ({ ...identity, ...counters, runTime: runTime.encode(), endToEnd: endToEnd.encode() }) }
+}
