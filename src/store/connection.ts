@@ -1,0 +1,140 @@
+import pg from 'pg'
+import { EvtError } from '../core/errors.ts'
+import type { SqlExecutor } from '../transports/transport.ts'
+import { type Place, translateError } from './errors.ts'
+
+/** The oldest PostgreSQL that has everything evt's SQL uses. */
+const oldestMajor = 14
+
+export interface StoreOptions {
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string
+  /** Most connections at once; default 10. */
+  readonly max?: number
+  /** How long one attempt to connect may take; default 5,000 ms. */
+  readonly connectTimeoutMs?: number
+}
+
+/** A pool of connections to one database. Errors about the server or evt's schema arrive as EvtError. */
+export interface Store extends SqlExecutor {
+  /** For messages: the password is hidden. */
+  readonly url: string
+  /** For another process or a dedicated client: with the password; never print it. */
+  readonly connectionString: string
+  /** For what needs a client of its own (LISTEN, COPY, cursors). */
+  readonly pool: pg.Pool
+  /** As PostgreSQL says it: 180004 is 18.4. */
+  readonly serverVersion: number
+  /** Commits when `work` resolves, rolls back when it throws; the error of `work` is thrown as it is. */
+  transaction<T>(work: (sql: SqlExecutor) => Promise<T>): Promise<T>
+  /** Idempotent. Waits for queries that run; afterwards every call throws `closed`. */
+  close(): Promise<void>
+}
+
+/**
+ * Connects once to learn the server's version. Throws `connect` (naming host and database), `usage` for a URL that is
+ * none, `unsupported` for a server that is too old.
+ */
+export async function openStore(url: string, options: StoreOptions): Promise<Store> {
+  const place = placeOf(url)
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: options.applicationName,
+    max: options.max ?? 10,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
+    keepAlive: true,
+  })
+  // An idle client that loses its server would otherwise end the process; the next query reports what is wrong.
+  pool.on('error', () => {})
+  try {
+    const serverVersion = await readServerVersion(pool, place)
+    return createStore(pool, place, url, serverVersion)
+  } catch (error) {
+    await pool.end()
+    throw translateError(error, place, 'connect to')
+  }
+}
+
+/** Host, database and user of a PostgreSQL URL, to be named in messages. Throws `usage`. */
+export function placeOf(url: string): Place {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed?.protocol !== 'postgres:' && parsed?.protocol !== 'postgresql:') {
+    throw new EvtError('usage', `cannot use ${redactUrl(url)}: it is no PostgreSQL URL`, {
+      hint: 'write it as postgres://user:password@host:5432/database',
+    })
+  }
+  const user = decodeURIComponent(parsed.username) || 'the default user'
+  const database = decodeURIComponent(parsed.pathname.slice(1)) || user
+  return { url: redactUrl(url), host: parsed.host || 'the local socket', database, user }
+}
+
+function redactUrl(url: string): string {
+  return url.replace(/(:\/\/[^:/?#@]*):[^@]*@/, '$1:***@')
+}
+
+async function readServerVersion(pool: pg.Pool, place: Place): Promise<number> {
+  const { rows } = await pool.query<{ version: number }>("select current_setting('server_version_num')::int as version")
+  const version = rows[0]?.version ?? 0
+  if (version >= oldestMajor * 10_000) return version
+  throw new EvtError('unsupported', `cannot use ${place.url}: PostgreSQL ${Math.floor(version / 10_000)} is too old`, {
+    hint: `evt needs PostgreSQL ${oldestMajor} or newer`,
+  })
+}
+
+function createStore(pool: pg.Pool, place: Place, connectionString: string, serverVersion: number): Store {
+  let closing: Promise<void> | undefined
+  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (closing) throw new EvtError('closed', `cannot use ${place.url}: the store is closed`)
+    return work()
+  }
+  return {
+    url: place.url,
+    connectionString,
+    pool,
+    serverVersion,
+    query: (text, values) => guard(() => executorOf(pool, place).query(text, values)),
+    transaction: (work) => guard(() => inTransaction(pool, place, work)),
+    close: () => {
+      closing ??= pool.end()
+      return closing
+    },
+  }
+}
+
+function executorOf(client: pg.Pool | pg.PoolClient, place: Place): SqlExecutor {
+  return {
+    async query(text, values) {
+      try {
+        return await client.query(text, values as unknown[] | undefined)
+      } catch (error) {
+        throw translateError(error, place)
+      }
+    },
+  }
+}
+
+async function inTransaction<T>(pool: pg.Pool, place: Place, work: (sql: SqlExecutor) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw translateError(error, place, 'connect to')
+  })
+  // Without a listener, a connection lost between two statements of `work` would end the process.
+  const onError = () => {}
+  client.on('error', onError)
+  let broken = false
+  try {
+    const sql = executorOf(client, place)
+    await sql.query('begin')
+    const result = await work(sql)
+    await sql.query('commit')
+    return result
+  } catch (error) {
+    broken = await client.query('rollback').then(
+      () => false,
+      () => true,
+    )
+    throw error
+  } finally {
+    client.off('error', onError)
+    client.release(broken)
+  }
+}

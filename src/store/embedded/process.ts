@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs'
+
+/** Whether a process of this id runs. A zombie, which a container without an init keeps for ever, does not. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+  } catch (error) {
+    // EPERM: it runs, as somebody else.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  return stateOf(pid) !== 'Z'
+}
+
+/** Linux only: the letter after the command in /proc; elsewhere undefined. */
+function stateOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2)[0]
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Whether `pid` is the postmaster of this data directory. Where the command line cannot be read it is believed: PostgreSQL
+ * itself refuses to start twice on one directory.
+ */
+export function isPostmaster(pid: number, dataDirectory: string): boolean {
+  if (!isRunning(pid)) return false
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(dataDirectory)
+  } catch {
+    return true
+  }
+}
+
+/** Resolves to true once `condition` holds, to false when it did not within the time. Polls every 10 ms. */
+export async function eventually(condition: () => boolean, withinMs: number): Promise<boolean> {
+  const deadline = performance.now() + withinMs
+  while (!condition()) {
+    if (performance.now() > deadline) return false
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  return true
+}

@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, inject, onTestFinished } from 'vitest'
+import { openStore, type Store } from '../../src/store/connection.ts'
+import { migrateUp, migrationsDirectory } from '../../src/store/migrate.ts'
+import { type PostgresVersion, postgresVersions } from './postgres-binaries.ts'
+
+export interface TestDatabase {
+  readonly url: string
+  readonly store: Store
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface TestDatabaseOptions {
+  /** Default 18. */
+  readonly server?: PostgresVersion
+  /** `migrated` (default) has evt's schema; `empty` has nothing. */
+  readonly schema?: 'migrated' | 'empty'
+  /** Connections of `store`; default 10. */
+  readonly max?: number
+}
+
+/** Runs the suite once for every PostgreSQL; one that is not on this machine is skipped, and counted as skipped. */
+export function describeServers(name: string, suite: (server: PostgresVersion) => void): void {
+  const { available } = inject('postgres')
+  for (const server of postgresVersions) {
+    describe.skipIf(!available.includes(server))(`${name} on PostgreSQL ${server}`, () => suite(server))
+  }
+}
+
+/** The URL of this run's server (database `postgres`, superuser); starts it when nobody did. */
+export async function serverUrl(server: PostgresVersion = 18): Promise<string> {
+  const response = await fetch(`${inject('postgres').door}/${server}`)
+  const text = await response.text()
+  if (!response.ok) throw new Error(text)
+  return text
+}
+
+/**
+ * A database of its own, cloned from a migrated template. Inside a test it is dropped when the test ends; in `beforeAll`
+ * the caller disposes of it.
+ */
+export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  const admin = await serverUrl(options.server)
+  made += 1
+  const name = `evt_test_${process.pid}_${performance.timeOrigin.toFixed(0)}_${made}`
+  const source = options.schema === 'empty' ? 'template0' : await template(admin)
+  await asAdmin(admin, (store) => store.query(`create database ${name} template ${source}`))
+  const url = withDatabase(admin, name)
+  const store = await openStore(url, { applicationName: 'evt test', max: options.max ?? 10 })
+  const dispose = async (): Promise<void> => {
+    await store.close()
+    await asAdmin(admin, (other) => other.query(`drop database if exists ${name} with (force)`))
+  }
+  disposeAfterTest(dispose)
+  return { url, store, [Symbol.asyncDispose]: dispose }
+}
+
+let made = 0
+
+function disposeAfterTest(dispose: () => Promise<void>): void {
+  try {
+    onTestFinished(dispose)
+  } catch {
+    // Not inside a test: the caller disposes.
+  }
+}
+
+/** Built once per server and content of the migrations: a changed SQL file makes another template. */
+async function template(admin: string): Promise<string> {
+  const name = `evt_template_${migrationsHash()}`
+  await asAdmin(admin, async (store) => {
+    const client = await store.pool.connect()
+    try {
+      await client.query("select pg_advisory_lock(hashtextextended('evt.template', 0))")
+      const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
+      if (rowCount) return
+      // Half-built ones stay under another name.
+      await client.query(`drop database if exists ${name}_building with (force)`)
+      await client.query(`create database ${name}_building template template0`)
+      await migrateUp(withDatabase(admin, `${name}_building`))
+      await client.query(`alter database ${name}_building rename to ${name}`)
+    } finally {
+      client.release(true)
+    }
+  })
+  return name
+}
+
+function migrationsHash(): string {
+  const hash = createHash('sha256')
+  for (const file of readdirSync(migrationsDirectory).sort()) {
+    hash.update(`${file}\0`).update(readFileSync(join(migrationsDirectory, file)))
+  }
+  return hash.digest('hex').slice(0, 16)
+}
+
+function withDatabase(url: string, name: string): string {
+  const changed = new URL(url)
+  changed.pathname = `/${name}`
+  return changed.href
+}
+
+async function asAdmin<T>(url: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore(url, { applicationName: 'evt test admin', max: 1 })
+  try {
+    return await work(store)
+  } finally {
+    await store.close()
+  }
+}

@@ -1,0 +1,119 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type ClusterOptions,
+  freePort,
+  initCluster,
+  readPostmaster,
+  startCluster,
+  stopCluster,
+} from '../../src/store/embedded/cluster.ts'
+import { eventually, isRunning } from '../../src/store/embedded/process.ts'
+import { chooseRunAs } from '../../src/store/embedded/run-as.ts'
+import { findPostgres, type PostgresVersion, remedies } from './postgres-binaries.ts'
+
+export interface PrivateServerOptions {
+  readonly version: PostgresVersion
+  /** Survives a crash of the operating system too; off by default, because kill -9 does not need it. */
+  readonly durable?: boolean
+  /** More lines of postgresql.conf, `name=value`. */
+  readonly settings?: readonly string[]
+}
+
+export interface PrivateServer {
+  readonly url: string
+  readonly port: number
+  readonly version: PostgresVersion
+  /** The postmaster; changes with `restart`. */
+  readonly pid: number
+  /** Sends the signal to the postmaster and waits until it is gone (SIGSTOP and SIGCONT: returns at once). */
+  kill(signal: NodeJS.Signals): Promise<void>
+  /** Starts it again on the same port and data, after `kill` or instead of it. */
+  restart(): Promise<void>
+  /** Stops it and removes its data. Idempotent. */
+  stop(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** Each run has a directory of its own here, `<pid of its owner>-…`, so that a later run can clean up after a kill -9. */
+const base = join(tmpdir(), 'evt-test-servers')
+
+const fast = ['fsync=off', 'full_page_writes=off']
+const always = ['max_connections=200', 'max_prepared_transactions=20', 'shared_buffers=64MB']
+
+/** A server of this test alone, on a free port: it may be killed and restarted. The caller stops it. */
+export async function startPrivateServer(options: PrivateServerOptions): Promise<PrivateServer> {
+  const source = findPostgres(options.version)
+  if (!source) throw new Error(`PostgreSQL ${options.version} is not here: ${remedies[options.version]}`)
+  const directory = makeDirectory()
+  const cluster: ClusterOptions = {
+    binaries: source.binaries,
+    dataDirectory: join(directory, 'data'),
+    logFile: join(directory, 'log'),
+    runAs: await chooseRunAs(),
+    settings: [...always, ...(options.durable ? [] : fast), ...(options.settings ?? [])],
+  }
+  await initCluster(cluster, 'evt', ['--no-sync', ...source.initArgs])
+  return control(options.version, directory, cluster)
+}
+
+async function control(version: PostgresVersion, directory: string, cluster: ClusterOptions): Promise<PrivateServer> {
+  let running = await startAnywhere(cluster)
+  const port = running.port
+  const stop = async (): Promise<void> => {
+    await stopCluster(running.pid)
+    rmSync(directory, { recursive: true, force: true })
+  }
+  return {
+    url: `postgres://postgres:evt@127.0.0.1:${port}/postgres`,
+    port,
+    version,
+    get pid() {
+      return running.pid
+    },
+    async kill(signal) {
+      process.kill(running.pid, signal)
+      if (signal === 'SIGSTOP' || signal === 'SIGCONT') return
+      if (!(await eventually(() => !isRunning(running.pid), 20_000))) throw new Error(`PostgreSQL survived ${signal}`)
+    },
+    async restart() {
+      await stopCluster(running.pid)
+      running = await startCluster(cluster, port)
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+/** Between finding a free port and listening on it, somebody else may have taken it. */
+async function startAnywhere(cluster: ClusterOptions): Promise<{ pid: number; port: number }> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startCluster(cluster, await freePort())
+    } catch (error) {
+      if (attempt === 5) throw error
+    }
+  }
+}
+
+function makeDirectory(): string {
+  mkdirSync(base, { recursive: true, mode: 0o755 })
+  const directory = mkdtempSync(join(base, `${process.pid}-`))
+  // The server's user has to reach its data through it.
+  chmodSync(directory, 0o755)
+  return directory
+}
+
+/** Stops and removes what runs left whose process is gone (killed with -9): found by their own pid files. */
+export async function sweepLeftovers(): Promise<void> {
+  if (!existsSync(base)) return
+  const dead = readdirSync(base).filter((name) => !isRunning(Number(name.split('-')[0])))
+  await Promise.all(
+    dead.map(async (name) => {
+      const postmaster = readPostmaster(join(base, name, 'data'))
+      if (postmaster) await stopCluster(postmaster.pid)
+      rmSync(join(base, name), { recursive: true, force: true })
+    }),
+  )
+}
