@@ -1,24 +1,22 @@
 /**
- * The candidate that a person most likely meant by `word`, or undefined when none is near: few typing errors apart
- * (insert, delete, replace, swap of neighbours), or the same words with a part left out. Deterministic; ties go to the
- * earlier candidate.
+ * The candidates that a person may have meant by `word`, nearest first, at most three: a few typing errors apart
+ * (insert, delete, replace, swap of neighbours), or, when none is, the same dotted words with a part left out.
+ * Deterministic; ties go to the earlier candidate.
  */
-export function closest(word: string, candidates: readonly string[]): string | undefined {
+export function suggest(word: string, candidates: readonly string[]): readonly string[] {
   const wanted = word.toLowerCase()
-  let best: string | undefined
-  let bestDistance = Number.POSITIVE_INFINITY
-  for (const candidate of candidates) {
-    const distance = editDistance(wanted, candidate.toLowerCase())
-    if (distance < bestDistance) {
-      best = candidate
-      bestDistance = distance
-    }
-  }
-  if (best !== undefined && bestDistance <= tolerance(wanted, best)) return best
-  return closestByParts(wanted, candidates)
+  const near = candidates
+    .map((candidate) => ({ candidate, distance: editDistance(wanted, candidate.toLowerCase()) }))
+    .filter(({ candidate, distance }) => distance <= tolerance(wanted, candidate))
+    .sort((a, b) => a.distance - b.distance)
+    .map(({ candidate }) => candidate)
+  return (near.length > 0 ? near : similarParts(wanted, candidates)).slice(0, 3)
 }
 
-/** "; did you mean x?" ready to be a hint, or undefined. */
+/** The one candidate most likely meant, or undefined when none is near. */
+export const closest = (word: string, candidates: readonly string[]): string | undefined => suggest(word, candidates)[0]
+
+/** A hint, `did you mean x?`, or undefined when none is near. */
 export function suggestion(word: string, candidates: readonly string[]): string | undefined {
   const near = closest(word, candidates)
   return near === undefined ? undefined : `did you mean ${near}?`
@@ -28,15 +26,15 @@ const tolerance = (word: string, candidate: string): number =>
   Math.max(1, Math.floor(Math.min(word.length, candidate.length) / 3))
 
 /** `data.plan` means `data.user_data.plan`: the same last part, and every other part found somewhere on the way. */
-function closestByParts(wanted: string, candidates: readonly string[]): string | undefined {
+function similarParts(wanted: string, candidates: readonly string[]): readonly string[] {
   const parts = wanted.split('.')
   const last = parts.at(-1) ?? ''
-  if (last.length < 2) return undefined
+  if (last.length < 2) return []
   const fitting = candidates.filter((candidate) => {
     const there = candidate.toLowerCase().split('.')
     return there.at(-1) === last && parts.every((part) => there.some((one) => one.startsWith(part)))
   })
-  return fitting.sort((a, b) => a.length - b.length)[0]
+  return fitting.sort((a, b) => a.length - b.length)
 }
 
 /** Damerau-Levenshtein (optimal string alignment) over three rows. */
