@@ -1,0 +1,60 @@
+import { EvtError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/mask.ts'
+import type { Store } from '../../store/connection.ts'
+import type { Runtime } from '../runtime.ts'
+
+/** Which store a command works on, and why that one. */
+export interface StorePlace {
+  /** With the password; never printed. */
+  readonly url: string
+  readonly shown: string
+  /** `--store`, `EVT_STORE`, a file, a profile, or `the embedded store that runs`. */
+  readonly origin: string
+  readonly embedded: boolean
+}
+
+const embeddedOrigin = 'the embedded store that runs'
+
+/** The configured store, else the embedded one that runs; undefined when there is neither. Connects to nothing. */
+export async function findStore({ config, cwd }: Pick<Runtime, 'config' | 'cwd'>): Promise<StorePlace | undefined> {
+  const { value, origin } = config.get('store')
+  if (value) return { url: value, shown: redactUrl(value), origin, embedded: false }
+  const { findEmbedded } = await import('../../store/embedded.ts')
+  const url = await findEmbedded(cwd)
+  return url ? { url, shown: redactUrl(url), origin: embeddedOrigin, embedded: true } : undefined
+}
+
+/** Like `findStore`; throws EvtError('connect') with what to do when there is none. */
+export async function requireStore(runtime: Pick<Runtime, 'config' | 'cwd'>): Promise<StorePlace> {
+  const place = await findStore(runtime)
+  if (place) return place
+  throw new EvtError('connect', 'cannot find a store: none is configured and no embedded one runs', {
+    hint: 'start one with `evt demo` or `evt up`, or name yours with --store postgres://… (EVT_STORE)',
+  })
+}
+
+export interface WithStore {
+  /** The command, as pg_stat_activity shows it. */
+  readonly command: string
+  readonly max?: number
+  /** `any` also takes a database in which evt never was. Default `migrated`. */
+  readonly schema?: 'migrated' | 'any'
+}
+
+/** Opens the store for `work` and closes it however that ends. */
+export async function withStore<T>(
+  runtime: Runtime,
+  { command, max = 4, schema = 'migrated' }: WithStore,
+  work: (store: Store, place: StorePlace) => Promise<T>,
+): Promise<T> {
+  const place = await requireStore(runtime)
+  const { openStore } = await import('../../store/connection.ts')
+  runtime.output.detail(`store: ${place.shown} (${place.origin})`)
+  const store = await openStore(place.url, { applicationName: `evt ${command}`, max })
+  try {
+    if (schema === 'migrated') await (await import('../../store/migrate.ts')).checkSchema(store)
+    return await work(store, place)
+  } finally {
+    await store.close()
+  }
+}

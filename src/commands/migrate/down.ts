@@ -1,0 +1,52 @@
+import { defineCommand, value } from '../command.ts'
+import { askConsent } from '../line/consent.ts'
+import { consentOptions, count, dryRunOptions, formatOptions, storeOptions } from '../line/options.ts'
+import { withStore } from '../line/store.ts'
+
+const { yes, reason } = consentOptions
+
+export default defineCommand({
+  name: 'migrate down',
+  section: 'set up',
+  summary: 'undo the last migrations, with all that their tables hold',
+  examples: [
+    { line: 'evt migrate down --dry-run', says: 'which migration would be undone' },
+    { line: 'evt migrate down --steps 2 --yes', says: 'undo two' },
+  ],
+  args: {},
+  options: {
+    steps: value({ value: 'count', says: 'migrations to undo', parse: count, default: 1 }),
+    ...dryRunOptions,
+    yes,
+    reason,
+    ...storeOptions,
+    ...formatOptions,
+  },
+  async run({ options, typed }, runtime) {
+    const { migrateDown, migrationStatus } = await import('../../store/migrate.ts')
+    return withStore(runtime, { command: 'migrate down', max: 2, schema: 'any' }, async (store) => {
+      const { applied } = await migrationStatus(store)
+      const doomed = applied.slice(Math.max(0, applied.length - options.steps))
+      const names = doomed.map(({ version, name }) => `${version} ${name}`).reverse()
+      const go = await askConsent(runtime, {
+        verb: 'undo',
+        target: store.url,
+        count: doomed.length,
+        noun: doomed.length === 1 ? 'migration' : 'migrations',
+        samples: names,
+        consequence: 'their tables and everything in them are dropped',
+        options,
+        typed,
+      })
+      if (!go) return undefined
+      const undone = await migrateDown(store, options.steps)
+      runtime.output.result({
+        data: { undone },
+        meta: { store: store.url },
+        render: () =>
+          undone.length === 0 ? `${store.url}: nothing to undo` : `${store.url}: undone ${names.join(', ')}`,
+      })
+      return undefined
+    })
+  },
+})

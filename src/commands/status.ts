@@ -1,0 +1,114 @@
+import { formatAge } from '../core/duration.ts'
+import { toError } from '../core/errors.ts'
+import { formatCount } from '../core/quantity.ts'
+import { visible } from '../core/visible.ts'
+import type { Snapshot } from '../watch/snapshot.ts'
+import { defineCommand } from './command.ts'
+import { formatOptions, storeOptions } from './line/options.ts'
+import { findStore, type StorePlace, withStore } from './line/store.ts'
+import type { Runtime } from './runtime.ts'
+
+/** Where evt stands in this directory. */
+interface Standing {
+  readonly store: { readonly url: string; readonly origin: string; readonly problem?: string } | null
+  readonly profile: string | null
+  readonly head: string | null
+  readonly bridges: readonly { readonly instance: string; readonly leader: boolean; readonly handlers: number }[]
+  readonly deadLetters: number | null
+  readonly largestLag: {
+    readonly handler: string
+    readonly lagEvents: number
+    readonly oldestAgeMs: number | null
+  } | null
+  /** The next useful command. */
+  readonly next: string
+}
+
+export default defineCommand({
+  name: 'status',
+  section: 'watch',
+  summary: 'where it stands: store, bridges, dead letters; the same as bare `evt`',
+  examples: [
+    { line: 'evt', says: 'where it stands, and what to do next' },
+    { line: 'evt status --json', says: 'the same for a script' },
+  ],
+  args: {},
+  options: { ...storeOptions, ...formatOptions },
+  async run(_input, runtime) {
+    const place = await findStore(runtime)
+    const standing = place ? await look(place, runtime) : nothingYet(runtime)
+    runtime.output.result({
+      status: standing.store?.problem ? 'fail' : 'pass',
+      data: standing,
+      render: () => render(standing, runtime),
+    })
+    return standing.store?.problem ? 'failed' : undefined
+  },
+})
+
+const nothingYet = ({ config }: Runtime): Standing => ({
+  store: null,
+  profile: config.profile?.name ?? null,
+  head: null,
+  bridges: [],
+  deadLetters: null,
+  largestLag: null,
+  next: 'evt demo',
+})
+
+async function look(place: StorePlace, runtime: Runtime): Promise<Standing> {
+  const store = { url: place.shown, origin: place.origin }
+  try {
+    return await withStore(runtime, { command: 'status', max: 2 }, async (opened) => {
+      const { readSnapshot } = await import('../watch/read-snapshot.ts')
+      return standingOf(store, await readSnapshot(opened), runtime)
+    })
+  } catch (error) {
+    const next = (error as { hint?: string }).hint ?? 'evt config show --origin'
+    return { ...nothingYet(runtime), store: { ...store, problem: toError(error).message }, next }
+  }
+}
+
+function standingOf(store: { url: string; origin: string }, snapshot: Snapshot, { config }: Runtime): Standing {
+  const alive = snapshot.instances.filter((instance) => instance.alive)
+  const [slowest] = [...snapshot.backlog].sort((a, b) => b.lagEvents - a.lagEvents)
+  return {
+    store,
+    profile: config.profile?.name ?? null,
+    head: snapshot.head.position,
+    bridges: alive.map(({ instance, leader, handlers }) => ({ instance, leader, handlers: handlers.length })),
+    deadLetters: snapshot.dead.open,
+    largestLag: slowest && slowest.lagEvents > 0 ? slowest : null,
+    next: nextStep(alive.length, snapshot),
+  }
+}
+
+function nextStep(bridges: number, snapshot: Snapshot): string {
+  if (bridges === 0) return 'evt up'
+  if (snapshot.dead.open > 0) return 'evt dlq list'
+  if (snapshot.head.position === '0') return 'evt gen user.created --count 10'
+  return 'evt dash'
+}
+
+function render(standing: Standing, { output }: Runtime): string {
+  const { store, bridges, largestLag } = standing
+  const rows: [string, string][] = [
+    ['store', store ? `${store.url} (${store.origin})` : 'none is configured and no embedded one runs'],
+  ]
+  if (store?.problem) rows.push(['problem', store.problem])
+  if (standing.profile) rows.push(['profile', standing.profile])
+  if (standing.head !== null) {
+    rows.push(['head', `position ${formatCount(BigInt(standing.head))}`])
+    rows.push(['bridges', bridges.length === 0 ? 'none runs' : bridges.map(bridgeText).join(', ')])
+    rows.push(['dead letters', formatCount(standing.deadLetters ?? 0)])
+  }
+  if (largestLag) {
+    const age = largestLag.oldestAgeMs === null ? '' : `, oldest ${formatAge(largestLag.oldestAgeMs)}`
+    rows.push(['largest lag', `${largestLag.handler}: ${formatCount(largestLag.lagEvents)} events${age}`])
+  }
+  rows.push(['next', output.paint('bold', standing.next)])
+  return rows.map(([name, text]) => `${name.padEnd(14)}${name === 'next' ? text : visible(text)}`).join('\n')
+}
+
+const bridgeText = (bridge: Standing['bridges'][number]) =>
+  `${bridge.instance} (${bridge.leader ? 'leads, ' : ''}${bridge.handlers} handlers)`

@@ -1,0 +1,100 @@
+import { EvtError } from '../core/errors.ts'
+import { type Environment, interpolate } from './interpolate.ts'
+import { type ConfigKey, type ConfigValues, configKeys } from './keys.ts'
+
+/** A named set of connections. */
+export interface ProfileSettings {
+  readonly store?: string | undefined
+  /** Every change asks for the profile's name and a reason. */
+  readonly protect?: boolean | undefined
+  /** Every change is refused. */
+  readonly readonly?: boolean | undefined
+}
+export interface Profile extends ProfileSettings {
+  readonly name: string
+  readonly origin: string
+  /** Chosen by a flag of this very command, not by the environment or a file. */
+  readonly byFlag: boolean
+}
+
+export interface Sourced<T> {
+  readonly value: T
+  /** `--store`, `EVT_STORE`, a file's path, or `default`. */
+  readonly origin: string
+}
+
+/** One place that values come from; earlier layers win. */
+export interface Layer {
+  readonly kind: 'flags' | 'environment' | 'file'
+  /** A file's path. */
+  readonly file?: string
+  readonly values: { readonly [K in ConfigKey]?: Sourced<ConfigValues[K]> }
+  readonly profiles?: Readonly<Record<string, ProfileSettings>>
+}
+
+export interface Config {
+  get<K extends ConfigKey>(key: K): Sourced<ConfigValues[K]>
+  readonly profile: Profile | undefined
+  /** The names that a profile may have. */
+  readonly profileNames: readonly string[]
+  /** Files that were read, first the one that wins. */
+  readonly files: readonly string[]
+}
+
+/** Merges per key. Throws EvtError('config') for a profile that no file defines and for an unset `${VARIABLE}`. */
+export function createConfig(layers: readonly Layer[], env: Environment): Config {
+  const settings = profilesOf(layers)
+  const profile = chosenProfile(layers, settings, env)
+  const merged = profile ? withProfile(layers, profile) : layers
+  return {
+    profile,
+    profileNames: Object.keys(settings),
+    files: layers.flatMap((layer) => (layer.file ? [layer.file] : [])),
+    get(key) {
+      for (const layer of merged) {
+        const found = layer.values[key]
+        if (found === undefined) continue
+        if (!layer.file) return found
+        return { ...found, value: interpolate(found.value, env, { file: layer.file, key: configKeys[key].name }) }
+      }
+      return { value: configKeys[key].default, origin: 'default' }
+    },
+  }
+}
+
+type Settings = Record<string, ProfileSettings & { readonly file: string }>
+
+function profilesOf(layers: readonly Layer[]): Settings {
+  const settings: Settings = {}
+  for (const layer of [...layers].reverse()) {
+    for (const [name, own] of Object.entries(layer.profiles ?? {}))
+      settings[name] = { ...settings[name], ...own, file: layer.file ?? '' }
+  }
+  return settings
+}
+
+function chosenProfile(layers: readonly Layer[], settings: Settings, env: Environment): Profile | undefined {
+  const layer = layers.find(({ values }) => values.profile?.value)
+  const chosen = layer?.values.profile
+  if (!layer || !chosen?.value) return undefined
+  const name = chosen.value
+  const found = Object.hasOwn(settings, name) ? settings[name] : undefined
+  if (!found) {
+    const known = Object.keys(settings).join(', ') || 'none is configured'
+    throw new EvtError('config', `cannot use profile ${name} (${chosen.origin}): no configuration file defines it`, {
+      hint: `known profiles: ${known}`,
+    })
+  }
+  const { file, ...own } = found
+  const store = own.store && interpolate(own.store, env, { file, key: `profiles.${name}.store` })
+  return { ...own, ...(store ? { store } : {}), name, origin: chosen.origin, byFlag: layer.kind === 'flags' }
+}
+
+/** A profile counts where it was chosen: after a store that was named directly there, but before a file's own keys. */
+function withProfile(layers: readonly Layer[], profile: Profile): readonly Layer[] {
+  if (!profile.store) return layers
+  const at = layers.findIndex(({ values }) => values.profile?.value)
+  const own: Layer = { kind: 'file', values: { store: { value: profile.store, origin: `profile ${profile.name}` } } }
+  const place = layers[at]?.kind === 'file' ? at : at + 1
+  return [...layers.slice(0, place), own, ...layers.slice(place)]
+}

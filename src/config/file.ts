@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises'
+import { basename, dirname, extname } from 'node:path'
+import { EvtError, toError } from '../core/errors.ts'
+import type { Layer, Sourced } from './config.ts'
+import { type ConfigKey, configKeys } from './keys.ts'
+import { checkConfigFile } from './schema.ts'
+
+/** Reads and validates one file. Values stay as written: `${VARIABLES}` are filled in when a key is used. */
+export async function readConfigFile(path: string): Promise<Layer> {
+  const content = checkConfigFile(await parsed(path), path)
+  const values: Record<string, Sourced<unknown>> = {}
+  for (const key of Object.keys(configKeys) as ConfigKey[]) {
+    const given = content[configKeys[key].name as keyof typeof content]
+    if (given !== undefined) values[key] = { value: settled(key, given, path), origin: path }
+  }
+  return { kind: 'file', file: path, values, ...(content.profiles ? { profiles: content.profiles } : {}) }
+}
+
+async function parsed(path: string): Promise<unknown> {
+  try {
+    return /\.(ya?ml|json)$/.test(extname(path)) ? await parsedText(path) : await evaluated(path)
+  } catch (error) {
+    throw new EvtError('config', `cannot read ${path}: ${toError(error).message}`, { cause: error })
+  }
+}
+
+async function parsedText(path: string): Promise<unknown> {
+  const { parse } = await import('yaml')
+  return parse(await readFile(path, 'utf8')) ?? {}
+}
+
+async function evaluated(path: string): Promise<unknown> {
+  const { loadConfig } = await import('c12')
+  const file = basename(path)
+  const quiet = { rcFile: false, globalRc: false, dotenv: false, packageJson: false, giget: false } as const
+  const { config } = await loadConfig({
+    ...quiet,
+    cwd: dirname(path),
+    configFile: file.slice(0, -extname(file).length),
+  })
+  return config
+}
+
+/** Durations and counts are written as text or numbers; both go through the one parser of the key. */
+function settled(key: ConfigKey, given: unknown, path: string): unknown {
+  if (Array.isArray(given) || typeof given === 'boolean') return given
+  if (typeof given === 'string' && given.includes('${')) return given
+  try {
+    return configKeys[key].parse(String(given))
+  } catch (error) {
+    throw new EvtError('config', `cannot use ${path}: ${configKeys[key].name}: ${toError(error).message}`, {
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,110 @@
+// The process: the only place that reads argv and the environment, handles signals and sets the exit code. It decides
+// nothing of the business, and loads a command only when one is asked for.
+import { readFileSync } from 'node:fs'
+import { findCommand, groupMembers } from './commands/line/find.ts'
+import { renderGroupHelp, renderRootHelp } from './commands/line/help.ts'
+import { EvtError } from './core/errors.ts'
+import { exitCodes, type Outcome, outcomeOf } from './output/exit-codes.ts'
+import { createPaint, wantsColor } from './output/paint.ts'
+import { problemOf, renderProblem } from './output/problem.ts'
+
+const { argv, env, stdin, stdout, stderr } = process
+const stop = new AbortController()
+let signalled: 'SIGINT' | 'SIGTERM' | undefined
+let readerGone = false
+
+const signalCodes = { SIGINT: 130, SIGTERM: 143 }
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupted(name))
+process.on('uncaughtException', crashed)
+process.on('unhandledRejection', crashed)
+stdout.on('error', lostReader)
+stderr.on('error', () => {})
+
+/** The first signal asks the command to end, the second ends the process. */
+function interrupted(name: 'SIGINT' | 'SIGTERM'): void {
+  if (signalled) forceExit(signalCodes[name])
+  signalled = name
+  stop.abort(new EvtError('interrupted', `cannot finish: interrupted by ${name}`))
+}
+
+/** `evt … | head -1`: whoever read has what they wanted, so the command ends, quietly. */
+function lostReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') crashed(error)
+  if (readerGone) return
+  readerGone = true
+  stop.abort(new EvtError('interrupted', 'cannot finish: nobody reads the output any more'))
+  setTimeout(() => forceExit(0), 2_000).unref()
+}
+
+function crashed(error: unknown): never {
+  restoreTerminal()
+  stderr.write(renderProblem(error, { paint: createPaint(false), debug: true }))
+  process.exit(exitCodes.defect.code)
+}
+
+function forceExit(code: number): never {
+  restoreTerminal()
+  process.exit(code)
+}
+
+/** Raw mode on means that the dashboard owned the screen: leave its screen, show the cursor. */
+function restoreTerminal(): void {
+  if (!stdin.isTTY || !stdin.isRaw) return
+  stdin.setRawMode(false)
+  stdout.write('\u001b[?1049l\u001b[?25h')
+}
+
+const versionOf = () => {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return version
+}
+
+async function run(words: readonly string[]): Promise<Outcome> {
+  const found = await findCommand(words)
+  const paint = createPaint(wantsColor({ choice: 'auto', isTTY: stdout.isTTY, env }))
+  if (found.kind === 'version') return print(`evt ${versionOf()}\n`)
+  if (found.kind === 'help') return print(renderRootHelp(versionOf(), paint))
+  if (found.kind === 'group') {
+    const text = renderGroupHelp(found.name, groupMembers(found.name), paint)
+    if (found.help) return print(text)
+    stderr.write(text)
+    return 'usage'
+  }
+  const { dispatch } = await import('./commands/line/dispatch.ts')
+  const world = {
+    stdin,
+    stdout,
+    stderr,
+    env,
+    cwd: process.cwd(),
+    pid: process.pid,
+    version: versionOf(),
+    signal: stop.signal,
+    now: Date.now,
+  }
+  return dispatch(found.name, found.words, world)
+}
+
+function print(text: string): Outcome {
+  stdout.write(text)
+  return 'done'
+}
+
+function complain(error: unknown): Outcome {
+  const paint = createPaint(wantsColor({ choice: 'auto', isTTY: stderr.isTTY, env }))
+  stderr.write(renderProblem(error, { paint, debug: argv.includes('--debug') }))
+  return outcomeOf(problemOf(error).code)
+}
+
+function exitCodeOf(outcome: Outcome): number {
+  if (readerGone) return 0
+  return outcome === 'interrupted' && signalled ? signalCodes[signalled] : exitCodes[outcome].code
+}
+
+const outcome = await run(argv.slice(2)).catch(complain)
+// What is still in the streams leaves first: a process that exits drops it.
+if (!readerGone)
+  await Promise.all([stdout, stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))))
+process.exit(exitCodeOf(outcome))
