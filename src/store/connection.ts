@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { EvtError } from '../core/errors.ts'
+import { redactUrl } from '../core/mask.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import { type Place, translateError } from './errors.ts'
 
@@ -66,10 +67,6 @@ export function placeOf(url: string): Place {
   const user = decodeURIComponent(parsed.username) || 'the default user'
   const database = decodeURIComponent(parsed.pathname.slice(1)) || user
   return { url: redactUrl(url), host: parsed.host || 'the local socket', database, user }
-}
-
-function redactUrl(url: string): string {
-  return url.replace(/(:\/\/[^:/?#@]*):[^@]*@/, '$1:***@')
 }
 
 async function readServerVersion(pool: pg.Pool, place: Place): Promise<number> {

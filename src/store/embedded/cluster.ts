@@ -45,7 +45,10 @@ export async function initCluster(
   if (runAs) for (const path of [dataDirectory, passwordFile]) chownSync(path, runAs.uid, runAs.gid)
   const args = ['--pgdata', dataDirectory, '--username=postgres', '--auth=scram-sha-256', '--encoding=UTF8']
   try {
-    await run(binaries.initdb, [...args, `--pwfile=${passwordFile}`, '--no-instructions', ...extra], { ...runAs })
+    await run(binaries.initdb, [...args, `--pwfile=${passwordFile}`, '--no-instructions', ...extra], {
+      ...runAs,
+      cwd: dirname(dataDirectory),
+    })
   } catch (error) {
     throw new EvtError('config', `cannot make a database in ${dataDirectory}: ${lastLine(toError(error).message)}`, {
       hint: `check the rights to ${dirname(dataDirectory)} and the free space on its disk`,

