@@ -1,0 +1,156 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { findProjectFile, loadConfig } from '../../src/config/load.ts'
+
+let root = ''
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'evt-config-'))
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+})
+function write(file: string, text: string): string {
+  const path = join(root, file)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+  return path
+}
+const load = (env: Record<string, string> = {}, flags = {}, file?: string) =>
+  loadConfig({ cwd: root, env, flags, ...(file ? { file } : {}) })
+
+/** As a file spells it. */
+const variable = (name: string) => `\${${name}}`
+
+describe('configuration', () => {
+  it('takes a flag before the environment, that before the project, that before the user, that before the default', async () => {
+    const project = write('evt.config.yaml', 'store: postgres://project/db\nretryAttempts: 7\nbatchSize: 5\n')
+    const user = write(
+      'xdg/evt/config.yaml',
+      'store: postgres://user/db\nretryAttempts: 8\nbatchSize: 6\ntimeout: 7s\n',
+    )
+    const env = { XDG_CONFIG_HOME: join(root, 'xdg'), EVT_STORE: 'postgres://env/db', EVT_RETRY_ATTEMPTS: '9' }
+    const config = await load(env, { store: { text: 'postgres://flag/db', flag: '--store' } })
+    expect(config.get('store')).toEqual({ value: 'postgres://flag/db', origin: '--store' })
+    expect(config.get('retryAttempts')).toEqual({ value: 9, origin: 'EVT_RETRY_ATTEMPTS' })
+    expect(config.get('batchSize')).toEqual({ value: 5, origin: project })
+    expect(config.get('timeoutMs')).toEqual({ value: 7_000, origin: user })
+    expect(config.get('color')).toEqual({ value: 'auto', origin: 'default' })
+    expect(config.files).toEqual([project, user])
+  })
+
+  it('understands the names of the seed systems, after its own', async () => {
+    const config = await load({
+      EVENT_RETRY_ATTEMPTS: '3',
+      EVENT_BATCH_SIZE: '50',
+      EVENT_TIMEOUT: '10',
+      EVENT_LOG_LEVEL: 'WARNING',
+      EVENT_PROCESSING_ENABLED: 'false',
+      EVENT_MONITORING_INTERVAL: '5s',
+      EVT_BATCH_SIZE: '60',
+    })
+    expect(config.get('retryAttempts').value).toBe(3)
+    expect(config.get('batchSize')).toEqual({ value: 60, origin: 'EVT_BATCH_SIZE' })
+    expect(config.get('timeoutMs').value).toBe(10_000)
+    expect(config.get('logLevel').value).toBe('warn')
+    expect(config.get('processing').value).toBe(false)
+    expect(config.get('monitoringIntervalMs').value).toBe(5_000)
+  })
+
+  it('finds the nearest project file up to the git root, and none above it', () => {
+    const above = write('evt.config.yaml', '')
+    mkdirSync(join(root, 'checkout/.git'), { recursive: true })
+    mkdirSync(join(root, 'checkout/packages/a'), { recursive: true })
+    expect(findProjectFile(join(root, 'checkout/packages/a'))).toBeUndefined()
+    const inside = write('checkout/evt.config.json', '{}')
+    expect(findProjectFile(join(root, 'checkout/packages/a'))).toBe(inside)
+    expect(findProjectFile(root)).toBe(above)
+  })
+
+  it('reads a TypeScript file, with services of the project in it', async () => {
+    write(
+      'evt.config.ts',
+      "const name: string = 'billing'\nexport default { services: ['icons', { name }], grace: '3s' }\n",
+    )
+    const config = await load()
+    expect(config.get('services').value).toMatchObject(['icons', { name: 'billing' }])
+    expect(config.get('graceMs').value).toBe(3_000)
+  })
+
+  it('fills in variables, and fails naming the one that is not set', async () => {
+    const file = write('evt.config.yaml', `store: postgres://u:${variable('PGPASS')}@h/db\n`)
+    expect((await load({ PGPASS: 'secret' })).get('store').value).toBe('postgres://u:secret@h/db')
+    const config = await load()
+    expect(() => config.get('store')).toThrow(`cannot use ${file}: store needs the variable PGPASS, which is not set`)
+  })
+
+  it.each([
+    ['stor: postgres://h/db\n', 'stor'],
+    ['retryAttempts: many\n', 'retryAttempts'],
+    ['retryAttempts: 0\n', 'at least 1'],
+    ['store: 5\n', 'store'],
+    ['profiles: {a: {protected: true}}\n', 'profiles.a'],
+    ['a: [\n', 'evt.config.yaml'],
+  ])('refuses %j and says where', async (text, mention) => {
+    write('evt.config.yaml', text)
+    await expect(load()).rejects.toMatchObject({ code: 'config', message: expect.stringContaining(mention) })
+  })
+
+  it('refuses a variable or a flag that cannot be read, naming it', async () => {
+    await expect(load({ EVT_GRACE: 'soon' })).rejects.toThrow('cannot use EVT_GRACE: ')
+    await expect(load({}, { color: { text: 'pink', flag: '--color' } })).rejects.toThrow('cannot use --color: ')
+  })
+
+  it('reads the file of --config in place of the project file, and refuses one that is not there', async () => {
+    write('evt.config.yaml', 'grace: 1s\n')
+    write('other.yaml', 'grace: 2s\n')
+    expect((await load({}, {}, 'other.yaml')).get('graceMs').value).toBe(2_000)
+    await expect(load({}, {}, 'missing.yaml')).rejects.toMatchObject({ code: 'config' })
+  })
+})
+
+describe('profiles', () => {
+  const file = [
+    'store: postgres://local/db',
+    'profiles:',
+    `  prod: { store: "postgres://u:${variable('PROD')}@prod/db", protect: true }`,
+    '  look: { store: postgres://look/db, readonly: true }',
+    '',
+  ].join('\n')
+
+  it('is chosen by flag, environment or file, and says by which', async () => {
+    write('evt.config.yaml', file)
+    const byFlag = await load({ PROD: 'x', EVT_PROFILE: 'look' }, { profile: { text: 'prod', flag: '--profile' } })
+    expect(byFlag.profile).toMatchObject({ name: 'prod', protect: true, byFlag: true, origin: '--profile' })
+    expect(byFlag.get('store')).toEqual({ value: 'postgres://u:x@prod/db', origin: 'profile prod' })
+    const byEnvironment = await load({ EVT_PROFILE: 'look' })
+    expect(byEnvironment.profile).toMatchObject({ name: 'look', readonly: true, byFlag: false })
+    expect(byEnvironment.get('store').value).toBe('postgres://look/db')
+  })
+
+  it('gives way to a store that was named as directly or more', async () => {
+    write('evt.config.yaml', file)
+    const named = await load({ EVT_PROFILE: 'look', EVT_STORE: 'postgres://env/db' })
+    expect(named.get('store').value).toBe('postgres://env/db')
+    const flagged = await load({ EVT_STORE: 'postgres://env/db' }, { profile: { text: 'look', flag: '--profile' } })
+    expect(flagged.get('store').value).toBe('postgres://look/db')
+  })
+
+  it('counts before the plain keys of the file that chose it', async () => {
+    write('evt.config.yaml', `profile: look\n${file}`)
+    expect((await load()).get('store').value).toBe('postgres://look/db')
+  })
+
+  it('needs no variable of a profile that is not used', async () => {
+    write('evt.config.yaml', file)
+    expect((await load()).get('store').value).toBe('postgres://local/db')
+    await expect(load({ EVT_PROFILE: 'prod' })).rejects.toThrow('profiles.prod.store needs the variable PROD')
+  })
+
+  it('refuses a name that no file defines, and lists those that are', async () => {
+    write('evt.config.yaml', file)
+    await expect(load({ EVT_PROFILE: 'toString' })).rejects.toMatchObject({
+      code: 'config',
+      hint: 'known profiles: prod, look',
+    })
+  })
+})
