@@ -1,0 +1,62 @@
+import type { SqlExecutor } from '../transports/transport.ts'
+
+/** A lane of a handler that this process owns. */
+export interface OwnedPlace {
+  readonly handler: string
+  readonly lane: string
+}
+
+/** Something that one lane's owner has to do. */
+export interface Due extends OwnedPlace {
+  /** The queue to go on with, or null: then `id` stands alone. */
+  readonly subject: string | null
+  readonly id: string | null
+  readonly inMs: number
+}
+
+const most = 1000
+
+const select = `select d.handler, d.lane, d.subject, d.id, extract(epoch from d.next_at - clock_timestamp()) * 1000 as in_ms
+  from evt.deliveries d join unnest($1::text[], $2::text[]) as own(handler, lane) on own.handler = d.handler and own.lane = d.lane
+  where d.next_at <= clock_timestamp() + $3::double precision * interval '1 millisecond'
+  union all
+  select p.handler, p.lane, p.subject, null, 0
+  from evt.parked_subjects p join unnest($1::text[], $2::text[]) as own(handler, lane) on own.handler = p.handler and own.lane = p.lane
+  where p.freed_at is not null
+  order by in_ms limit ${most}`
+
+/** What is due in these lanes within `withinMs`, the most urgent first; at most 1,000. One query for a whole process. */
+export async function readDue(sql: SqlExecutor, owned: readonly OwnedPlace[], withinMs: number): Promise<Due[]> {
+  const { rows } = await sql.query(select, [
+    owned.map((place) => place.handler),
+    owned.map((place) => place.lane),
+    withinMs,
+  ])
+  return rows.map((row) => ({
+    handler: String(row.handler),
+    lane: String(row.lane),
+    subject: row.subject === null ? null : String(row.subject),
+    id: row.id === null ? null : String(row.id),
+    inMs: Number(row.in_ms),
+  }))
+}
+
+/** Lets deliveries go on that were held for a contract which this process knows. */
+export async function wakeHeld(
+  sql: SqlExecutor,
+  place: OwnedPlace,
+  isKnown: (heldFor: string) => boolean,
+): Promise<number> {
+  const { rows } = await sql.query(
+    'select distinct held_for from evt.deliveries where handler = $1 and lane = $2 and held_for is not null',
+    [place.handler, place.lane],
+  )
+  const known = rows.map((row) => String(row.held_for)).filter(isKnown)
+  if (known.length === 0) return 0
+  const woken = await sql.query(
+    `update evt.deliveries set held_for = null, next_at = clock_timestamp()
+     where handler = $1 and lane = $2 and held_for = any($3::text[]) returning id`,
+    [place.handler, place.lane, known],
+  )
+  return woken.rows.length
+}

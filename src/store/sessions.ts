@@ -1,0 +1,149 @@
+import pg from 'pg'
+import { EvtError } from '../core/errors.ts'
+import type { SqlExecutor } from '../transports/transport.ts'
+import { placeOf, type Store } from './connection.ts'
+import { type Place, translateError } from './errors.ts'
+
+/** One connection for one transaction of handlers. Statements may be sent without waiting for the ones before. */
+export interface Session {
+  readonly sql: SqlExecutor
+  /** The connection is gone or about to go: what was tried is a matter of the store, not of the event. */
+  readonly broken: boolean
+  begin(): Promise<void>
+  /** Throws when the server answered with a rollback, or when the connection went: then the outcome is unknown. */
+  commit(): Promise<void>
+  rollback(): Promise<void>
+  /** `open`: everything so far could be committed. `failed`: a statement failed. `none`: someone ended the transaction. */
+  state(): 'open' | 'failed' | 'none'
+  /** Back to the pool. */
+  release(): void
+  /** Ends the server's side too, also in the middle of a statement, so that nothing can be committed and no lock stays. */
+  terminate(): Promise<void>
+}
+
+export interface Sessions {
+  /** Throws `connect`. */
+  open(): Promise<Session>
+  close(): Promise<void>
+}
+
+/** A pool of its own: handlers that wait for locks never take the connections of relay and publishers. */
+export function createSessions(
+  store: Store,
+  options: { readonly max: number; readonly applicationName: string },
+): Sessions {
+  const place = placeOf(store.connectionString)
+  const pool = new pg.Pool({
+    connectionString: store.connectionString,
+    application_name: options.applicationName,
+    max: options.max,
+    idleTimeoutMillis: 30_000,
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+    pipeline: true,
+  } as pg.PoolConfig)
+  pool.on('error', () => {})
+  const statements = createStatementNames()
+  return {
+    async open() {
+      const client = await pool.connect().catch((error: unknown) => {
+        throw translateError(error, place, 'connect to')
+      })
+      return createSession(client as PipelinedClient, place, { store, statements })
+    },
+    close: () => pool.end(),
+  }
+}
+
+/** What pg 8.23 has and its types do not say. */
+type PipelinedClient = pg.PoolClient & { getTransactionStatus(): string | null; readonly processID: number }
+
+interface Surroundings {
+  readonly store: Store
+  readonly statements: StatementNames
+}
+
+function createSession(client: PipelinedClient, place: Place, { store, statements }: Surroundings): Session {
+  let broken = false
+  let left = false
+  const onGone = () => {
+    broken = true
+  }
+  client.on('error', onGone)
+  client.on('end', onGone)
+
+  const leave = (destroy: boolean) => {
+    if (left) return
+    left = true
+    client.off('error', onGone)
+    client.off('end', onGone)
+    client.release(destroy)
+  }
+  const send = async (text: string, values?: readonly unknown[]) => {
+    try {
+      const name = values && statements.nameOf(text)
+      if (name) return await client.query({ name, text, values: values as unknown[] })
+      return await client.query(text, values as unknown[] | undefined)
+    } catch (error) {
+      const translated = translateError(error, place)
+      if (translated instanceof EvtError && translated.code === 'connect') broken = true
+      throw translated
+    }
+  }
+  return {
+    sql: { query: send },
+    get broken() {
+      return broken
+    },
+    async begin() {
+      await send('begin')
+    },
+    async commit() {
+      const { command } = await send('commit')
+      if (command !== 'COMMIT')
+        throw new EvtError('internal', 'cannot commit: the transaction had failed and was rolled back')
+    },
+    async rollback() {
+      await send('rollback')
+    },
+    state() {
+      const status = client.getTransactionStatus()
+      if (status === 'T') return 'open'
+      return status === 'E' ? 'failed' : 'none'
+    },
+    release: () => leave(broken),
+    async terminate() {
+      const { processID } = client
+      leave(true)
+      // Where the server is gone there is nothing left to end.
+      await store.query('select pg_terminate_backend($1)', [processID]).catch(() => {})
+    },
+  }
+}
+
+interface StatementNames {
+  nameOf(text: string): string | undefined
+}
+
+/** Statements that are seen again are prepared: parsing and planning cost more than running them. */
+function createStatementNames(): StatementNames {
+  const most = 500
+  const seen = new Map<string, string | undefined>()
+  let named = 0
+  return {
+    nameOf(text) {
+      if (seen.has(text)) {
+        const known = seen.get(text)
+        if (known || named >= most) return known
+        named += 1
+        const name = `evt_${named}`
+        seen.set(text, name)
+        return name
+      }
+      // Texts with values pasted in never come again: they must not fill the map.
+      if (seen.size >= most * 2) for (const [old, name] of seen) if (!name) seen.delete(old)
+      seen.set(text, undefined)
+      return undefined
+    },
+  }
+}

@@ -1,0 +1,43 @@
+import type { SqlExecutor } from '../transports/transport.ts'
+
+/** An attempt that began; what came of it is not known when its process ended. */
+export interface StartedAttempt {
+  readonly attempt: number
+  readonly at: string
+  readonly instance: string
+}
+
+/**
+ * Counts an attempt on an event that an earlier owner may have died of, before it runs: the first one counts as the
+ * second, because that owner may have run it. Never waits for the disk: the count has to outlive the process, not the server.
+ */
+export async function countSuspect(
+  sql: SqlExecutor,
+  event: { readonly handler: string; readonly eventId: string; readonly instance: string },
+): Promise<readonly StartedAttempt[]> {
+  const { rows } = await sql.query(
+    `insert into evt.suspects as s (handler, event_id, attempts, started)
+     values ($1, $2, 2, jsonb_build_array(jsonb_build_object('attempt', 2, 'at', clock_timestamp(), 'instance', $3::text)))
+     on conflict (handler, event_id) do update set attempts = s.attempts + 1,
+       started = s.started || jsonb_build_object('attempt', s.attempts + 1, 'at', clock_timestamp(), 'instance', $3::text)
+     returning started`,
+    [event.handler, event.eventId, event.instance],
+  )
+  return rows[0]?.started as readonly StartedAttempt[]
+}
+
+export async function readSuspect(
+  sql: SqlExecutor,
+  handler: string,
+  eventId: string,
+): Promise<readonly StartedAttempt[]> {
+  const { rows } = await sql.query('select started from evt.suspects where handler = $1 and event_id = $2', [
+    handler,
+    eventId,
+  ])
+  return (rows[0]?.started ?? []) as readonly StartedAttempt[]
+}
+
+export async function forgetSuspect(sql: SqlExecutor, handler: string, eventId: string): Promise<void> {
+  await sql.query('delete from evt.suspects where handler = $1 and event_id = $2', [handler, eventId])
+}

@@ -1,0 +1,54 @@
+import type { Received, SqlExecutor } from '../transports/transport.ts'
+import type { AttemptRecord, DeadReason } from './attempts.ts'
+
+export interface NewDeadLetter {
+  readonly handler: string
+  readonly service: string
+  readonly lane: string
+  readonly message: Received
+  readonly type: string
+  readonly version: number | null
+  /** Whether the handler keeps the order of the message's key. */
+  readonly ordered: boolean
+  /** Where it stood in its subject's queue; null where only the time of failing tells. */
+  readonly rank: string | null
+  readonly reason: DeadReason
+  /** The fingerprint. */
+  readonly cause: string
+  /** All of them; the last one says why. */
+  readonly attempts: readonly [AttemptRecord, ...AttemptRecord[]]
+  readonly instance: string
+}
+
+const insert = `insert into evt.dead_letters as known (handler, service, event_id, type, version, subject, ordered, rank, lane, topic, at, position,
+    headers, body, reason, cause, error_class, error_code, error_message, attempts, instance, first_failed_at, last_failed_at)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb, $21, $22, clock_timestamp())
+  on conflict (handler, event_id) do update set
+    status = 'open', resolved_at = null, reason = excluded.reason, cause = excluded.cause, error_class = excluded.error_class,
+    error_code = excluded.error_code, error_message = excluded.error_message, instance = excluded.instance,
+    attempts = known.attempts || excluded.attempts, last_failed_at = excluded.last_failed_at,
+    returned = known.returned + case when known.status = 'replaying' then 1 else 0 end
+  returning id`
+
+/** Gives the event up for this handler: one row for each event and handler, to which a second death returns. Returns its id. */
+export async function writeDeadLetter(sql: SqlExecutor, dead: NewDeadLetter): Promise<string> {
+  const { message, attempts } = dead
+  const last = attempts.at(-1) ?? attempts[0]
+  const origin = [dead.lane, message.topic, message.at, message.log?.toString() ?? null]
+  const { rows } = await sql.query(insert, [
+    ...[
+      dead.handler,
+      dead.service,
+      message.id,
+      dead.type,
+      dead.version,
+      message.key,
+      dead.ordered,
+      dead.rank,
+      ...origin,
+    ],
+    ...[JSON.stringify(message.headers), Buffer.from(message.body), dead.reason, dead.cause],
+    ...[last.class, last.code ?? null, last.message, JSON.stringify(attempts), dead.instance, attempts[0].at],
+  ])
+  return String(rows[0]?.id)
+}
