@@ -1,0 +1,414 @@
+-- The outbox (what was committed), the log (what was sequenced) and the one function that takes events from the first to
+-- the second. Rows of both are only ever inserted; they go by whole partitions.
+
+create schema if not exists evt;
+
+-- Retention classes: how long a partition is kept, at least.
+create table evt.classes (
+  class          text primary key check (class ~ '^[a-z][a-z0-9]{0,15}$'),
+  retention_days integer not null check (retention_days >= 1)
+);
+insert into evt.classes values ('default', 30), ('audit', 90), ('scratch', 1);
+
+-- A plain sequence and not an identity column: up to PostgreSQL 16, partitions made for attaching cannot inherit one.
+create sequence evt.outbox_seq;
+
+-- UUID version 7, also before PostgreSQL 18.
+do $$
+begin
+  if current_setting('server_version_num')::int >= 180000 then
+    execute 'create function evt.uuid7() returns uuid language sql volatile parallel safe as ''select uuidv7()''';
+  else
+    execute $f$
+      create function evt.uuid7() returns uuid language sql volatile parallel safe as $body$
+        select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) placing
+          substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6),
+          52, 1), 53, 1), 'hex')::uuid
+      $body$
+    $f$;
+  end if;
+end $$;
+
+-- The ordering key's place, 0..255: the first byte of its MD5. core/slot.ts computes the same.
+create function evt.slot_of(subject text) returns integer language sql immutable strict parallel safe
+as $$ select ('x' || left(md5(subject), 2))::bit(8)::integer $$;
+
+-- Lower-case hex over the stored bytes.
+create function evt.checksum_of(data json) returns text language sql stable strict parallel safe
+as $$ select encode(sha256(convert_to(data::text, 'UTF8')), 'hex') $$;
+
+create function evt.today() returns date language sql volatile parallel safe
+as $$ select (clock_timestamp() at time zone 'UTC')::date $$;
+
+-- `xid` stands before `seq`, so that a transaction has its number before it draws the first of its places.
+-- `data` is json and not jsonb: the text stays as written, and the checksum is over it.
+create table evt.outbox (
+  xid            xid8 not null default pg_current_xact_id(),
+  seq            bigint not null default nextval('evt.outbox_seq'),
+  recorded_at    timestamptz not null default clock_timestamp(),
+  day            date not null default (clock_timestamp() at time zone 'UTC')::date,
+  version        integer not null default 1,
+  class          text not null default 'default',
+  id             text not null,
+  type           text not null,
+  source         text not null,
+  time           timestamptz not null default clock_timestamp(),
+  subject        text,
+  sequence       bigint,
+  tenant         text,
+  correlation_id text,
+  causation_id   text,
+  traceparent    text,
+  user_id        text,
+  session_id     text,
+  priority       text not null default 'normal',
+  metadata       json,
+  data           json not null,
+  checksum       text,
+  event_key      bytea
+) partition by list (class);
+create index outbox_xid on evt.outbox (xid, seq);
+
+-- `chunk_of(position)` names the partition: readers go to it directly, so that reading never plans over all of them.
+create table evt.log (
+  position     bigint not null,
+  seq          bigint not null,
+  xid          xid8 not null,
+  sequenced_at timestamptz not null,
+  day          date not null,
+  slot         smallint not null,
+  class        text not null,
+  primary key (position)
+) partition by range (position);
+
+create function evt.log_chunk_size() returns bigint language sql immutable parallel safe as $$ select 5000000::bigint $$;
+
+-- What a partition's readers may do is what the parent's readers may do.
+create function evt.copy_grants(parent regclass, child regclass) returns void language plpgsql
+set search_path = pg_catalog, pg_temp as $$
+declare
+  entry record;
+begin
+  for entry in
+    select case when a.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end as grantee, a.privilege_type
+    from pg_class c, aclexplode(c.relacl) a
+    where c.oid = parent and a.grantee <> c.relowner
+  loop
+    execute format('grant %s on %s to %s', entry.privilege_type, child, entry.grantee);
+  end loop;
+end $$;
+
+-- Makes the outbox's partitions of these days where they are missing; says how many it made. Each is built aside and
+-- attached: CREATE TABLE … PARTITION OF would wait for every open writer, and make all later ones wait behind it.
+create function evt.make_partitions(first_day date, last_day date) returns integer language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  wanted record;
+  made   integer := 0;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('evt.partitions', 0));
+  for wanted in
+    select class, 'outbox_' || class as parent, 'outbox_' || class || '_' || to_char(day, 'YYYYMMDD') as leaf, day::date
+    from evt.classes, generate_series(first_day, last_day, interval '1 day') day
+    order by day, class
+  loop
+    if to_regclass('evt.' || wanted.parent) is null then
+      execute format('create table evt.%I (like evt.outbox including defaults) partition by range (day)', wanted.parent);
+      execute format('alter table evt.outbox attach partition evt.%I for values in (%L)', wanted.parent, wanted.class);
+      perform evt.copy_grants('evt.outbox', format('evt.%I', wanted.parent)::regclass);
+    end if;
+    continue when to_regclass('evt.' || wanted.leaf) is not null;
+    execute format('create table evt.%I (like evt.outbox including defaults)', wanted.leaf);
+    perform evt.copy_grants('evt.outbox', format('evt.%I', wanted.leaf)::regclass);
+    execute format('alter table evt.%I attach partition evt.%I for values from (%L) to (%L)',
+      wanted.parent, wanted.leaf, wanted.day, wanted.day + 1);
+    made := made + 1;
+  end loop;
+  return made;
+end $$;
+
+create function evt.log_chunk_name(chunk bigint) returns text language sql immutable parallel safe
+as $$ select 'log_' || lpad(chunk::text, 8, '0') $$;
+
+create function evt.make_log_chunk(chunk bigint) returns void language plpgsql
+security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  leaf text := evt.log_chunk_name(chunk);
+begin
+  perform pg_advisory_xact_lock(hashtextextended('evt.partitions', 0));
+  if to_regclass('evt.' || leaf) is not null then
+    return;
+  end if;
+  execute format('create table evt.%I (like evt.log)', leaf);
+  perform evt.copy_grants('evt.log', format('evt.%I', leaf)::regclass);
+  execute format('alter table evt.log attach partition evt.%I for values from (%s) to (%s)',
+    leaf, chunk * evt.log_chunk_size(), (chunk + 1) * evt.log_chunk_size());
+end $$;
+
+-- A day and a transaction number that had not been given out when that day had begun: rows of that transaction and of
+-- all later ones lie on that day or after it, so the sequencer need not look at earlier partitions.
+create table evt.day_marks (
+  day date primary key,
+  xid xid8 not null
+);
+
+-- The lease of the leader: liveness only. What fences is the epoch in `ticks`.
+create table evt.relay (
+  only_row          boolean primary key default true check (only_row),
+  leader            text,
+  epoch             bigint not null default 0,
+  lease_until       timestamptz,
+  system_identifier bigint not null,
+  timeline          bigint not null
+) with (fillfactor = 10);
+
+create function evt.timeline() returns bigint language sql volatile
+as $$
+  select case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())
+    else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint end
+$$;
+
+-- The cursor, one row a move, the newest counts. Insert-only: a row that is updated at every tick becomes a chain of dead
+-- versions, to be walked at every tick, as soon as any snapshot is held open. Two leaders cannot write the same `tick`.
+create table evt.ticks (
+  tick          bigint primary key,
+  epoch         bigint not null,
+  at            timestamptz not null default clock_timestamp(),
+  head          bigint not null,        -- last position given
+  snapshot      pg_snapshot not null,   -- everything visible in it is sequenced
+  next_snapshot pg_snapshot,            -- being worked through; what lies up to after_seq is done
+  after_seq     bigint not null default 0,
+  near_from     date not null,          -- the days that every tick looks at; the others are looked at every 10 s,
+  near_to       date not null,          -- from far_snapshot: clocks may jump, and nothing may be left behind
+  far_snapshot  pg_snapshot not null,
+  far_at        timestamptz not null default clock_timestamp(),
+  duplicates    bigint not null default 0, -- dropped: same key, same bytes; since the beginning
+  refused       bigint not null default 0  -- same key, other bytes; since the beginning
+);
+
+-- Keys of keyed publishes: the id of an event from outside, or a hash of where it came from.
+create table evt.event_keys (
+  key      bytea primary key,
+  checksum text,
+  day      date not null,
+  seq      bigint not null
+);
+
+-- Same key, other bytes: kept whole, never sequenced.
+create table evt.refused (
+  refused_at    timestamptz not null default clock_timestamp(),
+  reason        text not null,
+  kept_checksum text,
+  like evt.outbox,
+  primary key (seq)
+);
+
+-- 2 while the relay sleeps. A sequence, because its value is read past any snapshot and changing it leaves nothing dead.
+create sequence evt.parked minvalue 1 maxvalue 2 cycle;
+select setval('evt.parked', 1);
+
+-- NOTIFY forbids PREPARE TRANSACTION, so where two-phase commits are possible it is off unless `evt.notify` is 'on'.
+create function evt.notifies() returns boolean language sql stable
+as $$
+  select case coalesce(current_setting('evt.notify', true), '')
+    when 'on' then true when 'off' then false else current_setting('max_prepared_transactions') = '0' end
+$$;
+
+create function evt.wake_relay() returns trigger language plpgsql as $$
+begin
+  if pg_sequence_last_value('evt.parked'::regclass) = 2 then
+    -- A full queue (somebody listens and does not read) would fail the writer's commit.
+    if evt.notifies() and pg_notification_queue_usage() < 0.5 then
+      perform pg_notify('evt_wake', '');
+    end if;
+  end if;
+  return null;
+end $$;
+create trigger wake_relay after insert on evt.outbox for each statement execute function evt.wake_relay();
+
+create function evt.refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception 'cannot % %.%: its rows are never changed', lower(tg_op), tg_table_schema, tg_table_name
+    using errcode = 'EV002', hint = 'partitions go by retention: evt retention';
+end $$;
+create trigger refuse_change before update or delete or truncate on evt.outbox
+  for each statement execute function evt.refuse_change();
+create trigger refuse_change before update or delete or truncate on evt.log
+  for each statement execute function evt.refuse_change();
+
+-- Publishes one event in the caller's transaction and returns its id. Only `type` and `data` are needed.
+create function evt.publish(
+  type           text,
+  data           json,
+  subject        text default null,
+  version        integer default 1,
+  source         text default null,
+  id             text default null,
+  "time"         timestamptz default null,
+  sequence       bigint default null,
+  tenant         text default null,
+  correlation_id text default null,
+  causation_id   text default null,
+  traceparent    text default null,
+  user_id        text default null,
+  session_id     text default null,
+  priority       text default 'normal',
+  metadata       json default null,
+  class          text default 'default',
+  event_key      bytea default null
+) returns text language plpgsql as $$
+declare
+  size bigint := octet_length(data::text);
+begin
+  if size > 1048576 then
+    raise exception 'cannot publish %: % bytes of data, the limit is 1048576', type, size using errcode = 'EV003';
+  end if;
+  id := coalesce(id, evt.uuid7()::text);
+  insert into evt.outbox (class, id, type, version, source, time, subject, sequence, tenant, correlation_id,
+    causation_id, traceparent, user_id, session_id, priority, metadata, data, checksum, event_key)
+  values (class, id, type, version, coalesce(source, current_setting('application_name'), 'sql'),
+    coalesce("time", clock_timestamp()), subject, sequence, tenant, correlation_id,
+    causation_id, traceparent, user_id, session_id, priority, metadata, data, evt.checksum_of(data), event_key);
+  return id;
+end $$;
+
+-- Many: a JSON array of objects whose fields are named like the arguments of `evt.publish`. Ids in the order given.
+create function evt.publish_many(events json) returns setof text language sql as $$
+  select evt.publish(e->>'type', e->'data', e->>'subject', coalesce((e->>'version')::integer, 1), e->>'source', e->>'id',
+    (e->>'time')::timestamptz, (e->>'sequence')::bigint, e->>'tenant', e->>'correlation_id', e->>'causation_id',
+    e->>'traceparent', e->>'user_id', e->>'session_id', coalesce(e->>'priority', 'normal'), e->'metadata',
+    coalesce(e->>'class', 'default'), decode(e->>'event_key', 'hex'))
+  from json_array_elements(events) with ordinality as list(e, nth) order by nth
+$$;
+
+-- The last position given; 0 when nothing was sequenced.
+create function evt.head() returns bigint language sql stable
+as $$ select head from evt.ticks order by tick desc limit 1 $$;
+
+-- The earliest day on which a row that is not visible in `since` lies, while the clock is sane to one day.
+create function evt.first_day(since pg_snapshot) returns date language sql stable
+as $$
+  select coalesce((select day - 1 from evt.day_marks where xid <= pg_snapshot_xmin(since) order by day desc limit 1), '-infinity')
+$$;
+
+select evt.make_partitions(evt.today() - 1, evt.today() + 14);
+select evt.make_log_chunk(0), evt.make_log_chunk(1);
+insert into evt.relay (system_identifier, timeline) select system_identifier, evt.timeline() from pg_control_system();
+insert into evt.ticks (tick, epoch, head, snapshot, near_from, near_to, far_snapshot)
+  values (0, 0, 0, pg_current_snapshot(), evt.today() - 1, evt.today() + 1, pg_current_snapshot());
+insert into evt.day_marks values (evt.today(), pg_snapshot_xmax(pg_current_snapshot()));
+
+-- One step of the sequencer: gives positions to at most `max_events` of what became visible since the last step, in the
+-- order of `seq`, and moves the cursor, in the caller's one transaction. `more` says that there is more at once.
+-- Raises EV001 when `for_epoch` no longer leads; when another leader ticks at this very moment, one of both gets 23505 (unique
+-- violation of ticks_pkey) and has done nothing. Writes nothing when nothing happened.
+create function evt.tick(for_epoch bigint, max_events integer, out sequenced integer, out head bigint, out more boolean)
+language plpgsql
+-- Plans must not flip as partitions fill up: no sequential scans, one plan for all snapshots.
+set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off set enable_bitmapscan = off
+set search_path = pg_catalog, pg_temp as $$
+declare
+  c        evt.ticks;
+  upto     pg_snapshot;
+  since    pg_snapshot;
+  ended    xid8[];
+  from_day date;
+  to_day   date;
+  after    bigint;
+  bound    integer;
+  far_due  boolean;
+  piece    record;
+begin
+  select * into strict c from evt.ticks order by tick desc limit 1;
+  if c.epoch <> for_epoch then
+    raise exception 'cannot sequence: epoch % was replaced by %', for_epoch, c.epoch using errcode = 'EV001';
+  end if;
+  head := c.head; sequenced := 0; more := false;
+  -- The statements below take newer snapshots, so all that is visible in this one is visible to them.
+  upto := coalesce(c.next_snapshot, pg_current_snapshot());
+  if upto::text = c.snapshot::text then
+    return;
+  end if;
+  if current_setting('synchronous_commit') in ('off', 'local') then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+  if to_regclass('evt.' || evt.log_chunk_name((head + max_events) / evt.log_chunk_size() + 1)) is null then
+    perform evt.make_log_chunk((head + max_events) / evt.log_chunk_size());
+    perform evt.make_log_chunk((head + max_events) / evt.log_chunk_size() + 1);
+  end if;
+
+  far_due := c.next_snapshot is null and (c.near_to <= evt.today() or c.far_at < clock_timestamp() - interval '10 s');
+  for pass in (case when far_due then 1 else 3 end)..3 loop
+    case pass
+      when 1 then since := c.far_snapshot; after := 0; bound := null; from_day := '-infinity'; to_day := c.near_from - 1;
+      when 2 then from_day := c.near_to + 1; to_day := 'infinity';
+      else since := c.snapshot; after := c.after_seq; bound := max_events; from_day := c.near_from; to_day := c.near_to;
+    end case;
+    -- Long-open writers stay in the list of those in progress and cost nothing here.
+    ended := array(select x from pg_snapshot_xip(since) x where pg_visible_in_snapshot(x, upto));
+    with piece as materialized (
+      select o.seq, o.xid, o.day, o.class, o.event_key, o.checksum, coalesce(evt.slot_of(o.subject), o.seq & 255) as slot
+      from (
+        select seq, xid, day, class, event_key, checksum, subject from evt.outbox
+        where day between from_day and to_day and seq > after
+          and xid >= pg_snapshot_xmax(since) and xid < pg_snapshot_xmax(upto) and pg_visible_in_snapshot(xid, upto)
+        union all
+        select seq, xid, day, class, event_key, checksum, subject from evt.outbox
+        where day between from_day and to_day and seq > after and xid = any (ended)
+      ) o order by o.seq limit bound
+    ), keyed as (
+      select *, row_number() over (partition by event_key order by seq) as nth from piece where event_key is not null
+    ), claimed as (
+      insert into evt.event_keys (key, checksum, day, seq)
+      select event_key, checksum, day, seq from keyed where nth = 1
+      on conflict do nothing returning key, seq
+    ), losers as (
+      select k.seq, k.xid, k.day, k.class, coalesce(e.checksum, f.checksum) as kept,
+        k.checksum is not distinct from coalesce(e.checksum, f.checksum) as same
+      from keyed k
+      join keyed f on f.event_key = k.event_key and f.nth = 1
+      left join evt.event_keys e on e.key = k.event_key
+      where not exists (select from claimed where claimed.seq = k.seq)
+    ), refused as (
+      insert into evt.refused
+      select clock_timestamp(), 'same key, other bytes', l.kept, o.*
+      from losers l join evt.outbox o on o.class = l.class and o.day = l.day and o.xid = l.xid and o.seq = l.seq
+      where not l.same
+    ), sequenced as (
+      insert into evt.log (position, seq, xid, sequenced_at, day, slot, class)
+      select head + row_number() over (order by p.seq), p.seq, p.xid, now.at, p.day, p.slot, p.class
+      from piece p, (select clock_timestamp() as at offset 0) now
+      where p.event_key is null or p.seq not in (select seq from losers)
+    )
+    select (select count(*) from piece) as read, (select max(seq) from piece) as last,
+      (select count(*) filter (where same) from losers) as duplicates,
+      (select count(*) filter (where not same) from losers) as refused
+    into piece;
+    sequenced := sequenced + piece.read - piece.duplicates - piece.refused;
+    head := c.head + sequenced;
+    c.duplicates := c.duplicates + piece.duplicates;
+    c.refused := c.refused + piece.refused;
+  end loop;
+  more := piece.read >= max_events;
+  if sequenced = 0 and not more and c.next_snapshot is null and not far_due and c.at > clock_timestamp() - interval '5 s'
+    and piece.duplicates + piece.refused = 0
+  then
+    return;
+  end if;
+
+  insert into evt.day_marks values (evt.today(), pg_snapshot_xmax(pg_current_snapshot())) on conflict do nothing;
+  if far_due then
+    c.near_from := least(evt.first_day(upto), evt.today() - 1);
+    c.near_to := greatest(c.near_to, evt.today() + 1);
+    c.far_snapshot := upto;
+    c.far_at := clock_timestamp();
+  end if;
+  insert into evt.ticks (tick, epoch, head, snapshot, next_snapshot, after_seq, near_from, near_to, far_snapshot, far_at,
+    duplicates, refused)
+  values (c.tick + 1, for_epoch, head,
+    case when more then c.snapshot else upto end, case when more then upto end, case when more then piece.last else 0 end,
+    c.near_from, c.near_to, c.far_snapshot, c.far_at, c.duplicates, c.refused);
+  if sequenced > 0 then
+    perform pg_notify('evt_log', head::text);
+  end if;
+end $$;
