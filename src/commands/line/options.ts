@@ -3,12 +3,10 @@ import { parseDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
 import { parseInstant } from '../../core/instant.ts'
 import { parseCount } from '../../core/quantity.ts'
-import { compileWhere } from '../../core/where.ts'
 import { choice, flag, type Parse, text, value, values } from '../command.ts'
 
 export const duration: Parse<number> = (given) => parseDuration(given)
 export const count: Parse<number> = (given) => parseCount(given)
-export const where: Parse<ReturnType<typeof compileWhere>> = (given, { nowMs }) => compileWhere(given, { nowMs })
 export const instant: Parse<ReturnType<typeof parseInstant>> = (given, { nowMs }) => parseInstant(given, nowMs)
 export const list: Parse<readonly string[]> = (given) =>
   given
@@ -85,10 +83,6 @@ export const storeOptions = {
     config: 'store',
     shownDefault: 'the embedded one that runs',
   }),
-} as const
-
-export const whereOptions = {
-  where: value({ short: 'w', value: 'expression', says: 'only events for which this is true', parse: where }),
 } as const
 
 /** Lines that a person wants to see, out or lit up. */
