@@ -178,9 +178,9 @@ create table evt.ticks (
   snapshot      pg_snapshot not null,   -- everything visible in it is sequenced
   next_snapshot pg_snapshot,            -- being worked through; what lies up to after_seq is done
   after_seq     bigint not null default 0,
-  near_from     date not null,          -- the days that every tick looks at; the others are looked at every 10 s,
-  near_to       date not null,          -- from far_snapshot: clocks may jump, and nothing may be left behind
-  far_snapshot  pg_snapshot not null,
+  near_day      date not null,          -- the day that near_leaves was made for
+  near_leaves   regclass[] not null,    -- partitions that every step looks at; all others are looked at once a minute,
+  far_snapshot  pg_snapshot not null,   -- from this one: clocks may jump, and nothing may be left behind
   far_at        timestamptz not null default clock_timestamp(),
   duplicates    bigint not null default 0, -- dropped: same key, same bytes; since the beginning
   refused       bigint not null default 0  -- same key, other bytes; since the beginning
@@ -285,39 +285,110 @@ $$;
 create function evt.head() returns bigint language sql stable
 as $$ select head from evt.ticks order by tick desc limit 1 $$;
 
--- The earliest day on which a row that is not visible in `since` lies, while the clock is sane to one day.
-create function evt.first_day(since pg_snapshot) returns date language sql stable
-as $$
-  select coalesce((select day - 1 from evt.day_marks where xid <= pg_snapshot_xmin(since) order by day desc limit 1), '-infinity')
+-- The earliest day on which this transaction or a later one can have written, while the clock is sane to one day.
+create function evt.first_day(writer xid8) returns date language sql stable
+as $$ select day - 1 from evt.day_marks where xid <= writer order by day desc limit 1 $$;
+
+-- What one step does with the rows of these partitions, as one statement. $1 xmax of the old snapshot, $2 xmax of the new
+-- one, $3 the new one, $4 those in progress in the old one that have ended since, $5 and $6 the page, $7 the head.
+-- Partitions are named one by one: a plan over `evt.outbox` would lock and open all of them, 4 ms a step.
+create function evt.piece_sql(leaves regclass[], with_ended boolean) returns text language sql stable
+set search_path = pg_catalog, pg_temp as $$
+  select format($f$
+    with piece as materialized (
+      select leaf, seq, xid, day, class, event_key, checksum, coalesce(evt.slot_of(subject), seq & 255) as slot
+      from (%s) o order by seq limit $6
+    ), keyed as (
+      select *, row_number() over (partition by event_key order by seq) as nth from piece where event_key is not null
+    ), claimed as (
+      insert into evt.event_keys (key, checksum, day, seq)
+      select event_key, checksum, day, seq from keyed where nth = 1
+      on conflict do nothing returning seq
+    ), losers as (
+      select k.leaf, k.seq, k.xid, coalesce(e.checksum, f.checksum) as kept,
+        k.checksum is not distinct from coalesce(e.checksum, f.checksum) as same
+      from keyed k
+      join keyed f on f.event_key = k.event_key and f.nth = 1
+      left join evt.event_keys e on e.key = k.event_key
+      where not exists (select from claimed c where c.seq = k.seq)
+    ), sequenced as (
+      insert into evt.log (position, seq, xid, sequenced_at, day, slot, class)
+      select $7 + row_number() over (order by p.seq), p.seq, p.xid, now.at, p.day, p.slot, p.class
+      from piece p, (select clock_timestamp() as at offset 0) now
+      where p.event_key is null or p.seq not in (select seq from losers)
+    )
+    select p.count, p.last, l.duplicates, l.refused
+    from (select count(*) as count, max(seq) as last from piece) p,
+      (select count(*) filter (where same) as duplicates,
+        json_agg(json_build_object('leaf', leaf, 'seq', seq, 'xid', xid::text, 'kept', kept)) filter (where not same) as refused
+      from losers) l
+    $f$, string_agg(branch, ' union all '))
+  from (
+    select format('select %s::regclass as leaf, seq, xid, day, class, event_key, checksum, subject from only %s'
+      || ' where seq > $5 and xid >= $1 and xid < $2 and pg_visible_in_snapshot(xid, $3)', leaf::oid, leaf) as branch
+    from unnest(leaves) leaf
+    union all
+    select format('select %s::regclass as leaf, seq, xid, day, class, event_key, checksum, subject from only %s'
+      || ' where seq > $5 and xid = any ($4)', leaf::oid, leaf)
+    from unnest(leaves) leaf where with_ended
+  ) branches
 $$;
 
-select evt.make_partitions(evt.today() - 1, evt.today() + 14);
-select evt.make_log_chunk(0), evt.make_log_chunk(1);
-insert into evt.relay (system_identifier, timeline) select system_identifier, evt.timeline() from pg_control_system();
-insert into evt.ticks (tick, epoch, head, snapshot, near_from, near_to, far_snapshot)
-  values (0, 0, 0, pg_current_snapshot(), evt.today() - 1, evt.today() + 1, pg_current_snapshot());
-insert into evt.day_marks values (evt.today(), pg_snapshot_xmax(pg_current_snapshot()));
+-- The partitions that writers write to now: yesterday's to tomorrow's.
+create function evt.near_leaves() returns regclass[] language sql stable set search_path = pg_catalog, pg_temp as $$
+  select array_agg(leaf order by leaf::oid) from (
+    select to_regclass('evt.outbox_' || class || '_' || to_char(evt.today() + distance, 'YYYYMMDD')) as leaf
+    from evt.classes, generate_series(-1, 1) distance
+  ) found where leaf is not null
+$$;
+
+-- All others that have a row which `since` did not see. Only clocks that jump and writers that stay open for days make any.
+create function evt.far_leaves(near regclass[], since pg_snapshot) returns regclass[] language plpgsql stable
+set search_path = pg_catalog, pg_temp as $$
+declare
+  leaf  regclass;
+  newer boolean;
+  found regclass[] := '{}';
+begin
+  for leaf in select relid from pg_partition_tree('evt.outbox') where isleaf and not relid = any (near) loop
+    execute format('select exists (select from only %s where xid >= $1)', leaf) into newer using pg_snapshot_xmin(since);
+    if newer then
+      found := found || leaf;
+    end if;
+  end loop;
+  return found;
+end $$;
+
+create function evt.copy_refused(losers json) returns integer language plpgsql as $$
+declare
+  loser record;
+begin
+  for loser in select * from json_to_recordset(losers) as l(leaf regclass, seq bigint, xid xid8, kept text) loop
+    execute format('insert into evt.refused select clock_timestamp(), $1, $2, o.* from only %s o where xid = $3 and seq = $4',
+      loser.leaf) using 'same key, other bytes', loser.kept, loser.xid, loser.seq;
+  end loop;
+  return json_array_length(losers);
+end $$;
 
 -- One step of the sequencer: gives positions to at most `max_events` of what became visible since the last step, in the
 -- order of `seq`, and moves the cursor, in the caller's one transaction. `more` says that there is more at once.
--- Raises EV001 when `for_epoch` no longer leads; when another leader ticks at this very moment, one of both gets 23505 (unique
--- violation of ticks_pkey) and has done nothing. Writes nothing when nothing happened.
+-- Raises EV001 when `for_epoch` no longer leads; of two leaders that step at the same moment, one gets 23505 (ticks_pkey)
+-- and has done nothing. Writes nothing when nothing happened.
 create function evt.tick(for_epoch bigint, max_events integer, out sequenced integer, out head bigint, out more boolean)
 language plpgsql
--- Plans must not flip as partitions fill up: no sequential scans, one plan for all snapshots.
+-- Plans must not flip as partitions fill up: indexes only, one plan for all snapshots.
 set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off set enable_bitmapscan = off
 set search_path = pg_catalog, pg_temp as $$
 declare
-  c        evt.ticks;
-  upto     pg_snapshot;
-  since    pg_snapshot;
-  ended    xid8[];
-  from_day date;
-  to_day   date;
-  after    bigint;
-  bound    integer;
-  far_due  boolean;
-  piece    record;
+  c         evt.ticks;
+  upto      pg_snapshot;
+  ended     xid8[];
+  far_due   boolean;
+  far       regclass[];
+  near      regclass[];
+  step      text;
+  piece     record;
+  lost      bigint := 0;
 begin
   select * into strict c from evt.ticks order by tick desc limit 1;
   if c.epoch <> for_epoch then
@@ -337,78 +408,123 @@ begin
     perform evt.make_log_chunk((head + max_events) / evt.log_chunk_size() + 1);
   end if;
 
-  far_due := c.next_snapshot is null and (c.near_to <= evt.today() or c.far_at < clock_timestamp() - interval '10 s');
-  for pass in (case when far_due then 1 else 3 end)..3 loop
-    case pass
-      when 1 then since := c.far_snapshot; after := 0; bound := null; from_day := '-infinity'; to_day := c.near_from - 1;
-      when 2 then from_day := c.near_to + 1; to_day := 'infinity';
-      else since := c.snapshot; after := c.after_seq; bound := max_events; from_day := c.near_from; to_day := c.near_to;
-    end case;
-    -- Long-open writers stay in the list of those in progress and cost nothing here.
-    ended := array(select x from pg_snapshot_xip(since) x where pg_visible_in_snapshot(x, upto));
-    with piece as materialized (
-      select o.seq, o.xid, o.day, o.class, o.event_key, o.checksum, coalesce(evt.slot_of(o.subject), o.seq & 255) as slot
-      from (
-        select seq, xid, day, class, event_key, checksum, subject from evt.outbox
-        where day between from_day and to_day and seq > after
-          and xid >= pg_snapshot_xmax(since) and xid < pg_snapshot_xmax(upto) and pg_visible_in_snapshot(xid, upto)
-        union all
-        select seq, xid, day, class, event_key, checksum, subject from evt.outbox
-        where day between from_day and to_day and seq > after and xid = any (ended)
-      ) o order by o.seq limit bound
-    ), keyed as (
-      select *, row_number() over (partition by event_key order by seq) as nth from piece where event_key is not null
-    ), claimed as (
-      insert into evt.event_keys (key, checksum, day, seq)
-      select event_key, checksum, day, seq from keyed where nth = 1
-      on conflict do nothing returning key, seq
-    ), losers as (
-      select k.seq, k.xid, k.day, k.class, coalesce(e.checksum, f.checksum) as kept,
-        k.checksum is not distinct from coalesce(e.checksum, f.checksum) as same
-      from keyed k
-      join keyed f on f.event_key = k.event_key and f.nth = 1
-      left join evt.event_keys e on e.key = k.event_key
-      where not exists (select from claimed where claimed.seq = k.seq)
-    ), refused as (
-      insert into evt.refused
-      select clock_timestamp(), 'same key, other bytes', l.kept, o.*
-      from losers l join evt.outbox o on o.class = l.class and o.day = l.day and o.xid = l.xid and o.seq = l.seq
-      where not l.same
-    ), sequenced as (
-      insert into evt.log (position, seq, xid, sequenced_at, day, slot, class)
-      select head + row_number() over (order by p.seq), p.seq, p.xid, now.at, p.day, p.slot, p.class
-      from piece p, (select clock_timestamp() as at offset 0) now
-      where p.event_key is null or p.seq not in (select seq from losers)
-    )
-    select (select count(*) from piece) as read, (select max(seq) from piece) as last,
-      (select count(*) filter (where same) from losers) as duplicates,
-      (select count(*) filter (where not same) from losers) as refused
-    into piece;
-    sequenced := sequenced + piece.read - piece.duplicates - piece.refused;
-    head := c.head + sequenced;
-    c.duplicates := c.duplicates + piece.duplicates;
-    c.refused := c.refused + piece.refused;
-  end loop;
-  more := piece.read >= max_events;
-  if sequenced = 0 and not more and c.next_snapshot is null and not far_due and c.at > clock_timestamp() - interval '5 s'
-    and piece.duplicates + piece.refused = 0
-  then
-    return;
+  -- Writers that stay open stay in the list of those in progress and cost nothing here.
+  ended := array(select x from pg_snapshot_xip(c.snapshot) x where pg_visible_in_snapshot(x, upto));
+  far_due := c.next_snapshot is null and (c.near_day <> evt.today() or c.far_at < clock_timestamp() - interval '60 s'
+    or coalesce(evt.first_day(ended[1]) < c.near_day - 1, false));
+  if far_due then
+    -- Before the near ones: what was written on an earlier day comes first.
+    far := evt.far_leaves(c.near_leaves, c.far_snapshot);
+    if cardinality(far) > 0 then
+      execute evt.piece_sql(far, true) into piece using pg_snapshot_xmax(c.far_snapshot), pg_snapshot_xmax(upto), upto,
+        array(select x from pg_snapshot_xip(c.far_snapshot) x where pg_visible_in_snapshot(x, upto)), 0, null::integer, head;
+      lost := coalesce(evt.copy_refused(piece.refused), 0);
+      c.duplicates := c.duplicates + piece.duplicates;
+      c.refused := c.refused + lost;
+      sequenced := piece.count - piece.duplicates - lost;
+      head := head + sequenced;
+    end if;
   end if;
 
-  insert into evt.day_marks values (evt.today(), pg_snapshot_xmax(pg_current_snapshot())) on conflict do nothing;
+  near := array(select leaf from unnest(c.near_leaves) leaf where exists (select from pg_class where oid = leaf));
+  if cardinality(near) > 0 then
+    step := 'evt_piece_' || md5(near::oid[]::text) || case when cardinality(ended) > 0 then '_ended' else '' end;
+    if not exists (select from pg_prepared_statements where name = step) then
+      execute format('prepare %I (xid8, xid8, pg_snapshot, xid8[], bigint, integer, bigint) as %s', step,
+        evt.piece_sql(near, cardinality(ended) > 0));
+    end if;
+    execute format('execute %I (%L, %L, %L, %L, %s, %s, %s)', step, pg_snapshot_xmax(c.snapshot), pg_snapshot_xmax(upto),
+      upto, ended, c.after_seq, max_events, head) into piece;
+    lost := case when piece.refused is null then 0 else evt.copy_refused(piece.refused) end;
+    c.duplicates := c.duplicates + piece.duplicates;
+    c.refused := c.refused + lost;
+    sequenced := sequenced + piece.count - piece.duplicates - lost;
+    head := c.head + sequenced;
+    more := piece.count >= max_events;
+    if piece.count = 0 and sequenced = 0 and not far_due and c.next_snapshot is null
+      and c.at > clock_timestamp() - interval '5 s'
+    then
+      return;
+    end if;
+  end if;
+
   if far_due then
-    c.near_from := least(evt.first_day(upto), evt.today() - 1);
-    c.near_to := greatest(c.near_to, evt.today() + 1);
+    insert into evt.day_marks values (evt.today(), pg_snapshot_xmax(pg_current_snapshot())) on conflict do nothing;
+    c.near_day := evt.today();
+    c.near_leaves := evt.near_leaves();
     c.far_snapshot := upto;
     c.far_at := clock_timestamp();
   end if;
-  insert into evt.ticks (tick, epoch, head, snapshot, next_snapshot, after_seq, near_from, near_to, far_snapshot, far_at,
-    duplicates, refused)
-  values (c.tick + 1, for_epoch, head,
-    case when more then c.snapshot else upto end, case when more then upto end, case when more then piece.last else 0 end,
-    c.near_from, c.near_to, c.far_snapshot, c.far_at, c.duplicates, c.refused);
+  if more then
+    c.next_snapshot := upto; c.after_seq := piece.last;
+  else
+    c.snapshot := upto; c.next_snapshot := null; c.after_seq := 0;
+  end if;
+  insert into evt.ticks values (c.tick + 1, for_epoch, clock_timestamp(), head, c.snapshot, c.next_snapshot, c.after_seq,
+    c.near_day, c.near_leaves, c.far_snapshot, c.far_at, c.duplicates, c.refused);
   if sequenced > 0 then
     perform pg_notify('evt_log', head::text);
   end if;
 end $$;
+
+create function evt.check_identity() returns void language plpgsql as $$
+declare
+  was  evt.relay;
+  here bigint := (select system_identifier from pg_control_system());
+begin
+  select * into strict was from evt.relay;
+  if was.system_identifier <> here or was.timeline <> evt.timeline() then
+    raise exception 'the cursor belongs to cluster % timeline %, this is cluster % timeline %',
+      was.system_identifier, was.timeline, here, evt.timeline() using errcode = 'EV004';
+  end if;
+end $$;
+
+-- Takes the lease when it is free or has run out; returns the new epoch, or null while somebody else leads. After it, the
+-- former leader's steps fail. Raises EV004 when the cursor belongs to another cluster or timeline.
+create function evt.lead(me text, lease_ms integer) returns bigint language plpgsql as $$
+declare
+  won  bigint;
+begin
+  update evt.relay set leader = me, epoch = epoch + 1, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
+  where leader is null or lease_until < clock_timestamp()
+  returning epoch into won;
+  if won is null then
+    return null;
+  end if;
+  perform evt.check_identity();
+  loop
+    begin
+      insert into evt.ticks
+      select tick + 1, won, clock_timestamp(), head, snapshot, next_snapshot, after_seq, near_day, near_leaves, far_snapshot,
+        far_at, duplicates, refused
+      from evt.ticks order by tick desc limit 1;
+      return won;
+    exception when unique_violation then
+      -- The former leader finished one more step while we waited for it: after that one, then.
+    end;
+  end loop;
+end $$;
+
+-- What was committed and has no position yet: at most `at_most` are counted. Looks where writers write now.
+create function evt.unsequenced(at_most integer, out events bigint, out oldest timestamptz) language plpgsql stable
+set search_path = pg_catalog, pg_temp as $$
+declare
+  c evt.ticks;
+begin
+  select * into strict c from evt.ticks order by tick desc limit 1;
+  execute (
+    select format('select count(*), min(recorded_at) from (select recorded_at from (%s) every limit $5) counted', string_agg(format(
+      'select recorded_at from only %s where (xid >= $1 or xid = any ($2)) and not (seq <= $3 and pg_visible_in_snapshot(xid, $4))',
+      leaf), ' union all '))
+    from unnest(c.near_leaves) leaf where exists (select from pg_class where oid = leaf)
+  ) into events, oldest
+  using pg_snapshot_xmax(c.snapshot), array(select pg_snapshot_xip(c.snapshot)), c.after_seq,
+    coalesce(c.next_snapshot, c.snapshot), at_most;
+end $$;
+
+select evt.make_partitions(evt.today() - 1, evt.today() + 14);
+select evt.make_log_chunk(0), evt.make_log_chunk(1);
+insert into evt.relay (system_identifier, timeline) select system_identifier, evt.timeline() from pg_control_system();
+insert into evt.ticks (tick, epoch, head, snapshot, near_day, near_leaves, far_snapshot)
+  values (0, 0, 0, pg_current_snapshot(), evt.today(), evt.near_leaves(), pg_current_snapshot());
+insert into evt.day_marks values (evt.today(), pg_snapshot_xmax(pg_current_snapshot()));
