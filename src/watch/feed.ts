@@ -1,0 +1,62 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { toError } from '../core/errors.ts'
+import type { Store } from '../store/connection.ts'
+import { observeOutbox } from '../store/observe.ts'
+import { readSnapshot } from './read-snapshot.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** One committed event, as little of it as a list shows. */
+export interface FeedLine {
+  readonly id: string
+  readonly timeMs: number
+  readonly type: string
+  readonly subject: string
+  readonly position: string
+  readonly data: string
+}
+
+export interface FeedOptions {
+  readonly store: Store
+  readonly onSnapshot: (snapshot: Snapshot) => void
+  /** `skipped` events came too fast to be of use to a person, and are not in `lines`. */
+  readonly onEvents: (lines: readonly FeedLine[], skipped: number) => void
+  /** What could not be read; the feed goes on trying. */
+  readonly onTrouble: (message: string) => void
+}
+
+const snapshotEveryMs = 1000
+/** More of one batch no person reads. */
+const linesOfBatch = 100
+const dataCharacters = 2000
+
+/** Reads snapshots and new events until the returned function is called. Survives a store that goes away and comes back. */
+export function startFeed(options: FeedOptions): () => void {
+  const ending = new AbortController()
+  const { signal } = ending
+  const again = async (work: () => Promise<void>) => {
+    while (!signal.aborted) {
+      await work().catch((error: unknown) => signal.aborted || options.onTrouble(toError(error).message))
+      await wait(snapshotEveryMs, undefined, { signal }).catch(() => {})
+    }
+  }
+  void again(async () => options.onSnapshot(await readSnapshot(options.store)))
+  void again(() => follow(options, signal))
+  return () => ending.abort()
+}
+
+async function follow({ store, onEvents }: FeedOptions, signal: AbortSignal): Promise<void> {
+  for await (const batch of observeOutbox(store, { from: 'now', follow: true, signal })) {
+    const shown = batch.slice(-linesOfBatch)
+    onEvents(
+      shown.map((entry) => ({
+        id: entry.id,
+        timeMs: entry.recordedMs,
+        type: entry.type,
+        subject: entry.subject ?? '',
+        position: String(entry.position ?? ''),
+        data: entry.dataText.slice(0, dataCharacters),
+      })),
+      batch.length - shown.length,
+    )
+  }
+}

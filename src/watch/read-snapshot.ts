@@ -1,0 +1,118 @@
+import { EvtError } from '../core/errors.ts'
+import type { Store } from '../store/connection.ts'
+import { listCauses } from '../store/dead-letters.ts'
+import { deadAfterMs } from './instances.ts'
+import { readBacklog } from './read-backlog.ts'
+import type { InstanceSample, Snapshot } from './snapshot.ts'
+
+/** Causes that one snapshot lists, the most frequent first. */
+const causesShown = 50
+
+/**
+ * What the store and its bridges say at this moment. Reads only; throws EvtError('connect') when the store is away and
+ * EvtError('migrations') when the schema is missing.
+ */
+export async function readSnapshot(store: Store): Promise<Snapshot> {
+  const [head, instances, backlog, dead] = await Promise.all([
+    readHead(store),
+    readInstances(store),
+    readBacklog(store),
+    readDead(store),
+  ])
+  const url = new URL(store.url)
+  return {
+    takenAt: new Date().toISOString(),
+    clockMs: performance.now(),
+    store: { host: url.host, database: url.pathname.slice(1), serverVersion: versionText(store.serverVersion) },
+    head,
+    instances,
+    backlog,
+    dead,
+  }
+}
+
+const versionText = (version: number) => `${Math.floor(version / 10_000)}.${version % 10_000}`
+
+// Committed and not yet sequenced, read the way the sequencer reads: only what its snapshot does not cover.
+const headSql = `
+  with cursor as materialized (select * from evt.ticks order by tick desc limit 1),
+  ended as materialized (
+    select array(select x from pg_snapshot_xip(c.snapshot) x where pg_visible_in_snapshot(x, pg_current_snapshot())) as xids from cursor c),
+  pending as (
+    select o.recorded_at from cursor c, evt.outbox o
+      where o.day between c.near_from and c.near_to and o.xid >= pg_snapshot_xmax(c.snapshot)
+        and not (c.next_snapshot is not null and o.seq <= c.after_seq and pg_visible_in_snapshot(o.xid, c.next_snapshot))
+    union all
+    select o.recorded_at from cursor c, ended e, evt.outbox o
+      where o.day between c.near_from and c.near_to and o.xid = any (e.xids)
+        and not (c.next_snapshot is not null and o.seq <= c.after_seq and pg_visible_in_snapshot(o.xid, c.next_snapshot))
+    limit 100000)
+  select (select head from cursor)::text as position, count(*)::int as pending,
+    extract(epoch from clock_timestamp() - min(recorded_at)) * 1000 as oldest_ms
+  from pending`
+
+async function readHead(store: Store): Promise<Snapshot['head']> {
+  const { rows } = await store.query(headSql)
+  const row = rows[0] as { position: string | null; pending: number; oldest_ms: string | null } | undefined
+  if (!row) throw new EvtError('internal', 'cannot read the cursor of the relay: no row')
+  return {
+    position: row.position ?? '0',
+    outboxPending: row.pending,
+    oldestPendingMs: row.oldest_ms === null ? null : Number(row.oldest_ms),
+  }
+}
+
+interface InstanceRow {
+  readonly instance: string
+  readonly host: string
+  readonly pid: number
+  readonly version: string
+  readonly roles: string[]
+  readonly leader: boolean
+  readonly started_at: Date
+  readonly age_ms: number
+  readonly stopped: boolean
+  readonly sample: Pick<InstanceSample, 'handlers' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'>
+}
+
+const instancesSql = `
+  select instance, host, pid, version, roles, leader, started_at, sample, stopped_at is not null as stopped,
+    (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as age_ms
+  from evt.instances order by started_at, instance`
+
+async function readInstances(store: Store): Promise<readonly InstanceSample[]> {
+  const { rows } = await store.query(instancesSql)
+  return (rows as unknown as readonly InstanceRow[]).map((row) => {
+    const alive = !row.stopped && row.age_ms < deadAfterMs
+    return {
+      ...row.sample,
+      instance: row.instance,
+      host: row.host,
+      pid: row.pid,
+      version: row.version,
+      roles: row.roles,
+      // A dead leader leads no more, whatever its last word was.
+      leader: row.leader && alive,
+      startedAt: row.started_at.toISOString(),
+      ageMs: row.age_ms,
+      alive,
+    }
+  })
+}
+
+async function readDead(store: Store): Promise<Snapshot['dead']> {
+  const causes = await listCauses(store)
+  return {
+    open: causes.reduce((total, cause) => total + cause.count, 0),
+    causes: causes.slice(0, causesShown).map((cause) => ({
+      cause: cause.cause,
+      handler: cause.handler,
+      type: cause.type,
+      error: cause.error,
+      count: cause.count,
+      firstAt: cause.firstAt,
+      lastAt: cause.lastAt,
+      sampleId: cause.sampleId,
+    })),
+  }
+}

@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs'
+import type { SqlExecutor } from '../../src/transports/transport.ts'
+
+/** What one scenario proved; every list names event ids. Empty lists are the promise. */
+export interface Verdict {
+  readonly committed: number
+  readonly unknown: number
+  readonly lost: readonly string[]
+  /** Effects of events that were rolled back. */
+  readonly phantom: readonly string[]
+  readonly duplicated: readonly string[]
+  /** `handler subject: before → after` where the order of a subject broke. */
+  readonly reordered: readonly string[]
+  readonly dead: number
+}
+
+interface Ledger {
+  readonly committed: ReadonlySet<string>
+  readonly rolledBack: ReadonlySet<string>
+  readonly unknown: ReadonlySet<string>
+}
+
+export function readLedger(file: string): Ledger {
+  const sets = { C: new Set<string>(), R: new Set<string>(), U: new Set<string>() }
+  for (const line of readFileSync(file, 'utf8').split('\n')) {
+    const [outcome, id] = line.split(' ')
+    if (id && (outcome === 'C' || outcome === 'R' || outcome === 'U')) sets[outcome].add(id)
+  }
+  return { committed: sets.C, rolledBack: sets.R, unknown: sets.U }
+}
+
+interface Effect {
+  readonly handler: string
+  readonly event_id: string
+  readonly subject: string
+  readonly sequence: string
+}
+
+/** Compares the ledger, which stands outside the system, with the effects of `handlers`. */
+export async function judge(sql: SqlExecutor, ledgerFile: string, handlers: readonly string[]): Promise<Verdict> {
+  const ledger = readLedger(ledgerFile)
+  const { rows } = await sql.query('select handler, event_id, subject, sequence from faults.effects order by id')
+  const { rows: dead } = await sql.query('select count(*)::int as dead from evt.dead_letters')
+  const effects = rows as unknown as readonly Effect[]
+  return {
+    committed: ledger.committed.size,
+    unknown: ledger.unknown.size,
+    lost: handlers.flatMap((handler) => missing(ledger.committed, effects, handler)),
+    phantom: effects.filter((effect) => ledger.rolledBack.has(effect.event_id)).map((effect) => effect.event_id),
+    duplicated: twice(effects),
+    reordered: disordered(effects),
+    dead: Number(dead[0]?.dead),
+  }
+}
+
+function missing(committed: ReadonlySet<string>, effects: readonly Effect[], handler: string): string[] {
+  const seen = new Set(effects.filter((effect) => effect.handler === handler).map((effect) => effect.event_id))
+  return [...committed].filter((id) => !seen.has(id)).map((id) => `${handler} ${id}`)
+}
+
+function twice(effects: readonly Effect[]): string[] {
+  const seen = new Set<string>()
+  return effects.flatMap(({ handler, event_id }) => {
+    const key = `${handler} ${event_id}`
+    if (seen.has(key)) return [key]
+    seen.add(key)
+    return []
+  })
+}
+
+/** The writers number each subject without gaps, and serialise on it: handlers must see exactly that order. */
+function disordered(effects: readonly Effect[]): string[] {
+  const last = new Map<string, number>()
+  return effects.flatMap(({ handler, subject, sequence }) => {
+    const key = `${handler} ${subject}`
+    const before = last.get(key) ?? 0
+    const now = Number(sequence)
+    last.set(key, now)
+    return now === before + 1 ? [] : [`${key}: ${before} → ${now}`]
+  })
+}
+
+/** True when every committed event has its effect at each handler: nothing more will come. */
+export async function isComplete(sql: SqlExecutor, ledgerFile: string, handlers: readonly string[]): Promise<boolean> {
+  const { rows } = await sql.query(
+    `select count(*)::int as missing from unnest($1::text[]) id, unnest($2::text[]) handler
+     where not exists (select from faults.effects e where e.event_id = id and e.handler = handler)`,
+    [[...readLedger(ledgerFile).committed], handlers],
+  )
+  return Number(rows[0]?.missing) === 0
+}
