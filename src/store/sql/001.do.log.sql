@@ -229,7 +229,7 @@ create trigger wake_relay after insert on evt.outbox for each statement execute 
 create function evt.refuse_change() returns trigger language plpgsql as $$
 begin
   raise exception 'cannot % %.%: its rows are never changed', lower(tg_op), tg_table_schema, tg_table_name
-    using errcode = 'EV002', hint = 'partitions go by retention: evt retention';
+    using errcode = 'EV007', hint = 'partitions go by retention: evt retention';
 end $$;
 create trigger refuse_change before update or delete or truncate on evt.outbox
   for each statement execute function evt.refuse_change();
@@ -475,18 +475,18 @@ begin
   select * into strict was from evt.relay;
   if was.system_identifier <> here or was.timeline <> evt.timeline() then
     raise exception 'the cursor belongs to cluster % timeline %, this is cluster % timeline %',
-      was.system_identifier, was.timeline, here, evt.timeline() using errcode = 'EV004';
+      was.system_identifier, was.timeline, here, evt.timeline() using errcode = 'EV007', hint = 'nothing is skipped: evt doctor explains, evt relay rebase goes on from what both have';
   end if;
 end $$;
 
 -- Takes the lease when it is free or has run out; returns the new epoch, or null while somebody else leads. After it, the
--- former leader's steps fail. Raises EV004 when the cursor belongs to another cluster or timeline.
+-- former leader's steps fail. Raises EV007 when the cursor belongs to another cluster or timeline.
 create function evt.lead(me text, lease_ms integer) returns bigint language plpgsql as $$
 declare
   won  bigint;
 begin
   update evt.relay set leader = me, epoch = epoch + 1, lease_until = clock_timestamp() + lease_ms * interval '1 ms'
-  where leader is null or lease_until < clock_timestamp()
+  where leader is null or coalesce(lease_until < clock_timestamp(), true)
   returning epoch into won;
   if won is null then
     return null;
