@@ -1,0 +1,132 @@
+import { EvtError } from '../core/errors.ts'
+import type { SqlExecutor } from '../transports/transport.ts'
+import { type CaptureOptions, configureCapture } from './capture/config.ts'
+import { captureStatements, dropStatements, operations, triggerOf } from './capture/statements.ts'
+import { readTableShape } from './capture/table-shape.ts'
+import type { Store } from './connection.ts'
+
+export type { CaptureOptions, CaptureRule } from './capture/config.ts'
+
+export interface Capture {
+  readonly schema: string
+  readonly table: string
+  readonly entity: string
+  readonly mode: 'row' | 'statement'
+  readonly options: CaptureOptions
+  readonly createdAt: Date
+  /**
+   * `active`; `disabled`: somebody switched a trigger off; `missing`: a trigger or the table is gone; `stale`: the table's
+   * columns are not those that were captured. `addCapture` with `options` repairs all but a missing table.
+   */
+  readonly state: 'active' | 'disabled' | 'missing' | 'stale'
+}
+
+/** A writer that holds the table makes us wait this long, and everybody behind us: no longer. */
+const lockTimeout = "set local lock_timeout = '5s'"
+
+/**
+ * From now on every committed change of the table is an event `<entity>.created`, `.updated` or `.deleted` (or of a rule's type)
+ * with subject `<entity>/<key>`, in the writer's own transaction. An update that changes no captured column makes none. Takes the
+ * context from the settings `evt.tenant`, `evt.correlation_id`, `evt.causation_id`, `evt.traceparent`, `evt.user_id` and
+ * `evt.session_id`. Replaces the table's earlier capture; returns the SQL that was run. To be repeated after columns were added or
+ * renamed; PostgreSQL refuses to drop a captured one.
+ */
+export async function addCapture(store: Store, options: CaptureOptions): Promise<readonly string[]> {
+  return store.transaction(async (sql) => {
+    const config = await planned(sql, options)
+    const statements = captureStatements(config)
+    await sql.query(lockTimeout)
+    for (const statement of statements) await sql.query(statement)
+    const { schema, table } = config.shape
+    await sql.query(
+      `insert into evt.captures (table_schema, table_name, entity, mode, columns, options) values ($1, $2, $3, $4, $5, $6)
+       on conflict (table_schema, table_name) do update set
+         entity = excluded.entity, mode = excluded.mode, columns = excluded.columns, options = excluded.options`,
+      [
+        schema,
+        table,
+        config.entity,
+        config.mode,
+        config.shape.columns.map((column) => column.name),
+        JSON.stringify(options),
+      ],
+    )
+    return statements
+  })
+}
+
+/** The SQL that `addCapture` would run. Changes nothing; throws what `addCapture` throws for wrong options. */
+export async function captureSql(store: Store, options: CaptureOptions): Promise<readonly string[]> {
+  return store.transaction(async (sql) => captureStatements(await planned(sql, options)))
+}
+
+async function planned(sql: SqlExecutor, options: CaptureOptions) {
+  return configureCapture(options, await readTableShape(sql, options.table))
+}
+
+/** Events that were captured stay. False when the table was not captured; a table that is gone is forgotten. */
+export async function removeCapture(store: Store, table: string): Promise<boolean> {
+  return store.transaction(async (sql) => {
+    const found = await findCapture(sql, table)
+    if (!found) return false
+    await sql.query(lockTimeout)
+    for (const statement of dropStatements(found.schema, found.table, found.exists ? 'table' : 'no-table')) {
+      await sql.query(statement)
+    }
+    await sql.query('delete from evt.captures where table_schema = $1 and table_name = $2', [found.schema, found.table])
+    return true
+  })
+}
+
+async function findCapture(sql: SqlExecutor, table: string) {
+  const { rows } = await sql.query(
+    `select c.table_schema, c.table_name, to_regclass(format('%I.%I', c.table_schema, c.table_name)) is not null as exists
+     from evt.captures c cross join parse_ident($1) as parts
+     where case cardinality(parts)
+       when 1 then c.table_name = parts[1] and (to_regclass($1) is null
+         or to_regclass($1) = to_regclass(format('%I.%I', c.table_schema, c.table_name)))
+       else c.table_schema = parts[1] and c.table_name = parts[2] end`,
+    [table],
+  )
+  if (rows.length > 1) {
+    throw new EvtError('usage', `cannot tell which ${table}: several schemas have it`, {
+      hint: `write ${rows.map((row) => `${row.table_schema}.${row.table_name}`).join(' or ')}`,
+    })
+  }
+  const [row] = rows
+  return row && { schema: String(row.table_schema), table: String(row.table_name), exists: Boolean(row.exists) }
+}
+
+/** All captures of this database, by schema and table. */
+export async function listCaptures(store: Store): Promise<readonly Capture[]> {
+  const { rows } = await store.query(listQuery, [operations.map(triggerOf)])
+  return rows.map((row) => ({
+    schema: String(row.table_schema),
+    table: String(row.table_name),
+    entity: String(row.entity),
+    mode: row.mode === 'statement' ? 'statement' : 'row',
+    options: row.options as CaptureOptions,
+    createdAt: row.created_at as Date,
+    state: stateOf(row),
+  }))
+}
+
+function stateOf(row: Readonly<Record<string, unknown>>): Capture['state'] {
+  if (Number(row.triggers) < operations.length) return 'missing'
+  if (Number(row.enabled) < operations.length) return 'disabled'
+  return row.same_columns ? 'active' : 'stale'
+}
+
+const listQuery = `
+  select c.*, t.triggers, t.enabled, c.columns = a.names as same_columns
+  from evt.captures c
+  cross join lateral (select to_regclass(format('%I.%I', c.table_schema, c.table_name)) as oid) r
+  cross join lateral (
+    select count(*) as triggers, count(*) filter (where tgenabled in ('O', 'A')) as enabled
+    from pg_trigger where tgrelid = r.oid and tgname = any ($1)
+  ) t
+  cross join lateral (
+    select array_agg(attname::text order by attnum) as names
+    from pg_attribute where attrelid = r.oid and attnum > 0 and not attisdropped and attgenerated <> 'v'
+  ) a
+  order by 1, 2`

@@ -1,0 +1,57 @@
+import type { CaptureConfig } from './config.ts'
+import { changesOf, differs, documentOf, literal, omittedDocumentOf, subjectOf, updateTypeOf } from './document.ts'
+import { dataLimit, notifyOf, outboxColumns, returning, settingValues, sourceOf } from './envelope.ts'
+
+/** The bodies of the three trigger functions, in plpgsql, for triggers that fire for each row. */
+export interface TriggerBodies {
+  readonly insert: string
+  readonly update: string
+  readonly delete: string
+}
+
+/** Straight-line code: one insert a row. A row whose key changes is another aggregate: the old is deleted, a new created. */
+export function rowBodies(config: CaptureConfig): TriggerBodies {
+  const created = emit(config, 'new', literal(`${config.entity}.created`))
+  const deleted = emit(config, 'old', literal(`${config.entity}.deleted`))
+  const updated = emit(config, 'new', updateTypeOf(config), changesOf(config))
+  const moved = config.key.map((column) => differs(column)).join(' or ')
+  return {
+    insert: body(created),
+    delete: body(deleted),
+    update: body(`if ${moved} then\n${deleted}\n${created}\nelse\n${updated}\nend if;`),
+  }
+}
+
+/** What the update trigger fires for: a change of a captured column. It also keeps those columns from being dropped unseen. */
+export function changedCondition(config: CaptureConfig): string {
+  return config.columns.map((column) => differs(column)).join(' or ')
+}
+
+function body(statements: string): string {
+  return `declare\n  doc json;\n  names text[];\n  event record;\nbegin\n${statements}\nreturn null;\nend`
+}
+
+function emit(config: CaptureConfig, row: string, type: string, changes?: string): string {
+  const names = changes && 'names'
+  const values = [
+    literal(config.retentionClass),
+    'evt.uuid7()::text',
+    type,
+    sourceOf(config),
+    subjectOf(config, row),
+    ...settingValues,
+    'doc',
+    'evt.checksum_of(doc)',
+  ]
+  const insert = `insert into evt.outbox (${outboxColumns}) values (${values.join(', ')})`
+  return [
+    changes ? `names := ${changes};` : '',
+    `doc := ${documentOf(config, row, names)};`,
+    `if octet_length(doc::text) > ${dataLimit} then`,
+    `  doc := ${omittedDocumentOf(config, row, names, 'octet_length(doc::text)')};`,
+    'end if;',
+    config.channel ? `${insert} ${returning} into event;\n${notifyOf(config, 'event')}` : `${insert};`,
+  ]
+    .filter(Boolean)
+    .join('\n')
+}
