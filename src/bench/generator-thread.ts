@@ -1,0 +1,76 @@
+import { type EventLoopUtilization, PerformanceObserver, performance } from 'node:perf_hooks'
+import { parentPort, workerData } from 'node:worker_threads'
+import { toError } from '../core/errors.ts'
+import { createRunClock } from './clock.ts'
+import type { FromGenerator, GeneratorSetup, ToGenerator } from './generator.ts'
+import { type PaceLoop, startPaceLoop } from './pace-loop.ts'
+import { createPayloads } from './payload.ts'
+import { createWorkload, subjectOfKey } from './plan.ts'
+import { attachShared } from './shared.ts'
+import type { Producer } from './target.ts'
+
+// The generator's thread: it owns the schedule's loop and the producer's connections, and does nothing else, so that
+// neither handlers nor the report can make it late.
+const setup = workerData as GeneratorSetup
+const port = parentPort
+if (!port) throw new Error('this file runs in a worker thread')
+
+const say = (message: FromGenerator) => port.postMessage(message)
+const workload = createWorkload(setup.plan)
+const shared = attachShared(setup.buffers)
+const dataOf = createPayloads(setup.plan.run, setup.plan.sizesBytes)
+let producer: Producer | undefined
+let loop: PaceLoop | undefined
+let gcMs = 0
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) gcMs += entry.duration
+}).observe({ entryTypes: ['gc'] })
+
+async function connect(): Promise<void> {
+  const { connectProducer } = await import(setup.producer.module)
+  producer = await connectProducer(setup.producer.options)
+  say({ is: 'ready' })
+}
+
+/** Probes carry negative numbers: -1 goes to key 0, -2 to key 1. */
+function probe(count: number): void {
+  const batch = Array.from({ length: count }, (_, key) => ({
+    k: -1 - key,
+    key,
+    subject: subjectOfKey(key),
+    dataText: dataOf(-1 - key),
+  }))
+  const failed = new Set<string>()
+  producer?.publish(batch, (_ks, state) => {
+    if (state !== 'accepted') failed.add(state)
+    if (failed.size > 0) say({ is: 'probe-failed', state: [...failed].join(', ') })
+  })
+}
+
+async function run(epochNs: bigint): Promise<void> {
+  if (!producer) throw new Error('the producer is not connected')
+  const before: EventLoopUtilization = performance.eventLoopUtilization()
+  gcMs = 0
+  loop = startPaceLoop({ workload, shared, producer, clock: createRunClock(epochNs) })
+  await loop.finished
+  say({ is: 'sent', busy: performance.eventLoopUtilization(before).utilization, gcMs })
+}
+
+async function close(): Promise<void> {
+  loop?.stop()
+  await producer?.close()
+  say({ is: 'closed' })
+  port?.close()
+}
+
+const fail = (thrown: unknown) => {
+  const error = toError(thrown) as Error & { code?: string; hint?: string }
+  say({ is: 'failed', message: error.message, code: error.code, hint: error.hint })
+}
+
+port.on('message', (message: ToGenerator) => {
+  if (message.do === 'probe') probe(message.count)
+  else if (message.do === 'run') run(message.epochNs).catch(fail)
+  else close().catch(fail)
+})
+connect().catch(fail)
