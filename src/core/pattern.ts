@@ -108,11 +108,15 @@ function alternativesOf(text: string): readonly string[] {
   if (text.length > lengthLimit) throw fail(lengthLimit, `it is longer than ${lengthLimit} characters`)
   checkCharacters(text, fail)
   const alternatives = expand(text, fail)
-  for (const alternative of alternatives) {
-    if (alternative.split('.').includes('')) throw fail(emptySegmentAt(text), 'a segment is empty')
+  for (const segment of alternatives.flatMap((alternative) => alternative.split('.'))) {
+    if (segment === '') throw fail(emptySegmentAt(text), 'a segment is empty')
+    // `{a}*` and `x{*,y}`: only the expansion shows it.
+    if (/[^*]\*|\*[^*]/.test(segment)) throw fail(text.indexOf('*'), ...wholeSegments)
   }
   return alternatives
 }
+
+const wholeSegments = ['* stands for whole segments', "'user.*' matches user.created; there is no 'user.cre*'"] as const
 
 type Fail = (at: number, reason: string, hint?: string) => EvtError
 
@@ -126,7 +130,7 @@ function checkCharacters(text: string, fail: Fail): void {
     const after = text[star.index + star[0].length] ?? '.'
     if (star[0].length > 2) throw fail(star.index + 2, 'expected * or **')
     if (!'.{,}'.includes(before) || !'.{,}'.includes(after)) {
-      throw fail(star.index, '* stands for whole segments', "'user.*' matches user.created; there is no 'user.cre*'")
+      throw fail(star.index, ...wholeSegments)
     }
   }
 }

@@ -1,0 +1,91 @@
+import { checksumOf } from './checksum.ts'
+import { type Envelope, isMetadataValue } from './codec/attributes.ts'
+import { EvtError } from './errors.ts'
+import { type EvtEvent, priorities } from './event.ts'
+import { toUtcTime } from './instant.ts'
+
+export {
+  type CloudEvent,
+  type CloudEventText,
+  formatCloudEvent,
+  fromCloudEvent,
+  toCloudEvent,
+} from './codec/cloudevents.ts'
+export { type DecodeContext, type Decoded, decodeAny } from './codec/decode-any.ts'
+export { type FromHeadersOptions, fromHeaders, type Headers, toHeaders } from './codec/headers.ts'
+
+/** An event whose bytes are fixed: stored, sent and retried as they are. */
+export interface EncodedEvent<T = unknown> extends EvtEvent<T> {
+  /** JSON of `data`; what the checksum is over. */
+  readonly dataText: string
+  readonly checksum: string
+}
+
+/**
+ * Fixes the bytes of an event: the JSON of its data and the checksum over it. What JSON cannot say changes here, once:
+ * members that are undefined vanish, -0 becomes 0, NaN and infinities null, a Date its text, absent data null. Numbers
+ * are written as JavaScript has them: a bigger integer than 2^53 must travel as a string (text that SQL wrote keeps all
+ * its digits in the store; parsing it loses them). The time is brought to UTC.
+ *
+ * Throws EvtError('contract') naming the field: data that is no JSON, an attribute that is empty where it may not be,
+ * that holds U+0000 (Postgres has no such text) or half a surrogate pair, metadata that is not flat.
+ */
+export function encodeEvent<T>(event: EvtEvent<T>): EncodedEvent<T> {
+  const time = checkEnvelope(event)
+  const dataText = jsonOf(event)
+  return { ...event, time, dataText, checksum: checksumOf(dataText) }
+}
+
+/** Throws as `encodeEvent`; returns the time in UTC. */
+function checkEnvelope(event: Envelope): string {
+  checkRequired(event, 'id')
+  checkRequired(event, 'type')
+  checkRequired(event, 'source')
+  if (event.id.length > 255) throw unfit(event, 'id', 'is longer than 255 characters')
+  for (const field of ['subject', 'tenant', 'correlationId', 'causationId', 'traceparent'] as const) {
+    checkText(event, field, event[field])
+  }
+  checkText(event, 'actor.userId', event.actor?.userId)
+  checkText(event, 'actor.sessionId', event.actor?.sessionId)
+  checkNumber(event, 'version', event.version)
+  if (event.sequence !== undefined) checkNumber(event, 'sequence', event.sequence)
+  if (!priorities.includes(event.priority)) throw unfit(event, 'priority', `is none of ${priorities.join(', ')}`)
+  for (const key of Object.keys(event.metadata)) {
+    if (!isMetadataValue(event.metadata[key])) throw unfit(event, `metadata.${key}`, 'is no string, number or boolean')
+  }
+  const time = toUtcTime(event.time)
+  if (time === undefined) throw unfit(event, 'time', 'is no RFC 3339 time')
+  return time
+}
+
+function checkRequired(event: Envelope, field: 'id' | 'type' | 'source'): void {
+  if (typeof event[field] !== 'string' || event[field] === '') throw unfit(event, field, 'is missing')
+  checkText(event, field, event[field])
+}
+
+function checkText(event: Envelope, field: string, value: unknown): void {
+  if (value === undefined) return
+  if (typeof value !== 'string') throw unfit(event, field, 'is no text')
+  if (value.includes('\0')) throw unfit(event, field, 'holds the character U+0000')
+  if (!value.isWellFormed()) throw unfit(event, field, 'holds half a surrogate pair')
+}
+
+function checkNumber(event: Envelope, field: string, value: unknown): void {
+  if (!Number.isSafeInteger(value) || (value as number) < 1) throw unfit(event, field, 'is no whole number from 1')
+}
+
+function jsonOf(event: EvtEvent): string {
+  try {
+    const text = JSON.stringify(event.data) as string | undefined
+    if (text !== undefined) return text
+  } catch (cause) {
+    throw unfit(event, 'data', `is no JSON: ${cause instanceof Error ? cause.message : 'unknown'}`, cause)
+  }
+  if (event.data === undefined) return 'null'
+  throw unfit(event, 'data', `is no JSON but a ${typeof event.data}`)
+}
+
+function unfit(event: Envelope, field: string, reason: string, cause?: unknown): EvtError {
+  const name = typeof event.type === 'string' && event.type !== '' ? event.type : 'event'
+  return new EvtError('contract', `cannot encode ${name}: ${field} ${reason}`, cause === undefined ? {} : { cause })
+}
