@@ -1,0 +1,203 @@
+// Room generators: synthetic events from contracts alone. Knows core; may not know a store, a transport or a service.
+import { EvtError } from '../core/errors.ts'
+import type { EvtEvent } from '../core/event.ts'
+import type { Registry } from '../core/registry.ts'
+import { dissect } from './anatomy.ts'
+import { type Corrupt, type Corruption, type CorruptOptions, compileCorrupt, corruptions } from './corruption.ts'
+import { createMoment, type Moment } from './moment.ts'
+import { type Assignment, compileOverrides, type Override } from './overrides.ts'
+import { adopt, advance, compilePlan, findSubject, type Plan } from './plan.ts'
+import { loadPools } from './pools.ts'
+import type { Individual } from './population.ts'
+import { selectContracts } from './select.ts'
+import { createWorld, remembered, type World } from './world.ts'
+
+export interface GeneratorOptions {
+  readonly registry: Registry
+  /** Names, `name@version`, or patterns. */
+  readonly types: readonly string[]
+  /** The same options, seed and `nowMs` give the same events, byte for byte. */
+  readonly seed: number
+  /** Virtual time of the first event, ms since the epoch. */
+  readonly nowMs: number
+  /** Virtual time of event k, ms after `nowMs`; never falls. Default: a millisecond each. */
+  readonly schedule?: { at(k: number): number }
+  readonly set?: readonly Assignment[]
+  readonly corrupt?: CorruptOptions
+  /** Shares by type, in place of the usual ones. */
+  readonly weights?: Readonly<Record<string, number>>
+  /** Default `evt-gen`. */
+  readonly source?: string
+}
+
+export interface Generator {
+  /** The next event, complete. It may share structure with earlier ones: do not change it. */
+  next(): EvtEvent
+  /** Types that may come, in the order given. */
+  readonly types: readonly string[]
+  /** Corrupted events so far, by kind. */
+  readonly corrupted: Readonly<Record<Corruption, number>>
+}
+
+interface Compiled extends Plan {
+  readonly override: Override
+  readonly corrupt: Corrupt
+}
+
+/** Checks everything that can be wrong before the first event; throws EvtError('usage', 'unknown-type', 'unsupported'). */
+export function createGenerator(options: GeneratorOptions): Generator {
+  const { registry, set = [], corrupt } = options
+  if (!Number.isSafeInteger(options.seed))
+    throw new EvtError('usage', `cannot use seed ${options.seed}: it is a whole number`)
+  const weighted = selectContracts(registry, options.types, options.weights)
+  checkRatio(corrupt)
+  const known = registry.types().flatMap((type) => registry.get(type) ?? [])
+  const anatomies = dissect(
+    weighted.map(({ contract }) => contract),
+    known,
+  )
+  const pools = loadPools()
+  const ended = new Set(anatomies.flatMap(({ own, verb, entity }) => (own && verb.kind === 'end' ? [entity] : [])))
+  const plans = anatomies.map(
+    (anatomy): Compiled => ({
+      ...compilePlan(anatomy, pools, ended.has(anatomy.entity)),
+      override: compileOverrides(anatomy.contract, set),
+      corrupt: compileCorrupt(anatomy.contract),
+    }),
+  )
+  checkSamples(plans, set.length > 0)
+  const moment = createMoment(options.seed, options.nowMs)
+  const choose = createChoice(
+    plans,
+    weighted.map(({ weight }) => weight),
+  )
+  const make = createMaker(plans, remembered(anatomies), createWorld(moment), moment, options.source ?? 'evt-gen')
+  const spoil = createSpoiler(corrupt, createMoment(options.seed ^ 0x5eed, options.nowMs))
+  const at = options.schedule ? (k: number) => options.schedule?.at(k) ?? k : (k: number) => k
+  let k = 0
+  return {
+    next() {
+      moment.moveTo(options.nowMs + at(k++))
+      const [event, plan] = make(choose(moment))
+      return spoil.apply(event, plan)
+    },
+    types: plans.map(({ anatomy }) => anatomy.contract.type),
+    corrupted: spoil.counts,
+  }
+}
+
+function createChoice(plans: readonly Compiled[], weights: readonly number[]): (moment: Moment) => Compiled {
+  let sum = 0
+  const bounds = weights.map((weight) => (sum += weight))
+  const last = plans.at(-1) as Compiled
+  return (moment) => {
+    const drawn = moment.random() * sum
+    return plans[bounds.findIndex((bound) => drawn < bound)] ?? last
+  }
+}
+
+const none = Object.freeze({})
+
+/** Turns a wish for an event of some plan into an event that is possible now: nothing is updated before it exists. */
+function createMaker(
+  plans: readonly Compiled[],
+  kept: ReadonlySet<string>,
+  world: World,
+  moment: Moment,
+  source: string,
+): (wanted: Compiled) => readonly [EvtEvent, Compiled] {
+  const begins = new Map(
+    plans.flatMap((plan) =>
+      plan.anatomy.own && plan.anatomy.verb.kind === 'begin' ? [[plan.anatomy.entity ?? '', plan]] : [],
+    ),
+  ) as ReadonlyMap<string, Compiled>
+
+  const settle = (plan: Compiled): readonly [Compiled, Individual | undefined] => {
+    const { entity = '', own, verb } = plan.anatomy
+    const found = findSubject(plan, world, moment, kept.has(entity))
+    if (found || plan.anatomy.entity === undefined) return [plan, found]
+    const missing = own && verb.kind === 'begin' ? plan.anatomy.owners.map((owner) => owner.entity) : [entity]
+    const first = missing.flatMap((one) => begins.get(one) ?? []).find((one) => one !== plan)
+    return first ? settle(first) : [plan, adopt(plan, world, moment)]
+  }
+  return (wanted) => {
+    const [plan, one] = settle(wanted)
+    const { contract } = plan.anatomy
+    const data = one ? advance(plan, one, moment) : plan.lone(moment)
+    const event: { -readonly [Key in keyof EvtEvent]: EvtEvent[Key] } = {
+      id: moment.uuid(),
+      type: contract.type,
+      version: contract.version,
+      source,
+      time: moment.iso,
+      priority: 'normal',
+      metadata: none,
+      data,
+    }
+    if (one) addSubject(event, one)
+    return [plan.override(event), plan]
+  }
+}
+
+function addSubject(event: { -readonly [Key in keyof EvtEvent]: EvtEvent[Key] }, one: Individual): void {
+  event.subject = one.subject
+  event.sequence = one.sequence
+  one.correlationId ??= event.id
+  event.correlationId = one.correlationId
+  const actor = firstOwner(one) ?? one
+  if (actor.subject.startsWith('user/')) event.actor = { userId: actor.id }
+}
+
+function firstOwner(one: Individual): Individual | undefined {
+  for (const field in one.owners) return one.owners[field]
+  return undefined
+}
+
+/** Draws of its own, so that the events which stay good are the same with and without corruption. */
+function createSpoiler(options: CorruptOptions | undefined, moment: Moment) {
+  const counts = Object.fromEntries(corruptions.map((kind) => [kind, 0])) as Record<Corruption, number>
+  const kinds = options?.kinds ?? []
+  let owed: Corruption | undefined
+  let before: EvtEvent | undefined
+  const apply = (event: EvtEvent, plan: Compiled): EvtEvent => {
+    if (kinds.length === 0) return event
+    if (!owed && moment.random() < (options?.ratio ?? 0)) owed = kinds[moment.below(kinds.length)]
+    const spoilt = owed && plan.corrupt(owed, event, before, moment)
+    before = event
+    if (!owed || !spoilt) return event
+    counts[owed] += 1
+    owed = undefined
+    return spoilt
+  }
+  return { apply, counts }
+}
+
+function checkRatio(corrupt: CorruptOptions | undefined): void {
+  if (!corrupt || (corrupt.ratio >= 0 && corrupt.ratio <= 1)) return
+  throw new EvtError('usage', `cannot corrupt a share of ${corrupt.ratio}: it is a number from 0 to 1`, {
+    hint: '--ratio 1%',
+  })
+}
+
+/** A contract may ask for what no plan can know, a pattern for example: better said now than by a million refusals. */
+function checkSamples(plans: readonly Compiled[], overridden: boolean): void {
+  if (overridden) return
+  for (const plan of plans) {
+    const moment = createMoment(1, 0)
+    const { contract } = plan.anatomy
+    for (let sample = 0; sample < 8; sample++) {
+      const one = adopt(plan, createWorld(moment), moment)
+      const result = contract.schema.safeParse(one ? advance(plan, one, moment) : plan.lone(moment))
+      if (result.success) continue
+      const issue = result.error.issues[0]
+      const path = ['data', ...(issue?.path ?? [])].join('.')
+      throw new EvtError(
+        'unsupported',
+        `cannot generate ${contract.type}: no value known for ${path}: ${issue?.message}`,
+        {
+          hint: `give one: --set ${path}=…`,
+        },
+      )
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import type { Moment } from './moment.ts'
+import type { Data } from './values.ts'
+
+/** One thing that events are about: a user, a document. */
+export interface Individual {
+  readonly id: string
+  readonly subject: string
+  /** Of the last event. */
+  sequence: number
+  /** Suspended: it can only be ended. */
+  resting: boolean
+  /** Ended: nothing of it, and nothing that belongs to it, happens any more. */
+  gone: boolean
+  /** What it belongs to, by the field that says so: `user_id`. */
+  readonly owners: Readonly<Record<string, Individual>>
+  /** Its present state, by the field of the payload: `user_data`. Replaced, never changed: events share it. */
+  state: Readonly<Record<string, Data>>
+  /** The id of the first event about it, which all later ones carry. */
+  correlationId: string | undefined
+}
+
+/** Things in use at once. More are forgotten, oldest taste first, so that memory stays flat over millions of events. */
+const most = 5_000
+
+/** The living things of one kind. A few are chosen often, most seldom (Zipf with exponent 1). */
+export interface Population {
+  add(one: Individual): void
+  /** One that `suits`, or undefined when a few choices found none. Takes out what is gone on the way. */
+  choose(moment: Moment, suits: (one: Individual) => boolean): Individual | undefined
+  remove(one: Individual): void
+  readonly size: number
+}
+
+export function createPopulation(): Population {
+  const alive: Individual[] = []
+  const places = new Map<Individual, number>()
+
+  const remove = (one: Individual): void => {
+    const place = places.get(one)
+    if (place === undefined) return
+    places.delete(one)
+    const last = alive.pop()
+    if (last === undefined || last === one) return
+    alive[place] = last
+    places.set(last, place)
+  }
+  return {
+    add(one) {
+      // The last places are the least chosen ones.
+      if (alive.length >= most) remove(alive.at(-1) as Individual)
+      places.set(one, alive.length)
+      alive.push(one)
+    },
+    choose(moment, suits) {
+      for (let tries = 0; tries < 8 && alive.length > 0; tries++) {
+        const one = alive[Math.floor((alive.length + 1) ** moment.random()) - 1] as Individual
+        if (one.gone || hasLostOwner(one)) remove(one)
+        else if (suits(one)) return one
+      }
+      return undefined
+    },
+    remove,
+    get size() {
+      return alive.length
+    },
+  }
+}
+
+function hasLostOwner(one: Individual): boolean {
+  for (const field in one.owners) if (one.owners[field]?.gone) return true
+  return false
+}

@@ -1,0 +1,60 @@
+import { StringDecoder } from 'node:string_decoder'
+import { EvtError } from '../core/errors.ts'
+
+/** Longest line that is read, 4 MiB: anything above is no event, and must not fill the memory. */
+export const maxLineBytes = 4 * 1024 * 1024
+
+export interface NdjsonLine {
+  /** From 1, blank lines counted. */
+  readonly line: number
+  readonly value: unknown
+}
+
+/**
+ * The JSON values of a stream, one a line. A byte order mark, CR LF and blank lines are tolerated. Reads no further than
+ * it is asked to. Throws EvtError('decode') naming the line when one is no JSON, EvtError('too-large') above the limit.
+ */
+export async function* readNdjson(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<NdjsonLine, void> {
+  const decoder = new StringDecoder('utf8')
+  let rest = ''
+  let line = 0
+  for await (const chunk of stream) {
+    const text = rest + (typeof chunk === 'string' ? chunk : decoder.write(chunk as Buffer))
+    let start = 0
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
+      line += 1
+      const value = parseLine(text.slice(start, end), line)
+      start = end + 1
+      if (value !== blank) yield { line, value }
+    }
+    rest = text.slice(start)
+    checkLength(rest, line + 1)
+  }
+  const value = parseLine(rest + decoder.end(), line + 1)
+  if (value !== blank) yield { line: line + 1, value }
+}
+
+const blank = Symbol('blank line')
+
+function parseLine(raw: string, line: number): unknown {
+  checkLength(raw, line)
+  const text = (line === 1 && raw.startsWith('\uFEFF') ? raw.slice(1) : raw).trim()
+  if (text === '') return blank
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const reason =
+      cause instanceof Error ? cause.message.replace(/ in JSON at position.*$| is not valid JSON$/s, '') : ''
+    throw new EvtError('decode', `cannot read line ${line}: it is no JSON (${reason})`, {
+      hint: 'one JSON object a line (NDJSON) is expected',
+      cause,
+    })
+  }
+}
+
+function checkLength(text: string, line: number): void {
+  if (text.length <= maxLineBytes / 4 || Buffer.byteLength(text) <= maxLineBytes) return
+  throw new EvtError('too-large', `cannot read line ${line}: it is longer than 4 MiB`, {
+    hint: 'one JSON object a line (NDJSON) is expected',
+  })
+}

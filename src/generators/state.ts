@@ -1,0 +1,82 @@
+import type { ShapeField } from '../core/json-shape.ts'
+import { type Anatomy, type ObjectShape, snakeCase, startFlags } from './anatomy.ts'
+import type { Moment } from './moment.ts'
+import type { Pools } from './pools.ts'
+import { compileObject, compileValue, type Data } from './values.ts'
+
+/** Compiled: how the state of a thing comes about and changes, in the shape that one contract gives it. */
+export interface StatePlan {
+  readonly field: string
+  begin(moment: Moment): Data
+  /** `state` in this contract's shape: fields that it lacks are drawn. */
+  fit(state: Data, moment: Moment): Data
+  /** Changes one or two fields to really different values. */
+  change(state: Data, moment: Moment): { readonly state: Data; readonly changes: readonly string[] }
+  set(
+    state: Data,
+    flag: string,
+    to: boolean,
+    moment: Moment,
+  ): { readonly state: Data; readonly changes: readonly string[] }
+}
+
+export function compileState(anatomy: Anatomy, pools: Pools): StatePlan | undefined {
+  const field = anatomy.shape.fields.find(({ name }) => name === anatomy.stateField)
+  if (field?.shape.kind !== 'object') return undefined
+  const shape = field.shape
+  const draw = compileObject(shape, pools, flagsOf(shape))
+  const stamp = shape.fields.find(({ name }) => snakeCase(name) === 'updated_at')?.name
+  const mutable = shape.fields
+    .filter(isMutable)
+    .map(({ name, shape: inner }) => ({ name, draw: compileValue(name, inner, pools) }))
+  const names = shape.fields.filter(({ required }) => required).map(({ name }) => name)
+
+  const touched = (state: Data, changed: Data, moment: Moment): Data =>
+    stamp === undefined ? { ...state, ...changed } : { ...state, ...changed, [stamp]: moment.iso }
+
+  return {
+    field: field.name,
+    begin: draw,
+    fit(state, moment) {
+      if (names.every((name) => name in state)) return state
+      const made = draw(moment)
+      return Object.fromEntries(
+        Object.entries(made).map(([name, value]) => [name, name in state ? state[name] : value]),
+      )
+    },
+    change(state, moment) {
+      const changed: Record<string, unknown> = {}
+      const wanted = Math.min(mutable.length, 1 + moment.below(2))
+      moment.newSalt()
+      for (let tries = 0; tries < 12 && countOf(changed) < wanted; tries++) {
+        const one = mutable[moment.below(mutable.length)] as (typeof mutable)[number]
+        const value = one.draw(moment)
+        if (!isSame(value, state[one.name])) changed[one.name] = value
+      }
+      return { state: touched(state, changed, moment), changes: Object.keys(changed) }
+    },
+    set(state, flag, to, moment) {
+      const name = shape.fields.find((one) => snakeCase(one.name) === flag)?.name ?? flag
+      return { state: touched(state, { [name]: to }, moment), changes: [name] }
+    },
+  }
+}
+
+const countOf = (object: object): number => Object.keys(object).length
+
+const isSame = (a: unknown, b: unknown): boolean =>
+  a === b || (typeof a === 'object' && typeof b === 'object' && JSON.stringify(a) === JSON.stringify(b))
+
+const flagsOf = (shape: ObjectShape): Data =>
+  Object.fromEntries(
+    shape.fields.flatMap(({ name }) => {
+      const start = startFlags[snakeCase(name)]
+      return start === undefined ? [] : [[name, start]]
+    }),
+  )
+
+/** Ids, times and switches do not change by an update. */
+function isMutable({ name, shape }: ShapeField): boolean {
+  if (/(^|_)id$|_at$/.test(snakeCase(name)) || snakeCase(name) in startFlags) return false
+  return !(shape.kind === 'choice' && shape.values.length < 2)
+}

@@ -1,0 +1,105 @@
+import type { Shape } from '../core/json-shape.ts'
+import type { Moment } from './moment.ts'
+import type { PoolName, Pools } from './pools.ts'
+
+type Text = (moment: Moment) => string
+type Make = (pools: Pools) => Text
+
+const day = 86_400_000
+
+const pooled =
+  (name: PoolName): Make =>
+  (pools) => {
+    const values = pools[name]
+    return (moment) => values[moment.below(values.length)] as string
+  }
+
+/** Parts of a person follow from the salt of the object, so that they agree with each other. */
+const first: Make = (pools) => (moment) => pools.firstName[moment.salt % pools.firstName.length] as string
+const last: Make = (pools) => (moment) => pools.lastName[(moment.salt >>> 9) % pools.lastName.length] as string
+const person: Make = (pools) => {
+  const [one, two] = [first(pools), last(pools)]
+  return (moment) => `${one(moment)} ${two(moment)}`
+}
+const username: Make = (pools) => {
+  const [one, two] = [lower(pools.firstName), lower(pools.lastName)]
+  return ({ salt }) => `${one[salt % one.length]}.${two[(salt >>> 9) % two.length]}${salt % 9973}`
+}
+const email: Make = (pools) => {
+  const [user, domain] = [username(pools), pools.domain]
+  return (moment) => `${user(moment)}@${domain[moment.salt % domain.length]}`
+}
+const lower = (values: readonly string[]) => values.map((value) => value.toLowerCase())
+
+const uuid: Make = () => (moment) => moment.uuid()
+const now: Make = () => (moment) => moment.iso
+const octet = (moment: Moment) => 1 + moment.below(254)
+/** TEST-NET and benchmarking ranges would look alike; these are private addresses, so nobody's. */
+const ipv4: Make = () => (moment) => `10.${octet(moment)}.${octet(moment)}.${octet(moment)}`
+const ipv6: Make = () => (moment) => `2001:db8::${(1 + moment.below(65_534)).toString(16)}`
+const url: Make = (pools) => {
+  const word = pooled('word')(pools)
+  return (moment) => `https://example.com/${word(moment)}/${moment.below(10_000)}`
+}
+const date: Make = () => (moment) => new Date(moment.timeMs - moment.below(365) * day).toISOString().slice(0, 10)
+const minutes: Make = () => (moment) => `${5 * (1 + moment.below(24))}m`
+const digits: Make = () => (moment) => String(10 * (1 + moment.below(60)))
+const money: Make = () => (moment) => (1 + moment.below(50_000) / 100).toFixed(2)
+const token: Make = () => (moment) => moment.uuid().replaceAll('-', '')
+
+const byFormat: Readonly<Record<string, Make>> = {
+  email,
+  uuid,
+  'date-time': now,
+  date,
+  time: () => (moment) => moment.iso.slice(11, 19),
+  duration: () => (moment) => `PT${1 + moment.below(90)}M`,
+  ipv4,
+  ipv6,
+  uri: url,
+  url,
+}
+
+/** First match wins; names are compared in snake_case. */
+const byName: readonly (readonly [RegExp, Make])[] = [
+  [/e?mail/, email],
+  [/^first_?name$|given_name/, first],
+  [/^last_?name$|family_name|surname/, last],
+  [/user_?name$|login|handle/, username],
+  [/company|organi[sz]ation/, pooled('company')],
+  [/service|component/, pooled('service')],
+  [/operation|action/, pooled('operation')],
+  [/icon/, pooled('icon')],
+  [/^(full_|display_|user_|customer_)?name$/, person],
+  [/title|product|subject/, pooled('title')],
+  [/user_?agent/, pooled('userAgent')],
+  [/(^|_)ip(_|$)/, ipv4],
+  [/ur[li]|link|website/, url],
+  [/country/, pooled('country')],
+  [/city|town/, pooled('city')],
+  [/street|address/, pooled('street')],
+  [/time_?zone/, pooled('timezone')],
+  [/locale|language/, pooled('locale')],
+  [/currency/, pooled('currency')],
+  [/phone|mobile/, pooled('phone')],
+  [/duration/, minutes],
+  [/price|amount|total/, money],
+  [/content|body|markdown|html/, pooled('content')],
+  [/description|summary|message|comment|text|note/, pooled('sentence')],
+  [/reason/, pooled('reason')],
+  [/^(setting_)?key$/, pooled('settingKey')],
+  [/^value$|^previous$/, digits],
+  [/_at$|timestamp/, now],
+  [/date$/, date],
+  [/token|hash|secret/, token],
+  [/(^|_)id$/, uuid],
+]
+
+/** A drawer of strings that keep the contract's length. */
+export function compileText(name: string, shape: Shape & { kind: 'string' }, pools: Pools): Text {
+  const snake = name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase()
+  const named = byName.find(([pattern]) => pattern.test(snake))?.[1] ?? pooled('word')
+  const draw = (byFormat[shape.format ?? ''] ?? named)(pools)
+  if (shape.min === 0 && shape.max === Infinity) return draw
+  return (moment) => draw(moment).padEnd(shape.min, 'x').slice(0, shape.max)
+}

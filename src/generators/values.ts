@@ -1,0 +1,119 @@
+import type { Shape } from '../core/json-shape.ts'
+import type { Moment } from './moment.ts'
+import type { PoolName, Pools } from './pools.ts'
+import { compileText } from './texts.ts'
+
+/** Draws one value. Compiled once per field; calls neither zod nor faker. */
+export type Draw = (moment: Moment) => unknown
+
+/** A drawer for `shape`, made realistic by the field's name. */
+export function compileValue(name: string, shape: Shape, pools: Pools): Draw {
+  switch (shape.kind) {
+    case 'object':
+      return compileObject(shape, pools)
+    case 'array':
+      return compileArray(name, shape, pools)
+    case 'record':
+      return compileRecord(shape.value, pools)
+    case 'string':
+      return compileText(name, shape, pools)
+    case 'number':
+      return compileNumber(name, shape)
+    case 'boolean':
+      return (moment) => moment.random() < 0.5
+    case 'choice':
+      return compileChoice(shape.values)
+    case 'union':
+      return compileUnion(name, shape.of, pools)
+    case 'null':
+      return () => null
+    case 'any':
+      return pick(pools.word)
+  }
+}
+
+const pick =
+  <T>(values: readonly T[]): Draw =>
+  (moment) =>
+    values[moment.below(values.length)]
+
+/** Earlier options are likelier: contracts name the usual one first. */
+function compileChoice(values: readonly unknown[]): Draw {
+  return (moment) => values[Math.floor(moment.random() * moment.random() * values.length)]
+}
+
+function compileUnion(name: string, of: readonly Shape[], pools: Pools): Draw {
+  const draws = of.map((one) => compileValue(name, one, pools))
+  return (moment) => draws[Math.floor(moment.random() * moment.random() * draws.length)]?.(moment)
+}
+
+/** `fixed` gives some fields one value for ever. */
+export function compileObject(
+  shape: Shape & { kind: 'object' },
+  pools: Pools,
+  fixed: Data = {},
+): (moment: Moment) => Data {
+  const fields = shape.fields.map(({ name, shape: inner, required }) => ({
+    name,
+    required: required || name in fixed,
+    draw: name in fixed ? () => fixed[name] : compileValue(name, inner, pools),
+  }))
+  return (moment) => {
+    moment.newSalt()
+    const made: Record<string, unknown> = {}
+    for (const field of fields) {
+      if (field.required || moment.random() < 0.7) made[field.name] = field.draw(moment)
+    }
+    return made
+  }
+}
+
+export type Data = Readonly<Record<string, unknown>>
+
+function compileArray(name: string, shape: Shape & { kind: 'array' }, pools: Pools): Draw {
+  const item = compileValue(name.replace(/s$/, ''), shape.item, pools)
+  const most = Math.max(shape.min, Math.min(shape.max, 3))
+  return (moment) => {
+    const length = shape.min + moment.below(most - shape.min + 1)
+    const values: unknown[] = []
+    for (let tries = 0; values.length < length && tries < length * 4; tries++) {
+      const value = item(moment)
+      if (!values.includes(value)) values.push(value)
+    }
+    while (values.length < shape.min) values.push(item(moment))
+    return values
+  }
+}
+
+function compileRecord(value: Shape, pools: Pools): Draw {
+  const key = pick(pools.word) as (moment: Moment) => string
+  const draw = compileValue('value', value, pools)
+  return (moment) => Object.fromEntries(Array.from({ length: 2 }, () => [key(moment), draw(moment)]))
+}
+
+/** Usual ranges by the end of a field's name, inside what the contract allows. */
+const ranges: readonly (readonly [RegExp, number, number])[] = [
+  [/duration|latency|_ms$/, 1, 2_000],
+  [/bytes|size|memory/, 1_024, 268_435_456],
+  [/price|amount|total|cost|balance/, 1, 500],
+  [/percent/, 0, 100],
+  [/ratio|rate|score/, 0, 1],
+  [/quantity|count/, 1, 20],
+  [/age/, 18, 90],
+  [/port/, 1_024, 65_535],
+  [/year/, 2015, 2025],
+  [/latitude/, -90, 90],
+  [/longitude/, -180, 180],
+]
+
+function compileNumber(name: string, shape: Shape & { kind: 'number' }): Draw {
+  const [, usualMin, usualMax] = ranges.find(([pattern]) => pattern.test(name)) ?? [undefined, 0, 1_000]
+  const min = shape.min === undefined ? Math.min(usualMin, shape.max ?? usualMin) : Math.max(shape.min, usualMin)
+  const low = shape.max !== undefined && min > shape.max ? (shape.min ?? shape.max) : min
+  const high = Math.max(low, Math.min(shape.max ?? Infinity, Math.max(usualMax, low)))
+  const scale = shape.integer ? 1 : 1 / (shape.step ?? 0.01)
+  const [from, to] = [Math.ceil(low * scale), Math.floor(high * scale)]
+  return (moment) => (from + moment.below(Math.max(1, to - from + 1))) / scale
+}
+
+export const drawFrom = (pools: Pools, name: PoolName): Draw => pick(pools[name])
