@@ -68,28 +68,26 @@ interface ValueSpec<T> extends Plain<T> {
   readonly parse: Parse<T>
 }
 /** One value; undefined when neither given nor defaulted. */
-export function value<T>(spec: ValueSpec<T> & { readonly default: T }): OptionSpec<T> & Defaulted
-export function value<T>(spec: ValueSpec<T>): OptionSpec<T>
+export function value<const T>(spec: ValueSpec<T> & { readonly default: NoInfer<T> }): OptionSpec<T> & Defaulted
+export function value<const T>(spec: ValueSpec<T>): OptionSpec<T>
 export function value<T>(spec: ValueSpec<T> & { readonly default?: T }): OptionSpec<T> {
   return { ...spec, ...('default' in spec ? { defaulted: true } : {}) }
 }
 
 /** May be repeated; [] when not given. */
-export function values<T>(spec: ValueSpec<T>): OptionSpec<readonly T[]> & Defaulted {
+export function values<const T>(spec: ValueSpec<T>): OptionSpec<readonly T[]> & Defaulted {
   return { ...spec, many: true, default: [], defaulted: true }
 }
 
 type PlainArg = { readonly says: string }
-export function argument<T = string>(spec: PlainArg & { readonly parse?: Parse<T> }): ArgSpec<T> & Defaulted {
+export function argument(spec: PlainArg): ArgSpec<string> & Defaulted
+export function argument<T>(spec: PlainArg & { readonly parse: Parse<T> }): ArgSpec<T> & Defaulted
+export function argument<T>(spec: PlainArg & { readonly parse?: Parse<T> }): ArgSpec<T> & Defaulted {
   return { ...spec, defaulted: true }
 }
-export function optionalArgument<T = string>(spec: PlainArg & { readonly parse?: Parse<T> }): ArgSpec<T> {
-  return { ...spec, optional: true }
-}
+
 /** Any number; [] when none is given and `optional`. */
-export function argumentList<T = string>(
-  spec: PlainArg & { readonly parse?: Parse<T>; readonly optional?: true },
-): ArgSpec<readonly T[]> & Defaulted {
+export function argumentList(spec: PlainArg & { readonly optional?: true }): ArgSpec<readonly string[]> & Defaulted {
   return { ...spec, many: true, defaulted: true }
 }
 

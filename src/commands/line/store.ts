@@ -33,7 +33,16 @@ export async function requireStore(runtime: Pick<Runtime, 'config' | 'cwd'>): Pr
   })
 }
 
+/** Loopback, a local socket or no host at all: what is changed there is the operator's own. */
+export function isOwnMachine(url: string): boolean {
+  if (!URL.canParse(url)) return false
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
+  return host === '' || host === 'localhost' || host === '::1' || /^127\./.test(host) || host.startsWith('%2F')
+}
+
 export interface WithStore {
+  /** In place of the store that is configured. */
+  readonly url?: string
   /** The command, as pg_stat_activity shows it. */
   readonly command: string
   readonly max?: number
@@ -44,10 +53,12 @@ export interface WithStore {
 /** Opens the store for `work` and closes it however that ends. */
 export async function withStore<T>(
   runtime: Runtime,
-  { command, max = 4, schema = 'migrated' }: WithStore,
+  { command, url, max = 4, schema = 'migrated' }: WithStore,
   work: (store: Store, place: StorePlace) => Promise<T>,
 ): Promise<T> {
-  const place = await requireStore(runtime)
+  const place = url
+    ? { url, shown: redactUrl(url), origin: 'the command line', embedded: false }
+    : await requireStore(runtime)
   const { openStore } = await import('../../store/connection.ts')
   runtime.output.detail(`store: ${place.shown} (${place.origin})`)
   const store = await openStore(place.url, { applicationName: `evt ${command}`, max })

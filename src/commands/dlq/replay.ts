@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto'
+import { formatCount } from '../../core/quantity.ts'
+import type { Outcome } from '../../output/exit-codes.ts'
+import { createProgress } from '../../output/progress.ts'
+import type { Store } from '../../store/connection.ts'
+import type { DeadLetter } from '../../store/dead-letters.ts'
+import { defineCommand, value } from '../command.ts'
+import { askConsent } from '../line/consent.ts'
+import { deadLetterOptions, matchingDeadLetters, selectionOf } from '../line/dead-letters.ts'
+import { operatorName } from '../line/operator.ts'
+import {
+  consentOptions,
+  count,
+  dryRunOptions,
+  formatOptions,
+  limitOptions,
+  rate,
+  storeOptions,
+} from '../line/options.ts'
+import { type Redriven, redrive } from '../line/redrive.ts'
+import { withStore } from '../line/store.ts'
+import type { Runtime } from '../runtime.ts'
+
+export default defineCommand({
+  name: 'dlq replay',
+  section: 'repair',
+  summary: 'give dead letters to their handlers again, and say what became of them',
+  description: [
+    'Each goes to the handler that failed and to no other, with its own id and attempts anew. The last line is what the',
+    'handlers did with them: exit 1 when some are dead again, exit 5 when that cannot be known because no bridge runs.',
+  ].join('\n'),
+  examples: [
+    { line: 'evt dlq replay --dry-run', says: 'what would be replayed', needs: 'dead-letter' },
+    {
+      line: 'evt dlq replay --where \'type == "user.created"\' --limit 5 --yes',
+      says: 'five of them',
+      needs: 'dead-letter',
+      exit: 5,
+    },
+  ],
+  args: {},
+  options: {
+    ...deadLetterOptions,
+    ...limitOptions,
+    rate: value({ value: 'per-second', says: 'not faster than this', parse: rate }),
+    maxReplays: value({
+      value: 'count',
+      says: 'leave out what was replayed this often before',
+      parse: count,
+      default: 3,
+    }),
+    ...dryRunOptions,
+    ...consentOptions,
+    ...storeOptions,
+    ...formatOptions,
+  },
+  async run({ options, typed }, runtime) {
+    const selection = await selectionOf(options, runtime)
+    return withStore(runtime, { command: 'dlq replay', max: 3 }, async (store) => {
+      const { where, limit } = options
+      const letters: DeadLetter[] = []
+      for await (const letter of matchingDeadLetters(store, selection, { where, limit }).letters)
+        letters.push(slim(letter))
+      const wanted = letters.filter((letter) => letter.replayCount < options.maxReplays)
+      noteWornOut(letters.length - wanted.length, runtime)
+      const go = await askConsent(runtime, {
+        verb: 'replay',
+        count: wanted.length,
+        noun: wanted.length === 1 ? 'dead letter' : 'dead letters',
+        target: store.url,
+        samples: wanted.map(sampleOf),
+        options,
+        typed,
+      })
+      if (!go) return undefined
+      return replay(store, runtime, { ...options, ids: wanted.map(({ id }) => id), handlers: handlersOf(wanted) })
+    })
+  },
+})
+
+/** Bodies of thousands of dead letters need not stay in memory until the last one is replayed. */
+const slim = (letter: DeadLetter): DeadLetter => ({ ...letter, body: new Uint8Array(), attempts: [] })
+const handlersOf = (letters: readonly DeadLetter[]) => [...new Set(letters.map(({ handler }) => handler))]
+const sampleOf = ({ id, handler, type, subject, error }: DeadLetter) =>
+  `${id}  ${handler}  ${type}${subject ? ` ${subject}` : ''}  ${error.class}: ${error.message}`
+
+function noteWornOut(left: number, { output }: Runtime): void {
+  if (left === 0) return
+  output.warn(
+    `left out ${formatCount(left)} that were replayed too often`,
+    'mend the cause first, or raise --max-replays',
+  )
+}
+
+interface Order {
+  readonly ids: readonly string[]
+  readonly handlers: readonly string[]
+  readonly rate?: number | undefined
+  readonly reason?: string | undefined
+  readonly maxReplays: number
+}
+
+async function replay(store: Store, runtime: Runtime, order: Order): Promise<Outcome | undefined> {
+  const { output, now, signal } = runtime
+  const progress = createProgress({ stderr: runtime.terminal.stderr, verb: 'settled', total: order.ids.length, now })
+  const result = await redrive(store, {
+    ...order,
+    replayId: randomUUID(),
+    by: operatorName(),
+    signal,
+    onSettled: progress.update,
+  })
+  progress.end()
+  const verdict = verdictOf(result, signal)
+  output.result({
+    status: verdict === 'handled' ? 'pass' : 'fail',
+    data: { ...result, verdict },
+    meta: { store: store.url },
+    render: () => verdictLine(result),
+  })
+  if (verdict === 'interrupted') output.notice('what was not replayed is still open: the same command goes on with it')
+  if (verdict === 'unknown')
+    output.warn(`outcome unknown: ${result.why}`, 'start one with `evt up`; then `evt dlq list` shows what came back')
+  return outcomes[verdict]
+}
+
+const outcomes = { handled: undefined, 'dead-again': 'failed', unknown: 'partial', interrupted: 'interrupted' } as const
+type Verdict = keyof typeof outcomes
+
+/** From what the handlers did, never from having handed them over. */
+function verdictOf(result: Redriven, signal: AbortSignal): Verdict {
+  if (result.deadAgain.length > 0) return 'dead-again'
+  if (signal.aborted) return 'interrupted'
+  return result.pending > 0 || result.left > 0 ? 'unknown' : 'handled'
+}
+
+/** `replayed 480 · handled 471 · dead again 9 (3f2a) · skipped 11 (already processed)`. */
+function verdictLine({ replayed, handled, deadAgain, skipped, pending, left }: Redriven): string {
+  const dead = deadAgain.reduce((sum, { count }) => sum + count, 0)
+  const causes = deadAgain.map(({ cause }) => cause.slice(0, 8)).join(', ')
+  const parts = [
+    `replayed ${formatCount(replayed)}`,
+    `handled ${formatCount(handled)}`,
+    `dead again ${formatCount(dead)}${causes ? ` (${causes})` : ''}`,
+  ]
+  if (skipped > 0) parts.push(`skipped ${formatCount(skipped)} (already processed)`)
+  if (pending > 0) parts.push(`unknown ${formatCount(pending)}`)
+  if (left > 0) parts.push(`left ${formatCount(left)} (no longer open)`)
+  return parts.join(' · ')
+}

@@ -1,0 +1,90 @@
+import { formatDuration } from '../../core/duration.ts'
+import { EvtError } from '../../core/errors.ts'
+import { visible } from '../../core/visible.ts'
+import type { Output } from '../../output/output.ts'
+import type { DeadLetter, Redrive } from '../../store/dead-letters.ts'
+import { argument, defineCommand } from '../command.ts'
+import { eventOf } from '../line/dead-letters.ts'
+import { formatOptions, storeOptions } from '../line/options.ts'
+import { withStore } from '../line/store.ts'
+
+type Letter = DeadLetter & { readonly redrives: readonly Redrive[] }
+
+export default defineCommand({
+  name: 'dlq show',
+  section: 'repair',
+  summary: 'one dead letter: its event, every attempt, and what a replay would do',
+  examples: [
+    { line: 'evt dlq show 1', says: 'everything about dead letter 1', needs: 'dead-letter' },
+    { line: 'evt dlq show 1 --json', says: 'for a script', needs: 'dead-letter' },
+  ],
+  args: { id: argument({ says: 'from `evt dlq list` (SAMPLE) or `evt dlq list --flat`' }) },
+  options: { ...storeOptions, ...formatOptions },
+  async run({ args: { id } }, runtime) {
+    if (!/^\d{1,18}$/.test(id)) {
+      throw new EvtError('usage', `cannot show dead letter ${id}: it is no number`, {
+        hint: 'ids stand in `evt dlq list --flat`',
+      })
+    }
+    return withStore(runtime, { command: 'dlq show', max: 1 }, async (store) => {
+      const { getDeadLetter } = await import('../../store/dead-letters.ts')
+      const letter = await getDeadLetter(store, id)
+      if (!letter)
+        throw new EvtError('usage', `cannot show dead letter ${id}: there is none on ${store.url}`, {
+          hint: 'see `evt dlq list --flat`',
+        })
+      const { headers: _headers, body, ...rest } = letter
+      const data = { ...rest, event: eventOf(letter), bytes: body.byteLength, onReplay: onReplay(letter) }
+      runtime.output.result({ data, render: () => render(letter, runtime.output) })
+      return undefined
+    })
+  },
+})
+
+function onReplay(letter: Letter): string {
+  if (letter.status !== 'open') return `nothing: it is ${letter.status}`
+  const times = letter.replayCount === 0 ? '' : `; it was replayed ${letter.replayCount} times before`
+  return `goes to ${letter.handler} and to no other, with its own id and attempts anew${times}`
+}
+
+function render(letter: Letter, output: Output): string {
+  const { paint } = output
+  const event = eventOf(letter)
+  const facts: [string, string][] = [
+    ['dead letter', `${letter.id} (${letter.status})`],
+    ['handler', letter.handler],
+    ['cause', `${letter.cause} · ${letter.reason}`],
+    ['event', `${letter.type}${letter.version ? ` v${letter.version}` : ''} · ${letter.eventId}`],
+    ['subject', letter.subject ?? '-'],
+    ['position', letter.position ?? letter.at],
+    ['on replay', onReplay(letter)],
+  ]
+  return [
+    ...facts.map(([name, text]) => `${paint('bold', name.padEnd(12))} ${visible(text)}`),
+    '',
+    paint('bold', 'data'),
+    ...dataLines(letter, event.data),
+    '',
+    paint('bold', `attempts (${letter.attempts.length})`),
+    ...letter.attempts.flatMap(attemptLines),
+    ...(letter.redrives.length > 0 ? ['', paint('bold', 'replays'), ...letter.redrives.map(redriveLine)] : []),
+  ].join('\n')
+}
+
+/** Indented JSON, each line made visible; bytes that are no event as far as they are text. */
+function dataLines(letter: Letter, data: unknown): string[] {
+  const text = data === undefined ? new TextDecoder().decode(letter.body) : (JSON.stringify(data, null, 2) ?? '')
+  return text.split('\n').map((line) => `  ${visible(line)}`)
+}
+
+function attemptLines(attempt: DeadLetter['attempts'][number]): string[] {
+  const head = `  ${attempt.attempt}. ${attempt.at} · ${formatDuration(attempt.durationMs)} · ${attempt.instance}`
+  const stack = (attempt.stack ?? '')
+    .split('\n')
+    .slice(1, 6)
+    .map((line) => `       ${visible(line.trim())}`)
+  return [visible(head), `     ${visible(`${attempt.class}: ${attempt.message}`)}`, ...stack]
+}
+
+const redriveLine = ({ at, by, reason, outcome }: Redrive) =>
+  visible(`  ${at} · ${outcome} · by ${by}${reason ? ` (${reason})` : ''}`)

@@ -1,0 +1,47 @@
+import { formatCloudEvent } from '../../core/codec.ts'
+import { formatDuration } from '../../core/duration.ts'
+import { EvtError } from '../../core/errors.ts'
+import { formatCount } from '../../core/quantity.ts'
+import type { Outcome } from '../../output/exit-codes.ts'
+import { createProgress } from '../../output/progress.ts'
+import type { Runtime } from '../runtime.ts'
+import { inTime } from './pace.ts'
+import type { EventSource } from './source.ts'
+
+const mostInOneDocument = 10_000
+
+/** `--dry-run`: the events as NDJSON on stdout; with --json one document. */
+export async function printTo(runtime: Runtime, source: EventSource): Promise<Outcome | undefined> {
+  const { output, signal, now } = runtime
+  const inDocument: string[] | undefined = output.format === 'json' ? [] : undefined
+  if (inDocument && !((source.total ?? Number.POSITIVE_INFINITY) <= mostInOneDocument)) {
+    throw new EvtError('usage', 'cannot print them as one document: there are too many', { hint: 'use -o ndjson' })
+  }
+  const progress = createProgress({
+    stderr: runtime.terminal.stderr,
+    verb: 'made',
+    now,
+    ...(source.total ? { total: source.total } : {}),
+  })
+  const startedMs = performance.now()
+  let made = 0
+  for await (const events of inTime(source, { max: 1_000, signal })) {
+    made += events.length
+    if (output.format !== 'none') {
+      const lines = events.map((event) => formatCloudEvent(event))
+      if (inDocument) inDocument.push(...lines)
+      else if (lines.length > 0) await output.write(`${lines.join('\n')}\n`)
+    }
+    progress.update(made)
+  }
+  progress.end()
+  const elapsedMs = performance.now() - startedMs
+  const perSecond = Math.round((made * 1000) / Math.max(1, elapsedMs))
+  const ending = `made ${formatCount(made)} in ${formatDuration(Math.round(elapsedMs))} · ${formatCount(perSecond)}/s · published none`
+  if (inDocument) {
+    const data = { dryRun: true, made, events: inDocument.map((line) => JSON.parse(line)) }
+    output.result({ data, meta: { elapsedMs: Math.round(elapsedMs), perSecond }, render: () => '' })
+  }
+  output.notice(ending)
+  return undefined
+}

@@ -1,0 +1,151 @@
+import { type EncodedEvent, encodeEvent, formatCloudEvent } from '../../core/codec.ts'
+import { EvtError, toError } from '../../core/errors.ts'
+import { type EvtEvent, maxDataBytes } from '../../core/event.ts'
+import { redactUrl } from '../../core/mask.ts'
+import { formatCount, formatSize } from '../../core/quantity.ts'
+import { hasGap, type Written, writeLine } from '../../output/ending.ts'
+import type { Outcome } from '../../output/exit-codes.ts'
+import { createProgress } from '../../output/progress.ts'
+import type { Store } from '../../store/connection.ts'
+import { askConsent, type ConsentAnswers, refuseWhenReadonly } from '../line/consent.ts'
+import { isOwnMachine, withStore } from '../line/store.ts'
+import type { Runtime } from '../runtime.ts'
+import { inTime } from './pace.ts'
+import type { EventSource } from './source.ts'
+
+interface PublishInput {
+  readonly options: ConsentAnswers & { readonly target?: string | undefined }
+  readonly typed: ReadonlySet<string>
+}
+
+/** Into the store, in transactions of their own; says what became of every event. */
+export async function publishTo(
+  runtime: Runtime,
+  source: EventSource,
+  { options, typed }: PublishInput,
+): Promise<Outcome | undefined> {
+  const { target } = options
+  return withStore(runtime, { command: 'gen', max: 2, ...(target ? { url: target } : {}) }, async (store, place) => {
+    const what = `publish to ${store.url}`
+    refuseWhenReadonly(runtime, what)
+    if (!isOwnMachine(place.url) || runtime.config.profile?.protect)
+      await consent(runtime, source, { store, options, typed })
+    const totals = await publishAll(runtime, source, store)
+    return report(runtime, store, totals)
+  })
+}
+
+async function consent(
+  runtime: Runtime,
+  source: EventSource,
+  asked: { store: Store; options: ConsentAnswers; typed: ReadonlySet<string> },
+): Promise<void> {
+  if (source.total === undefined) {
+    throw new EvtError(
+      'refused',
+      `cannot publish to ${asked.store.url}: it is not this machine, and the number of events is not known`,
+      {
+        hint: 'bound it with --count, or with --rate and --duration',
+      },
+    )
+  }
+  const plan = { verb: 'publish', noun: 'synthetic events', count: source.total, target: asked.store.url, samples: [] }
+  await askConsent(runtime, { ...plan, options: asked.options, typed: asked.typed })
+}
+
+interface Totals {
+  readonly written: Written
+  readonly refused: number
+  /** The first reason why something was refused, or why it ended early. */
+  readonly problem: EvtError | undefined
+  readonly elapsedMs: number
+}
+
+const batchSize = 500
+
+async function publishAll(runtime: Runtime, source: EventSource, store: Store): Promise<Totals> {
+  const { publishEncoded } = await import('../../store/outbox.ts')
+  const { output, signal, now } = runtime
+  const written = { asked: 0, accepted: 0, confirmed: 0, unknown: 0 }
+  let refused = 0
+  let problem: EvtError | undefined
+  const progress = createProgress({
+    stderr: runtime.terminal.stderr,
+    verb: 'published',
+    now,
+    ...(source.total ? { total: source.total } : {}),
+  })
+  const startedMs = performance.now()
+  for await (const events of inTime(source, { max: batchSize, signal })) {
+    const { encoded, reason } = encodeAll(events)
+    written.asked += events.length
+    refused += events.length - encoded.length
+    problem ??= reason
+    try {
+      if (encoded.length > 0) await store.transaction((sql) => publishEncoded(sql, encoded, { keyed: source.keyed }))
+    } catch (error) {
+      problem = error instanceof EvtError ? error : new EvtError('internal', toError(error).message, { cause: error })
+      // A connection that is lost while it commits takes the answer with it.
+      if (problem.code === 'connect') written.unknown += encoded.length
+      break
+    }
+    written.accepted += encoded.length
+    written.confirmed += encoded.length
+    if (output.format === 'ndjson')
+      for (const event of encoded) await output.write(`${formatCloudEvent(event, { dataText: event.dataText })}\n`)
+    progress.update(written.confirmed)
+  }
+  progress.end()
+  return { written, refused, problem, elapsedMs: performance.now() - startedMs }
+}
+
+/** Fixes the bytes; an event that no store would take is left out, with the reason. */
+function encodeAll(events: readonly EvtEvent[]): { encoded: EncodedEvent[]; reason?: EvtError } {
+  const encoded: EncodedEvent[] = []
+  let reason: EvtError | undefined
+  for (const event of events) {
+    try {
+      encoded.push(encodeOne(event))
+    } catch (error) {
+      if (!(error instanceof EvtError)) throw error
+      reason ??= error
+    }
+  }
+  return { encoded, ...(reason ? { reason } : {}) }
+}
+
+/** A checksum that an event brings stays, also a wrong one: `--corrupt bad-checksum` means it. */
+function encodeOne(event: EvtEvent): EncodedEvent {
+  const encoded = encodeEvent(event)
+  const bytes = Buffer.byteLength(encoded.dataText)
+  if (bytes > maxDataBytes) {
+    throw new EvtError(
+      'too-large',
+      `cannot publish ${event.type} ${event.id}: its data has ${formatSize(bytes)}, the limit is ${formatSize(maxDataBytes)}`,
+    )
+  }
+  return event.checksum === undefined ? encoded : { ...encoded, checksum: event.checksum }
+}
+
+function report(
+  { output, signal }: Runtime,
+  store: Store,
+  { written, refused, problem, elapsedMs }: Totals,
+): Outcome | undefined {
+  if (problem && written.confirmed === 0) throw problem
+  const perSecond = Math.round((written.confirmed * 1000) / Math.max(1, elapsedMs))
+  if (problem) output.warn(problem.message, problem.hint)
+  const gap = hasGap(written)
+  const line = `${writeLine(written)}${refused > 0 ? ` · refused ${formatCount(refused)}` : ''} · ${formatCount(perSecond)}/s`
+  if (output.format === 'ndjson') output.notice(line)
+  else {
+    output.result({
+      status: gap ? 'fail' : 'pass',
+      data: { ...written, refused },
+      meta: { store: redactUrl(store.url), elapsedMs: Math.round(elapsedMs), perSecond },
+      render: () => line,
+    })
+  }
+  if (gap) return 'partial'
+  return signal.aborted ? 'interrupted' : undefined
+}

@@ -1,0 +1,174 @@
+import { createHash, randomInt } from 'node:crypto'
+import { fromCloudEvent } from '../../core/codec.ts'
+import { EvtError, toError } from '../../core/errors.ts'
+import type { EvtEvent } from '../../core/event.ts'
+import type { Instant } from '../../core/instant.ts'
+import { countDue, createSchedule, type Schedule } from '../../core/pacer.ts'
+import { explainExpandedGlob } from '../../core/pattern.ts'
+import type { RateShape } from '../../core/rate.ts'
+import type { Where } from '../../core/where.ts'
+import type { Corruption } from '../../generators/corruption.ts'
+import type { Assignment } from '../../generators/overrides.ts'
+import { type InputLine, openInput, readLines } from '../line/input.ts'
+import { loadRegistry } from '../line/services.ts'
+import type { Runtime } from '../runtime.ts'
+
+export interface GenOptions {
+  readonly count?: number | undefined
+  readonly rate?: RateShape | undefined
+  readonly duration?: number | undefined
+  readonly seed?: number | undefined
+  readonly at?: Instant | undefined
+  readonly set: readonly Assignment[]
+  readonly setString: readonly Assignment[]
+  readonly weights?: Readonly<Record<string, number>> | undefined
+  readonly corrupt?: readonly Corruption[] | undefined
+  readonly ratio: number
+  readonly input?: string | undefined
+  readonly where?: Where | undefined
+  readonly dryRun: boolean
+}
+
+/** Where the events come from, and when. */
+export interface EventSource {
+  /** How many there will be; undefined when that is not known before the end. */
+  readonly total: number | undefined
+  /** Due times; without one they come as fast as they are taken. */
+  readonly schedule: Schedule | undefined
+  /** Ends the run also when more could come. */
+  readonly durationMs: number | undefined
+  /** Events with ids of their own: publishing one twice is recognised. */
+  readonly keyed: boolean
+  readonly where: Where | undefined
+  /** [] at the end. */
+  take(max: number): readonly EvtEvent[] | Promise<readonly EvtEvent[]>
+}
+
+interface GenInput {
+  readonly args: { readonly types: readonly string[] }
+  readonly options: GenOptions
+}
+
+/** Checks everything that the line says, and reads nothing yet. */
+export async function eventSource({ args, options }: GenInput, runtime: Runtime): Promise<EventSource> {
+  if (options.input !== undefined) return inputSource(args.types, options, runtime)
+  const globbed = explainExpandedGlob(args.types, 'evt gen')
+  if (globbed) throw globbed
+  return generatorSource(args.types, options, runtime)
+}
+
+async function generatorSource(types: readonly string[], options: GenOptions, runtime: Runtime): Promise<EventSource> {
+  const { createGenerator } = await import('../../generators/generator.ts')
+  const schedule = options.rate ? createSchedule({ shape: options.rate }) : undefined
+  const total = totalOf(options, schedule)
+  const generator = createGenerator({
+    registry: await loadRegistry(runtime),
+    types,
+    seed: options.seed ?? newSeed(runtime),
+    nowMs: startOf(options, runtime.now()),
+    // Without a rate they pass faster than any store takes them, so that no event's time lies in the future.
+    schedule: schedule?.paced ? schedule : { at: (k) => Math.floor(k / 200) },
+    set: [...options.set, ...options.setString],
+    ...(options.corrupt ? { corrupt: { kinds: options.corrupt, ratio: options.ratio } } : {}),
+    ...(options.weights ? { weights: options.weights } : {}),
+  })
+  let left = total ?? Number.POSITIVE_INFINITY
+  return {
+    total,
+    schedule: schedule?.paced ? schedule : undefined,
+    durationMs: options.duration,
+    keyed: false,
+    where: options.where,
+    take(max) {
+      const size = Math.min(max, left)
+      left -= size
+      return Array.from({ length: size }, generator.next)
+    },
+  }
+}
+
+/** Told, so that the run can be had again. */
+function newSeed({ output }: Runtime): number {
+  const seed = randomInt(2 ** 31)
+  output.detail(`seed ${seed}`)
+  return seed
+}
+
+const fixedStart = Date.UTC(2026, 0, 1)
+
+function startOf({ at, seed, dryRun }: GenOptions, nowMs: number): number {
+  if (at === undefined) return seed !== undefined && dryRun ? fixedStart : nowMs
+  if (at === 'now') return nowMs
+  if (typeof at === 'object' && 'timeMs' in at) return at.timeMs
+  throw new EvtError('usage', 'cannot use --at: it needs a time', { hint: '--at 2026-01-01T00:00:00Z' })
+}
+
+function totalOf({ count, duration, rate }: GenOptions, schedule: Schedule | undefined): number | undefined {
+  const bounds = [
+    count,
+    schedule?.total,
+    schedule?.paced && duration !== undefined ? countDue(schedule, duration) : undefined,
+  ]
+  const known = bounds.filter((bound) => bound !== undefined)
+  if (known.length > 0) return Math.min(...known)
+  return rate === undefined && duration === undefined ? 1 : undefined
+}
+
+async function inputSource(
+  types: readonly string[],
+  options: GenOptions,
+  { stdin, now }: Runtime,
+): Promise<EventSource> {
+  const unfit = options.corrupt
+    ? '--corrupt'
+    : options.weights
+      ? '--weights'
+      : options.set.length + options.setString.length > 0
+        ? '--set'
+        : types[0]
+  if (unfit) throw new EvtError('usage', `cannot use ${unfit} with --input: those events are published as they are`)
+  const lines = readLines(await openInput(options.input as string, stdin))
+  const limit = options.count ?? Number.POSITIVE_INFINITY
+  let taken = 0
+  return {
+    total: options.count,
+    schedule: options.rate ? createSchedule({ shape: options.rate }) : undefined,
+    durationMs: options.duration,
+    keyed: true,
+    where: options.where,
+    async take(max) {
+      const events: EvtEvent[] = []
+      while (events.length < max && taken < limit) {
+        const line = await lines.next()
+        if (line.done) break
+        taken++
+        events.push(parseEvent(line.value, options.input as string, now()))
+      }
+      return events
+    },
+  }
+}
+
+/** CloudEvents structured JSON, one a line; an `evt` member is ignored, so what `evt tail -o ndjson` printed is fine. */
+function parseEvent({ text: line, number }: InputLine, file: string, nowMs: number): EvtEvent {
+  const where = `line ${number} of ${file === '-' ? 'stdin' : file}`
+  try {
+    const { checksum: _checksum, ...event } = fromCloudEvent({ ...defaultsOf(line, nowMs), ...JSON.parse(line) })
+    return event
+  } catch (error) {
+    const reason =
+      error instanceof SyntaxError ? 'it is no JSON' : toError(error).message.replace(/^cannot [^:]*: /, '')
+    throw new EvtError('usage', `cannot read ${where}: ${reason}`, {
+      cause: error,
+      hint: 'one CloudEvent as JSON on each line',
+    })
+  }
+}
+
+/** `{"type", "data"}` is enough: the id then comes from the bytes, so that the same input twice is recognised. */
+const defaultsOf = (line: string, nowMs: number) => ({
+  specversion: '1.0',
+  id: `sha256-${createHash('sha256').update(line).digest('hex').slice(0, 32)}`,
+  source: 'evt-gen',
+  time: new Date(nowMs).toISOString(),
+})
