@@ -60,7 +60,7 @@ export function readEnvelope(
   defaults: DecodeDefaults,
 ): Envelope {
   if (from[names.specversion] !== '1.0')
-    throw undecodable(`specversion is ${shown(from[names.specversion])}, not "1.0"`)
+    throw undecodable(`${names.specversion} is ${shown(from[names.specversion])}, not "1.0"`)
   const envelope: { -readonly [Key in keyof Envelope]: Envelope[Key] } = {
     id: required(from, names.id, 255),
     type: required(from, names.type),

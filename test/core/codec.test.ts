@@ -1,0 +1,121 @@
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { checksumOf } from '../../src/core/checksum.ts'
+import { encodeEvent, fromCloudEvent, fromHeaders, toCloudEvent, toHeaders } from '../../src/core/codec.ts'
+import { EvtError } from '../../src/core/errors.ts'
+import type { EvtEvent } from '../../src/core/event.ts'
+import { anyEvent } from './events.ts'
+
+const plain: EvtEvent = {
+  id: 'e1',
+  type: 'user.created',
+  version: 1,
+  source: 'icons',
+  time: '2025-08-23T10:00:00.000Z',
+  priority: 'normal',
+  metadata: {},
+  data: { plan: 'pro' },
+}
+
+function refusal(change: object): EvtError {
+  try {
+    encodeEvent({ ...plain, ...change })
+  } catch (error) {
+    if (error instanceof EvtError) return error
+    throw error
+  }
+  throw new Error('it was encoded')
+}
+
+describe('encodeEvent', () => {
+  test('fixes the bytes of data and the checksum over them', () => {
+    const encoded = encodeEvent(plain)
+    expect(encoded.dataText).toBe('{"plan":"pro"}')
+    expect(encoded.checksum).toBe(checksumOf('{"plan":"pro"}'))
+  })
+
+  test('changes what JSON cannot say, as documented', () => {
+    const data = { gone: undefined, zero: -0, nan: Number.NaN, at: new Date(0) }
+    expect(encodeEvent({ ...plain, data }).dataText).toBe('{"zero":0,"nan":null,"at":"1970-01-01T00:00:00.000Z"}')
+    expect(encodeEvent({ ...plain, data: undefined }).dataText).toBe('null')
+  })
+
+  test('brings the time to UTC', () => {
+    expect(encodeEvent({ ...plain, time: '2025-08-23T12:00:00+02:00' }).time).toBe('2025-08-23T10:00:00.000Z')
+  })
+
+  test.each([
+    ['id', { id: '' }],
+    ['id', { id: 'x'.repeat(256) }],
+    ['type', { type: '' }],
+    ['source', { source: 'a\0b' }],
+    ['subject', { subject: 'user/\0' }],
+    ['tenant', { tenant: '\ud800' }],
+    ['actor.userId', { actor: { userId: 'a\0' } }],
+    ['correlationId', { correlationId: '\0' }],
+    ['version', { version: 0 }],
+    ['sequence', { sequence: 1.5 }],
+    ['time', { time: 'yesterday' }],
+    ['priority', { priority: 'urgent' }],
+    ['metadata.nested', { metadata: { nested: {} } }],
+    ['metadata.count', { metadata: { count: Number.NaN } }],
+    ['data', { data: 10n }],
+    ['data', { data: () => 1 }],
+  ])('refuses a bad %s and names it', (field, change) => {
+    const error = refusal(change)
+    expect(error.code).toBe('contract')
+    expect(error.message).toContain(`: ${field} `)
+  })
+
+  test('refuses data that refers to itself', () => {
+    const data: Record<string, unknown> = {}
+    data.self = data
+    expect(refusal({ data }).message).toContain('data is no JSON')
+  })
+
+  test('allows U+0000 in data and metadata, where JSON escapes it', () => {
+    const encoded = encodeEvent({ ...plain, data: '\0', metadata: { odd: 'a\0' } })
+    expect(encoded.dataText).toBe('"\\u0000"')
+    expect(fromHeaders(toHeaders(encoded), encoded.dataText).metadata).toEqual({ odd: 'a\0' })
+  })
+})
+
+describe('decoding what was encoded gives the same event', () => {
+  test('in structured mode, over JSON text', () => {
+    fc.assert(
+      fc.property(anyEvent(), (event) => {
+        const { dataText: _, ...encoded } = encodeEvent(event)
+        const decoded = fromCloudEvent(JSON.parse(JSON.stringify(toCloudEvent(encoded))))
+        // Vitest's own equality stumbles over data with a key named constructor.
+        return isDeepStrictEqual(decoded, encoded)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('in binary mode, with a verified checksum', () => {
+    fc.assert(
+      fc.property(anyEvent(), (event) => {
+        const { dataText, ...encoded } = encodeEvent(event)
+        const headers = toHeaders(encoded)
+        for (const value of Object.values(headers)) expect(value).toMatch(/^[!-~]*$/)
+        const decoded = fromHeaders(headers, Buffer.from(dataText), { verify: true })
+        return isDeepStrictEqual({ ...decoded }, { ...encoded })
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('pollutes no prototype', () => {
+    const data = JSON.parse('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}') as unknown
+    const metadata = JSON.parse('{"__proto__":"x"}') as Record<string, string>
+    const { dataText, ...encoded } = encodeEvent({ ...plain, data, metadata })
+    const decoded = fromHeaders(toHeaders(encoded), dataText)
+    expect(Object.keys(decoded.metadata)).toEqual(['__proto__'])
+    expect(Object.keys(decoded.data as object)).toEqual(['__proto__', 'constructor'])
+    const foreign = fromCloudEvent(JSON.parse(JSON.stringify(toCloudEvent(plain)).replace('{', '{"__proto__":"x",')))
+    expect(Object.keys(foreign.metadata)).toEqual(['__proto__'])
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined()
+  })
+})
