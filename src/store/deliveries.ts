@@ -37,6 +37,8 @@ export interface StoredDelivery extends DeliveryPlace {
   readonly heldFor: string | undefined
   /** Until it is due, negative when it is; undefined when it waits. */
   readonly dueInMs: number | undefined
+  /** Its place in the queue. */
+  readonly rank: string
   readonly redrive: { readonly deadLetter: string; readonly replayId: string; readonly count: number } | undefined
 }
 
@@ -125,7 +127,7 @@ export async function holdDelivery(sql: SqlExecutor, id: string, heldFor: string
 
 const columns = `d.id, d.handler, d.lane, d.subject, d.event_id, d.type, d.topic, d.at, d.position, d.attempts, d.errors, d.held_for,
   d.started_at is not null as abandoned, extract(epoch from d.next_at - clock_timestamp()) * 1000 as due_in_ms,
-  d.dead_letter, d.replay_id, d.replay_count, coalesce(l.headers, d.headers) as headers, coalesce(l.body, d.body) as body`
+  d.rank, d.dead_letter, d.replay_id, d.replay_count, coalesce(l.headers, d.headers) as headers, coalesce(l.body, d.body) as body`
 
 /** The first `limit` deliveries of a subject's queue, in order. */
 export async function readQueue(
@@ -168,6 +170,7 @@ function toStored(row: Readonly<Record<string, unknown>>): StoredDelivery {
     abandoned: row.abandoned === true,
     heldFor: text(row.held_for),
     dueInMs: row.due_in_ms === null ? undefined : Number(row.due_in_ms),
+    rank: String(row.rank),
     redrive: deadLetter ? { deadLetter, replayId: String(row.replay_id), count: Number(row.replay_count) } : undefined,
   }
 }

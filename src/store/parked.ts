@@ -23,6 +23,15 @@ export async function parkSubject(
   )
 }
 
+/** For events that go behind: their subject is parked already; were it not, its owner is told to look at the queue. */
+export async function keepParked(sql: SqlExecutor, place: SubjectPlace): Promise<void> {
+  await sql.query(
+    `insert into evt.parked_subjects (handler, subject, lane, freed_at) values ($1, $2, $3, clock_timestamp())
+     on conflict (handler, subject) do nothing`,
+    [place.handler, place.subject, place.lane],
+  )
+}
+
 /** Wakes what waits next, or un-parks the subject when nothing does. For the lane's owner only. */
 export async function advanceSubject(sql: SqlExecutor, handler: string, subject: string): Promise<Advanced> {
   const { rows } = await sql.query('select evt.advance_subject($1, $2) as advanced', [handler, subject])

@@ -15,8 +15,9 @@ export interface NewDeadLetter {
   readonly reason: DeadReason
   /** The fingerprint. */
   readonly cause: string
-  /** All of them; the last one says why. */
-  readonly attempts: readonly [AttemptRecord, ...AttemptRecord[]]
+  readonly earlier: readonly AttemptRecord[]
+  /** Says why. */
+  readonly last: AttemptRecord
   readonly instance: string
 }
 
@@ -32,8 +33,8 @@ const insert = `insert into evt.dead_letters as known (handler, service, event_i
 
 /** Gives the event up for this handler: one row for each event and handler, to which a second death returns. Returns its id. */
 export async function writeDeadLetter(sql: SqlExecutor, dead: NewDeadLetter): Promise<string> {
-  const { message, attempts } = dead
-  const last = attempts.at(-1) ?? attempts[0]
+  const { message, last } = dead
+  const attempts = [...dead.earlier, last]
   const origin = [dead.lane, message.topic, message.at, message.log?.toString() ?? null]
   const { rows } = await sql.query(insert, [
     ...[
@@ -48,7 +49,14 @@ export async function writeDeadLetter(sql: SqlExecutor, dead: NewDeadLetter): Pr
       ...origin,
     ],
     ...[JSON.stringify(message.headers), Buffer.from(message.body), dead.reason, dead.cause],
-    ...[last.class, last.code ?? null, last.message, JSON.stringify(attempts), dead.instance, attempts[0].at],
+    ...[
+      last.class,
+      last.code ?? null,
+      last.message,
+      JSON.stringify(attempts),
+      dead.instance,
+      dead.earlier[0]?.at ?? last.at,
+    ],
   ])
   return String(rows[0]?.id)
 }

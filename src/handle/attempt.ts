@@ -1,0 +1,103 @@
+import { EvtError } from '../core/errors.ts'
+import type { EvtEvent } from '../core/event.ts'
+import type { Session } from '../store/sessions.ts'
+import { openContext } from './context.ts'
+import type { HandlerRuntime } from './handler-runtime.ts'
+import type { Item, OwnedLane, RunTimes } from './item.ts'
+import { wallMs } from './wall-clock.ts'
+
+export type AttemptResult =
+  | ({ readonly ok: true } & RunTimes)
+  | ({
+      readonly ok: false
+      /** `interrupted`: the lane was lost or the process has to stop; the event is not to blame. */
+      readonly why: 'threw' | 'timeout' | 'interrupted'
+      readonly thrown: unknown
+    } & RunTimes)
+
+/** Where a worker is, for those who have to end it from outside. */
+export interface Interruptible {
+  current?: { readonly owned: OwnedLane; readonly interrupt: (reason: unknown) => void }
+}
+
+/**
+ * Runs the handler once, within its time. After it returns, nothing that the handler still does reaches the
+ * transaction; after `timeout` and `interrupted` the session has to be terminated, because statements may still run.
+ */
+export async function runAttempt(
+  runtime: HandlerRuntime,
+  item: Item,
+  at: { readonly event: EvtEvent; readonly session: Session | undefined; readonly place: Interruptible },
+): Promise<AttemptResult> {
+  const startedMs = wallMs()
+  const began = performance.now()
+  const times = () => ({ startedMs, runUs: (performance.now() - began) * 1000 })
+  const open = openContext(runtime, item, at)
+  try {
+    const running = runtime.config.handle(at.event, open.context)
+    if (isThenable(running)) await within(runtime, item, { work: running, place: at.place })
+    if (open.pending() > 0) await within(runtime, item, { work: open.idle(), place: at.place })
+    open.close('the handler has returned')
+    assertOpen(at.session, open.sqlError())
+    return { ok: true, ...times() }
+  } catch (thrown) {
+    if (thrown === timedOut) {
+      const error = new EvtError(
+        'timeout',
+        `${runtime.config.name} did not finish within ${runtime.config.timeoutMs} ms`,
+      )
+      error.name = 'TimeoutError'
+      open.close('its time was over', { reason: error })
+      return { ok: false, why: 'timeout', thrown: error, ...times() }
+    }
+    if (thrown instanceof Interruption) {
+      open.close('the lane was lost or the process stops', { reason: thrown.reason })
+      return { ok: false, why: 'interrupted', thrown: thrown.reason, ...times() }
+    }
+    open.close('the handler has failed')
+    return { ok: false, why: 'threw', thrown, ...times() }
+  }
+}
+
+const timedOut = Symbol('timed out')
+class Interruption {
+  readonly reason: unknown
+  constructor(reason: unknown) {
+    this.reason = reason
+  }
+}
+
+interface Bounded {
+  readonly work: PromiseLike<unknown>
+  readonly place: Interruptible
+}
+
+/** A handler that never settles is left behind; what it throws later is nobody's. */
+async function within(runtime: HandlerRuntime, item: Item, { work, place }: Bounded): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    await new Promise<unknown>((resolve, reject) => {
+      timer = setTimeout(() => reject(timedOut), runtime.config.timeoutMs)
+      place.current = { owned: item.owned, interrupt: (reason) => reject(new Interruption(reason)) }
+      work.then(resolve, reject)
+    })
+  } finally {
+    clearTimeout(timer)
+    delete place.current
+  }
+}
+
+/** A handler that swallowed an SQL error, or ended the transaction itself, has not succeeded: nothing could be committed. */
+function assertOpen(session: Session | undefined, sqlError: unknown): void {
+  const state = session?.state() ?? 'open'
+  if (state === 'open') return
+  if (state === 'failed' && sqlError !== undefined) throw sqlError
+  const reason = state === 'failed' ? 'a statement had failed and the error was swallowed' : 'the handler ended it'
+  throw new EvtError('internal', `cannot commit the handler's transaction: ${reason}`, {
+    hint: 'let SQL errors through, or use a savepoint',
+  })
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | undefined)?.then === 'function'
+}

@@ -1,0 +1,102 @@
+import type { BackoffPolicy } from '../core/backoff.ts'
+import { parseDuration } from '../core/duration.ts'
+import { EvtError } from '../core/errors.ts'
+import { type Priority, priorities } from '../core/event.ts'
+import { compilePatterns, type Pattern } from '../core/pattern.ts'
+import type { HandlerDefinition } from './handler.ts'
+
+/** A definition with its defaults filled in and its texts parsed. */
+export interface HandlerConfig {
+  readonly name: string
+  readonly service: string
+  /** For the transport: types and type patterns. */
+  readonly patterns: readonly string[]
+  readonly wanted: Pattern
+  /** Type → the version that the handler's token asks for; types that come by pattern get the latest one. */
+  readonly versions: ReadonlyMap<string, number>
+  readonly priority: Priority
+  readonly concurrency: number
+  readonly timeoutMs: number
+  readonly attempts: number
+  readonly backoff: BackoffPolicy
+  readonly ordered: boolean
+  readonly blockAfterDead: boolean
+  readonly transaction: 'batch' | 'event' | 'none'
+  readonly start: 'earliest' | 'latest'
+  readonly nonRetryable: ReadonlySet<string>
+  readonly handle: HandlerDefinition['handle']
+}
+
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,99}$/
+
+/** Throws EvtError('config') naming the handler and the field. */
+export function resolveHandler(definition: HandlerDefinition): HandlerConfig {
+  const { name, retry = {} } = definition
+  const refuse = (reason: string, hint?: string) =>
+    new EvtError('config', `cannot use handler ${JSON.stringify(name)}: ${reason}`, hint === undefined ? {} : { hint })
+  const within = (field: string, value: number, most: number) => {
+    if (Number.isInteger(value) && value >= 1 && value <= most) return value
+    throw refuse(`${field} is ${String(value)}, not a whole number from 1 to ${most}`)
+  }
+  const duration = (field: string, text: string) => {
+    try {
+      const ms = parseDuration(text)
+      if (ms > 0) return ms
+    } catch (error) {
+      throw refuse(
+        `${field}: ${error instanceof EvtError ? error.message : String(error)}`,
+        'write it as 250ms, 30s or 10m',
+      )
+    }
+    throw refuse(`${field} is not above zero`)
+  }
+  if (typeof name !== 'string' || !namePattern.test(name)) {
+    throw refuse('a name is lower-case words with dots', 'for example icons.user-preferences')
+  }
+  if (definition.on.length === 0) throw refuse('it listens to nothing', 'list contracts or patterns in `on`')
+  const priority = definition.priority ?? 'normal'
+  if (!priorities.includes(priority))
+    throw refuse(`priority ${String(priority)} is unknown`, `one of ${priorities.join(', ')}`)
+  const patterns = definition.on.map((one) => (typeof one === 'string' ? one : one.type))
+  return {
+    name,
+    service: definition.group ?? name.split('.')[0] ?? name,
+    patterns,
+    wanted: compilePatterns(patterns),
+    versions: versionsOf(definition),
+    priority,
+    concurrency: within('concurrency', definition.concurrency ?? 4, 256),
+    timeoutMs: duration('timeout', definition.timeout ?? '30s'),
+    attempts: within('retry.attempts', retry.attempts ?? 5, 1000),
+    backoff: {
+      backoff: retry.backoff ?? 'exponential',
+      initialMs: duration('retry.initial', retry.initial ?? '1s'),
+      maxMs: duration('retry.max', retry.max ?? '10m'),
+    },
+    ordered: (definition.ordering ?? 'subject') === 'subject',
+    blockAfterDead: definition.afterDead === 'block',
+    transaction: definition.transaction ?? 'batch',
+    start: definition.start ?? 'latest',
+    nonRetryable: new Set(definition.nonRetryable ?? []),
+    handle: (event, context) => definition.handle(event, context),
+  }
+}
+
+function versionsOf(definition: HandlerDefinition): ReadonlyMap<string, number> {
+  const versions = new Map<string, number>()
+  for (const one of definition.on) {
+    if (typeof one === 'string') continue
+    const known = versions.get(one.type)
+    if (known !== undefined && known !== one.version) {
+      throw new EvtError(
+        'config',
+        `cannot use handler ${JSON.stringify(definition.name)}: it asks for ${one.type} in two versions`,
+        {
+          hint: 'list one of them; older events are up-cast to it',
+        },
+      )
+    }
+    versions.set(one.type, one.version)
+  }
+  return versions
+}

@@ -1,0 +1,33 @@
+import type { NewEvent } from '../core/event.ts'
+import type { Store } from '../store/connection.ts'
+import type { Session } from '../store/sessions.ts'
+import type { SqlExecutor, Transport } from '../transports/transport.ts'
+import type { HandlerLog } from './handler.ts'
+import type { HandlerConfig } from './handler-config.ts'
+import type { DueJob, OwnedLane } from './item.ts'
+import type { Preparer } from './prepare.ts'
+import type { HandlerMeter } from './recorder.ts'
+
+/** What the workers of one handler share. */
+export interface HandlerRuntime {
+  readonly config: HandlerConfig
+  readonly store: Store
+  readonly transport: Transport
+  readonly preparer: Preparer
+  readonly meter: HandlerMeter
+  readonly log: HandlerLog
+  readonly instance: string
+  /** Aborted when the time to drain is over. */
+  readonly forced: AbortSignal
+  /** A connection in the order of priorities; `leave` when it is released or terminated. */
+  openSession(): Promise<{ readonly session: Session; readonly leave: () => void }>
+  /** Writes events in the caller's transaction; their ids. */
+  publish(sql: SqlExecutor, events: readonly NewEvent[]): Promise<readonly string[]>
+  /** Something of a lane is due after `delayMs`. */
+  schedule(owned: OwnedLane, job: DueJob, delayMs: number): void
+  /** Resolves when the store answers again, or at a forced stop. */
+  storeIsBack(): Promise<void>
+  /** One at a time in the whole process: what may end it must not take bystanders along twice. */
+  alone<T>(work: () => Promise<T>): Promise<T>
+  outcomes(succeeded: number, failed: number): void
+}

@@ -1,0 +1,86 @@
+import { toError } from '../core/errors.ts'
+import { wakeHeld } from '../store/due.ts'
+import { readParked } from '../store/parked.ts'
+import type { Lane } from '../transports/transport.ts'
+import type { HandlerRuntime } from './handler-runtime.ts'
+import { createItem, createOwnedLane, type OwnedLane } from './item.ts'
+import { wallMs } from './wall-clock.ts'
+import type { Worker } from './worker.ts'
+
+/** Messages asked for at once. */
+const takeSize = 200
+
+/** Brings one lane's messages to its worker, from the moment we own it until it is lost or given back. */
+export async function takeIn(
+  runtime: HandlerRuntime,
+  lane: Lane,
+  at: { readonly worker: Worker; readonly signal: AbortSignal },
+): Promise<OwnedLane | undefined> {
+  const { worker, signal } = at
+  const owned = await openLane(runtime, lane, signal)
+  if (!owned) return undefined
+  const onLost = () => {
+    close(runtime, owned)
+    worker.interrupt(lane.lost.reason, owned)
+  }
+  lane.lost.addEventListener('abort', onLost, { once: true })
+  worker.bind(owned)
+  void pump(runtime, owned, at)
+  return owned
+}
+
+/** What waits in this lane is known before its first message is looked at. */
+async function openLane(runtime: HandlerRuntime, lane: Lane, signal: AbortSignal): Promise<OwnedLane | undefined> {
+  const handler = runtime.config.name
+  while (!signal.aborted && !lane.lost.aborted) {
+    try {
+      await wakeHeld(runtime.store, { handler, lane: lane.id }, runtime.preparer.isKnown)
+      return createOwnedLane(lane, await readParked(runtime.store, handler, lane.id))
+    } catch (error) {
+      runtime.log.warn('cannot read what waits in a lane; trying again', {
+        handler,
+        lane: lane.id,
+        error: toError(error).message,
+      })
+      await runtime.storeIsBack()
+    }
+  }
+  await lane.release().catch(() => {})
+  return undefined
+}
+
+async function pump(
+  runtime: HandlerRuntime,
+  owned: OwnedLane,
+  { worker, signal }: { readonly worker: Worker; readonly signal: AbortSignal },
+): Promise<void> {
+  const { lane, buffer } = owned
+  while (!owned.closed && !signal.aborted) {
+    const batch = await lane.take(takeSize, signal).catch(async (error: unknown) => {
+      runtime.log.warn('cannot take from a lane; trying again', {
+        handler: runtime.config.name,
+        lane: lane.id,
+        error: toError(error).message,
+      })
+      await runtime.storeIsBack()
+      return []
+    })
+    if (owned.closed) return
+    const takenMs = wallMs()
+    const foreign = batch.filter((message) => !runtime.config.wanted.matches(message.headers['ce-type'] ?? ''))
+    if (foreign.length > 0) await lane.settle(foreign)
+    const wanted = foreign.length === 0 ? batch : batch.filter((message) => !foreign.includes(message))
+    for (const message of wanted) buffer.push(createItem(owned, message, takenMs))
+    runtime.meter.taken(wanted.length)
+    if (wanted.length > 0) worker.ring()
+  }
+}
+
+/** Nothing of the lane is begun any more; what was not begun comes again at its next owner. */
+export function close(runtime: HandlerRuntime, owned: OwnedLane): void {
+  if (owned.closed) return
+  owned.closed = true
+  runtime.meter.returned(owned.buffer.length)
+  owned.buffer.length = 0
+  owned.due.length = 0
+}

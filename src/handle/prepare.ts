@@ -1,0 +1,48 @@
+import { fromHeaders } from '../core/codec/headers.ts'
+import type { EvtEvent } from '../core/event.ts'
+import { isNewerVersion, type Registry } from '../core/registry.ts'
+import type { Received } from '../transports/transport.ts'
+import type { HandlerConfig } from './handler-config.ts'
+
+/** A message, looked at before its handler runs. */
+export type Prepared =
+  | { readonly kind: 'event'; readonly event: EvtEvent }
+  /** A version that this process does not know yet: it waits for `heldFor`. */
+  | { readonly kind: 'held'; readonly heldFor: string }
+  | { readonly kind: 'bad'; readonly thrown: unknown }
+
+export interface Preparer {
+  prepare(message: Received): Prepared
+  /** Whether a `type@version` that was held can be prepared now. */
+  isKnown(heldFor: string): boolean
+}
+
+/** Decodes, verifies the checksum, up-casts to the version that the handler asks for, validates. Never throws. */
+export function createPreparer(config: HandlerConfig, registry: Registry): Preparer {
+  const askedFor = (type: string) => config.versions.get(type) ?? registry.get(type)?.version
+
+  function prepare(message: Received): Prepared {
+    try {
+      const event = fromHeaders(message.headers, message.body, { verify: true })
+      const version = askedFor(event.type)
+      // A pattern also catches types without a contract: nothing can be said about their data.
+      if (version === undefined) return { kind: 'event', event }
+      if (event.version > version) return { kind: 'held', heldFor: `${event.type}@${event.version}` }
+      if (event.version < version) return { kind: 'event', event: registry.migrate(event, version) }
+      registry.validate(event)
+      return { kind: 'event', event }
+    } catch (thrown) {
+      if (isNewerVersion(thrown)) return { kind: 'held', heldFor: `${thrown.cause.type}@${thrown.cause.version}` }
+      return { kind: 'bad', thrown }
+    }
+  }
+
+  return {
+    prepare,
+    isKnown(heldFor) {
+      const at = heldFor.lastIndexOf('@')
+      const version = askedFor(heldFor.slice(0, at))
+      return version !== undefined && Number(heldFor.slice(at + 1)) <= version
+    },
+  }
+}

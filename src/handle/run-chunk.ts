@@ -1,0 +1,187 @@
+import { EvtError, toError } from '../core/errors.ts'
+import { dayOf, enterInbox } from '../store/inbox.ts'
+import type { Session } from '../store/sessions.ts'
+import { type AttemptResult, type Interruptible, runAttempt } from './attempt.ts'
+import { classify } from './classify.ts'
+import { factsOf } from './failure.ts'
+import type { HandlerRuntime } from './handler-runtime.ts'
+import type { Entry, Item, RunTimes } from './item.ts'
+import { failureOf } from './plan.ts'
+import { progressOf } from './progress.ts'
+import { type AfterCommit, writeEntries } from './write-entries.ts'
+
+/** How one try of a chunk ended. Only `committed` has left anything behind. */
+export type ChunkOutcome =
+  | {
+      readonly kind: 'committed'
+      readonly runs: ReadonlyMap<Item, RunTimes>
+      readonly skipped: number
+      readonly after: readonly AfterCommit[]
+    }
+  /** This entry's attempt failed. */
+  | { readonly kind: 'failed'; readonly at: number; readonly entry: Extract<Entry, { kind: 'failed' }> }
+  /** Another transaction was in the way, at this entry or at the commit. */
+  | { readonly kind: 'spoiled'; readonly thrown: unknown; readonly at: number | undefined }
+  /** The store went away, perhaps while this entry ran. */
+  | { readonly kind: 'outage'; readonly at: number | undefined; readonly thrown: unknown }
+  /** A lane is no longer ours. */
+  | { readonly kind: 'fenced' }
+  | { readonly kind: 'stopped' }
+  /** It could not be committed, and no single event is known to be the reason. */
+  | { readonly kind: 'refused'; readonly thrown: unknown }
+
+/** One transaction: inbox rows, handlers one after the other, what became of the others, the lanes' positions. */
+export async function runChunk(
+  runtime: HandlerRuntime,
+  entries: readonly Entry[],
+  place: Interruptible,
+): Promise<ChunkOutcome> {
+  const withoutSession = runtime.config.transaction === 'none' ? await runBare(runtime, entries, place) : undefined
+  if (withoutSession && withoutSession.kind !== 'committed') return withoutSession
+  if (withoutSession && entries.every((entry) => entry.kind === 'run' && !entry.item.stored && !entry.item.suspect))
+    return withoutSession
+  const opened = await runtime.openSession().catch((thrown: unknown) => ({ thrown }))
+  if ('thrown' in opened) return { kind: 'outage', at: undefined, thrown: opened.thrown }
+  const { session, leave } = opened
+  try {
+    const outcome = withoutSession
+      ? await finishBare(runtime, { session, entries, bare: withoutSession })
+      : await runWithin(runtime, { session, entries, place })
+    if (outcome.kind !== 'committed') await undo(session, outcome)
+    return outcome
+  } finally {
+    session.release()
+    leave()
+  }
+}
+
+interface Within {
+  readonly session: Session
+  readonly entries: readonly Entry[]
+  readonly place: Interruptible
+}
+
+async function runWithin(runtime: HandlerRuntime, { session, entries, place }: Within): Promise<ChunkOutcome> {
+  const runs = new Map<Item, RunTimes>()
+  const skipped = new Set<Item>()
+  let at: number | undefined
+  try {
+    const fresh = await enter(runtime, session, entries)
+    for (at = 0; at < entries.length; at++) {
+      const entry = entries[at] as Entry
+      if (entry.kind !== 'run') continue
+      // Twice the same event in one chunk: the second one is a duplicate too.
+      if (!fresh.delete(entry.item.message.id)) {
+        skipped.add(entry.item)
+        continue
+      }
+      const result = await runAttempt(runtime, entry.item, { event: entry.event, session, place })
+      if (!result.ok) return judge(runtime, { entry, at, result, session })
+      runs.set(entry.item, result)
+    }
+    at = undefined
+    const after = await writeEntries(runtime, session.sql, { entries, skipped })
+    if (runtime.transport.settleIn) await runtime.transport.settleIn(session.sql, progressOf(entries))
+    await session.commit()
+    return { kind: 'committed', runs, skipped: skipped.size, after }
+  } catch (thrown) {
+    return judgeTransaction(runtime, { thrown, at, session })
+  }
+}
+
+/** Both on their way at once: the inbox does not wait for the answer to `begin`. */
+async function enter(runtime: HandlerRuntime, session: Session, entries: readonly Entry[]): Promise<Set<string>> {
+  const inbox = entries.flatMap((entry) =>
+    entry.kind === 'run' ? [{ eventId: entry.item.message.id, day: dayOf(entry.event.time) }] : [],
+  )
+  const [, fresh] = await Promise.all([
+    session.begin(),
+    inbox.length === 0 ? new Set<string>() : enterInbox(session.sql, runtime.config.name, inbox),
+  ])
+  return fresh
+}
+
+interface Judged {
+  readonly entry: Extract<Entry, { kind: 'run' }>
+  readonly at: number
+  readonly result: Extract<AttemptResult, { ok: false }>
+  readonly session: Session | undefined
+}
+
+function judge(runtime: HandlerRuntime, { entry, at, result, session }: Judged): ChunkOutcome {
+  if (result.why === 'interrupted') return runtime.forced.aborted ? { kind: 'stopped' } : { kind: 'fenced' }
+  if (session?.broken) return { kind: 'outage', at, thrown: result.thrown }
+  if (
+    result.why === 'threw' &&
+    session &&
+    classify(result.thrown, factsOf(result.thrown), runtime.config.nonRetryable) === 'transient'
+  ) {
+    return { kind: 'spoiled', thrown: result.thrown, at }
+  }
+  return {
+    kind: 'failed',
+    at,
+    entry: { kind: 'failed', item: entry.item, failure: failureOf(runtime, entry.item, result) },
+  }
+}
+
+function judgeTransaction(
+  runtime: HandlerRuntime,
+  { thrown, at, session }: { readonly thrown: unknown; readonly at: number | undefined; readonly session: Session },
+): ChunkOutcome {
+  if (runtime.forced.aborted) return { kind: 'stopped' }
+  if (thrown instanceof EvtError && thrown.code === 'fenced') return { kind: 'fenced' }
+  if (session.broken || (thrown instanceof EvtError && thrown.code === 'connect')) return { kind: 'outage', at, thrown }
+  if (classify(thrown, factsOf(thrown), new Set()) === 'transient') return { kind: 'spoiled', thrown, at }
+  return { kind: 'refused', thrown: toError(thrown) }
+}
+
+/** A session that may be in the middle of a statement, or prepared for a schema that is gone, does not go back. */
+async function undo(session: Session, outcome: ChunkOutcome): Promise<void> {
+  const isClean = outcome.kind === 'failed' || outcome.kind === 'refused'
+  const timedOut = outcome.kind === 'failed' && outcome.entry.failure.record.class === 'TimeoutError'
+  if (!isClean || timedOut || session.broken) await session.terminate()
+  else await session.rollback().catch(() => session.terminate())
+}
+
+/** Without a transaction: what succeeded stays done, also when a later one fails. */
+async function runBare(
+  runtime: HandlerRuntime,
+  entries: readonly Entry[],
+  place: Interruptible,
+): Promise<ChunkOutcome> {
+  const runs = new Map<Item, RunTimes>()
+  for (const [at, entry] of entries.entries()) {
+    if (entry.kind !== 'run') continue
+    if (!entry.item.done) {
+      const result = await runAttempt(runtime, entry.item, { event: entry.event, session: undefined, place })
+      if (!result.ok) return judge(runtime, { entry, at, result, session: undefined })
+      entry.item.done = result
+    }
+    runs.set(entry.item, entry.item.done)
+  }
+  return { kind: 'committed', runs, skipped: 0, after: [] }
+}
+
+async function finishBare(
+  runtime: HandlerRuntime,
+  {
+    session,
+    entries,
+    bare,
+  }: {
+    readonly session: Session
+    readonly entries: readonly Entry[]
+    readonly bare: Extract<ChunkOutcome, { kind: 'committed' }>
+  },
+): Promise<ChunkOutcome> {
+  try {
+    await session.begin()
+    const after = await writeEntries(runtime, session.sql, { entries, skipped: new Set() })
+    if (runtime.transport.settleIn) await runtime.transport.settleIn(session.sql, progressOf(entries))
+    await session.commit()
+    return { ...bare, after }
+  } catch (thrown) {
+    return judgeTransaction(runtime, { thrown, at: undefined, session })
+  }
+}

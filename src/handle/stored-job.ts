@@ -1,0 +1,125 @@
+import { EvtError } from '../core/errors.ts'
+import type { AttemptRecord } from '../store/attempts.ts'
+import { markStarted, markWaiting, readDelivery, readQueue, type StoredDelivery } from '../store/deliveries.ts'
+import { advanceSubject } from '../store/parked.ts'
+import type { SqlExecutor } from '../transports/transport.ts'
+import type { Interruptible } from './attempt.ts'
+import type { HandlerRuntime } from './handler-runtime.ts'
+import type { DueJob, Entry, Item, OwnedLane } from './item.ts'
+import { planEntries } from './plan.ts'
+import { type ReadLogged, rebuildItems } from './rebuild-item.ts'
+import { noteFailure, workOffEntries } from './work-off.ts'
+
+/** Deliveries of one subject that share a transaction when nothing of them failed yet. */
+const batchSize = 100
+/** A job that comes a little early is not sent away. */
+const earlyMs = 20
+
+export interface JobContext {
+  readonly owned: OwnedLane
+  readonly place: Interruptible
+  readonly readLogged: ReadLogged
+}
+
+/** Runs what is due: a retry on its own; behind a success, what waited, in order. Never throws. */
+export async function workOffJob(runtime: HandlerRuntime, job: DueJob, at: JobContext): Promise<void> {
+  try {
+    const started = await start(runtime, job, at.owned)
+    if (!started) return
+    const items = await rebuildItems(started, at)
+    runtime.meter.taken(items.length)
+    runtime.meter.started(items.length)
+    await workOffEntries(runtime, planJob(runtime, items), at.place).finally(() => runtime.meter.finished(items.length))
+  } catch (error) {
+    // The store has the delivery; it is due again at the next look.
+    if (error instanceof EvtError && error.code === 'fenced') return
+    runtime.log.warn('cannot run what is due; trying again', { handler: runtime.config.name, error: String(error) })
+    await runtime.storeIsBack()
+  }
+}
+
+/** What comes after an entry that cannot run waits for its turn: a queue has one head. */
+function planJob(runtime: HandlerRuntime, items: readonly Item[]): Entry[] {
+  const [first] = items
+  if (first?.stored && isSpent(runtime, first.stored)) return [spent(runtime, first)]
+  const entries = planEntries(runtime, items)
+  const stop = entries.findIndex((entry) => entry.kind !== 'run')
+  return entries.map((entry, at) => (stop < 0 || at <= stop ? entry : { kind: 'wait', item: entry.item }))
+}
+
+/** Finds what the job is about and notes, durably, that attempts begin. Undefined when there is nothing to run now. */
+async function start(
+  runtime: HandlerRuntime,
+  job: DueJob,
+  owned: OwnedLane,
+): Promise<readonly StoredDelivery[] | undefined> {
+  return runtime.store.transaction(async (sql) => {
+    await sql.query('set local synchronous_commit = off')
+    await runtime.transport.settleIn?.(sql, [{ lane: owned.lane, done: [] }])
+    const ready =
+      'id' in job ? await readSingle(sql, job.id) : await readHead(runtime, sql, { subject: job.subject, owned })
+    const first = ready?.[0]
+    if (!ready || !first) return undefined
+    if (isSpent(runtime, first)) return [first]
+    // Without a count but with a mark: its first attempt was in a batch whose process ended.
+    const attempts = ready.length > 1 ? 0 : (first.abandoned ? Math.max(first.attempts, 1) : first.attempts) + 1
+    await markStarted(
+      sql,
+      ready.map(({ id }) => id),
+      { instance: runtime.instance, attempts },
+    )
+    return ready.map((delivery) => ({ ...delivery, attempts: Math.max(attempts, 1) }))
+  })
+}
+
+async function readSingle(sql: SqlExecutor, id: string): Promise<readonly StoredDelivery[] | undefined> {
+  const delivery = await readDelivery(sql, id)
+  const isDue = delivery?.dueInMs !== undefined && delivery.dueInMs <= earlyMs && delivery.heldFor === undefined
+  return isDue ? [delivery] : undefined
+}
+
+/** The head of the queue; with it those behind, when none of them was ever tried. */
+async function readHead(
+  runtime: HandlerRuntime,
+  sql: SqlExecutor,
+  at: { readonly subject: string; readonly owned: OwnedLane },
+): Promise<readonly StoredDelivery[] | undefined> {
+  const { subject, owned } = at
+  const advanced = await advanceSubject(sql, runtime.config.name, subject)
+  if (advanced === 'flowing') owned.parked.delete(subject)
+  else owned.parked.add(subject)
+  if (advanced !== 'waiting') return undefined
+  const queue = await readQueue(sql, { handler: runtime.config.name, subject }, batchSize)
+  const [head] = queue
+  if (!head || head.dueInMs === undefined || head.dueInMs > earlyMs) {
+    // A place further back was due: the head was put before it by a replay. It waits for its turn.
+    await markWaiting(
+      sql,
+      queue.slice(1).flatMap((one) => (one.dueInMs === undefined ? [] : [one.id])),
+    )
+    return undefined
+  }
+  const isNew = (one: StoredDelivery) => one.attempts === 0 && !one.abandoned && one.heldFor === undefined
+  const end = queue.findIndex((one) => !isNew(one))
+  const fresh = queue.slice(0, end < 0 ? queue.length : end)
+  const one = runtime.config.transaction === 'event' || runtime.config.transaction === 'none'
+  return fresh.length > 1 && !one ? fresh : [head]
+}
+
+/** All attempts began, and the last one's process ended. */
+const isSpent = (runtime: HandlerRuntime, delivery: StoredDelivery) =>
+  delivery.abandoned && delivery.attempts >= runtime.config.attempts
+
+function spent(runtime: HandlerRuntime, item: Item): Entry {
+  const record: AttemptRecord = {
+    attempt: item.attempt,
+    at: new Date().toISOString(),
+    durationMs: 0,
+    class: 'ProcessEnded',
+    message: 'the process ended while the handler ran',
+    instance: runtime.instance,
+  }
+  const failed = { kind: 'failed', item, failure: { record, hopeless: 'process-ended' } } as const
+  noteFailure(runtime, failed)
+  return failed
+}

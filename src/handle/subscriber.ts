@@ -1,0 +1,104 @@
+import { EvtError, toError } from '../core/errors.ts'
+import type { LaneOptions } from '../transports/transport.ts'
+import type { DueSchedule } from './due-schedule.ts'
+import type { HandlerRuntime } from './handler-runtime.ts'
+import { close, takeIn } from './intake.ts'
+import type { OwnedLane } from './item.ts'
+import type { ReadLogged } from './rebuild-item.ts'
+import { createWorker, type Worker } from './worker.ts'
+
+/** Ordered shards of a handler; fixed when its group is created. */
+const lanesOf = (concurrency: number) => (concurrency <= 16 ? 16 : 64)
+const prefetch = 400
+const restartMs = 1000
+
+export interface SubscriberOptions {
+  readonly runtime: HandlerRuntime
+  readonly topics: readonly string[]
+  readonly schedule: DueSchedule
+  readonly readLogged: ReadLogged
+}
+
+/** One handler, subscribed: its lanes, spread over its workers. */
+export interface Subscriber {
+  readonly handler: string
+  pause(state: boolean): void
+  /** Takes nothing more, waits for what runs, gives its lanes back. */
+  drain(): Promise<void>
+  /** What runs now is interrupted. */
+  force(reason: unknown): void
+}
+
+export function startSubscriber({ runtime, topics, schedule, readLogged }: SubscriberOptions): Subscriber {
+  const { config } = runtime
+  const workers = Array.from({ length: Math.min(config.concurrency, lanesOf(config.concurrency)) }, () =>
+    createWorker(runtime, readLogged),
+  )
+  const owned = new Set<OwnedLane>()
+  const stopping = new AbortController()
+  const options: LaneOptions = {
+    prefetch,
+    patterns: config.patterns,
+    start: config.start,
+    lanes: lanesOf(config.concurrency),
+    member: runtime.instance,
+    signal: stopping.signal,
+  }
+
+  const leastBusy = () =>
+    workers.reduce((best, worker) => (worker.lanes.length < best.lanes.length ? worker : best), workers[0] as Worker)
+
+  async function subscribe(): Promise<void> {
+    if (!runtime.transport.lanes)
+      throw new EvtError('unsupported', `cannot subscribe ${config.name}: ${runtime.transport.name} has no lanes`)
+    for await (const lane of runtime.transport.lanes(topics, config.name, options)) {
+      for (const one of owned) if (one.closed) owned.delete(one)
+      const worker = leastBusy()
+      const taken = await takeIn(runtime, lane, { worker, signal: stopping.signal })
+      if (!taken) continue
+      owned.add(taken)
+      schedule.own(taken, config.name, worker.ring)
+    }
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await subscribe().catch((error: unknown) =>
+        runtime.log.error('cannot subscribe; trying again', { handler: config.name, error: toError(error).message }),
+      )
+      if (!stopping.signal.aborted) await pauseFor(restartMs, stopping.signal)
+    }
+  }
+  const running = run()
+
+  return {
+    handler: config.name,
+    pause(state) {
+      runtime.meter.paused(state)
+      for (const worker of workers) worker.pause(state)
+    },
+    async drain() {
+      const ended = workers.map((worker) => worker.stop())
+      stopping.abort(new EvtError('interrupted', `${config.name} stops`))
+      await Promise.all(ended)
+      for (const one of owned) close(runtime, one)
+      await Promise.all([...owned].map((one) => one.lane.release().catch(() => {})))
+      await running
+    },
+    force(reason) {
+      for (const worker of workers) worker.interrupt(reason)
+    },
+  }
+}
+
+function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms)
+    function done(): void {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done, { once: true })
+  })
+}

@@ -1,0 +1,167 @@
+import { EvtError, toError } from '../core/errors.ts'
+import type { NewEvent } from '../core/event.ts'
+import type { Registry } from '../core/registry.ts'
+import type { Store } from '../store/connection.ts'
+import { openLoggedMessages } from '../store/logged-messages.ts'
+import { createSessions } from '../store/sessions.ts'
+import type { SqlExecutor, Transport } from '../transports/transport.ts'
+import { createConnectionGate } from './connection-gate.ts'
+import { createDueSchedule } from './due-schedule.ts'
+import type { HandlerDefinition, HandlerLog } from './handler.ts'
+import { type HandlerConfig, resolveHandler } from './handler-config.ts'
+import type { HandlerRuntime } from './handler-runtime.ts'
+import { createHealthJudge } from './health.ts'
+import { createPreparer } from './prepare.ts'
+import type { HandleRecorder } from './recorder.ts'
+import { createStoreWatch } from './store-watch.ts'
+import { type Subscriber, startSubscriber } from './subscriber.ts'
+import { followSwitches } from './switches.ts'
+
+export interface SubscribersOptions {
+  readonly store: Store
+  readonly transport: Transport
+  readonly handlers: readonly HandlerDefinition[]
+  readonly registry: Registry
+  readonly recorder: HandleRecorder
+  /** Names this process among others: unique among running ones. */
+  readonly instance: string
+  readonly log: HandlerLog
+  /** Writes events in the caller's transaction and gives their ids. */
+  publish(sql: SqlExecutor, events: readonly NewEvent[]): Promise<readonly string[]>
+  /** Default: the log. */
+  readonly topics?: readonly string[]
+  /** Connections for handlers' transactions, over all of them; default 8. */
+  readonly connections?: number
+}
+
+/** The handlers of one process, subscribed. */
+export interface Subscribers {
+  /** Resolves when all have begun to ask for lanes. Throws EvtError('config') for a wrong definition. */
+  start(): Promise<void>
+  /**
+   * Takes nothing more, finishes what runs within `graceMs` (default 10,000), gives lanes and positions back. What runs
+   * longer is rolled back and comes again elsewhere.
+   */
+  stop(options?: { readonly graceMs?: number }): Promise<void>
+  /** In this process only; `evt.handler_switches` does it for all. Throws EvtError('usage') for an unknown name. */
+  pause(handler: string): void
+  resume(handler: string): void
+}
+
+export const logTopic = 'events'
+
+export function createSubscribers(options: SubscribersOptions): Subscribers {
+  const { store, log } = options
+  const configs = resolveAll(options.handlers)
+  const forced = new AbortController()
+  const connections = options.connections ?? 8
+  const sessions = createSessions(store, { max: connections, applicationName: `evt handlers ${options.instance}` })
+  const gate = createConnectionGate(connections)
+  const logged = openLoggedMessages(store)
+  const watch = createStoreWatch(store, { log, signal: forced.signal })
+  const schedule = createDueSchedule(store, (error) =>
+    log.warn('cannot look for what is due', { error: toError(error).message }),
+  )
+  const alone = createMutex()
+  const subscribers = new Map<string, Subscriber>()
+  let switches: { stop(): void } | undefined
+
+  function runtimeOf(config: HandlerConfig): HandlerRuntime {
+    const identity = {
+      handler: config.name,
+      group: config.service,
+      priority: config.priority,
+      concurrency: config.concurrency,
+    }
+    const meter = options.recorder.handler(identity)
+    const judge = createHealthJudge()
+    return {
+      config,
+      store,
+      transport: options.transport,
+      preparer: createPreparer(config, options.registry),
+      meter,
+      log,
+      instance: options.instance,
+      forced: forced.signal,
+      async openSession() {
+        const leave = await gate.enter(config.priority)
+        try {
+          return { session: await sessions.open(), leave }
+        } catch (error) {
+          leave()
+          throw error
+        }
+      },
+      publish: (sql, events) => options.publish(sql, events),
+      schedule: (owned, job, delayMs) => schedule.add(owned, job, delayMs),
+      storeIsBack: watch.isBack,
+      alone,
+      outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
+    }
+  }
+
+  function find(handler: string): Subscriber {
+    const found = subscribers.get(handler)
+    if (found) return found
+    throw new EvtError('usage', `cannot pause or resume ${handler}: no handler of that name runs here`, {
+      hint: `known: ${[...subscribers.keys()].join(', ')}`,
+    })
+  }
+
+  async function drain(graceMs: number): Promise<void> {
+    const drained = Promise.all([...subscribers.values()].map((one) => one.drain()))
+    const timer = setTimeout(() => {
+      const reason = new EvtError('interrupted', 'the process stops')
+      forced.abort(reason)
+      for (const one of subscribers.values()) one.force(reason)
+    }, graceMs)
+    await drained.finally(() => clearTimeout(timer))
+  }
+
+  return {
+    async start() {
+      for (const config of configs) {
+        const runtime = runtimeOf(config)
+        const topics = options.topics ?? [logTopic]
+        subscribers.set(config.name, startSubscriber({ runtime, topics, schedule, readLogged: logged.read }))
+      }
+      switches = followSwitches(store, {
+        onChange: (paused) => {
+          for (const [name, one] of subscribers) one.pause(paused.has(name))
+        },
+        onError: (error) => log.warn('cannot read the switches of handlers', { error: toError(error).message }),
+      })
+    },
+    async stop({ graceMs = 10_000 } = {}) {
+      switches?.stop()
+      await drain(graceMs)
+      schedule.stop()
+      await Promise.all([sessions.close(), logged.close()])
+    },
+    pause: (handler) => find(handler).pause(true),
+    resume: (handler) => find(handler).pause(false),
+  }
+}
+
+function resolveAll(handlers: readonly HandlerDefinition[]): HandlerConfig[] {
+  const configs = handlers.map(resolveHandler)
+  const seen = new Set<string>()
+  for (const { name } of configs) {
+    if (seen.has(name))
+      throw new EvtError('config', `cannot use handler ${name}: two handlers have that name`, {
+        hint: 'a name stands for one position in the log',
+      })
+    seen.add(name)
+  }
+  return configs
+}
+
+function createMutex(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const next = last.then(work, work)
+    last = next.catch(() => {})
+    return next
+  }
+}

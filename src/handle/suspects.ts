@@ -1,0 +1,88 @@
+import type { AttemptRecord } from '../store/attempts.ts'
+import { countSuspect, readSuspect, type StartedAttempt } from '../store/suspects.ts'
+import type { Interruptible } from './attempt.ts'
+import type { HandlerRuntime } from './handler-runtime.ts'
+import type { Entry, Item } from './item.ts'
+import { planEntries } from './plan.ts'
+import { progressOf } from './progress.ts'
+import { noteFailure, workOff, workOffEntries } from './work-off.ts'
+
+/**
+ * An event that an earlier owner may have died of: alone in this process, and counted before it runs. So a handler that
+ * ends the process ends it a bounded number of times, and takes no other suspect along.
+ */
+export async function workOffSuspect(runtime: HandlerRuntime, item: Item, place: Interruptible): Promise<void> {
+  const [planned] = planEntries(runtime, [item])
+  if (planned?.kind !== 'run') return workOff(runtime, [item], place)
+  await runtime.alone(async () => {
+    const counted = await count(runtime, item)
+    if (counted === undefined) return
+    item.suspect = true
+    item.attempt = counted.attempt
+    item.errors = counted.earlier
+    const entry: Entry = counted.spent ? spent(runtime, item, counted.earlier) : planned
+    const again = await workOffEntries(runtime, [entry], place)
+    if (again.length > 0) await workOff(runtime, again, place)
+  })
+}
+
+interface Counted {
+  readonly attempt: number
+  readonly earlier: readonly AttemptRecord[]
+  readonly spent: boolean
+}
+
+/** In a transaction of its own, committed before the attempt. Undefined when the lane is no longer ours. */
+async function count(runtime: HandlerRuntime, item: Item): Promise<Counted | undefined> {
+  const { config, instance } = runtime
+  const eventId = item.message.id
+  while (!runtime.forced.aborted && !item.owned.closed && !item.owned.lane.lost.aborted) {
+    try {
+      return await runtime.store.transaction(async (sql) => {
+        // The count has to outlive this process, not the server.
+        await sql.query('set local synchronous_commit = off')
+        await runtime.transport.settleIn?.(
+          sql,
+          progressOf([{ kind: 'behind', item }]).map(({ lane }) => ({ lane, done: [] })),
+        )
+        const known = await readSuspect(sql, config.name, eventId)
+        const last = known.at(-1)
+        if (last && last.attempt >= config.attempts)
+          return { attempt: last.attempt, earlier: endedRecords(known, instance), spent: true }
+        const started = await countSuspect(sql, { handler: config.name, eventId, instance })
+        const earlier = endedRecords(started.slice(0, -1), instance)
+        return { attempt: started.at(-1)?.attempt ?? 2, earlier, spent: false }
+      })
+    } catch (error) {
+      runtime.log.warn('cannot count an attempt; trying again', {
+        handler: config.name,
+        event: eventId,
+        error: String(error),
+      })
+      await runtime.storeIsBack()
+    }
+  }
+  return undefined
+}
+
+/** The first one is presumed: its owner had taken the event and ended. */
+function endedRecords(started: readonly StartedAttempt[], instance: string): AttemptRecord[] {
+  const first: StartedAttempt = { attempt: 1, at: started[0]?.at ?? new Date().toISOString(), instance: 'unknown' }
+  return [first, ...started].map((one) => ({
+    attempt: one.attempt,
+    at: new Date(one.at).toISOString(),
+    durationMs: 0,
+    class: 'ProcessEnded',
+    message:
+      one.attempt === 1 ? 'the process that had taken the event ended' : 'the process ended while the handler ran',
+    instance: one.instance || instance,
+  }))
+}
+
+function spent(runtime: HandlerRuntime, item: Item, earlier: readonly AttemptRecord[]): Entry {
+  const record = earlier.at(-1) as AttemptRecord
+  item.errors = earlier.slice(0, -1)
+  const failed = { kind: 'failed', item, failure: { record, hopeless: 'process-ended' } } as const
+  noteFailure(runtime, failed)
+  return failed
+}

@@ -1,0 +1,191 @@
+import { EvtError } from '../core/errors.ts'
+import type { Interruptible } from './attempt.ts'
+import type { HandlerRuntime } from './handler-runtime.ts'
+import type { Entry, Item } from './item.ts'
+import { failureOf, planEntries } from './plan.ts'
+import { progressOf } from './progress.ts'
+import { type ChunkOutcome, runChunk } from './run-chunk.ts'
+import { wallMs } from './wall-clock.ts'
+
+/** Free attempts after a serialization failure or a deadlock; then it is the event's failure. */
+const mostSpoiled = 5
+/** An event that loses its connection this often in a row, while the store answers, is what breaks it. */
+const mostOutages = 10
+
+/**
+ * Works items off until each is handled, recognised, stored for later, dead, or no longer ours. Never throws. What it
+ * leaves undone belongs to a lost lane or to a process that stops, and comes again elsewhere.
+ */
+export async function workOff(runtime: HandlerRuntime, items: readonly Item[], place: Interruptible): Promise<void> {
+  const step = runtime.config.transaction === 'event' ? 1 : items.length
+  for (let rest = [...items]; rest.length > 0 && !runtime.forced.aborted; ) {
+    rest = rest.filter((item) => !item.owned.closed)
+    const now = rest.splice(0, step)
+    rest = [...(await workOffEntries(runtime, planEntries(runtime, now), place)), ...rest]
+  }
+}
+
+/** Returns what has to be planned anew, because something before it in its order has changed. */
+export async function workOffEntries(
+  runtime: HandlerRuntime,
+  entries: readonly Entry[],
+  place: Interruptible,
+): Promise<Item[]> {
+  for (;;) {
+    if (entries.length === 0 || runtime.forced.aborted) return []
+    const outcome = await runChunk(runtime, entries, place)
+    const itemAt = 'at' in outcome && outcome.at !== undefined ? entries[outcome.at]?.item : undefined
+    switch (outcome.kind) {
+      case 'committed':
+        await commit(runtime, entries, outcome)
+        return []
+      case 'stopped':
+        return []
+      case 'failed':
+        return afterFailure(runtime, { entries, at: outcome.at, failed: outcome.entry, place })
+      case 'outage':
+        await runtime.storeIsBack()
+        if (itemAt && ++itemAt.spoiled >= mostOutages && !isSeveral(entries))
+          return giveBlame(runtime, { item: itemAt, thrown: outcome.thrown, place })
+        if (itemAt && itemAt.spoiled > 2 && isSeveral(entries)) return singly(runtime, entries, place)
+        break
+      case 'spoiled':
+        if (isSeveral(entries)) return singly(runtime, entries, place)
+        if (itemAt && ++itemAt.spoiled > mostSpoiled)
+          return giveBlame(runtime, { item: itemAt, thrown: outcome.thrown, place })
+        break
+      case 'refused':
+        if (isSeveral(entries)) return singly(runtime, entries, place)
+        return refused(runtime, { entry: entries[0] as Entry, thrown: outcome.thrown, place })
+      case 'fenced':
+        return afterFence(runtime, entries, place)
+    }
+  }
+}
+
+/** More than one whose attempts share the transaction. */
+const isSeveral = (entries: readonly Entry[]) =>
+  entries.length > 1 && entries.some((entry, at) => at > 0 && entry.kind !== 'wait')
+
+async function commit(
+  runtime: HandlerRuntime,
+  entries: readonly Entry[],
+  outcome: Extract<ChunkOutcome, { kind: 'committed' }>,
+): Promise<void> {
+  for (const apply of outcome.after) apply()
+  for (const { lane, done } of progressOf(entries)) if (done.length > 0) await lane.settle(done)
+  const now = wallMs()
+  const us = (from: number | undefined, to: number) =>
+    from === undefined ? undefined : Math.max(0, (to - from) * 1000)
+  for (const [{ message, takenMs, attempt }, { startedMs, runUs }] of outcome.runs) {
+    runtime.meter.handled({
+      runUs,
+      endToEndUs: us(message.timeMs, now),
+      relayUs: message.sequencedMs === undefined ? undefined : us(message.timeMs, message.sequencedMs),
+      deliverUs: us(message.sequencedMs, takenMs),
+      queueUs: Math.max(0, (startedMs - takenMs) * 1000),
+      handleUs: Math.max(0, (now - startedMs) * 1000),
+    })
+    if (attempt > 1) runtime.meter.retried()
+  }
+  if (outcome.skipped > 0) runtime.meter.skipped(outcome.skipped)
+  if (outcome.runs.size > 0) runtime.outcomes(outcome.runs.size, 0)
+}
+
+interface Failed {
+  readonly entries: readonly Entry[]
+  readonly at: number
+  readonly failed: Extract<Entry, { kind: 'failed' }>
+  readonly place: Interruptible
+}
+
+/** What was before it runs again and commits together with the note of the failure; what is after it is planned anew. */
+async function afterFailure(runtime: HandlerRuntime, { entries, at, failed, place }: Failed): Promise<Item[]> {
+  noteFailure(runtime, failed)
+  const later = entries.slice(at + 1).map((entry) => entry.item)
+  // A queue of the store waits for its head; events of a lane go on, unless their subject is parked now.
+  const waiting = failed.item.stored ? later.map((item): Entry => ({ kind: 'wait', item })) : []
+  const again = await workOffEntries(runtime, [...entries.slice(0, at), failed, ...waiting], place)
+  return failed.item.stored ? again.filter((item) => !item.stored) : [...again, ...later]
+}
+
+export function noteFailure(runtime: HandlerRuntime, { item, failure }: Extract<Entry, { kind: 'failed' }>): void {
+  const { class: name, message, attempt } = failure.record
+  runtime.meter.failed(`${name}: ${message.slice(0, 200)}`)
+  if (attempt > 1) runtime.meter.retried()
+  runtime.outcomes(0, 1)
+  runtime.log.debug('an attempt failed', {
+    handler: runtime.config.name,
+    event: item.message.id,
+    attempt,
+    error: `${name}: ${message}`,
+  })
+}
+
+async function singly(runtime: HandlerRuntime, entries: readonly Entry[], place: Interruptible): Promise<Item[]> {
+  const [first] = entries
+  if (first?.item.stored) {
+    const waiting = entries.slice(1).map(({ item }): Entry => ({ kind: 'wait', item }))
+    return workOffEntries(runtime, [first, ...waiting], place)
+  }
+  for (const [at, entry] of entries.entries()) {
+    const again = await workOffEntries(runtime, [entry], place)
+    // Something has changed: what was planned for the others may not hold any more.
+    const later = entries.slice(at + 1)
+    if (again.length > 0 || entry.kind !== 'run' || isParkedNow(entry))
+      return [...again, ...later.map(({ item }) => item)]
+  }
+  return []
+}
+
+const isParkedNow = ({ item }: Entry) => item.message.key !== null && item.owned.parked.has(item.message.key)
+
+async function giveBlame(
+  runtime: HandlerRuntime,
+  { item, thrown, place }: { readonly item: Item; readonly thrown: unknown; readonly place: Interruptible },
+): Promise<Item[]> {
+  const failed: Entry = {
+    kind: 'failed',
+    item,
+    failure: failureOf(runtime, item, { thrown, startedMs: wallMs(), runUs: 0 }),
+  }
+  return afterFailure(runtime, { entries: [failed], at: 0, failed, place })
+}
+
+/** A commit that a deferred constraint refused is the handler's failure; anything else is a defect of ours, or of a migration. */
+async function refused(
+  runtime: HandlerRuntime,
+  { entry, thrown, place }: { readonly entry: Entry; readonly thrown: unknown; readonly place: Interruptible },
+): Promise<Item[]> {
+  if (entry.kind === 'run') return giveBlame(runtime, { item: entry.item, thrown, place })
+  runtime.log.error('cannot store what became of an event', {
+    handler: runtime.config.name,
+    event: entry.item.message.id,
+    error: String(thrown),
+  })
+  await runtime.storeIsBack()
+  return [entry.item]
+}
+
+/** Which lane was lost is told by the lane, or found out by trying each on its own. */
+async function afterFence(runtime: HandlerRuntime, entries: readonly Entry[], place: Interruptible): Promise<Item[]> {
+  const kept = entries.filter(({ item }) => !item.owned.closed && !item.owned.lane.lost.aborted)
+  const lanes = Map.groupBy(kept, ({ item }) => item.owned)
+  if (kept.length < entries.length) return workOffEntries(runtime, kept, place)
+  if (lanes.size === 1) {
+    const [owned] = lanes.keys()
+    runtime.log.warn('a lane was taken away', {
+      handler: runtime.config.name,
+      lane: owned?.lane.id,
+      error: new EvtError('fenced', 'no longer the owner').message,
+    })
+    if (owned) {
+      owned.closed = true
+      void owned.lane.release().catch(() => {})
+    }
+    return []
+  }
+  const again: Item[] = []
+  for (const own of lanes.values()) again.push(...(await workOffEntries(runtime, own, place)))
+  return again
+}
