@@ -528,3 +528,22 @@ insert into evt.relay (system_identifier, timeline) select system_identifier, ev
 insert into evt.ticks (tick, epoch, head, snapshot, near_day, near_leaves, far_snapshot)
   values (0, 0, 0, pg_current_snapshot(), evt.today(), evt.near_leaves(), pg_current_snapshot());
 insert into evt.day_marks values (evt.today(), pg_snapshot_xmax(pg_current_snapshot()));
+
+-- Who still needs which positions: retention keeps every event after the smallest `after`. Migrations that bring readers
+-- with durable positions replace this view by one that names theirs.
+create view evt.needs (who, after) as select null::text, null::bigint where false;
+
+-- True while a row of this partition of the outbox has no position yet. Sure only while nobody can write to it.
+create function evt.has_unsequenced(leaf regclass) returns boolean language plpgsql stable
+set search_path = pg_catalog, pg_temp as $$
+declare
+  c       evt.ticks;
+  since   pg_snapshot;
+  found   boolean;
+begin
+  select * into strict c from evt.ticks order by tick desc limit 1;
+  since := case when leaf = any (c.near_leaves) then c.snapshot else c.far_snapshot end;
+  execute format('select exists (select from only %s where xid >= $1 and not pg_visible_in_snapshot(xid, $2))', leaf)
+    into found using pg_snapshot_xmin(since), since;
+  return found;
+end $$;

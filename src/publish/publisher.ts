@@ -1,0 +1,82 @@
+// Room publish: the door through which events get in. Knows the store and contracts; may not know handlers or transports.
+import { v7 as uuid7 } from 'uuid'
+import { type EncodedEvent, encodeEvent } from '../core/codec.ts'
+import { EvtError } from '../core/errors.ts'
+import { type EvtEvent, maxDataBytes, type NewEvent } from '../core/event.ts'
+import type { Registry } from '../core/registry.ts'
+import type { Store } from '../store/connection.ts'
+import { type OutboxOptions, publishEncoded } from '../store/outbox.ts'
+import type { SqlExecutor } from '../transports/transport.ts'
+
+export interface StorePublisherOptions {
+  readonly store: Store
+  readonly registry: Pick<Registry, 'get' | 'validate'>
+  /** What `source` says when an event does not. */
+  readonly source: string
+  /** Bytes of `data`; default 1 MiB. */
+  readonly maxBytes?: number
+}
+
+export interface StorePublisher {
+  /**
+   * In the caller's transaction: seen if and only if it commits. All or nothing; returns the ids in order. Throws
+   * `contract`, `unknown-type` or `too-large`, because the transaction must know.
+   */
+  publish(sql: SqlExecutor, events: readonly NewEvent[], options?: OutboxOptions): Promise<readonly string[]>
+  /** In transactions of its own, batch by batch, each all or nothing. Returns the ids of all; throws at the first bad event. */
+  publishAll(events: Iterable<NewEvent> | AsyncIterable<NewEvent>, options?: OutboxOptions): Promise<readonly string[]>
+}
+
+const batchEvents = 1_000
+const batchBytes = 4 * 1024 * 1024
+
+export function createStorePublisher(options: StorePublisherOptions): StorePublisher {
+  const prepare = (event: NewEvent): EncodedEvent => prepareEvent(event, options)
+  return {
+    async publish(sql, events, outbox) {
+      const encoded = events.map(prepare)
+      await publishEncoded(sql, encoded, outbox)
+      return encoded.map((event) => event.id)
+    },
+    async publishAll(events, outbox) {
+      const ids: string[] = []
+      let batch: EncodedEvent[] = []
+      let bytes = 0
+      const flush = async (): Promise<void> => {
+        await publishEncoded(options.store, batch, outbox)
+        for (const event of batch) ids.push(event.id)
+        batch = []
+        bytes = 0
+      }
+      for await (const event of events) {
+        const encoded = prepare(event)
+        batch.push(encoded)
+        bytes += encoded.dataText.length
+        if (batch.length >= batchEvents || bytes >= batchBytes) await flush()
+      }
+      if (batch.length > 0) await flush()
+      return ids
+    },
+  }
+}
+
+/** Fills in what evt knows, checks the contract, fixes the bytes and checks their size. */
+export function prepareEvent(event: NewEvent, options: Omit<StorePublisherOptions, 'store'>): EncodedEvent {
+  const whole: EvtEvent = {
+    ...event,
+    id: event.id ?? uuid7(),
+    version: event.version ?? options.registry.get(event.type)?.version ?? 1,
+    source: event.source ?? options.source,
+    time: event.time ?? new Date().toISOString(),
+    priority: event.priority ?? 'normal',
+    metadata: event.metadata ?? {},
+  }
+  options.registry.validate(whole)
+  const encoded = encodeEvent(whole)
+  const limit = options.maxBytes ?? maxDataBytes
+  const size = Buffer.byteLength(encoded.dataText)
+  if (size <= limit) return encoded
+  throw new EvtError('too-large', `cannot publish ${event.type}: ${size} bytes of data, the limit is ${limit}`, {
+    hint: 'put the bulk where handlers can fetch it, and its address into the event',
+  })
+}

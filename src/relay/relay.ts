@@ -1,0 +1,125 @@
+import { EvtError, toError } from '../core/errors.ts'
+import { openStore, type Store } from '../store/connection.ts'
+import { acquireLease, type Lease, releaseLease } from '../store/lease.ts'
+import { lead } from './lead.ts'
+import type { RelayLog, RelayRecorder } from './relay-recorder.ts'
+import { defaultTimings, type RelayTimings } from './timings.ts'
+import { keepUp } from './upkeep.ts'
+import { openWake, type Wake } from './wake.ts'
+
+export interface RelayOptions {
+  /** Says where to connect; the relay has connections of its own. */
+  readonly store: Store
+  /** Names this process as the leader. */
+  readonly instance: string
+  readonly recorder: RelayRecorder
+  readonly log: RelayLog
+  readonly timings?: Partial<RelayTimings>
+}
+
+/** Sequences while it leads, stands by while another does. One leads per store, whatever happens. */
+export interface Relay {
+  /** Returns at once; what goes wrong is logged and tried again. */
+  start(): void
+  /** Finishes the step under way and gives the lease back, so that a standby leads at once. Idempotent. */
+  stop(): Promise<void>
+  readonly leading: boolean
+  /** Why it does not even try: the database is another one than the cursor's, or has no schema. Cleared when that ends. */
+  readonly problem: EvtError | undefined
+}
+
+export function createRelay(options: RelayOptions): Relay {
+  const timings = { ...defaultTimings, ...options.timings }
+  const stopping = new AbortController()
+  let running: Promise<void> | undefined
+  let leading = false
+  let problem: EvtError | undefined
+  let wake: Wake | undefined
+
+  const lead_ = async (own: Store, ears: Wake, lease: Lease): Promise<void> => {
+    leading = true
+    options.recorder.leading(true)
+    options.log.info('leading', { epoch: String(lease.epoch) })
+    const upkeep = keepUp(own, options.log, timings.upkeep)
+    try {
+      await lead({ ...options, sql: own, lease, wake: ears, timings, stopping: stopping.signal })
+    } finally {
+      leading = false
+      options.recorder.leading(false)
+      await upkeep.stop()
+      await releaseLease(own, lease).catch(() => {})
+    }
+  }
+  const campaign = async (own: Store, ears: Wake): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      try {
+        const lease = await acquireLease(own, options.instance, timings.lease)
+        problem = undefined
+        if (lease) await lead_(own, ears, lease)
+        else await ears.sleep(timings.standby)
+      } catch (error) {
+        problem = report(error, problem, options.log)
+        await ears.sleep(timings.standby)
+      }
+    }
+  }
+  const run = async (): Promise<void> => {
+    const ears = openWake(options.store.connectionString)
+    wake = ears
+    const own = await connect(options, ears, stopping.signal, timings.standby)
+    try {
+      if (own) await campaign(own, ears)
+    } finally {
+      await ears.close()
+      await own?.close()
+    }
+  }
+  return {
+    start() {
+      running ??= run()
+    },
+    async stop() {
+      stopping.abort()
+      wake?.stir()
+      await running
+    },
+    get leading() {
+      return leading
+    },
+    get problem() {
+      return problem
+    },
+  }
+}
+
+async function connect(
+  options: RelayOptions,
+  wake: Wake,
+  stopping: AbortSignal,
+  retryMs: number,
+): Promise<Store | undefined> {
+  while (!stopping.aborted) {
+    try {
+      // One for the steps, one for renewals and one for upkeep: none waits for another.
+      return await openStore(options.store.connectionString, { applicationName: 'evt relay', max: 3 })
+    } catch (error) {
+      options.log.warn('the relay waits for the database', { error: toError(error).message })
+      await wake.sleep(retryMs)
+    }
+  }
+  return undefined
+}
+
+/** Says each problem once, not at every try. */
+function report(error: unknown, before: EvtError | undefined, log: RelayLog): EvtError | undefined {
+  if (error instanceof EvtError && error.code === 'fenced') {
+    log.info('another relay leads', { error: error.message })
+    return undefined
+  }
+  if (error instanceof EvtError && (error.code === 'refused' || error.code === 'migrations')) {
+    if (before?.message !== error.message) log.error(error.message, { hint: error.hint })
+    return error
+  }
+  log.warn('the relay tries again', { error: toError(error).message })
+  return before
+}

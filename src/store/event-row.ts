@@ -1,0 +1,76 @@
+import { toHeaders } from '../core/codec.ts'
+import type { Priority } from '../core/event.ts'
+import type { Headers } from '../transports/transport.ts'
+
+/** One committed event as the store's readers hand it out: `data` as the text that was written. */
+export interface StoredEvent {
+  readonly id: string
+  readonly type: string
+  readonly subject: string | null
+  /** CloudEvents, binary mode. */
+  readonly headers: Headers
+  readonly dataText: string
+  /** When the writer's transaction inserted it, ms since the epoch. */
+  readonly recordedMs: number
+  readonly class: string
+  /** What the publisher wrote, for readers that need no headers. */
+  readonly priority: Priority
+}
+
+/** Columns of an outbox partition `o`, in the order that `storedEvent` reads. All arrive as text. */
+export const eventColumns = `o.id, o.type, o.subject, o.data, date_part('epoch', o.recorded_at) * 1000, o.class, o.priority,
+  o.version, o.source, o.time, o.sequence, o.tenant, o.correlation_id, o.causation_id, o.traceparent, o.user_id,
+  o.session_id, o.metadata, o.checksum`
+export const eventColumnCount = 19
+
+/** A row read with `rowMode: 'array'`, text as the server sent it, time zone UTC. */
+export type TextRow = readonly (string | null)[]
+
+export function storedEvent(row: TextRow, at: number): StoredEvent {
+  const text = (column: number): string => row[at + column] as string
+  const maybe = (column: number): string | undefined => row[at + column] ?? undefined
+  const sequence = maybe(10)
+  const userId = maybe(15)
+  const sessionId = maybe(16)
+  const metadata = maybe(17)
+  const headers = toHeaders({
+    id: text(0),
+    type: text(1),
+    source: text(8),
+    version: Number(text(7)),
+    time: rfc3339(text(9)),
+    priority: text(6) as Priority,
+    metadata: metadata === undefined ? {} : JSON.parse(metadata),
+    ...optional('subject', maybe(2)),
+    ...(sequence === undefined ? {} : { sequence: Number(sequence) }),
+    ...optional('tenant', maybe(11)),
+    ...optional('correlationId', maybe(12)),
+    ...optional('causationId', maybe(13)),
+    ...optional('traceparent', maybe(14)),
+    ...(userId === undefined && sessionId === undefined
+      ? {}
+      : { actor: { ...optional('userId', userId), ...optional('sessionId', sessionId) } }),
+    ...optional('checksum', maybe(18)),
+  })
+  return {
+    id: text(0),
+    type: text(1),
+    subject: row[at + 2] ?? null,
+    headers,
+    dataText: text(3),
+    recordedMs: Number(text(4)),
+    class: text(5),
+    priority: text(6) as Priority,
+  }
+}
+
+function optional<K extends string>(name: K, value: string | undefined): { [P in K]?: string } {
+  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: string }
+}
+
+/** `2026-11-21 08:49:58.69+00` as `2026-11-21T08:49:58.690Z`: all the digits that the server keeps, at least three. */
+export function rfc3339(text: string): string {
+  const [date, clock = ''] = text.replace(/\+00$/, '').split(' ')
+  const [seconds, fraction = ''] = clock.split('.')
+  return `${date}T${seconds}.${fraction.padEnd(3, '0')}Z`
+}

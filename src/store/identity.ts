@@ -1,0 +1,31 @@
+import type { SqlExecutor } from '../transports/transport.ts'
+
+/** A cluster's life: a restore or a copy has another system identifier, a promoted standby another timeline. */
+export interface Identity {
+  readonly systemIdentifier: string
+  readonly timeline: string
+}
+
+export interface Identities {
+  /** What the cursor was made on: transaction numbers mean nothing elsewhere. */
+  readonly cursor: Identity
+  readonly here: Identity
+}
+
+export async function readIdentities(sql: SqlExecutor): Promise<Identities> {
+  const { rows } = await sql.query(
+    `select r.system_identifier::text as cursor_system, r.timeline::text as cursor_timeline,
+       s.system_identifier::text as here_system, evt.timeline()::text as here_timeline
+     from evt.relay r, pg_control_system() s`,
+  )
+  const row = rows[0] as Record<string, string>
+  return {
+    cursor: { systemIdentifier: row.cursor_system ?? '', timeline: row.cursor_timeline ?? '' },
+    here: { systemIdentifier: row.here_system ?? '', timeline: row.here_timeline ?? '' },
+  }
+}
+
+/** Throws `refused`, with what to do about it, when the cursor was made on another cluster or timeline. */
+export async function checkIdentity(sql: SqlExecutor): Promise<void> {
+  await sql.query('select evt.check_identity()')
+}

@@ -1,0 +1,131 @@
+import type { Store } from './connection.ts'
+import { eventColumns, type StoredEvent, storedEvent, type TextRow } from './event-row.ts'
+import { openReading, type Reading } from './reading.ts'
+
+/** A snapshot-difference cursor held in memory: the relay's own method, without writing it down. */
+export interface UnsequencedReader {
+  /** The log's end at the moment of opening: what this reader gives lies beyond it. */
+  readonly head: bigint
+  /** Takes a new snapshot: `next` goes on with what became visible since the last one. Only after `next` gave []. */
+  advance(): Promise<void>
+  /** The next events up to that snapshot, in the order in which they were written; [] when there are no more. */
+  next(max: number): Promise<readonly StoredEvent[]>
+  close(): Promise<void>
+}
+
+interface Start {
+  readonly head: bigint
+  /** Everything visible in it was given. */
+  readonly since: string
+  /** What became visible between the two is being given; places up to `afterSeq` were. Absent: nothing begun. */
+  readonly upto: string | undefined
+  readonly afterSeq: string
+}
+
+interface Key {
+  readonly leaf: string
+  readonly xid: string
+  readonly seq: string
+}
+
+/** Keys are fetched ahead, rows are not: keys are small, and finding them costs a look at all that is left. */
+const keysAhead = 50_000
+/** Tomorrow's partitions are among the leaves, so this may be long; it also bounds how late a new class is noticed. */
+const leavesForMs = 10_000
+
+/** From `now`, or from where the sequencer's cursor stands. */
+export async function openUnsequencedReader(store: Store, from: 'now' | 'cursor'): Promise<UnsequencedReader> {
+  const reading = openReading(store, 'evt observe')
+  const start = await startAt(reading, from)
+  const leaves = createLeaves(reading)
+  let { since, upto, afterSeq } = start
+  let keys: readonly Key[] = []
+  let used = 0
+
+  const fill = async (): Promise<void> => {
+    used = 0
+    keys = []
+    if (upto === undefined) return
+    if (upto !== since) keys = await readKeys(reading, await leaves(), since, upto, afterSeq)
+    afterSeq = keys.at(-1)?.seq ?? afterSeq
+    if (keys.length === keysAhead) return
+    since = upto
+    upto = undefined
+    afterSeq = '0'
+  }
+  return {
+    head: start.head,
+    async advance() {
+      if (upto !== undefined || used < keys.length) return
+      upto = (await reading.rows('snapshot', 'select pg_current_snapshot()', []))[0]?.[0] as string
+    },
+    async next(max) {
+      if (used >= keys.length) await fill()
+      const page = keys.slice(used, used + max)
+      used += page.length
+      return readEvents(reading, page)
+    },
+    close: () => reading.close(),
+  }
+}
+
+async function startAt(reading: Reading, from: 'now' | 'cursor'): Promise<Start> {
+  const text = `select head, snapshot, next_snapshot, after_seq, pg_current_snapshot() from evt.ticks order by tick desc limit 1`
+  const [head, snapshot, next, after, now] = (await reading.rows('start', text, []))[0] as TextRow
+  const at = BigInt(head as string)
+  if (from === 'now') return { head: at, since: now as string, upto: undefined, afterSeq: '0' }
+  return { head: at, since: snapshot as string, upto: next ?? undefined, afterSeq: after as string }
+}
+
+/** The partitions that writers write to now, and a name for this set. */
+function createLeaves(reading: Reading): () => Promise<Leaves> {
+  let known: Leaves = { names: [], id: 0 }
+  let askedAt = Number.NEGATIVE_INFINITY
+  return async () => {
+    if (performance.now() - askedAt < leavesForMs) return known
+    askedAt = performance.now()
+    const rows = await reading.rows('leaves', 'select leaf from unnest(evt.near_leaves()) leaf', [])
+    const names = rows.map((row) => row[0] as string)
+    if (names.join() !== known.names.join()) known = { names, id: known.id + 1 }
+    return known
+  }
+}
+
+interface Leaves {
+  /** As the server prints them: qualified and quoted. */
+  readonly names: readonly string[]
+  readonly id: number
+}
+
+async function readKeys(
+  reading: Reading,
+  { names, id }: Leaves,
+  since: string,
+  upto: string,
+  afterSeq: string,
+): Promise<readonly Key[]> {
+  if (names.length === 0) return []
+  const branches = names.flatMap((leaf, i) => [
+    `select ${i} as leaf, xid, seq from only ${leaf} where seq > $3 and xid >= pg_snapshot_xmax($1::pg_snapshot)
+       and xid < pg_snapshot_xmax($2::pg_snapshot) and pg_visible_in_snapshot(xid, $2::pg_snapshot)`,
+    `select ${i} as leaf, xid, seq from only ${leaf} where seq > $3 and xid = any ((select list from ended)::xid8[])`,
+  ])
+  const text = `with ended as materialized (
+      select array(select x from pg_snapshot_xip($1::pg_snapshot) x where pg_visible_in_snapshot(x, $2::pg_snapshot)) as list
+    )
+    select k.leaf, k.xid, k.seq from (${branches.join(' union all ')}) k order by k.seq limit ${keysAhead}`
+  const rows = await reading.rows(`keys ${id}`, text, [since, upto, afterSeq])
+  return rows.map((row) => ({ leaf: names[Number(row[0])] as string, xid: row[1] as string, seq: row[2] as string }))
+}
+
+async function readEvents(reading: Reading, page: readonly Key[]): Promise<readonly StoredEvent[]> {
+  const byLeaf = Map.groupBy(page, (key) => key.leaf)
+  const found = new Map<string, StoredEvent>()
+  for (const [leaf, keys] of byLeaf) {
+    const text = `select k.seq, ${eventColumns} from unnest($1::xid8[], $2::bigint[]) k (xid, seq)
+      join only ${leaf} o on o.xid = k.xid and o.seq = k.seq`
+    const rows = await reading.rows(`events ${leaf}`, text, [keys.map((key) => key.xid), keys.map((key) => key.seq)])
+    for (const row of rows) found.set(row[0] as string, storedEvent(row, 1))
+  }
+  return page.flatMap((key) => found.get(key.seq) ?? [])
+}

@@ -1,0 +1,150 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { from as copyFrom } from 'pg-copy-streams'
+import type { EncodedEvent } from '../core/codec.ts'
+import type { SqlExecutor } from '../transports/transport.ts'
+import { placeOf, type Store } from './connection.ts'
+import { copyLine } from './copy-line.ts'
+import { translateError } from './errors.ts'
+
+export interface OutboxOptions {
+  /** Retention class; default `default`. */
+  readonly class?: string
+  /**
+   * Writes the id as the event's key: a second event with that id and the same bytes is dropped, one with other bytes is
+   * refused, exactly, while the first is retained. For ids that came from outside.
+   */
+  readonly keyed?: boolean
+}
+
+/** In the order in which `columns` are sent; what is left out has the database's default. */
+export const outboxColumns = [
+  'class',
+  'id',
+  'type',
+  'version',
+  'source',
+  'time',
+  'subject',
+  'sequence',
+  'tenant',
+  'correlation_id',
+  'causation_id',
+  'traceparent',
+  'user_id',
+  'session_id',
+  'priority',
+  'metadata',
+  'data',
+  'checksum',
+  'event_key',
+] as const
+const columnTypes = [
+  'text',
+  'text',
+  'text',
+  'int',
+  'text',
+  'timestamptz',
+  'text',
+  'bigint',
+  'text',
+  'text',
+  'text',
+  'text',
+  'text',
+  'text',
+  'text',
+  'json',
+  'json',
+  'text',
+  'bytea',
+] as const
+
+const insertText = `insert into evt.outbox (${outboxColumns.join(', ')})
+select * from unnest(${columnTypes.map((type, i) => `$${i + 1}::${type}[]`).join(', ')})`
+
+/** Inserts in the given order within the caller's transaction, in one statement. */
+export async function publishEncoded(
+  sql: SqlExecutor,
+  events: readonly EncodedEvent[],
+  options: OutboxOptions = {},
+): Promise<void> {
+  if (events.length === 0) return
+  const columns: unknown[][] = outboxColumns.map(() => [])
+  for (const event of events) {
+    const row = rowOf(event, options)
+    for (let i = 0; i < row.length; i += 1) columns[i]?.push(row[i])
+  }
+  await sql.query(insertText, columns)
+}
+
+/**
+ * Streams events into the outbox by COPY, in one transaction: all or nothing. Memory stays flat; about twice as fast as
+ * `publishEncoded`. Returns how many there were.
+ */
+export async function copyEvents(
+  store: Store,
+  events: AsyncIterable<EncodedEvent> | Iterable<EncodedEvent>,
+  options: OutboxOptions = {},
+): Promise<number> {
+  const client = await store.pool.connect()
+  let broken = true
+  let count = 0
+  async function* lines(): AsyncGenerator<string> {
+    let block = ''
+    for await (const event of events) {
+      block += copyLine(rowOf(event, options))
+      count += 1
+      if (block.length < 65_536) continue
+      yield block
+      block = ''
+    }
+    if (block) yield block
+  }
+  try {
+    const copy = client.query(copyFrom(`copy evt.outbox (${outboxColumns.join(', ')}) from stdin`))
+    await pipeline(Readable.from(lines()), copy)
+    broken = false
+    return count
+  } catch (error) {
+    throw translateError(error, placeOf(store.connectionString))
+  } finally {
+    // After an error in the middle of a COPY the connection's state is anybody's guess.
+    client.release(broken)
+  }
+}
+
+function rowOf(event: EncodedEvent, options: OutboxOptions): readonly (string | number | null)[] {
+  return [
+    options.class ?? 'default',
+    event.id,
+    event.type,
+    event.version,
+    event.source,
+    event.time,
+    event.subject ?? null,
+    event.sequence ?? null,
+    event.tenant ?? null,
+    event.correlationId ?? null,
+    event.causationId ?? null,
+    event.traceparent ?? null,
+    event.actor?.userId ?? null,
+    event.actor?.sessionId ?? null,
+    event.priority,
+    metadataText(event),
+    event.dataText,
+    event.checksum,
+    options.keyed ? keyOf(event.id) : null,
+  ]
+}
+
+function metadataText(event: EncodedEvent): string | null {
+  for (const _ in event.metadata) return JSON.stringify(event.metadata)
+  return null
+}
+
+/** The id's bytes in bytea's input format. */
+function keyOf(id: string): string {
+  return `\\x${Buffer.from(id, 'utf8').toString('hex')}`
+}

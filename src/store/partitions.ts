@@ -1,0 +1,87 @@
+import { EvtError } from '../core/errors.ts'
+import type { SqlExecutor } from '../transports/transport.ts'
+import type { Store } from './connection.ts'
+import { type Retained, retentionTasks } from './retention.ts'
+
+export interface MaintenanceOptions {
+  /** Stands for the server's clock. */
+  readonly now?: Date
+  /** Instead of what `evt.classes` says, by class. */
+  readonly retentionDays?: Readonly<Record<string, number>>
+  /** Partitions are there for so many days to come; default 14. */
+  readonly daysAhead?: number
+  /** How long one step may hold others up while it waits for its lock; default 100. */
+  readonly lockTimeoutMs?: number
+}
+
+export interface Maintenance {
+  /** Partitions of the outbox made ahead. */
+  readonly made: number
+  /** Partitions of outbox and log that are gone now. */
+  readonly dropped: readonly string[]
+  /** Past their age and still here, and why: to be tried again. */
+  readonly retained: readonly Retained[]
+}
+
+/**
+ * Makes partitions ahead and drops those past their age in which nothing is unsequenced and nothing still needed. Each
+ * step is a transaction of its own with a short lock timeout: a writer that stays open delays the dropping, never the
+ * other writers. Safe to run by several processes.
+ */
+export async function maintainPartitions(store: Store, options: MaintenanceOptions = {}): Promise<Maintenance> {
+  const lockTimeoutMs = options.lockTimeoutMs ?? 100
+  const today = await readToday(store, options.now)
+  const made = await withLockTimeout(store, lockTimeoutMs, async (sql) => {
+    const { rows } = await sql.query('select evt.make_partitions($1::date - 1, $1::date + $2::int) as made', [
+      today,
+      options.daysAhead ?? 14,
+    ])
+    return (rows[0] as { made: number }).made
+  })
+  const dropped: string[] = []
+  const retained: Retained[] = []
+  for (const task of await retentionTasks(store, today, options.retentionDays ?? {})) {
+    const reason = await attempt(store, lockTimeoutMs, task.drop)
+    if (reason === undefined) dropped.push(task.table)
+    else retained.push({ table: task.table, reason })
+  }
+  await trim(store)
+  return { made, dropped, retained }
+}
+
+async function attempt(
+  store: Store,
+  lockTimeoutMs: number,
+  drop: (sql: SqlExecutor) => Promise<string | undefined>,
+): Promise<string | undefined> {
+  try {
+    return await withLockTimeout(store, lockTimeoutMs, drop)
+  } catch (error) {
+    if (error instanceof EvtError && error.code === 'timeout') return 'somebody writes to it or reads it'
+    throw error
+  }
+}
+
+/** What a drop refused (by a reason) changes nothing, because it looks before it acts. */
+function withLockTimeout<T>(store: Store, lockTimeoutMs: number, work: (sql: SqlExecutor) => Promise<T>): Promise<T> {
+  return store.transaction(async (sql) => {
+    await sql.query(`select set_config('lock_timeout', $1, true)`, [`${lockTimeoutMs}ms`])
+    return work(sql)
+  })
+}
+
+async function readToday(sql: SqlExecutor, now: Date | undefined): Promise<string> {
+  if (now) return now.toISOString().slice(0, 10)
+  const { rows } = await sql.query('select evt.today()::text as today')
+  return (rows[0] as { today: string }).today
+}
+
+/** Old steps of the cursor, and keys whose events are gone. */
+async function trim(sql: SqlExecutor): Promise<void> {
+  await sql.query('delete from evt.ticks where tick < (select max(tick) - 10000 from evt.ticks)')
+  await sql.query(
+    `delete from evt.event_keys where day < (
+       select min(to_date(right(relname, 8), 'YYYYMMDD')) from pg_class
+       where relnamespace = 'evt'::regnamespace and relname ~ '^outbox_[a-z0-9]+_[0-9]{8}$' and relkind = 'r')`,
+  )
+}
