@@ -64,7 +64,10 @@ export interface Lane {
    * covers a settled prefix and may follow later (within a second, and at `release`): after a crash, settled messages may come again.
    */
   settle(done: readonly Received[]): Promise<void>
-  /** Gives the lane back: the settled prefix is durable afterwards, what is after it goes to the next owner, in order. Idempotent. */
+  /**
+   * Gives the lane back: the settled prefix is durable afterwards, what is after it goes to the next owner, in
+   * order; while this member's iteration of lanes goes on, that may be itself. Idempotent.
+   */
   release(): Promise<void>
 }
 

@@ -1,0 +1,24 @@
+// What every transport promises, as sentences. A transport's own test file is a call to this and what is special to it.
+import { describe } from 'vitest'
+import { closing, closingLanes } from './conformance/closing.ts'
+import { faults } from './conformance/faults.ts'
+import { groups } from './conformance/groups.ts'
+import { observing } from './conformance/observing.ts'
+import { order } from './conformance/order.ts'
+import { ownership } from './conformance/ownership.ts'
+import { publishing } from './conformance/publishing.ts'
+import { settling } from './conformance/settling.ts'
+import type { Setup } from './conformance/world.ts'
+
+export type { Doomed, DoomedPlan, Setup } from './conformance/world.ts'
+
+/**
+ * Holds a transport to the contract. Scenarios beyond its capabilities, or for which `setup` has no means, are skipped and
+ * counted by name. Every scenario has a topic, group and event type of its own: the suite can be run again on a used server.
+ */
+export function describeTransport(name: string, setup: Setup): void {
+  const suites = { publishing, order, settling, ownership, groups, observing, closing, closingLanes, faults }
+  describe(`${name} keeps the contract`, () => {
+    for (const [title, suite] of Object.entries(suites)) describe(title, () => suite(setup))
+  })
+}

@@ -1,0 +1,71 @@
+import { expect, it } from 'vitest'
+import { consume, createWorld, firstLanes, idsOf, lanesOf, type Setup, takeExactly, until } from './world.ts'
+
+const forever = () => new AbortController().signal
+
+export function closing(setup: Setup): void {
+  it('closes twice without harm, and refuses to publish afterwards', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    await Promise.all([transport.close(), transport.close()])
+    await transport.close()
+    const late = transport.publish(world.topic, world.messages(1, 1), forever())
+    await expect(late).rejects.toMatchObject({ code: 'closed' })
+  })
+
+  it('ends a blocked observe when it closes', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    const selector = { topics: [world.topic], patterns: [world.type] }
+    const observed = transport.observe(selector, { from: 'now', follow: true, signal: forever() })
+    const next = observed[Symbol.asyncIterator]().next()
+    await transport.close()
+    expect((await next).done).toBe(true)
+  })
+}
+
+export function closingLanes(setup: Setup): void {
+  it('ends blocked takes and the iteration of lanes when it closes', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    const consumer = consume(world, transport, { signal: forever() })
+    await until('it has its lanes', () => consumer.lanes.length === 4)
+    await transport.close()
+    await consumer.done
+    expect(consumer.owned).toEqual([])
+  })
+
+  it('ends the iteration of lanes with its signal; lanes in hand work until they are released', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    const ending = new AbortController()
+    const found = lanesOf(transport)([world.topic], world.group, world.options({ lanes: 1, signal: ending.signal }))
+    const iterator = found[Symbol.asyncIterator]()
+    const { value: lane } = await iterator.next()
+    const next = iterator.next()
+    ending.abort()
+    expect((await next).done).toBe(true)
+    const messages = world.messages(3, 1)
+    await world.publish(transport, messages)
+    const taken = await takeExactly(lane, 3)
+    expect(idsOf(taken)).toEqual(idsOf(messages))
+    await lane.settle(taken)
+    await lane.release()
+  })
+
+  it.skipIf(!setup.capabilities.shared)('gives its lanes to others when it closes, as first deliveries', async () => {
+    const world = createWorld(setup)
+    const [one, two] = [await world.open(), await world.open()]
+    const messages = world.messages(6, 1)
+    await world.publish(one, messages)
+    const [lane] = await firstLanes(world, one, 1, { lanes: 1 })
+    const taken = lane && (await takeExactly(lane, 4))
+    await lane?.settle(taken?.slice(0, 2) ?? [])
+    await one.close()
+    const heir = consume(world, two, { lanes: 1, member: 'm2' })
+    await until('the heir has the rest', () => heir.received.length >= 4)
+    expect(idsOf(heir.received)).toEqual(idsOf(messages.slice(2)))
+    expect(heir.received.every(({ deliveries }) => deliveries === 1)).toBe(true)
+    await heir.stop()
+  })
+}

@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto'
+import { expect, it } from 'vitest'
+import { consume, createWorld, firstLanes, idsOf, type Setup, takeExactly, until } from './world.ts'
+
+export function publishing(setup: Setup): void {
+  const { capabilities } = setup
+
+  it('publishes an empty batch as nothing', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    expect(await transport.publish(world.topic, [], AbortSignal.timeout(5_000))).toEqual([])
+  })
+
+  it('answers an aborted publish with unknown for each message, and does not throw', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    const results = await transport.publish(world.topic, world.messages(3, 1), AbortSignal.abort())
+    expect(results.map(({ state }) => state)).toEqual(['unknown', 'unknown', 'unknown'])
+  })
+
+  it('keeps id, key, headers and body', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    const sent = world.message('s/ü 1', { text: 'grüße \u{1f600}', nested: [1, null, true] })
+    await world.publish(transport, [sent])
+    const consumer = consume(world, transport)
+    await until('it arrives', () => consumer.received.length === 1)
+    const [got] = consumer.received
+    expect(got).toMatchObject({ id: sent.id, key: sent.key, topic: world.topic, deliveries: 1 })
+    expect(got?.headers).toMatchObject(sent.headers)
+    expect(JSON.parse(Buffer.from(got?.body ?? []).toString())).toEqual(JSON.parse(Buffer.from(sent.body).toString()))
+    await consumer.stop()
+  })
+
+  it('carries a big body whole', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    const text = randomBytes((setup.bigBytes ?? 1024 * 1024) / 2 - 16).toString('hex')
+    await world.publish(transport, [world.message('s/1', text)])
+    const consumer = consume(world, transport)
+    await until('it arrives', () => consumer.received.length === 1)
+    expect(JSON.parse(Buffer.from(consumer.received[0]?.body ?? []).toString()) === text).toBe(true)
+    await consumer.stop()
+  })
+
+  it.skipIf(capabilities.content !== 'bytes')('carries bytes that are no text, and no bytes at all', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    const bodies = [Uint8Array.from({ length: 256 }, (_, i) => i), new Uint8Array(0)]
+    await world.publish(
+      transport,
+      bodies.map((body) => world.message('s/1', null, { body })),
+    )
+    const [lane] = await firstLanes(world, transport, 1, { lanes: 1 })
+    const got = lane && (await takeExactly(lane, 2))
+    expect(got?.map(({ body }) => [...body])).toEqual(bodies.map((body) => [...body]))
+  })
+
+  it.skipIf(!capabilities.deduplicates)(
+    'calls an id that it stored before a duplicate, and hands it out once',
+    async () => {
+      const world = createWorld(setup)
+      const transport = await world.open()
+      const messages = world.messages(3, 1)
+      await world.publish(transport, messages)
+      const again = await transport.publish(world.topic, messages.slice(0, 2), AbortSignal.timeout(5_000))
+      expect(again.map(({ state }) => state)).toEqual(['duplicate', 'duplicate'])
+      const last = world.message('s/0', { key: 0, n: 4 })
+      await world.publish(transport, [last])
+      const [lane] = await firstLanes(world, transport, 1, { lanes: 1 })
+      expect(lane && idsOf(await takeExactly(lane, 4))).toEqual(idsOf([...messages, last]))
+    },
+  )
+
+  it.skipIf(setup.spoil === undefined)('stores a prefix only: nothing of a lane after what it refused', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    const messages = world.messages(5, 1).map((message, i) => (i === 2 && setup.spoil ? setup.spoil(message) : message))
+    const results = await transport.publish(world.topic, messages, AbortSignal.timeout(5_000))
+    const stored = results.findIndex(({ state }) => state !== 'stored')
+    expect(stored).toBeLessThanOrEqual(2)
+    expect(results.slice(stored).map(({ state }) => state)).not.toContain('stored')
+    const last = world.message('s/0', { key: 0, n: 9 })
+    await world.publish(transport, [last])
+    const [lane] = await firstLanes(world, transport, 1, { lanes: 1 })
+    expect(lane && idsOf(await takeExactly(lane, stored + 1))).toEqual(idsOf([...messages.slice(0, stored), last]))
+  })
+}
