@@ -69,7 +69,7 @@ export function conclude(record: RunRecord): BenchResult {
     imbalances: problems,
     gates,
     doubts,
-    notices: noticesOf(stock.ledger, notes.overtaken, series),
+    notices: [...noticesOf(stock.ledger, notes.overtaken, series), ...(load.generator?.reasons ?? [])],
     latencies: series.map(summarise),
     generator: { busy: busy ?? null, gcMs: load.generator?.gcMs ?? 0 },
     environment: describeEnvironment(record),

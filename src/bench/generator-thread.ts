@@ -40,10 +40,8 @@ function probe(count: number): void {
     subject: subjectOfKey(key),
     dataText: dataOf(-1 - key),
   }))
-  const failed = new Set<string>()
-  producer?.publish(batch, (_ks, state) => {
-    if (state !== 'accepted') failed.add(state)
-    if (failed.size > 0) say({ is: 'probe-failed', state: [...failed].join(', ') })
+  producer?.publish(batch, (_ks, state, reason) => {
+    if (state !== 'accepted') say({ is: 'probe-failed', reason: reason ?? state })
   })
 }
 
@@ -53,7 +51,7 @@ async function run(epochNs: bigint): Promise<void> {
   gcMs = 0
   loop = startPaceLoop({ workload, shared, producer, clock: createRunClock(epochNs) })
   await loop.finished
-  say({ is: 'sent', busy: performance.eventLoopUtilization(before).utilization, gcMs })
+  say({ is: 'sent', busy: performance.eventLoopUtilization(before).utilization, gcMs, reasons: [...loop.reasons] })
 }
 
 async function close(): Promise<void> {

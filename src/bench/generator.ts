@@ -19,7 +19,7 @@ export type ToGenerator =
 
 export type FromGenerator =
   | { readonly is: 'ready' }
-  | { readonly is: 'probe-failed'; readonly state: string }
+  | { readonly is: 'probe-failed'; readonly reason: string }
   | { readonly is: 'closed' }
   | ({ readonly is: 'sent' } & GeneratorLoad)
   | {
@@ -35,6 +35,8 @@ export interface GeneratorLoad {
   readonly busy: number
   /** Pauses for garbage collection in its thread, ms. */
   readonly gcMs: number
+  /** Why events were not accepted, when some were not. */
+  readonly reasons: readonly string[]
 }
 
 /** The thread that sends. `open` has connected its producer when it resolves. */
@@ -66,7 +68,7 @@ export async function openGenerator(setup: GeneratorSetup): Promise<Generator> {
   worker.on('message', (message: FromGenerator) => {
     if (message.is === 'failed') failure.reject(asEvtError(message))
     if (message.is === 'probe-failed') {
-      failure.reject(new EvtError('connect', `cannot publish a probe event: ${message.state}`))
+      failure.reject(new EvtError('connect', `cannot publish a probe event: ${message.reason}`))
     }
     waiters.get(message.is)?.(message)
   })

@@ -14,6 +14,8 @@ export interface PaceLoopOptions {
 export interface PaceLoop {
   /** Resolves when every event is sent, or after `stop`. */
   readonly finished: Promise<void>
+  /** Why events were not accepted; a few different ones. */
+  readonly reasons: ReadonlySet<string>
   /** What is not sent by now stays unsent. */
   stop(): void
 }
@@ -23,6 +25,7 @@ const groupSize = 16
 /** After this long of sending, acknowledgements are read before more is sent. */
 const yieldUs = 1_000
 const lateUs = 10_000
+const mostReasons = 3
 /** `precise` gives up sleeping this long before an event is due. */
 const spinUs = 2_000
 
@@ -38,13 +41,15 @@ export function startPaceLoop({ workload, shared, producer, clock }: PaceLoopOpt
   let next = 0
   let waiting: NodeJS.Timeout | NodeJS.Immediate | undefined
   let stopped = false
+  const reasons = new Set<string>()
 
   const hasRoom = () => shared.get('sent') - shared.get('settled') < plan.maxInflight
   const isOver = (nowUs: number) => stopped || next >= total || (!schedule.paced && nowUs >= workload.endMs * 1_000)
   const isDue = (nowUs: number) => next < total && dueUs(next) <= nowUs
 
-  function settled(ks: readonly number[], state: PublishState): void {
+  function settled(ks: readonly number[], state: PublishState, reason?: string): void {
     const nowUs = clock()
+    if (reason !== undefined && reasons.size < mostReasons) reasons.add(reason)
     for (const k of ks) meter.settled(k, state, nowUs)
     if (!waiting && !stopped) waiting = setImmediate(turn)
   }
@@ -81,6 +86,7 @@ export function startPaceLoop({ workload, shared, producer, clock }: PaceLoopOpt
   waiting = setImmediate(turn)
   return {
     finished: finish.promise,
+    reasons,
     stop() {
       stopped = true
       finish.resolve()

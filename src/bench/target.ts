@@ -9,13 +9,16 @@ export interface Outgoing {
 
 export type PublishState = 'accepted' | 'rejected' | 'unknown'
 
+/** Called once for every k; `reason` says why an event was not accepted. */
+export type Settled = (ks: readonly number[], state: PublishState, reason?: string) => void
+
 /**
  * The sending half of a target. Lives in the generator's thread and owns its connections there. Events of one key
  * must take effect in the order of `publish`.
  */
 export interface Producer {
   /** Never throws, never waits. Reports every k once: taken durably, refused, or nobody knows. */
-  publish(batch: readonly Outgoing[], settled: (ks: readonly number[], state: PublishState) => void): void
+  publish(batch: readonly Outgoing[], settled: Settled): void
   /** Settles what is under way, or reports it as unknown. */
   close(): Promise<void>
 }

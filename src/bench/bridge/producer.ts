@@ -1,0 +1,116 @@
+import { checksumOf } from '../../core/checksum.ts'
+import type { EncodedEvent } from '../../core/codec.ts'
+import { EvtError, toError } from '../../core/errors.ts'
+import { openStore, type Store } from '../../store/connection.ts'
+import { publishEncoded } from '../../store/outbox.ts'
+import type { Outgoing, Producer, PublishState, Settled } from '../target.ts'
+import { idOf, type ScratchNames } from './names.ts'
+
+export interface StoreProducerOptions {
+  /** With the password; stays in this process. */
+  readonly url: string
+  readonly names: ScratchNames
+  readonly connections: number
+}
+
+interface Waiting {
+  readonly event: Outgoing
+  readonly settled: Settled
+}
+
+/** Rows of one insert. */
+const mostAtOnce = 200
+
+/**
+ * Publishes to the outbox. A key stays on one connection, which sends one insert at a time: so events of one key commit
+ * in order, and what is due meanwhile goes together in the next insert.
+ */
+export async function connectProducer({ url, names, connections }: StoreProducerOptions): Promise<Producer> {
+  const store = await openStore(url, { applicationName: `evt bench ${names.run}`, max: connections })
+  const lanes = Array.from({ length: connections }, () => createLane(store, names))
+  await Promise.all(lanes.map(() => store.query('select 1')))
+  return {
+    publish(batch, settled) {
+      for (const event of batch) lanes[event.key % connections]?.add({ event, settled })
+    },
+    async close() {
+      await Promise.all(lanes.map((lane) => lane.idle()))
+      await store.close()
+    },
+  }
+}
+
+function createLane(store: Store, names: ScratchNames) {
+  let queue: Waiting[] = []
+  let sending: Promise<void> | undefined
+
+  async function send(): Promise<void> {
+    // The rest of this turn's events join the first insert.
+    await Promise.resolve()
+    while (queue.length > 0) {
+      const now = queue.splice(0, mostAtOnce)
+      const { state, reason } = await insert(store, names, now)
+      for (const [settled, ks] of bySettled(now)) settled(ks, state, reason)
+    }
+    sending = undefined
+  }
+  return {
+    add(waiting: Waiting): void {
+      queue.push(waiting)
+      sending ??= send()
+    },
+    /** What has not begun is given up. */
+    async idle(): Promise<void> {
+      const left = queue
+      queue = []
+      for (const [settled, ks] of bySettled(left)) settled(ks, 'unknown', 'the run was cut off')
+      await sending
+    },
+  }
+}
+
+interface Inserted {
+  readonly state: PublishState
+  readonly reason?: string
+}
+
+async function insert(store: Store, names: ScratchNames, waiting: readonly Waiting[]): Promise<Inserted> {
+  try {
+    const time = new Date().toISOString()
+    const events = waiting.map(({ event }) => encode(event, names, time))
+    await publishEncoded(store, events, { class: 'scratch' })
+    return { state: 'accepted' }
+  } catch (thrown) {
+    const error = toError(thrown)
+    // A connection that ended in the middle may have committed.
+    const isRefusal = !(error instanceof EvtError) || (error.code !== 'connect' && error.code !== 'closed')
+    return { state: isRefusal ? 'rejected' : 'unknown', reason: error.message }
+  }
+}
+
+function encode({ k, subject, dataText }: Outgoing, names: ScratchNames, time: string): EncodedEvent {
+  return {
+    id: idOf(names.run, k),
+    type: names.type,
+    version: 1,
+    source: 'evt-bench',
+    time,
+    subject: `${names.tenant}/${subject}`,
+    tenant: names.tenant,
+    priority: 'normal',
+    metadata: {},
+    data: undefined,
+    dataText,
+    checksum: checksumOf(dataText),
+  }
+}
+
+function bySettled(waiting: readonly Waiting[]): Map<Settled, number[]> {
+  const groups = new Map<Settled, number[]>()
+  for (const { event, settled } of waiting) {
+    const ks = groups.get(settled)
+    if (ks) ks.push(event.k)
+    else groups.set(settled, [event.k])
+  }
+  return groups
+}
