@@ -47,7 +47,7 @@ const pools = {
   service: ['icon-service', 'main-backend', 'auth-service', 'search-service', 'export-service'],
   operation: ['render', 'search', 'resolve', 'export', 'recommend', 'load-preferences'],
   reason: ['requested', 'expired', 'deploy', 'configuration', 'clean-up', 'support'],
-  settingKey: ['icons.cache_ttl', 'icons.page_size', 'icons.max_upload', 'search.limit', 'export.timeout', 'ui.theme'],
+  settingKey: ['icons.cache_ttl', 'icons.page_size', 'icons.max_upload', 'search.limit', 'export.timeout'],
 }
 
 writeFileSync(new URL('../fixtures/pools.json', import.meta.url), `${JSON.stringify({ seed, pools }, null, 1)}\n`)

@@ -77,6 +77,12 @@ export const authSessionChanged = defineEvent('auth.session_changed', {
 
 const settingData = z.object({ key: z.string().min(1).max(200), value: z.string(), updated_at: instant })
 
+/** Captured from the table of settings; `icons.settings` makes the system's own events of them. */
+const setting = z.object({ system_setting_id: z.string().min(1).max(200), system_data: settingData })
+export const settingCreated = defineEvent('system_setting.created', { 1: setting })
+export const settingUpdated = defineEvent('system_setting.updated', { 1: setting.extend({ changes }) })
+export const settingDeleted = defineEvent('system_setting.deleted', { 1: setting })
+
 export const maintenanceMode = defineEvent('system.maintenance_mode', {
   1: z.object({
     system_data: z.object({
@@ -126,6 +132,9 @@ export const contracts = [
   authLogin,
   authLogout,
   authSessionChanged,
+  settingCreated,
+  settingUpdated,
+  settingDeleted,
   maintenanceMode,
   configurationChanged,
   cacheInvalidated,

@@ -1,0 +1,21 @@
+import { defineHandler } from '../../../handle/define-handler.ts'
+import { cacheInvalidated, userDeleted } from '../contracts.ts'
+
+/** A deleted user leaves nothing here: preferences, sessions and usage go, and the caches hear of it. */
+export const cleanUp = defineHandler({
+  name: 'icons.clean-up',
+  on: [userDeleted],
+  async handle(event, ctx) {
+    const { user_id } = event.data
+    await ctx.sql`delete from icons.preferences where user_id = ${user_id}`
+    await ctx.sql`delete from icons.sessions where user_id = ${user_id}`
+    // In key order: a document's own handler may be at the same rows.
+    await ctx.sql`
+      delete from icons.document_icons where (document_id, icon) in (
+        select document_id, icon from icons.document_icons where user_id = ${user_id} order by document_id, icon for update)`
+    await ctx.publish({
+      type: cacheInvalidated.type,
+      data: { system_data: { scope: 'user', key: user_id, reason: 'user.deleted' } },
+    })
+  },
+})

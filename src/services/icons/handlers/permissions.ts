@@ -1,0 +1,24 @@
+import { defineHandler } from '../../../handle/define-handler.ts'
+import { userCreated, userDeleted, userSuspended, userUpdated } from '../contracts.ts'
+
+const byRole = {
+  viewer: ['read'],
+  editor: ['read', 'write', 'share'],
+  admin: ['read', 'write', 'share', 'manage'],
+} as const
+
+/** What a user may do with icons: the role decides, and a suspended or deleted user may nothing. */
+export const permissions = defineHandler({
+  name: 'icons.permissions',
+  on: [userCreated, userUpdated, userSuspended, userDeleted],
+  priority: 'high',
+  async handle(event, ctx) {
+    const { user_id, user_data: user } = event.data
+    const may = user.is_active && event.type !== userDeleted.type
+    await ctx.sql`
+      insert into icons.permissions (user_id, granted, event_time)
+      values (${user_id}, ${may ? byRole[user.role] : []}, ${event.time})
+      on conflict (user_id) do update set granted = excluded.granted, event_time = excluded.event_time
+      where icons.permissions.event_time <= excluded.event_time`
+  },
+})

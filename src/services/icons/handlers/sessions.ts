@@ -1,0 +1,21 @@
+import { defineHandler } from '../../../handle/define-handler.ts'
+import { authLogin, authLogout, authSessionChanged } from '../contracts.ts'
+
+/** Who is logged in, and with which permissions this session goes beyond or below the role's. */
+export const sessions = defineHandler({
+  name: 'icons.sessions',
+  on: [authLogin, authLogout, authSessionChanged],
+  async handle(event, ctx) {
+    const { user_id, auth_data: session } = event.data
+    const granted = 'permissions' in session ? session.permissions : null
+    const endedAt = event.type === authLogout.type ? event.time : null
+    await ctx.sql`
+      insert into icons.sessions (session_id, user_id, ip, permissions, started_at, ended_at, event_time)
+      values (${session.session_id}, ${user_id}, ${session.ip}, coalesce(${granted}::text[], '{read}'), ${event.time}, ${endedAt},
+        ${event.time})
+      on conflict (session_id) do update set
+        ip = excluded.ip, permissions = coalesce(${granted}::text[], icons.sessions.permissions),
+        ended_at = excluded.ended_at, event_time = excluded.event_time
+      where icons.sessions.event_time <= excluded.event_time and icons.sessions.ended_at is null`
+  },
+})

@@ -1,0 +1,33 @@
+import { defineHandler } from '../../../handle/define-handler.ts'
+import { documentCreated, documentDeleted, documentPublished, documentUpdated } from '../contracts.ts'
+import { extractIcons } from '../markup.ts'
+
+/** Which icons each document uses, counted from its content. Popularity and usage per user are views over it. */
+export const usage = defineHandler({
+  name: 'icons.usage',
+  on: [documentCreated, documentUpdated, documentPublished, documentDeleted],
+  nonRetryable: ['IconMarkupError'],
+  async handle(event, ctx) {
+    const { document_id, user_id, document_data: document } = event.data
+    const gone = event.type === documentDeleted.type
+    const uses = gone ? new Map<string, number>() : extractIcons(document.content)
+    const written = await ctx.sql`
+      insert into icons.documents (document_id, user_id, title, is_public, deleted_at, event_time)
+      values (${document_id}, ${user_id}, ${document.title}, ${document.is_public}, ${gone ? event.time : null}, ${event.time})
+      on conflict (document_id) do update set
+        user_id = excluded.user_id, title = excluded.title, is_public = excluded.is_public,
+        deleted_at = excluded.deleted_at, event_time = excluded.event_time
+      where icons.documents.event_time <= excluded.event_time and icons.documents.deleted_at is null
+      returning document_id`
+    if (written.length === 0) return
+    await ctx.sql`delete from icons.document_icons where document_id = ${document_id} and icon <> all (${[...uses.keys()]})`
+    if (uses.size === 0) return
+    // A user who has left in the meantime leaves no usage behind.
+    await ctx.sql`
+      insert into icons.document_icons (document_id, icon, user_id, uses, used_at)
+      select ${document_id}, used.icon, ${user_id}, used.uses, ${event.time}
+      from unnest(${[...uses.keys()]}::text[], ${[...uses.values()]}::integer[]) as used (icon, uses)
+      where not exists (select from icons.users where users.user_id = ${user_id} and deleted_at is not null)
+      on conflict (document_id, icon) do update set uses = excluded.uses, used_at = excluded.used_at, user_id = excluded.user_id`
+  },
+})
