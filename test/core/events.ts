@@ -1,13 +1,11 @@
 import fc from 'fast-check'
 import type { EvtEvent } from '../../src/core/event.ts'
+import { anyText } from './texts.ts'
 
 /** Any JSON value as JSON.parse gives it back: no -0, no undefined; lone surrogates, U+0000 and `__proto__` included. */
 export function anyJson(): fc.Arbitrary<unknown> {
-  const key = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('__proto__', 'constructor', 'toString', ''))
-  const text = fc.oneof(
-    fc.string({ unit: 'binary' }),
-    fc.constantFrom('\ud800', 'a\udfff', '\0', '\u2028', '€uro ☃ 😀', 'x'.repeat(500)),
-  )
+  const key = fc.oneof(anyText(), fc.constantFrom('__proto__', 'constructor', 'toString', ''))
+  const text = fc.oneof(anyText(), fc.constantFrom('\ud800', 'a\udfff', '\0', '\u2028', '€uro ☃ 😀', 'x'.repeat(500)))
   const { json } = fc.letrec<{ json: unknown }>((tie) => ({
     json: fc.oneof(
       { maxDepth: 3, depthSize: 'small' },
@@ -28,7 +26,7 @@ export function anyJson(): fc.Arbitrary<unknown> {
 /** Text that an attribute may hold. */
 export function attributeText(): fc.Arbitrary<string> {
   const odd = fc.constantFrom('', ' ', '%41', '"quoted"', 'Grüße, 世界 😀', 'a\r\nb', '\\"', "it's", '\u007f', '~!')
-  return fc.oneof(fc.string({ unit: 'grapheme' }), odd).filter((text) => text.isWellFormed() && !text.includes('\0'))
+  return fc.oneof(anyText(), odd).filter((text) => text.isWellFormed() && !text.includes('\0'))
 }
 
 /** Any event that `encodeEvent` accepts, in the form in which decoding returns it. */
@@ -67,11 +65,11 @@ function anyMetadata(): fc.Arbitrary<EvtEvent['metadata']> {
   const own = ['id', 'data', 'evt', 'sequence', 'priority', 'checksum', 'evtmetadata', 'datacontenttype', 'data_base64']
   const key = fc.oneof(
     fc.stringMatching(/^[a-z0-9]{1,20}$/),
-    fc.string({ unit: 'binary' }),
+    anyText(),
     fc.constantFrom('__proto__', 'constructor', 'Region', 'specversion', ...own),
   )
   const value = fc.oneof(
-    fc.string({ unit: 'binary' }),
+    anyText(),
     fc.boolean(),
     fc.integer(),
     fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => (Object.is(number, -0) ? 0 : number)),
