@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+
 /** Everything that a run leaves anywhere carries its name, so that it can be found and removed. */
 export interface ScratchNames {
   readonly run: string
@@ -9,6 +11,8 @@ export interface ScratchNames {
   /** Schema of the effects. */
   readonly schema: string
 }
+
+export const newRunName = () => randomBytes(4).toString('hex')
 
 export function scratchNames(run: string): ScratchNames {
   return {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Store } from '../../store/connection.ts'
 import type { SqlExecutor } from '../../transports/transport.ts'
 import { runOfSchema, type ScratchNames, scratchNames } from './names.ts'
@@ -8,8 +7,6 @@ export interface Scratch {
   /** Removes all that the run left in the store, but for its events: they go with their partition after a day. */
   remove(): Promise<void>
 }
-
-export const newRunName = () => randomBytes(4).toString('hex')
 
 /** Held by the process of the run for as long as it lives; released by the server when that process dies. */
 const lockOf = "hashtextextended('evt.bench.' || $1, 0)"
@@ -54,7 +51,7 @@ async function removeLeftovers(store: Store): Promise<void> {
   }
 }
 
-/** Tables that know handlers by name, children first. */
+/** Tables that know handlers by name; lanes go with their group. */
 const handlerTables = [
   ['deliveries', 'handler'],
   ['parked_subjects', 'handler'],
@@ -62,8 +59,6 @@ const handlerTables = [
   ['dead_letters', 'handler'],
   ['inbox', 'handler'],
   ['handler_switches', 'handler'],
-  ['members', 'group_name'],
-  ['lanes', 'group_name'],
   ['groups', 'name'],
 ] as const
 

@@ -1,0 +1,133 @@
+import { extname } from 'node:path'
+import type { Subscribers } from '../../handle/subscribers.ts'
+import type { Store } from '../../store/connection.ts'
+import type { Received, Transport } from '../../transports/transport.ts'
+import type { BenchTarget, Sightings } from '../target.ts'
+import { measureClock } from './database-clock.ts'
+import { readEvidence } from './evidence.ts'
+import { type HandlerKind, nameKinds } from './handler-kind.ts'
+import { createBenchHandlers } from './handlers.ts'
+import { locateInStore } from './locate.ts'
+import { kOf, scratchNames } from './names.ts'
+import type { StoreProducerOptions } from './producer.ts'
+import { ensureRelay, type RelayAtHand } from './relay-at-hand.ts'
+import { openScratch, type Scratch } from './scratch.ts'
+import { readSequencedTimes } from './sequenced-times.ts'
+import { subscribe } from './subscribe.ts'
+import { watchCommits } from './watch-commits.ts'
+
+export interface BridgeTargetOptions {
+  readonly store: Store
+  /** The store's log as a transport; closed with the target. */
+  readonly transport: Transport
+  readonly run: string
+  readonly kinds: readonly HandlerKind[]
+  /** For the report: what the store is to its user. */
+  readonly storeLabel: string
+  /** Something that the operator should know while it runs. */
+  readonly warn: (message: string) => void
+}
+
+const producerFile = new URL(`./producer${extname(import.meta.url)}`, import.meta.url).href
+/** Enough to have several commits under way at once; a key stays on one. */
+const producerConnections = 4
+
+/** The whole bridge: outbox → relay → log → lanes → handlers, in a namespace of the run's own. */
+export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
+  const { store, kinds, run } = options
+  const names = scratchNames(run)
+  const handlers = nameKinds(kinds)
+  const complaints = new Set<string>()
+  const facts: Record<string, string> = { postgres: String(store.serverVersion) }
+  let clock = () => 0
+  let after = 0n
+  let scratch: Scratch | undefined
+  let relay: RelayAtHand | undefined
+  let subscribers: Subscribers | undefined
+  let closing: Promise<void> | undefined
+
+  const complain = (message: string) => {
+    if (!complaints.has(message) && complaints.size < 5) options.warn(message)
+    complaints.add(message)
+  }
+
+  async function closeAll(): Promise<void> {
+    await subscribers?.stop()
+    await options.transport.close()
+    await relay?.stop()
+    await scratch?.remove()
+  }
+
+  return {
+    get label() {
+      return `bridge on ${options.storeLabel}, ${relay?.isOwn ? 'its relay started for the run' : 'the relay that runs'}`
+    },
+    handlers,
+    producer: {
+      module: producerFile,
+      options: { url: store.connectionString, names, connections: producerConnections } satisfies StoreProducerOptions,
+    },
+    async open(sightings, now) {
+      clock = now
+      scratch = await openScratch(store, names)
+      const settings = await readSettings(store)
+      Object.assign(facts, settings)
+      relay = await ensureRelay(store, run)
+      after = BigInt((await store.query('select evt.head() as head')).rows[0]?.head as string)
+      const commits = createCommits(sightings, { run, prefix: names.handlerPrefix, handlers, clock: now })
+      subscribers = await subscribe({
+        store,
+        transport: watchCommits(options.transport, commits.settled),
+        handlers: createBenchHandlers({ kinds, handlers, names, sightings, clock: now, returned: commits.returned }),
+        run,
+        complain,
+      })
+    },
+    locate: (handler, ks) =>
+      locateInStore(store, { names, handler: `${names.handlerPrefix}${handlers[handler]}`, ks, after }),
+    evidence: () => readEvidence(store, names, handlers.length),
+    async sequenced(total) {
+      const offset = await measureClock(store, clock)
+      facts.clock = `±${Math.round(offset.errorUs)} µs`
+      return readSequencedTimes(store, { names, total, after, clock: offset })
+    },
+    facts: () => facts,
+    close() {
+      closing ??= closeAll()
+      return closing
+    },
+  }
+}
+
+interface CommitsOptions {
+  readonly run: string
+  readonly prefix: string
+  readonly handlers: readonly string[]
+  readonly clock: () => number
+}
+
+/** Joins the two halves: the handler returned, and then its lane's messages were settled. */
+function createCommits(sightings: Sightings, { run, prefix, handlers, clock }: CommitsOptions) {
+  const returnedKs = handlers.map(() => new Set<number>())
+  return {
+    returned(handler: number, k: number): void {
+      returnedKs[handler]?.add(k)
+    },
+    settled(group: string, messages: readonly Received[]): void {
+      const handler = handlers.indexOf(group.slice(prefix.length))
+      const nowUs = clock()
+      for (const { id } of messages) {
+        const k = kOf(run, id)
+        // What is settled and has not returned went to the dead letters or behind another event.
+        if (returnedKs[handler]?.delete(k)) sightings.done(handler, k, nowUs)
+      }
+    },
+  }
+}
+
+/** What decides how fast a commit is. */
+async function readSettings(store: Store): Promise<Record<string, string>> {
+  const { rows } = await store.query(`select current_setting('server_version') as postgres,
+    current_setting('fsync') as fsync, current_setting('synchronous_commit') as synchronous_commit`)
+  return Object.fromEntries(Object.entries(rows[0] ?? {}).map(([name, value]) => [name, String(value)]))
+}

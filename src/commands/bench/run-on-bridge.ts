@@ -1,0 +1,90 @@
+import type { BenchResult } from '../../bench/result.ts'
+import { askConsent, type ConsentAnswers, refuseWhenReadonly } from '../line/consent.ts'
+import { findStore, type StorePlace } from '../line/store.ts'
+import type { Runtime } from '../runtime.ts'
+import type { PlannedBench } from './plan.ts'
+
+interface Asked {
+  readonly options: ConsentAnswers & { readonly live: boolean }
+  readonly typed: ReadonlySet<string>
+  /** The command line that would repeat the run. */
+  readonly reproduce: string
+}
+
+/** Runs the bench on the store that is configured or runs, else on an embedded one that it starts and stops. */
+export async function runOnBridge(runtime: Runtime, bench: PlannedBench, asked: Asked): Promise<BenchResult> {
+  const place = await findStore(runtime)
+  if (place) {
+    await consent(runtime, bench, { place, asked })
+    return runOn(runtime, bench, { place, asked })
+  }
+  const { startEmbedded } = await import('../../store/embedded.ts')
+  const { output } = runtime
+  const server = await startEmbedded(runtime.cwd, { log: (message) => output.notice(message) })
+  try {
+    const { migrateUp } = await import('../../store/migrate.ts')
+    await migrateUp(server.url)
+    return await runOn(runtime, bench, { place: { ...embedded, url: server.url }, asked })
+  } finally {
+    await server.stop()
+  }
+}
+
+const embedded = { shown: 'the embedded store', origin: 'started by bench', embedded: true }
+
+/** Everything that the bench makes is scratch and its own; only a profile that is guarded wants to be asked. */
+async function consent(
+  runtime: Runtime,
+  { plan }: PlannedBench,
+  { place, asked }: { readonly place: StorePlace; readonly asked: Asked },
+): Promise<void> {
+  refuseWhenReadonly(runtime, `load ${place.shown}`)
+  if (!runtime.config.profile?.protect) return
+  const { createWorkload } = await import('../../bench/plan.ts')
+  await askConsent(runtime, {
+    verb: 'send',
+    noun: 'scratch events',
+    count: createWorkload(plan).total,
+    target: place.shown,
+    samples: [],
+    options: asked.options,
+    typed: asked.typed,
+  })
+}
+
+async function runOn(
+  runtime: Runtime,
+  { plan, kinds, gates, drainTimeoutMs }: PlannedBench,
+  { place, asked }: { readonly place: StorePlace; readonly asked: Asked },
+): Promise<BenchResult> {
+  const [{ openStore }, { checkSchema }, { openTransport }, { createBridgeTarget }, { runBench }, { createLiveView }] =
+    await Promise.all([
+      import('../../store/connection.ts'),
+      import('../../store/migrate.ts'),
+      import('../../transports/registry.ts'),
+      import('../../bench/bridge/target.ts'),
+      import('../../bench/run.ts'),
+      import('../../bench/live.ts'),
+    ])
+  const store = await openStore(place.url, { applicationName: 'evt bench', max: 6 })
+  const live = createLiveView(asked.options.live ? runtime.terminal.stderr : { write: () => {} })
+  try {
+    await checkSchema(store)
+    const transport = await openTransport(place.url)
+    const storeLabel = place.embedded ? `the embedded store (${place.shown})` : place.shown
+    const target = createBridgeTarget({
+      store,
+      transport,
+      run: plan.run,
+      kinds,
+      storeLabel,
+      warn: (message) => runtime.output.warn(message),
+    })
+    const { signal } = runtime
+    const options = { plan, gates, drainTimeoutMs, signal, reproduce: asked.reproduce, onProgress: live.update }
+    return await runBench(options, target)
+  } finally {
+    live.end()
+    await store.close()
+  }
+}
