@@ -50,9 +50,13 @@ export interface InstanceSample {
 
 export interface HandlerBacklog {
   readonly handler: string
-  /** Log events after the slowest lane's position. */
+  /**
+   * Events of the log, wanted or not, that its lanes have still to pass; estimated from the positions of the lanes.
+   * Events of the last two seconds do not count: bridges write their positions once a second.
+   */
   readonly lagEvents: number
   readonly oldestAgeMs: number | null
+  /** Deliveries that failed, or wait behind one that did. */
   readonly retrying: number
   readonly parkedSubjects: number
 }

@@ -20,20 +20,20 @@ export interface Binding {
 /** The only place that knows keys: the footer, the help overlay and the documentation are rendered from it. */
 export const bindings: readonly Binding[] = [
   { keys: ['?'], shown: '?', says: 'help', footer: 1, action: { type: 'toggle-help' } },
-  { keys: ['/'], shown: '/', says: 'filter', footer: 2, action: { type: 'type-filter' } },
-  { keys: [' '], shown: 'Space', says: 'pause', footer: 3, action: { type: 'toggle-pause' } },
-  { keys: ['tab'], shown: 'Tab', says: 'next panel', footer: 4, action: { type: 'focus-next' } },
-  { keys: ['shift-tab'], shown: 'Shift-Tab', says: 'previous panel', action: { type: 'focus-previous' } },
-  { keys: ['s'], shown: 's', says: 'sort', footer: 5, action: { type: 'next-sort' } },
+  { keys: ['/'], shown: '/', says: 'filter', footer: 3, action: { type: 'type-filter' } },
+  { keys: [' '], shown: 'Space', says: 'pause', footer: 4, action: { type: 'toggle-pause' } },
+  { keys: ['tab'], shown: 'Tab', says: 'panel', footer: 5, action: { type: 'focus-next' } },
+  { keys: ['shift-tab'], shown: 'Shift-Tab', says: 'panel before', action: { type: 'focus-previous' } },
+  { keys: ['s'], shown: 's', says: 'sort', footer: 6, action: { type: 'next-sort' } },
   { keys: ['down', 'j'], shown: 'j ↓', says: 'down', action: { type: 'move', by: 1 } },
   { keys: ['up', 'k'], shown: 'k ↑', says: 'up', action: { type: 'move', by: -1 } },
   { keys: ['pagedown'], shown: 'PgDn', says: 'ten down', action: { type: 'move', by: 10 } },
   { keys: ['pageup'], shown: 'PgUp', says: 'ten up', action: { type: 'move', by: -10 } },
   { keys: ['g', 'home'], shown: 'g', says: 'first', action: { type: 'move-to', end: 'first' } },
   { keys: ['G', 'end'], shown: 'G', says: 'last', action: { type: 'move-to', end: 'last' } },
-  { keys: ['enter'], shown: 'Enter', says: 'details', footer: 6, action: { type: 'open-detail' } },
-  { keys: ['escape'], shown: 'Esc', says: 'back', footer: 7, action: { type: 'back' } },
-  { keys: ['q'], shown: 'q', says: 'quit', footer: 8, action: { type: 'quit' } },
+  { keys: ['enter'], shown: 'Enter', says: 'details', footer: 7, action: { type: 'open-detail' } },
+  { keys: ['escape'], shown: 'Esc', says: 'back', footer: 8, action: { type: 'back' } },
+  { keys: ['q'], shown: 'q', says: 'quit', footer: 2, action: { type: 'quit' } },
 ]
 
 /** What a key means now. While a filter is typed, keys are text. */

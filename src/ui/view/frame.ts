@@ -9,6 +9,7 @@ import {
   age,
   blank,
   clip,
+  clipLine,
   type Line,
   left,
   milliseconds,
@@ -39,7 +40,7 @@ export function renderFrame(model: Model, size: Size): readonly Line[] {
         ? detailLines(model, size.columns).slice(model.scroll)
         : stacked(model, size.columns, room)
   const filled = [...body.slice(0, room), ...Array.from({ length: Math.max(0, room - body.length) }, () => blank)]
-  return [...top, ...filled, footerLine(model, size.columns)]
+  return [...top, ...filled, footerLine(model, size.columns)].map((line) => clipLine(line, size.columns))
 }
 
 function tooSmall(size: Size): readonly Line[] {
@@ -57,7 +58,7 @@ function headerLines(model: Model, columns: number): readonly Line[] {
   const leader = alive.find((one) => one.leader)
   const { history } = model
   const last = (points: readonly number[]) => perSecond(points.at(-1) ?? 0)
-  const graph = columns >= 100 ? 20 : 8
+  const graph = columns >= 120 ? 20 : columns >= 100 ? 8 : 0
   return [
     [
       span('evt dash', 'title'),

@@ -24,6 +24,19 @@ export function clip(text: string, width: number): string {
   return width <= 0 ? '' : `${letters.slice(0, width - 1).join('')}…`
 }
 
+/** The line cut to `width`, with an ellipsis where something is missing. */
+export function clipLine(line: Line, width: number): Line {
+  let room = width
+  const fitted: Span[] = []
+  for (const piece of line) {
+    const text = clip(piece.text, room)
+    if (text !== '') fitted.push({ ...piece, text })
+    room -= [...text].length
+    if (room <= 0) break
+  }
+  return fitted
+}
+
 export const left = (text: string, width: number): string => clip(text, width).padEnd(width)
 export const right = (text: string, width: number): string => clip(text, width).padStart(width)
 
@@ -31,7 +44,7 @@ const blocks = '▁▂▃▄▅▆▇█'
 
 /** The last `width` points, scaled to the highest of them; a zero is a flat line, not a gap. */
 export function sparkline(points: readonly number[], width: number): string {
-  const shown = points.slice(-width)
+  const shown = width === 0 ? [] : points.slice(-width)
   const top = Math.max(...shown, 0)
   const bar = (value: number) => blocks[top <= 0 ? 0 : Math.min(7, Math.floor((value / top) * 7.999))] ?? blocks[0]
   return shown.map(bar).join('').padStart(width)

@@ -23,8 +23,13 @@ const twoHandlers = (second: number, handled: number): Action => ({
     instances: [
       instanceSample({
         handlers: [
-          handlerSample({ handler: 'icons.a', handled, endToEnd: times(1) }),
-          handlerSample({ handler: 'icons.b', handled: handled * 3, failed: second, endToEnd: times(90) }),
+          handlerSample({ handler: 'icons.a', handled, endToEnd: times(...Array(second + 1).fill(1)) }),
+          handlerSample({
+            handler: 'icons.b',
+            handled: handled * 3,
+            failed: second,
+            endToEnd: times(...Array(second + 1).fill(90)),
+          }),
         ],
       }),
     ],

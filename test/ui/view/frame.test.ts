@@ -5,47 +5,51 @@ import { renderFrame } from '../../../src/ui/view/frame.ts'
 import type { Size } from '../../../src/ui/view/text.ts'
 import { handlerSample, instanceSample, snapshotAt, times } from '../samples.ts'
 
-const snapshot = (second: number): Action => ({
-  type: 'snapshot',
-  snapshot: snapshotAt(second, {
-    instances: [
-      instanceSample({
-        sequenced: second * 250,
-        stages: { relay: times(1.5, 2), deliver: times(1), queue: times(0.2), handle: times(4, 5) },
-        handlers: [
-          handlerSample({ handler: 'icons.usage', handled: second * 100, endToEnd: times(2, 3, 9) }),
-          handlerSample({
-            handler: 'icons.preferences',
-            handled: second * 10,
-            failed: second,
-            health: 'degraded',
-            endToEnd: times(40),
-          }),
-        ],
-      }),
-      instanceSample({ instance: 'demo-2', alive: false, leader: false, ageMs: 9000 }),
-    ],
-    backlog: [
-      { handler: 'icons.usage', lagEvents: 0, oldestAgeMs: null, retrying: 0, parkedSubjects: 0 },
-      { handler: 'icons.preferences', lagEvents: 1204, oldestAgeMs: 65_000, retrying: 3, parkedSubjects: 2 },
-    ],
-    dead: {
-      open: 12,
-      causes: [
-        {
-          cause: '3f2a91',
-          handler: 'icons.usage',
-          type: 'document.updated',
-          error: 'unterminated icon \u001b[31mmarkup',
-          count: 12,
-          firstAt: '2026-11-21T07:00:00.000Z',
-          lastAt: '2026-11-21T07:59:58.000Z',
-          sampleId: '41',
-        },
+const snapshot = (second: number): Action => {
+  const late = (...ms: number[]) => (second === 0 ? times() : times(...ms))
+  return {
+    type: 'snapshot',
+    snapshot: snapshotAt(second, {
+      instances: [
+        instanceSample({
+          sequenced: second * 250,
+          stages: { relay: late(1.5, 2), deliver: late(1), queue: late(0.2), handle: late(4, 5) },
+          handlers: [
+            handlerSample({ handler: 'icons.usage', handled: second * 100, endToEnd: late(2, 3, 9) }),
+            handlerSample({
+              handler: 'icons.preferences',
+              handled: second * 10,
+              failed: second,
+              health: 'degraded',
+              endToEnd: late(40),
+              runTime: late(12, 13, 30),
+            }),
+          ],
+        }),
+        instanceSample({ instance: 'demo-2', alive: false, leader: false, ageMs: 9000 }),
       ],
-    },
-  }),
-})
+      backlog: [
+        { handler: 'icons.usage', lagEvents: 0, oldestAgeMs: null, retrying: 0, parkedSubjects: 0 },
+        { handler: 'icons.preferences', lagEvents: 1204, oldestAgeMs: 65_000, retrying: 3, parkedSubjects: 2 },
+      ],
+      dead: {
+        open: 12,
+        causes: [
+          {
+            cause: '3f2a91',
+            handler: 'icons.usage',
+            type: 'document.updated',
+            error: 'unterminated icon \u001b[31mmarkup',
+            count: 12,
+            firstAt: '2026-11-21T07:00:00.000Z',
+            lastAt: '2026-11-21T07:59:58.000Z',
+            sampleId: '41',
+          },
+        ],
+      },
+    }),
+  }
+}
 
 const events: Action = {
   type: 'events',
