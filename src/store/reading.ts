@@ -25,10 +25,12 @@ export function openReading(store: Store, applicationName: string): Reading {
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 0,
     keepAlive: true,
+    // The pool waits for it before it hands the connection out.
+    onConnect: async (client) => {
+      await client.query(settings)
+    },
   })
   pool.on('error', () => {})
-  // Queued before the query for which the connection was opened.
-  pool.on('connect', (client) => void client.query(settings).catch(() => {}))
   return {
     async rows(name, text, values) {
       try {

@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest'
+import { acquireLease, readLease, releaseLease, renewLease } from '../../src/store/lease.ts'
+import { tick } from '../../src/store/sequencer.ts'
+import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
+import { insertEvent, sequenceAll } from './sequencer-writers.ts'
+
+describeServers('the lease', (server) => {
+  test('is held by one at a time, and goes on when it is given back', async () => {
+    const { store } = await createTestDatabase({ server })
+    const first = await acquireLease(store, 'a', 60_000)
+    expect(first?.epoch).toBe(1n)
+    expect(await acquireLease(store, 'b', 60_000)).toBeUndefined()
+    expect(await acquireLease(store, 'a', 60_000), 'also not twice by the same name').toBeUndefined()
+    expect((await readLease(store)).leader).toBe('a')
+    if (first) await releaseLease(store, first)
+    expect((await acquireLease(store, 'b', 60_000))?.epoch).toBe(2n)
+  })
+
+  test('of many that try at once, one wins', async () => {
+    const { store } = await createTestDatabase({ server })
+    const tries = await Promise.all(Array.from({ length: 8 }, (_, i) => acquireLease(store, `r${i}`, 60_000)))
+    expect(tries.filter((lease) => lease !== undefined)).toHaveLength(1)
+  })
+
+  test('runs out, and what its former holder still tries is fenced', async () => {
+    const { store } = await createTestDatabase({ server })
+    const old = await acquireLease(store, 'old', 20)
+    if (!old) throw new Error('no lease')
+    await insertEvent(store.pool as never, 'a', 1)
+    const young = await until(() => acquireLease(store, 'young', 60_000))
+    await expect(tick(store, old.epoch, 100)).rejects.toMatchObject({ code: 'fenced' })
+    expect(await renewLease(store, old, 60_000)).toBe(false)
+    await releaseLease(store, old)
+    expect((await readLease(store)).leader, 'a late release frees nothing').toBe('young')
+    expect(await sequenceAll(store, young.epoch)).toBe(1)
+  })
+
+  test('does not run out while it is renewed', async () => {
+    const { store } = await createTestDatabase({ server })
+    const lease = await acquireLease(store, 'a', 50)
+    if (!lease) throw new Error('no lease')
+    expect(await renewLease(store, lease, 60_000)).toBe(true)
+    expect((await readLease(store)).remainingMs).toBeGreaterThan(50_000)
+    expect(await acquireLease(store, 'b', 60_000)).toBeUndefined()
+  })
+
+  test('waits for the step of a former leader that is under way, and goes on after it', async () => {
+    const { store } = await createTestDatabase({ server })
+    const old = await acquireLease(store, 'old', 1)
+    if (!old) throw new Error('no lease')
+    await insertEvent(store.pool as never, 'a', 1)
+    const stepping = await store.pool.connect()
+    await stepping.query('begin')
+    await stepping.query('select * from evt.tick($1, 100)', [String(old.epoch)])
+    const taking = until(() => acquireLease(store, 'young', 60_000))
+    await until(
+      async () =>
+        (await store.query(`select from pg_locks where not granted and locktype = 'transactionid'`)).rows.length,
+    )
+    await stepping.query('commit')
+    stepping.release()
+    const young = await taking
+    await insertEvent(store.pool as never, 'a', 2)
+    expect(await sequenceAll(store, young.epoch)).toBe(1)
+    const { rows } = await store.query('select position::int from evt.log order by position')
+    expect(rows.map((row) => row.position)).toEqual([1, 2])
+  })
+})

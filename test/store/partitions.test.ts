@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest'
+import type { Store } from '../../src/store/connection.ts'
+import { acquireLease } from '../../src/store/lease.ts'
+import { maintainPartitions } from '../../src/store/partitions.ts'
+import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { insertEvent, readLog, sequenceAll } from './sequencer-writers.ts'
+
+const dayMs = 86_400_000
+const daysOn = (days: number) => new Date(Date.now() + days * dayMs)
+const leafOf = (eventClass: string, day: Date) =>
+  `outbox_${eventClass}_${day.toISOString().slice(0, 10).replaceAll('-', '')}`
+
+describeServers('the partitions', (server) => {
+  const exists = async (store: Store, table: string): Promise<boolean> =>
+    (await store.query('select to_regclass($1) is not null as found', [`evt.${table}`])).rows[0]?.found === true
+  /** As after a minute: days that are not near any more are looked through. */
+  const lookEverywhere = (store: Store) =>
+    store.query(`insert into evt.ticks select tick + 1, epoch, at, head, snapshot, next_snapshot, after_seq, near_day,
+      '{}', far_snapshot, far_at - interval '1 minute', duplicates, refused from evt.ticks order by tick desc limit 1`)
+
+  test('are there for yesterday, today and fourteen days to come, and are made once', async () => {
+    const { store } = await createTestDatabase({ server })
+    expect((await maintainPartitions(store)).made).toBe(0)
+    expect(await exists(store, leafOf('audit', daysOn(14)))).toBe(true)
+    const later = await Promise.all(
+      [1, 2, 3].map(() => maintainPartitions(store, { now: daysOn(1), retentionDays: { scratch: 30 } })),
+    )
+    expect(
+      later.reduce((sum, one) => sum + one.made, 0),
+      'three classes, one more day',
+    ).toBe(3)
+  })
+
+  test('go by class when their age is over', async () => {
+    const { store } = await createTestDatabase({ server })
+    const first = daysOn(-1)
+    const done = await maintainPartitions(store, { now: daysOn(31) })
+    expect(done.dropped).toContain(leafOf('default', first))
+    expect(done.dropped).not.toContain(leafOf('audit', first))
+    expect(await exists(store, leafOf('default', first))).toBe(false)
+    expect(await exists(store, leafOf('default', daysOn(1)))).toBe(true)
+    expect((await maintainPartitions(store, { now: daysOn(31) })).dropped).toEqual([])
+  })
+
+  test('stay while something in them is not sequenced', async () => {
+    const { store } = await createTestDatabase({ server })
+    const lease = await acquireLease(store, 'test', 60_000)
+    await insertEvent(store.pool as never, 'a', 1)
+    const leaf = leafOf('default', new Date())
+    const retained = (await maintainPartitions(store, { now: daysOn(40) })).retained.find((one) => one.table === leaf)
+    expect(retained?.reason).toContain('not sequenced')
+    await insertEvent(store.pool as never, 'a', 2)
+    await sequenceAll(store, lease?.epoch ?? 0n)
+    expect((await readLog(store)).map((row) => row.id)).toEqual(['a#1', 'a#2'])
+    expect((await maintainPartitions(store, { now: daysOn(40) })).dropped).toContain(leaf)
+  })
+
+  test('stay while somebody needs what is in them, who is named', async () => {
+    const { store } = await createTestDatabase({ server })
+    const lease = await acquireLease(store, 'test', 60_000)
+    await insertEvent(store.pool as never, 'a', 1)
+    await sequenceAll(store, lease?.epoch ?? 0n)
+    await store.query(`create or replace view evt.needs (who, after) as select 'handler slow'::text, 0::bigint`)
+    const leaf = leafOf('default', new Date())
+    const { retained } = await maintainPartitions(store, { now: daysOn(40) })
+    expect(retained.find((one) => one.table === leaf)?.reason).toBe('handler slow still needs it')
+    await store.query(`create or replace view evt.needs (who, after) as select 'handler slow'::text, 1::bigint`)
+    expect((await maintainPartitions(store, { now: daysOn(40) })).dropped).toContain(leaf)
+  })
+
+  test('let other writers go on while one of them is blocked in a prepared transaction', async () => {
+    const { store } = await createTestDatabase({ server })
+    const lease = await acquireLease(store, 'test', 60_000)
+    const name = `partitions_${server}`
+    const client = await store.pool.connect()
+    await client.query('begin')
+    await insertEvent(client, 'prepared', 1)
+    await client.query(`prepare transaction '${name}'`)
+    client.release()
+
+    let writing = true
+    let slowestMs = 0
+    let written = 0
+    const writer = (async () => {
+      while (writing) {
+        const start = performance.now()
+        written += 1
+        await insertEvent(store.pool as never, 'w', written)
+        slowestMs = Math.max(slowestMs, performance.now() - start)
+      }
+    })()
+    const made = await maintainPartitions(store, { now: daysOn(3), lockTimeoutMs: 50 })
+    const late = await maintainPartitions(store, { now: daysOn(40), lockTimeoutMs: 50 })
+    writing = false
+    await writer
+    expect(made.made).toBeGreaterThan(0)
+    expect(late.retained.find((one) => one.table.startsWith('outbox_default'))?.reason).toContain(
+      'prepared transaction',
+    )
+    // Without the care, a writer waits for the end of the prepared transaction: for ever.
+    expect(slowestMs).toBeLessThan(2_000)
+
+    await store.query(`commit prepared '${name}'`)
+    await lookEverywhere(store)
+    await sequenceAll(store, lease?.epoch ?? 0n)
+    expect((await readLog(store)).filter((row) => row.id === 'prepared#1')).toHaveLength(1)
+    const done = await maintainPartitions(store, { now: daysOn(40) })
+    expect(done.dropped).toContain(leafOf('default', new Date()))
+  })
+
+  test('give their readers the rights that the parent gives', async () => {
+    const { store } = await createTestDatabase({ server })
+    const role = `reader_${server}_${process.pid}`
+    await store.query(`create role ${role}`)
+    try {
+      await store.query(`grant select on evt.outbox, evt.log to ${role}`)
+      await maintainPartitions(store, { now: daysOn(5), retentionDays: { scratch: 30 } })
+      await store.query('select evt.make_log_chunk(7)')
+      const { rows } = await store.query(
+        `select has_table_privilege($1, $2, 'select') as leaf, has_table_privilege($1, 'evt.log_00000007', 'select') as chunk`,
+        [role, `evt.${leafOf('default', daysOn(19))}`],
+      )
+      expect(rows[0]).toEqual({ leaf: true, chunk: true })
+    } finally {
+      await store.query(`drop owned by ${role}; drop role ${role}`)
+    }
+  })
+})
