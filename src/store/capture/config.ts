@@ -46,6 +46,8 @@ export interface CaptureConfig {
   readonly mode: 'row' | 'statement'
   /** Captured, in the table's order. */
   readonly columns: readonly Column[]
+  /** Every column as it is, under its own name. */
+  readonly wholeRow: boolean
   readonly key: readonly Column[]
   readonly masked: ReadonlySet<string>
   readonly lifted: readonly Column[]
@@ -73,6 +75,7 @@ export function configureCapture(options: CaptureOptions, shape: TableShape): Ca
     entity,
     mode: chooseMode(options.mode ?? 'auto', shape, key),
     columns: shape.columns.filter((column) => !excluded.has(column.name)),
+    wholeRow: !shape.hasVirtualColumns && excluded.size + masked.size + rename.size === 0,
     key,
     masked,
     lifted,

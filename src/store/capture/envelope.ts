@@ -24,3 +24,6 @@ export const returning = 'returning id, type, data, "time", correlation_id'
 
 export const notifyOf = (config: CaptureConfig, event: string): string =>
   `perform evt.capture_notify(${literal(config.channel ?? '')}, ${event}.id, ${event}.type, ${event}.data, ${event}."time", ${event}.correlation_id);`
+
+/** What `evt.checksum_of` computes, over the text that is stored. */
+export const checksumOf = (text: string): string => `encode(sha256(convert_to(${text}, 'UTF8')), 'hex')`

@@ -1,6 +1,6 @@
 import type { CaptureConfig } from './config.ts'
 import { changesOf, differs, documentOf, literal, omittedDocumentOf, subjectOf, updateTypeOf } from './document.ts'
-import { dataLimit, notifyOf, outboxColumns, returning, settingValues, sourceOf } from './envelope.ts'
+import { checksumOf, dataLimit, notifyOf, outboxColumns, returning, settingValues, sourceOf } from './envelope.ts'
 
 /** The bodies of the three trigger functions, in plpgsql, for triggers that fire for each row. */
 export interface TriggerBodies {
@@ -28,7 +28,13 @@ export function changedCondition(config: CaptureConfig): string {
 }
 
 function body(statements: string): string {
-  return `declare\n  doc json;\n  names text[];\n  event record;\nbegin\n${statements}\nreturn null;\nend`
+  // A variable that is not used costs all the same.
+  const variables = ['doc text', 'names text', 'event record'].filter(
+    (variable) =>
+      statements.includes(`${variable.split(' ')[0]} := `) ||
+      (variable === 'event record' && statements.includes('into event')),
+  )
+  return `declare\n  ${variables.join('; ')};\nbegin\n${statements}\nreturn null;\nend`
 }
 
 function emit(config: CaptureConfig, row: string, type: string, changes?: string): string {
@@ -40,15 +46,15 @@ function emit(config: CaptureConfig, row: string, type: string, changes?: string
     sourceOf(config),
     subjectOf(config, row),
     ...settingValues,
-    'doc',
-    'evt.checksum_of(doc)',
+    'doc::json',
+    checksumOf('doc'),
   ]
   const insert = `insert into evt.outbox (${outboxColumns}) values (${values.join(', ')})`
   return [
     changes ? `names := ${changes};` : '',
     `doc := ${documentOf(config, row, names)};`,
-    `if octet_length(doc::text) > ${dataLimit} then`,
-    `  doc := ${omittedDocumentOf(config, row, names, 'octet_length(doc::text)')};`,
+    `if octet_length(doc) > ${dataLimit} then`,
+    `  doc := ${omittedDocumentOf(config, row, names, 'octet_length(doc)')};`,
     'end if;',
     config.channel ? `${insert} ${returning} into event;\n${notifyOf(config, 'event')}` : `${insert};`,
   ]

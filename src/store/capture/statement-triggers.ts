@@ -9,7 +9,16 @@ import {
   subjectOf,
   updateTypeOf,
 } from './document.ts'
-import { dataLimit, notifyOf, outboxColumns, returning, settingColumns, settingsRow, sourceOf } from './envelope.ts'
+import {
+  checksumOf,
+  dataLimit,
+  notifyOf,
+  outboxColumns,
+  returning,
+  settingColumns,
+  settingsRow,
+  sourceOf,
+} from './envelope.ts'
 import type { TriggerBodies } from './row-triggers.ts'
 
 /** Rows of a transition table as events: expressions over the aliases of `from`. */
@@ -32,7 +41,7 @@ export function statementBodies(config: CaptureConfig): TriggerBodies {
   }
 }
 
-const size = 'octet_length(whole.doc::text)'
+const size = 'octet_length(whole.doc)'
 
 function plain(config: CaptureConfig, table: string, verb: string): Rows {
   return {
@@ -70,7 +79,7 @@ function updated(config: CaptureConfig): Rows {
 function body(config: CaptureConfig, rows: Rows): string {
   const insert = `insert into evt.outbox (${outboxColumns})
 select ${literal(config.retentionClass)}, evt.uuid7()::text, e.type, ${sourceOf(config)}, e.subject,
-  ${settingColumns('s')}, e.data, evt.checksum_of(e.data)
+  ${settingColumns('s')}, e.data::json, ${checksumOf('e.data')}
 from (
   select ${rows.subject} as subject, ${rows.type} as type,
     case when ${size} > ${dataLimit} then ${rows.omitted} else whole.doc end as data

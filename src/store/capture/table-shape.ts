@@ -14,8 +14,9 @@ export interface TableShape {
   readonly schema: string
   readonly table: string
   readonly partitioned: boolean
-  /** In the table's order. */
+  /** In the table's order. Without virtual generated columns: they have no value inside a trigger. */
   readonly columns: readonly Column[]
+  readonly hasVirtualColumns: boolean
   readonly primaryKey: readonly string[]
 }
 
@@ -45,6 +46,7 @@ export async function readTableShape(sql: SqlExecutor, name: string): Promise<Ta
     schema: String(row.schema),
     table: String(row.name),
     partitioned: row.kind === 'p',
+    hasVirtualColumns: Boolean(row.has_virtual),
     columns: columns.map((column) => ({
       name: String(column.name),
       type: String(column.type),
@@ -57,6 +59,7 @@ export async function readTableShape(sql: SqlExecutor, name: string): Promise<Ta
 
 const tableQuery = `
   select c.oid, n.nspname as schema, c.relname as name, c.relkind as kind,
+    exists (select from pg_attribute where attrelid = c.oid and attgenerated = 'v' and not attisdropped) as has_virtual,
     (select array_agg(a.attname::text order by k.place)
      from pg_index i
      cross join lateral unnest(i.indkey) with ordinality as k (attnum, place)
@@ -66,7 +69,7 @@ const tableQuery = `
   where c.oid = to_regclass($1)`
 
 // Comparable: `is distinct from` finds the type's equality in pg_catalog, whatever the writer's search_path is. An array is
-// when its elements are. A virtual generated column has no value inside a trigger.
+// when its elements are.
 const columnQuery = `
   select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, b.typname as base_type,
     (e.typtype in ('e', 'r', 'm') or (e.typtype = 'b' and e.typnamespace = 'pg_catalog'::regnamespace))
