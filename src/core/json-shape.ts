@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 
 /**
  * What the data of a contract may look like, as a small closed tree: what generators, `--set` and masking read instead
@@ -37,7 +37,7 @@ export function sensitive<S extends z.ZodType>(schema: S): S {
 }
 
 export function shapeOf(schema: z.ZodType): Shape {
-  return parseShape(z.toJSONSchema(schema, { unrepresentable: 'any', cycles: 'ref' }) as JsonSchema)
+  return parseShape(schema.toJSONSchema({ unrepresentable: 'any', cycles: 'ref' }) as JsonSchema)
 }
 
 /** Every field below `shape` with its dotted path; items of arrays and records are not entered. */
