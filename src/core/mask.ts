@@ -43,7 +43,11 @@ function redactOneUrl(url: string): string {
 function passwordEnd(url: string, start: number): number {
   const end = firstOf(url, '?#', start)
   const at = url.lastIndexOf('@', end - 1)
-  if (at >= start) return at
+  if (at >= start) {
+    // No query has an `@` without a name and `=` before it: a password with `?` or `#` in it does.
+    const later = url.lastIndexOf('@')
+    return later > end && url.includes(':', start) && !url.slice(end, later).includes('=') ? later : at
+  }
   const hosts = url.slice(start, firstOf(url, '/?#', start))
   return /:(?!\d{0,5}(?:,|$))/.test(hosts.replace(/\[[^\]]*\]/g, '')) ? Math.max(url.lastIndexOf('@'), start) : start
 }
@@ -53,8 +57,9 @@ function redactUserInfo(rest: string): string {
   const colon = rest.indexOf(':')
   if (at < 0 || colon < 0 || colon > at) return rest
   const hosts = rest.slice(0, firstOf(rest, '/', 0))
-  // `h:9092/topic@x`: a port and a path, not a password.
-  if (!hosts.includes('@') && /:\d{1,5}$/.test(hosts)) return rest
+  // `h:9092/topic@x`: a port and a path, not a password, unless another port follows.
+  const portAfter = /^[^/:]*:\d/.test(rest.slice(at + 1))
+  if (!hosts.includes('@') && /:\d{1,5}$/.test(hosts) && !portAfter) return rest
   return `${rest.slice(0, colon + 1)}${hidden}${rest.slice(at)}`
 }
 
@@ -66,7 +71,7 @@ function redactQuery(query: string): string {
 
 function redactPairs(text: string): string {
   return text.replace(
-    /([a-z_]+)(\s*=\s*)('(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)+)/gi,
+    /(?<![a-z_])([a-z_]+)(\s*=\s*)('(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)+)/gi,
     (pair, key: string, equals: string) => (secretKeys.has(key.toLowerCase()) ? `${key}${equals}${hidden}` : pair),
   )
 }

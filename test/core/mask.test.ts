@@ -1,0 +1,145 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { maskFields, redactUrl } from '../../src/core/mask.ts'
+import { anyText } from './texts.ts'
+
+describe('redactUrl', () => {
+  test.each([
+    ['postgres://u:p@h/db', 'postgres://u:***@h/db'],
+    ['postgres://u:p@h1:5432,h2:5433/db?sslmode=require', 'postgres://u:***@h1:5432,h2:5433/db?sslmode=require'],
+    ['postgres://h/db?user=u&password=p%26q&a=b', 'postgres://h/db?user=u&password=***&a=b'],
+    ['postgres:///db?host=/tmp&pass%77ord=p', 'postgres:///db?host=/tmp&pass%77ord=***'],
+    ['redis://:p@h:6379/0', 'redis://:***@h:6379/0'],
+    ['amqp://u:p@h/v%2Fhost?exchange=e&key=user.%23', 'amqp://u:***@h/v%2Fhost?exchange=e&key=user.%23'],
+    ['https://h/cb#access_token=abc', 'https://h/cb#access_token=***'],
+    ["host=h password='a b\\'c' user=u", 'host=h password=*** user=u'],
+    ['host=h password = a\\ b user=u', 'host=h password = *** user=u'],
+    ['cannot connect to postgres://u:p@h/db: refused', 'cannot connect to postgres://u:***@h/db: refused'],
+  ])('%s is shown as %s', (url, shown) => {
+    expect(redactUrl(url)).toBe(shown)
+  })
+
+  test.each(['p@ss', 'p/ss', 'p?ss', 'p#ss', 'p:ss', 'p ss', 'p@/?#:ss', '12/34x', 'a=b&password=c'])(
+    'a password that should have been escaped does not leak: %s',
+    (password) => {
+      expect(redactUrl(`postgres://u:${password}@h:5432/db?a=b`)).toBe('postgres://u:***@h:5432/db?a=b')
+    },
+  )
+
+  test.each([
+    'postgres://u@h/db',
+    'postgres://h1:1,h2:2/db',
+    'postgres://[::1]:5432/db@x',
+    'kafka://h:9092/topic@x',
+    'redis://h:6379/0?pubsub=user@x',
+    'host=h user=u dbname=d',
+    'nothing here',
+    '',
+    '://',
+  ])('%s has nothing to hide', (url) => {
+    expect(redactUrl(url)).toBe(url)
+  })
+
+  test('hides the password of any well-formed URL and nothing else', () => {
+    const word = fc.stringMatching(/^[a-z0-9%._~-]{0,8}$/)
+    const host = fc
+      .oneof(
+        fc.domain(),
+        fc.ipV4(),
+        fc.ipV6().map((ip) => `[${ip}]`),
+      )
+      .map((name) => `${name}:5432`)
+    const parts = fc.tuple(
+      fc.constantFrom('postgres', 'redis', 'amqp+tls'),
+      word,
+      word,
+      fc.array(host, { minLength: 1, maxLength: 3 }),
+      word,
+    )
+    fc.assert(
+      fc.property(parts, ([scheme, user, password, hosts, path]) => {
+        const url = (shown: string) => `${scheme}://${user}:${shown}@${hosts.join(',')}/${path}?x=1`
+        expect(redactUrl(url(password))).toBe(url('***'))
+      }),
+    )
+  })
+
+  test('never throws, and redacting twice changes nothing', () => {
+    const nearly = fc.string({
+      unit: fc.constantFrom(
+        'a',
+        ':',
+        '/',
+        '//',
+        '@',
+        '?',
+        '#',
+        '&',
+        '=',
+        'password',
+        '://',
+        ' ',
+        "'",
+        '\\',
+        '%',
+        '%zz',
+        ',',
+      ),
+    })
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          nearly,
+          nearly.map((rest) => `pg://${rest}`),
+          anyText(),
+        ),
+        (text) => {
+          expect(redactUrl(redactUrl(text))).toBe(redactUrl(text))
+        },
+      ),
+      { numRuns: 1000 },
+    )
+  })
+})
+
+describe('maskFields', () => {
+  const data = {
+    user: { email: 'a@b', name: 'A' },
+    cards: [
+      { no: '1', kind: 'x' },
+      { no: '2', kind: 'y' },
+    ],
+    n: 1,
+  }
+
+  test('hides what the paths name, through arrays, and copies only what it changes', () => {
+    const masked = maskFields(data, ['user.email', 'cards.no', 'n']) as typeof data
+    expect(masked).toEqual({
+      user: { email: '***', name: 'A' },
+      cards: [
+        { no: '***', kind: 'x' },
+        { no: '***', kind: 'y' },
+      ],
+      n: '***',
+    })
+    expect(data.user.email).toBe('a@b')
+    expect((maskFields(data, ['user.email']) as typeof data).cards).toBe(data.cards)
+  })
+
+  test('an index names one element', () => {
+    expect((maskFields(data, ['cards.1.no']) as typeof data).cards.map((card) => card.no)).toEqual(['1', '***'])
+  })
+
+  test('a path to nothing changes nothing', () => {
+    expect(maskFields(data, ['nobody', 'user.email.deeper', 'n.x', 'constructor.name'])).toEqual(data)
+    expect(maskFields('text', ['a'])).toBe('text')
+    expect(maskFields(null, ['a'])).toBeNull()
+  })
+
+  test('a key named __proto__ stays data', () => {
+    const odd = JSON.parse('{"__proto__":{"secret":1},"a":2}') as object
+    const masked = maskFields(odd, ['__proto__.secret']) as object
+    expect(JSON.stringify(masked)).toBe('{"__proto__":{"secret":"***"},"a":2}')
+    expect(Object.getPrototypeOf(masked)).toBe(Object.prototype)
+  })
+})
