@@ -91,8 +91,12 @@ export function createGroup(topic: Topic, lanes: number, start: bigint): Group {
       return members.size
     },
     get settledTo() {
-      for (const shard of shards) skim(shard)
-      return shards.reduce((least, shard) => (shard.position < least ? shard.position : least), topic.head)
+      let least = topic.head
+      for (const shard of shards) {
+        skim(shard)
+        if (shard.position < least) least = shard.position
+      }
+      return least
     },
     join(options, offer) {
       const name = `${options.member} ${++turns}`

@@ -80,7 +80,7 @@ export function createWorld(setup: Setup): World {
 
   const message: World['message'] = (key, data, overrides) => {
     const id = randomUUID()
-    const subject = key === null ? {} : { 'ce-subject': key }
+    const subject = key === null ? {} : { 'ce-subject': key.replace(/[^!#$&-~]/gu, encodeURIComponent) }
     const headers = {
       'ce-specversion': '1.0',
       'ce-id': id,

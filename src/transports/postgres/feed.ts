@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { LogEntry, LogReader } from '../../store/log.ts'
+import { untilAborted } from '../doorbell.ts'
+import { createPages, type Pages } from './pages.ts'
+
+const readAtOnce = 1000
+const retryMs = 100
+
+/** Whoever follows the tip of the log. */
+export interface Follower {
+  /** Something in here waits for what comes at the tip. */
+  readonly following: boolean
+  /** In order, without gaps; synchronous. */
+  dispatch(entries: readonly LogEntry[]): void
+}
+
+/** One reader of the log for all groups and lanes of this process. */
+export interface Feed {
+  /** Everything up to here was handed to the followers, and is in the pages behind. */
+  readonly tip: bigint
+  readonly pages: Pages
+  readonly followers: Set<Follower>
+  /** A follower began to follow. */
+  wake(): void
+  /** Idempotent. */
+  close(): Promise<void>
+}
+
+export async function openFeed(reader: LogReader): Promise<Feed> {
+  const closing = new AbortController()
+  const followers = new Set<Follower>()
+  let tip = await reader.head()
+  let running: Promise<void> | undefined
+  const pages = createPages(reader, () => tip)
+
+  const isFollowed = () => [...followers].some((follower) => follower.following)
+
+  async function readOn(): Promise<void> {
+    await untilAborted(reader.beyond(tip, closing.signal), closing.signal)
+    if (closing.signal.aborted) return
+    const entries = await reader.read(tip, readAtOnce)
+    const last = entries.at(-1)
+    // The head moved and there is nothing to read: what was there is gone already. Not a reason to spin.
+    if (last === undefined) return delay(retryMs)
+    pages.append(entries, tip)
+    tip = last.position
+    for (const follower of followers) follower.dispatch(entries)
+  }
+
+  async function run(): Promise<void> {
+    while (!closing.signal.aborted && isFollowed()) {
+      // The reader opens a new connection by itself; the store's state is reported where something else fails by it.
+      await readOn().catch(() => delay(retryMs))
+    }
+  }
+
+  function wake(): void {
+    if (closing.signal.aborted) return
+    running ??= run().finally(() => {
+      running = undefined
+      if (isFollowed()) wake()
+    })
+  }
+
+  return {
+    get tip() {
+      return tip
+    },
+    pages,
+    followers,
+    wake,
+    async close() {
+      closing.abort()
+      await running
+    },
+  }
+}

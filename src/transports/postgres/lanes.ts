@@ -1,0 +1,124 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Store } from '../../store/connection.ts'
+import type { LogReader } from '../../store/log.ts'
+import { createHandover } from '../handover.ts'
+import type { Lane, LaneOptions } from '../transport.ts'
+import { type Feed, openFeed } from './feed.ts'
+import { createLocalGroup, type LocalGroup } from './group.ts'
+import { createLogLane, type LogLane } from './lane.ts'
+import type { ClaimedLane } from './lane-sql.ts'
+import { createMembership } from './membership.ts'
+import { createLaneWriter } from './writer.ts'
+
+/** How long a settled position may stay in memory; one that only moved over unwanted events waits for two beats. */
+const flushMs = 100
+const closeMs = 3_000
+
+/** The lanes of all groups of one process over one database. */
+export interface LogLanes {
+  /** Lanes that this process owns now. */
+  readonly owned: ReadonlySet<LogLane>
+  lanes(group: string, options: LaneOptions): AsyncGenerator<Lane>
+  /** Releases every lane. */
+  close(): Promise<void>
+}
+
+export async function openLogLanes(store: Store, reader: LogReader): Promise<LogLanes> {
+  const feed: Feed = await openFeed(reader)
+  const writer = createLaneWriter(store.connectionString)
+  const owned = new Set<LogLane>()
+  const written = new WeakMap<LogLane, bigint>()
+  const closing = new AbortController()
+  let flushTimer: NodeJS.Timeout | undefined
+  let beats = 0
+  const membership = createMembership({ connectionString: store.connectionString, onClaimed, onBeat })
+
+  function onBeat(): void {
+    beats++
+    if (beats % 2 === 0) void flush()
+  }
+
+  async function flush(): Promise<void> {
+    clearTimeout(flushTimer)
+    flushTimer = undefined
+    const moved = [...owned]
+      .map((lane) => ({ lane, position: lane.progress() }))
+      .filter(({ lane, position }) => position > (written.get(lane) ?? 0n))
+    if (moved.length === 0) return
+    // What could not be written now is written by a later flush, or at release.
+    const ok = await writer.flush(moved).catch(() => [])
+    for (const [i, { lane, position }] of moved.entries()) if (ok[i]) written.set(lane, position)
+  }
+
+  function onSettled(): void {
+    flushTimer ??= setTimeout(flush, flushMs)
+  }
+
+  function onClaimed(group: LocalGroup, claimed: ClaimedLane): void {
+    const lane = createLogLane({
+      group: group.name,
+      claimed,
+      lanes: group.laneCount,
+      prefetch: group.prefetch,
+      wanted: group.wanted,
+      feed,
+      markStarted: writer.mark,
+      onSettled,
+      onRelease: membership.release,
+    })
+    owned.add(lane)
+    written.set(lane, claimed.position)
+    lane.lost.addEventListener('abort', () => {
+      owned.delete(lane)
+      group.remove(lane)
+      membership.hurry()
+    })
+    group.add(lane)
+  }
+
+  async function join(name: string, options: LaneOptions, onLane: (lane: LogLane) => void): Promise<LocalGroup> {
+    const start = options.start === 'latest' ? await reader.head() : await reader.start()
+    const { rows } = await store.query('select evt.ensure_group($1, $2, $3) as lanes', [
+      name,
+      options.lanes,
+      String(start),
+    ])
+    const group = createLocalGroup(name, Number(rows[0]?.lanes), options, onLane)
+    feed.followers.add(group)
+    membership.join(group, options.member)
+    return group
+  }
+
+  async function* lanes(name: string, options: LaneOptions): AsyncGenerator<Lane> {
+    const signal = AbortSignal.any([options.signal, closing.signal])
+    const found = createHandover<LogLane>()
+    const group = await join(name, options, found.offer)
+    const leave = () => group.leave()
+    if (signal.aborted) leave()
+    signal.addEventListener('abort', leave, { once: true })
+    try {
+      yield* found.iterate(signal)
+    } finally {
+      leave()
+      membership.hurry()
+      await Promise.all(found.left().map((lane) => lane.release()))
+    }
+  }
+
+  return {
+    owned,
+    lanes,
+    async close() {
+      closing.abort()
+      clearTimeout(flushTimer)
+      // A server that does not answer must not hold us: it finds our connection gone.
+      await Promise.race([
+        Promise.all([...owned].map((lane) => lane.release())),
+        delay(closeMs, undefined, { ref: false }),
+      ])
+      await membership.close()
+      for (const lane of owned) lane.lose('the transport was closed')
+      await Promise.all([feed.close(), writer.close()])
+    },
+  }
+}

@@ -1,0 +1,108 @@
+import type { LogEntry, LogReader } from '../../store/log.ts'
+
+const pageSize = 500n
+/** Text of events that the cache may keep; a page that is being read comes on top. */
+const maxBytes = 32 * 1024 * 1024
+
+/** Part of the log: `entries` is all there is after the position that was asked for, up to and including `upTo`. */
+export interface Span {
+  readonly entries: readonly LogEntry[]
+  readonly upTo: bigint
+}
+
+interface Page {
+  readonly entries: LogEntry[]
+  upTo: bigint
+  bytes: number
+}
+
+/**
+ * The log behind the tip, in pages that all groups and lanes of this process share: lanes that are behind at about the same
+ * place read each page once, a lane that is far behind reads for itself, and a slow one holds nothing back. Bounded: what
+ * was used longest ago goes first.
+ */
+export interface Pages {
+  /** Known without asking the server, or undefined. Empty with `upTo === after` at the tip. */
+  peek(after: bigint): Span | undefined
+  /** Reads the page after this position. Throws what the reader throws. */
+  load(after: bigint): Promise<void>
+  /** New entries at the tip. */
+  append(entries: readonly LogEntry[], tip: bigint): void
+}
+
+export function createPages(reader: LogReader, tip: () => bigint): Pages {
+  const pages = new Map<bigint, Page>()
+  const loading = new Map<bigint, Promise<void>>()
+  let bytes = 0
+
+  const startOf = (after: bigint) => (after / pageSize) * pageSize
+
+  function keep(start: bigint, page: Page): void {
+    pages.delete(start)
+    pages.set(start, page)
+    for (const [oldest, other] of pages) {
+      if (bytes <= maxBytes || oldest === start) break
+      pages.delete(oldest)
+      bytes -= other.bytes
+    }
+  }
+
+  async function read(start: bigint): Promise<void> {
+    const end = start + pageSize
+    const found = await reader.read(start, Number(pageSize))
+    const known = tip()
+    const first = found[0]?.position
+    // Retention removes events: the next one may be far away.
+    const farthest = first !== undefined && first > end ? first - 1n : end
+    const upTo = farthest < known ? farthest : known
+    const page: Page = { entries: found.filter(({ position }) => position <= upTo), upTo, bytes: 0 }
+    page.bytes = sizeOf(page.entries)
+    bytes += page.bytes - (pages.get(start)?.bytes ?? 0)
+    keep(start, page)
+  }
+
+  return {
+    peek(after) {
+      const start = startOf(after)
+      const page = pages.get(start)
+      if (page === undefined || (page.upTo <= after && page.upTo < tip())) return undefined
+      keep(start, page)
+      return {
+        entries: after === start ? page.entries : page.entries.slice(indexAfter(page.entries, after)),
+        upTo: page.upTo,
+      }
+    },
+    load(after) {
+      const start = startOf(after)
+      const running = loading.get(start)
+      if (running !== undefined) return running
+      const started = read(start).finally(() => loading.delete(start))
+      loading.set(start, started)
+      return started
+    },
+    append(entries, before) {
+      for (const entry of entries) {
+        const start = startOf(entry.position - 1n)
+        let page = pages.get(start)
+        if (page === undefined && start === before) page = { entries: [], upTo: before, bytes: 0 }
+        if (page !== undefined && page.upTo === before) {
+          page.entries.push(entry)
+          page.upTo = entry.position
+          page.bytes += entry.dataText.length
+          bytes += entry.dataText.length
+          keep(start, page)
+        }
+        before = entry.position
+      }
+    },
+  }
+}
+
+function indexAfter(entries: readonly LogEntry[], position: bigint): number {
+  const index = entries.findIndex((entry) => entry.position > position)
+  return index < 0 ? entries.length : index
+}
+
+function sizeOf(entries: readonly LogEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.dataText.length, 0)
+}

@@ -1,0 +1,35 @@
+import { afterAll, beforeAll, describe, inject } from 'vitest'
+import { logCapabilities, openPostgres } from '../../src/transports/postgres/index.ts'
+import { postgresVersions } from '../setup/postgres-binaries.ts'
+import { doomInProcess } from './conformance/doom.ts'
+import { describeTransport } from './conformance.ts'
+import { type LogServer, startLogServer } from './log-server.ts'
+
+const { available } = inject('postgres')
+
+for (const version of postgresVersions) {
+  describe.skipIf(!available.includes(version))(`PostgreSQL ${version}`, () => {
+    let log: LogServer
+    beforeAll(async () => {
+      log = await startLogServer(version)
+    })
+    afterAll(() => log.stop())
+
+    describeTransport('postgres', {
+      open: () => openPostgres(log.server.url),
+      capabilities: logCapabilities,
+      topic: () => 'log',
+      doom: (plan) => doomInProcess(log.server.url, plan),
+      freezes: true,
+      spoil: (message) => ({ ...message, body: Buffer.from('no JSON') }),
+      transaction: (work) => log.store.transaction(work),
+      settled: () => log.sequenced(),
+      disconnect: () => log.disconnect(),
+      async restart() {
+        await log.server.kill('SIGKILL')
+        await log.server.restart()
+      },
+      bigBytes: 1024 * 1024,
+    })
+  })
+}
