@@ -1,0 +1,191 @@
+import { expect, it } from 'vitest'
+import { addCapture, listCaptures, removeCapture } from '../../src/store/capture.ts'
+import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
+import { capturedEvents, capturedTypes, usersTable } from './captured-events.ts'
+
+describeServers('a captured table', (server) => {
+  it.each(['row', 'statement'] as const)('may have columns of every kind, per %s', async (mode) => {
+    const { store } = await createTestDatabase({ server })
+    await store.query("create type mood as enum ('sad', 'ok')")
+    await store.query('create domain short as text check (length(value) < 9)')
+    await store.query('create type pair as (a int, j json)')
+    await store.query(`create table things (
+      id uuid primary key, tags text[], m mood, raw bytea, doc json, docb jsonb, at timestamptz, day date, price numeric(10, 2),
+      place point, spans int4range, word short, both_ pair, docs json[], twice int generated always as (n * 2) stored, n int)`)
+    await addCapture(store, { table: 'things', mode })
+    const id = '00000000-0000-7000-8000-000000000001'
+    await store.query(
+      `insert into things (id, tags, m, raw, doc, docb, at, day, price, place, spans, word, both_, docs, n) values
+       ($1, '{a,"b c",null}', 'ok', '\\xdead', '{"k": [1]}', '{"k": null}', '2026-01-02T03:04:05Z', '2026-01-02', 1.50,
+        '(1,2)', '[1,5)', 'hi', row(1, '{}'), array['{}'::json], 21), ('00000000-0000-7000-8000-000000000002',
+        null, null, null, null, null, null, null, null, null, null, null, null, null, null)`,
+      [id],
+    )
+    await store.query(`update things set doc = '{"k": [2]}', place = '(1,3)', n = 4, docs = null where id = $1`, [id])
+    await store.query("update things set doc = doc, place = place, tags = tags, m = 'ok' where id = $1", [id])
+    const [full, empty, changed, ...rest] = await capturedEvents(store)
+    expect(full?.data).toEqual({
+      thing_id: id,
+      thing_data: {
+        id,
+        tags: ['a', 'b c', null],
+        m: 'ok',
+        raw: '\\xdead',
+        doc: { k: [1] },
+        docb: { k: null },
+        at: expect.stringMatching(/^2026-01-0\dT/),
+        day: '2026-01-02',
+        price: 1.5,
+        place: '(1,2)',
+        spans: '[1,5)',
+        word: 'hi',
+        both_: { a: 1, j: {} },
+        docs: [{}],
+        twice: 42,
+        n: 21,
+      },
+    })
+    expect(Object.values(empty?.data.thing_data ?? {}).filter((value) => value !== null)).toHaveLength(1)
+    expect(changed?.data.changes).toEqual(['doc', 'place', 'docs', 'twice', 'n'])
+    expect(rest).toEqual([])
+  })
+
+  it.each(['row', 'statement'] as const)('may have odd names and lie in another schema, per %s', async (mode) => {
+    const { store } = await createTestDatabase({ server })
+    await store.query('create schema "Odd ""Schema"')
+    const table = `"Odd ""Schema"."Ta'ble.x"`
+    await store.query(
+      `create table ${table} ("I'd" int, "k""2" text, "new" int, "select" text, "Größe" int, primary key ("I'd", "k""2"))`,
+    )
+    await addCapture(store, { table, entity: 'odd', mode, mask: ['select'] })
+    await store.query(`insert into ${table} values (1, 'x/y', 2, 'hidden', 3)`)
+    await store.query(`update ${table} set "new" = 5, "Größe" = 6`)
+    const row = { "I'd": 1, 'k"2': 'x/y', new: 2, select: '***', Größe: 3 }
+    expect(await capturedEvents(store)).toEqual([
+      { type: 'odd.created', subject: 'odd/1/x/y', data: { odd_id: { "I'd": 1, 'k"2': 'x/y' }, odd_data: row } },
+      {
+        type: 'odd.updated',
+        subject: 'odd/1/x/y',
+        data: {
+          odd_id: { "I'd": 1, 'k"2': 'x/y' },
+          odd_data: { ...row, new: 5, Größe: 6 },
+          changes: ['new', 'Größe'],
+        },
+      },
+    ])
+    expect(await listCaptures(store)).toMatchObject([{ schema: 'Odd "Schema', table: "Ta'ble.x", state: 'active' }])
+    expect(await removeCapture(store, table)).toBe(true)
+  })
+
+  it.each(['row', 'statement'] as const)(
+    'may have more columns than a function has arguments, per %s',
+    async (mode) => {
+      const { store } = await createTestDatabase({ server })
+      const names = Array.from({ length: 240 }, (_, i) => `c${i}`)
+      await store.query(`create table wide (id int primary key, ${names.map((name) => `${name} int`).join(', ')})`)
+      await addCapture(store, { table: 'wide', mode, exclude: ['c7'] })
+      await store.query('insert into wide (id, c0, c239) values (1, 10, 20)')
+      await store.query('update wide set c1 = 1, c150 = 2, c7 = 3')
+      const [created, updated] = await capturedEvents(store)
+      expect(created?.data.wide_data).toMatchObject({ c0: 10, c1: null, c239: 20 })
+      expect(Object.keys(created?.data.wide_data ?? {})).toHaveLength(240)
+      expect(updated?.data.changes).toEqual(['c1', 'c150'])
+    },
+  )
+
+  it('may be partitioned; a row that moves between partitions is deleted and created', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(
+      'create table visits (id int, place text, n int, primary key (id, place)) partition by list (place)',
+    )
+    await store.query("create table visits_a partition of visits for values in ('a')")
+    await store.query("create table visits_b partition of visits for values in ('b')")
+    await addCapture(store, { table: 'visits' })
+    await store.query("insert into visits values (1, 'a', 0)")
+    await store.query("insert into visits_b values (2, 'b', 0)")
+    await store.query('update visits set n = 1 where id = 1')
+    await store.query("update visits set place = 'b' where id = 1")
+    const seen = (await capturedEvents(store)).map(({ type, subject }) => `${type} ${subject}`)
+    expect(seen.slice(0, 3)).toEqual(['visit.created visit/1/a', 'visit.created visit/2/b', 'visit.updated visit/1/a'])
+    expect(seen.slice(3).sort()).toEqual(['visit.created visit/1/b', 'visit.deleted visit/1/a'])
+    await expect(addCapture(store, { table: 'visits', mode: 'statement' })).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('writes that name a partition would be missed'),
+    })
+  })
+
+  it('tells a plain channel too when asked, and refers to what NOTIFY cannot carry', async () => {
+    for (const mode of ['row', 'statement'] as const) {
+      const { store } = await createTestDatabase({ server })
+      await store.query(usersTable)
+      await addCapture(store, { table: 'users', mode, channel: 'user_events', exclude: ['password_hash'] })
+      const client = await store.pool.connect()
+      const heard: Record<string, unknown>[] = []
+      client.on('notification', ({ channel, payload }) => heard.push({ channel, ...JSON.parse(payload ?? '{}') }))
+      await client.query('listen user_events')
+      await store.query("insert into users (email) values ('a@example.com')")
+      await store.query("insert into users (email) values (repeat('x', 9000))")
+      await until(() => heard.length === 2, { what: 'two notifications' })
+      client.release(true)
+      expect(heard[0]).toMatchObject({
+        channel: 'user_events',
+        event_type: 'user.created',
+        event_id: expect.any(String),
+        user_id: 1,
+        user_data: { email: 'a@example.com' },
+        timestamp: expect.any(String),
+      })
+      expect(heard[1]).toMatchObject({ event_type: 'user.created', event_id: expect.any(String) })
+      expect(heard[1]).not.toHaveProperty('user_data')
+    }
+  })
+
+  it('notifies nobody unless asked', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(usersTable)
+    const statements = await addCapture(store, { table: 'users' })
+    expect(statements.join('\n')).not.toMatch(/notify/)
+  })
+})
+
+describeServers('capturing', (server) => {
+  it.each([
+    [{ table: 'nowhere' }, /there is no such table/],
+    [{ table: 'a.b.c.d' }, /it is no table name|there is no such table/],
+    [{ table: 'some_view' }, /it is not a table/],
+    [{ table: 'users', exclude: ['nix'] }, /--exclude nix: there is no such column/],
+    [{ table: 'users', exclude: ['id'] }, /id is shown in the event/],
+    [{ table: 'users', mask: ['id'] }, /id is shown in the event/],
+    [{ table: 'keyless' }, /it has no primary key/],
+    [{ table: 'keyless', subject: ['a'], mode: 'statement' as const }, /matched by the primary key/],
+    [{ table: 'users', entity: 'User!' }, /names are lower-case words/],
+    [{ table: 'users', rules: [{ when: { column: 'x', to: 1 }, type: 'a.b' }] }, /rule on x: there is no such column/],
+  ])('refuses %j', async (options, message) => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(`${usersTable}; create table keyless (a int); create view some_view as select 1 as one`)
+    await expect(addCapture(store, options)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringMatching(message),
+    })
+    expect(await listCaptures(store)).toEqual([])
+  })
+
+  it('takes a subject where there is no primary key', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query('create table readings (sensor text, value int)')
+    await addCapture(store, { table: 'readings', subject: ['sensor'] })
+    await store.query("insert into readings values ('s1', 1)")
+    expect(await capturedEvents(store)).toMatchObject([{ type: 'reading.created', subject: 'reading/s1' }])
+  })
+
+  it('gives up after five seconds behind a writer that holds the table, and holds nobody up for longer', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(usersTable)
+    await store.transaction(async (sql) => {
+      await sql.query("insert into users (email) values ('a')")
+      await expect(addCapture(store, { table: 'users' })).rejects.toMatchObject({ code: 'timeout' })
+    })
+    expect(await capturedTypes(store)).toEqual([])
+  })
+})
