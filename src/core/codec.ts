@@ -4,15 +4,9 @@ import { EvtError } from './errors.ts'
 import { type EvtEvent, priorities } from './event.ts'
 import { toUtcTime } from './instant.ts'
 
-export {
-  type CloudEvent,
-  type CloudEventText,
-  formatCloudEvent,
-  fromCloudEvent,
-  toCloudEvent,
-} from './codec/cloudevents.ts'
-export { type DecodeContext, type Decoded, decodeAny } from './codec/decode-any.ts'
-export { type FromHeadersOptions, fromHeaders, type Headers, toHeaders } from './codec/headers.ts'
+export { formatCloudEvent, fromCloudEvent, toCloudEvent } from './codec/cloudevents.ts'
+export { decodeAny } from './codec/decode-any.ts'
+export { fromHeaders, toHeaders } from './codec/headers.ts'
 
 /** An event whose bytes are fixed: stored, sent and retried as they are. */
 export interface EncodedEvent<T = unknown> extends EvtEvent<T> {

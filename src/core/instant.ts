@@ -28,7 +28,7 @@ export function timeMsOf(text: string): number | undefined {
   const [, date = '', clock = '', fraction = '', zone = ''] = match
   const utc = Date.parse(`${date}T${clock}.${fraction.slice(1, 4).padEnd(3, '0')}Z`)
   // Date.parse moves the 30th of February into March.
-  if (Number.isNaN(utc) || new Date(utc).toISOString().slice(0, 10) !== date) return undefined
+  if (Number.isNaN(utc) || !isInMonth(date)) return undefined
   const offset = offsetMs(zone)
   return offset === undefined ? undefined : utc - offset
 }
@@ -51,6 +51,11 @@ const utcTime = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]
 /** The common case, decided without a Date; the last days of a month go the long way. */
 function isUtcTime(text: string): boolean {
   return utcTime.test(text)
+}
+
+function isInMonth(date: string): boolean {
+  const day = date.slice(8)
+  return day <= '28' || new Date(`${date}T00:00Z`).getUTCDate() === Number(day)
 }
 
 function offsetMs(zone: string): number | undefined {
