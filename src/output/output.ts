@@ -66,7 +66,7 @@ export function createOutput(options: OutputOptions): Output {
   }
   const say = (diagnostic: Diagnostic, style: Parameters<Paint>[0]) => {
     diagnostics.push(diagnostic)
-    if (verbosity !== 'quiet') void stderr.write(`${paintNotice(style, visible(diagnostic.message))}\n`)
+    if (verbosity !== 'quiet' && !stdout.gone) void stderr.write(`${paintNotice(style, visible(diagnostic.message))}\n`)
   }
 
   return {

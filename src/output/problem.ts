@@ -30,7 +30,7 @@ export const asDiagnostic = ({ code, message, hint }: Problem): Diagnostic => ({
 /** `evt: cannot …: reason`, the hint, and with `debug` every cause; a stack only where evt itself is at fault. */
 export function renderProblem(thrown: unknown, { paint, debug }: { paint: Paint; debug: boolean }): string {
   const problem = problemOf(thrown)
-  const lines = [`${paint('red', 'evt:')} ${visible(problem.message)}`]
+  const lines = [`${paint('red', 'evt:')} ${inLines(problem.message)}`]
   if (problem.hint) lines.push(`${paint('cyan', 'hint:')} ${visible(problem.hint)}`)
   if (debug) lines.push(...causes(thrown))
   return `${lines.join('\n')}\n`
@@ -47,5 +47,8 @@ function causes(thrown: unknown): string[] {
   }
   return lines
 }
+
+/** A message may point at a character below its first line. */
+const inLines = (text: string) => text.split('\n').map(visible).join('\n')
 
 const stackOf = (thrown: unknown) => (toError(thrown).stack ?? '').split('\n').slice(1).map(visible)

@@ -5,12 +5,13 @@ export interface TextStream {
   write(text: string, done?: () => void): boolean
   once(event: 'drain' | 'close' | 'error', listener: () => void): unknown
   off(event: 'drain' | 'close' | 'error', listener: () => void): unknown
-  readonly destroyed?: boolean
 }
 
 export interface Sink {
   readonly isTTY: boolean
   readonly columns: number
+  /** Nobody reads any more: what is written now goes nowhere. */
+  readonly gone: boolean
   /** Resolves when the reader has room again. Lines of one turn of the event loop reach it in one write. */
   write(text: string): void | Promise<void>
   /** Resolves when everything written has left this process, or the reader is gone. */
@@ -27,6 +28,10 @@ export function createSink(stream: TextStream): Sink {
   let waiting: string[] = []
   let chars = 0
   let scheduled = false
+  let gone = false
+  stream.once('error', () => {
+    gone = true
+  })
 
   const push = (): boolean => {
     scheduled = false
@@ -34,14 +39,17 @@ export function createSink(stream: TextStream): Sink {
     const text = waiting.join('')
     waiting = []
     chars = 0
-    return stream.destroyed ? true : stream.write(text)
+    return gone ? true : stream.write(text)
   }
-  const room = () => (stream.destroyed ? Promise.resolve() : drained(stream))
+  const room = () => (gone ? Promise.resolve() : drained(stream))
 
   return {
     isTTY: stream.isTTY === true,
     get columns() {
       return stream.columns ?? 120
+    },
+    get gone() {
+      return gone
     },
     write(text) {
       waiting.push(text)
@@ -54,7 +62,7 @@ export function createSink(stream: TextStream): Sink {
     },
     async flush() {
       push()
-      if (stream.destroyed) return
+      if (gone) return
       await new Promise<void>((resolve) => {
         stream.once('close', resolve)
         stream.once('error', resolve)

@@ -17,7 +17,7 @@ import {
   rate,
   storeOptions,
 } from '../line/options.ts'
-import { type Redriven, redrive } from '../line/redrive.ts'
+import type { Redriven } from '../line/redrive.ts'
 import { withStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -101,6 +101,7 @@ interface Order {
 }
 
 async function replay(store: Store, runtime: Runtime, order: Order): Promise<Outcome | undefined> {
+  const { redrive } = await import('../line/redrive.ts')
   const { output, now, signal } = runtime
   const progress = createProgress({ stderr: runtime.terminal.stderr, verb: 'settled', total: order.ids.length, now })
   const result = await redrive(store, {

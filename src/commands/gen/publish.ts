@@ -2,7 +2,7 @@ import { type EncodedEvent, encodeEvent, formatCloudEvent } from '../../core/cod
 import { EvtError, toError } from '../../core/errors.ts'
 import { type EvtEvent, maxDataBytes } from '../../core/event.ts'
 import { redactUrl } from '../../core/mask.ts'
-import { formatCount, formatSize } from '../../core/quantity.ts'
+import { formatCount } from '../../core/quantity.ts'
 import { hasGap, type Written, writeLine } from '../../output/ending.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import { createProgress } from '../../output/progress.ts'
@@ -121,7 +121,7 @@ function encodeOne(event: EvtEvent): EncodedEvent {
   if (bytes > maxDataBytes) {
     throw new EvtError(
       'too-large',
-      `cannot publish ${event.type} ${event.id}: its data has ${formatSize(bytes)}, the limit is ${formatSize(maxDataBytes)}`,
+      `cannot publish ${event.type} ${event.id}: its data has ${formatCount(bytes)} bytes, the limit is ${formatCount(maxDataBytes)}`,
     )
   }
   return event.checksum === undefined ? encoded : { ...encoded, checksum: event.checksum }

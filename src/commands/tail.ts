@@ -1,0 +1,64 @@
+import { explainExpandedGlob } from '../core/pattern.ts'
+import { argumentList, defineCommand, flag, text, tristate, value, values } from './command.ts'
+import {
+  duration,
+  limitOptions,
+  lineOptions,
+  list,
+  spanOptions,
+  storeOptions,
+  streamFormatOptions,
+} from './line/options.ts'
+import { whereOptions } from './line/where.ts'
+import { runTail } from './tail/run.ts'
+
+export default defineCommand({
+  name: 'tail',
+  section: 'watch',
+  summary: 'follow events as they are committed',
+  description: [
+    'Observes: joins no group, acknowledges nothing, writes nothing, and needs no running bridge. Quote patterns:',
+    "'user.*' is every user event, '*.created' whatever was created, 'user.{created,deleted}' a list.",
+    'With --no-follow it shows what is there and ends. Ctrl-C while following ends it with exit 0.',
+  ].join('\n'),
+  examples: [
+    { line: "evt tail 'user.*'", says: 'every user event from now on', endless: true },
+    {
+      line: 'evt tail --since 15m --no-follow --where \'data.user_data.plan == "pro"\'',
+      says: 'the last quarter of an hour',
+    },
+    {
+      line: "evt tail 'document.*' --since start --limit 5 --no-follow -o ndjson",
+      says: 'for jq, or for evt gen --input -',
+    },
+    { line: 'evt tail --since start --no-follow --report', says: 'which types there are' },
+  ],
+  args: { patterns: argumentList({ says: "types or patterns; default '*'", optional: true }) },
+  options: {
+    source: values({
+      short: 's',
+      value: 'url',
+      says: 'where from, when not the store; postgres://…?channel=NAME is a NOTIFY channel',
+      parse: text,
+    }),
+    ...spanOptions,
+    ...whereOptions,
+    ...lineOptions,
+    ...limitOptions,
+    follow: tristate({ says: 'go on after what is there', shownDefault: 'yes' }),
+    idleTimeout: value({ value: 'time', says: 'end when nothing came for this long', parse: duration }),
+    fields: value({ value: 'paths', says: 'only these: time,type,data.user_id', parse: list }),
+    data: flag({ says: 'the whole data, however wide' }),
+    wide: flag({ says: 'also id, version, position, source, correlation' }),
+    report: flag({ says: 'a table of what flows in place of the events' }),
+    raw: flag({ says: 'control characters as they are; not to a terminal' }),
+    ...storeOptions,
+    ...streamFormatOptions,
+  },
+  async run({ args, options }, runtime) {
+    const globbed = explainExpandedGlob(args.patterns, 'evt tail')
+    if (globbed) throw globbed
+    const patterns = args.patterns.length > 0 ? args.patterns : ['*']
+    return runTail({ ...options, patterns }, runtime)
+  },
+})

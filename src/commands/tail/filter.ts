@@ -1,0 +1,41 @@
+import type { Instant } from '../../core/instant.ts'
+import { compilePatterns } from '../../core/pattern.ts'
+import type { Where } from '../../core/where.ts'
+import type { Seen } from './source.ts'
+
+export interface FilterOptions {
+  readonly patterns: readonly string[]
+  readonly where?: Where | undefined
+  readonly until?: Instant | undefined
+  readonly nowMs: number
+}
+
+export interface Filter {
+  /** As typed, for messages. */
+  readonly text: string
+  /** `end`: this one and all that follow are beyond `--until`. */
+  test(seen: Seen): 'show' | 'skip' | 'end'
+}
+
+export function createFilter({ patterns, where, until, nowMs }: FilterOptions): Filter {
+  const pattern = compilePatterns(patterns)
+  const beyond = limitOf(until, nowMs)
+  return {
+    text: [patterns.map((one) => `'${one}'`).join(' '), ...(where ? [`--where '${where.text}'`] : [])].join(' '),
+    test(seen) {
+      if (beyond?.(seen)) return 'end'
+      if (!pattern.matches(seen.event.type)) return 'skip'
+      return where && !where.test(subjectOf(seen)) ? 'skip' : 'show'
+    },
+  }
+}
+
+/** The event with `evt` beside its fields. */
+const subjectOf = ({ event, evt }: Seen): object => ({ ...event, evt })
+
+function limitOf(until: Instant | undefined, nowMs: number): ((seen: Seen) => boolean) | undefined {
+  if (until === undefined || until === 'start') return until && (() => true)
+  if (until === 'now') return ({ recordedMs }) => recordedMs > nowMs
+  if ('timeMs' in until) return ({ recordedMs }) => recordedMs > until.timeMs
+  return ({ evt }) => evt.position !== undefined && BigInt(evt.position) > until.position
+}

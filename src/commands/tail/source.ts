@@ -1,0 +1,150 @@
+import { decodeAny, fromHeaders } from '../../core/codec.ts'
+import { EvtError } from '../../core/errors.ts'
+import type { EvtEvent } from '../../core/event.ts'
+import type { Instant } from '../../core/instant.ts'
+import { redactUrl } from '../../core/mask.ts'
+import type { ObservedEvent } from '../../store/observe.ts'
+import type { Received } from '../../transports/transport.ts'
+import { requireStore } from '../line/store.ts'
+import type { Runtime } from '../runtime.ts'
+
+/** One event on its way to the screen. `event.data` is parsed when it is first looked at. */
+export interface Seen {
+  readonly event: EvtEvent
+  /** The JSON of `data` as it was stored; bytes that are no JSON as JSON text. */
+  readonly dataText: string
+  /** Where it was read: what NDJSON carries as `evt`. */
+  readonly evt: { readonly transport: string; readonly topic: string; readonly position?: string }
+  /** When the source took it, ms since the epoch. */
+  readonly recordedMs: number
+}
+
+export interface Span {
+  readonly from: Instant
+  readonly follow: boolean
+  readonly signal: AbortSignal
+}
+
+export interface TailSource {
+  /** For messages: a URL without its password. */
+  readonly name: string
+  /** How it observes: said when it starts. */
+  readonly how: string
+  read(span: Span): AsyncIterable<readonly Seen[]>
+  /** What is known of it when nothing comes. */
+  explain(): Promise<Quiet>
+  close(): Promise<void>
+}
+
+/** Facts about a source that shows nothing. */
+export interface Quiet {
+  readonly facts: string
+  /** When its last event was recorded. */
+  readonly lastMs?: number
+}
+
+/** A store's log, or with `?channel=` a NOTIFY channel; other schemes by their transport. Connects. */
+export async function openSource(url: string): Promise<TailSource> {
+  const isStore = /^postgres(ql)?:/.test(url) && !new URL(url).searchParams.has('channel')
+  return isStore ? openStoreSource(url) : openTransportSource(url)
+}
+
+/** The sources of `--source`, else the store. */
+export async function sourceUrls(given: readonly string[], runtime: Runtime): Promise<readonly string[]> {
+  for (const url of given) {
+    if (!URL.canParse(url))
+      throw new EvtError('usage', `cannot tail ${redactUrl(url)}: it is no URL`, {
+        hint: 'such as postgres://host/database?channel=user_events',
+      })
+  }
+  return given.length > 0 ? given : [(await requireStore(runtime)).url]
+}
+
+async function openStoreSource(url: string): Promise<TailSource> {
+  const { openStore } = await import('../../store/connection.ts')
+  const { observeOutbox } = await import('../../store/observe.ts')
+  const { checkSchema } = await import('../../store/migrate.ts')
+  const store = await openStore(url, { applicationName: 'evt tail', max: 3 })
+  try {
+    await checkSchema(store)
+    const { rows } = await store.query('select pg_is_in_recovery() as standby')
+    return {
+      name: store.url,
+      how: rows[0]?.standby
+        ? 'a standby: only the sequenced log can be seen there; no group, nothing written'
+        : 'committed events by snapshots of its own: no bridge needed, no group, nothing written',
+      async *read({ from, follow, signal }) {
+        for await (const events of observeOutbox(store, { from, follow, signal, batch: 1_000 }))
+          yield events.map(seenInStore)
+      },
+      explain: () => explainStore(store),
+      close: () => store.close(),
+    }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function explainStore(
+  store: Awaited<ReturnType<typeof import('../../store/connection.ts').openStore>>,
+): Promise<Quiet> {
+  const { createLogReader } = await import('../../store/log.ts')
+  const { readSnapshot } = await import('../../watch/read-snapshot.ts')
+  const log = createLogReader(store)
+  try {
+    const head = await log.head()
+    const [last] = head > 0n ? await log.read(head - 1n, 1) : []
+    const { head: tip, instances } = await readSnapshot(store)
+    const bridges = instances.filter(({ alive }) => alive).length
+    const pending = tip.outboxPending > 0 ? `, ${tip.outboxPending} not sequenced yet` : ''
+    const facts = `head ${head}${pending}, ${bridges === 0 ? 'no bridge runs' : `${bridges} bridge${bridges > 1 ? 's' : ''}`}`
+    return { facts, ...(last ? { lastMs: last.recordedMs } : {}) }
+  } finally {
+    await log.close()
+  }
+}
+
+function seenInStore(entry: ObservedEvent): Seen {
+  const evt = {
+    transport: 'postgres',
+    topic: 'log',
+    ...(entry.position === undefined ? {} : { position: String(entry.position) }),
+  }
+  return {
+    event: fromHeaders(entry.headers, entry.dataText),
+    dataText: entry.dataText,
+    evt,
+    recordedMs: entry.recordedMs,
+  }
+}
+
+async function openTransportSource(url: string): Promise<TailSource> {
+  const { openTransport } = await import('../../transports/registry.ts')
+  const transport = await openTransport(url)
+  const { durable, history } = transport.capabilities
+  return {
+    name: redactUrl(url),
+    how: `${transport.name}: no group, no acknowledgement${history ? '' : '; only what comes from now on'}${durable ? '' : ', at most once'}`,
+    async *read({ from, follow, signal }) {
+      const start = typeof from === 'object' && 'position' in from ? { position: String(from.position) } : from
+      const selector = { topics: [], patterns: ['*'] }
+      for await (const batch of transport.observe(selector, { from: start, follow, signal }))
+        yield batch.map((one) => seenOnTransport(one, transport.name))
+    },
+    explain: async () => ({ facts: history ? 'connected' : 'connected; it keeps no history' }),
+    close: () => transport.close(),
+  }
+}
+
+/** Any JSON is understood: CloudEvents in both modes, the dialects, else as it is with the topic for its type. */
+function seenOnTransport(received: Received, transport: string): Seen {
+  const recordedMs = received.timeMs ?? 0
+  const evt = { transport, topic: received.topic, position: received.at }
+  const binary = received.headers['ce-specversion'] !== undefined
+  const time = new Date(recordedMs).toISOString()
+  const event = binary
+    ? fromHeaders(received.headers, received.body)
+    : decodeAny(received.body, { topic: received.topic, time, id: received.id }).event
+  return { event, dataText: JSON.stringify(event.data) ?? 'null', evt, recordedMs }
+}
