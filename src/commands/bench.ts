@@ -101,7 +101,7 @@ export default defineCommand({
       parse: choice(['auto', 'timer', 'precise']),
       default: 'auto',
     }),
-    live: flag({ says: 'no live view on stderr', on: true }),
+    live: flag({ says: 'show how it goes, on a terminal', on: true }),
     ...consentOptions,
     ...storeOptions,
     ...formatOptions,
