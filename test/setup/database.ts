@@ -42,16 +42,16 @@ export async function serverUrl(server: PostgresVersion = 18): Promise<string> {
  * the caller disposes of it.
  */
 export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  const admin = await serverUrl(options.server)
+  const server = await serverOf(options.server ?? 18)
+  const source = options.schema === 'empty' ? 'template0' : await server.template()
   made += 1
   const name = `evt_test_${process.pid}_${performance.timeOrigin.toFixed(0)}_${made}`
-  const source = options.schema === 'empty' ? 'template0' : await template(admin)
-  await asAdmin(admin, (store) => store.query(`create database ${name} template ${source}`))
-  const url = withDatabase(admin, name)
+  await server.admin.query(`create database ${name} template ${source}`)
+  const url = withDatabase(server.url, name)
   const store = await openStore(url, { applicationName: 'evt test', max: options.max ?? 10 })
   const dispose = async (): Promise<void> => {
     await store.close()
-    await asAdmin(admin, (other) => other.query(`drop database if exists ${name} with (force)`))
+    await server.admin.query(`drop database if exists ${name} with (force)`)
   }
   disposeAfterTest(dispose)
   return { url, store, [Symbol.asyncDispose]: dispose }
@@ -67,25 +67,53 @@ function disposeAfterTest(dispose: () => Promise<void>): void {
   }
 }
 
+/** A server as this worker knows it: two connections to it, kept, because each new one costs as much as a small test. */
+interface KnownServer {
+  readonly url: string
+  readonly admin: Store
+  /** Name of the template database; built on the first call. */
+  template(): Promise<string>
+}
+
+const known = new Map<PostgresVersion, Promise<KnownServer>>()
+
+function serverOf(version: PostgresVersion): Promise<KnownServer> {
+  const server = known.get(version) ?? connectTo(version)
+  known.set(version, server)
+  return server
+}
+
+async function connectTo(version: PostgresVersion): Promise<KnownServer> {
+  const url = await serverUrl(version)
+  const admin = await openStore(url, { applicationName: 'evt test admin', max: 2 })
+  let template: Promise<string> | undefined
+  return {
+    url,
+    admin,
+    template: () => {
+      template ??= buildTemplate(admin, url)
+      return template
+    },
+  }
+}
+
 /** Built once per server and content of the migrations: a changed SQL file makes another template. */
-async function template(admin: string): Promise<string> {
+async function buildTemplate(admin: Store, url: string): Promise<string> {
   const name = `evt_template_${migrationsHash()}`
-  await asAdmin(admin, async (store) => {
-    const client = await store.pool.connect()
-    try {
-      await client.query("select pg_advisory_lock(hashtextextended('evt.template', 0))")
-      const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
-      if (rowCount) return
-      // Half-built ones stay under another name.
-      await client.query(`drop database if exists ${name}_building with (force)`)
-      await client.query(`create database ${name}_building template template0`)
-      await migrateUp(withDatabase(admin, `${name}_building`))
-      await client.query(`alter database ${name}_building rename to ${name}`)
-    } finally {
-      client.release(true)
-    }
-  })
-  return name
+  const client = await admin.pool.connect()
+  try {
+    await client.query("select pg_advisory_lock(hashtextextended('evt.template', 0))")
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
+    if (rowCount) return name
+    // Half-built ones stay under another name.
+    await client.query(`drop database if exists ${name}_building with (force)`)
+    await client.query(`create database ${name}_building template template0`)
+    await migrateUp(withDatabase(url, `${name}_building`))
+    await client.query(`alter database ${name}_building rename to ${name}`)
+    return name
+  } finally {
+    client.release(true)
+  }
 }
 
 function migrationsHash(): string {
@@ -100,13 +128,4 @@ function withDatabase(url: string, name: string): string {
   const changed = new URL(url)
   changed.pathname = `/${name}`
   return changed.href
-}
-
-async function asAdmin<T>(url: string, work: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openStore(url, { applicationName: 'evt test admin', max: 1 })
-  try {
-    return await work(store)
-  } finally {
-    await store.close()
-  }
 }
