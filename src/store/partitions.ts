@@ -23,6 +23,9 @@ export interface Maintenance {
   readonly retained: readonly Retained[]
 }
 
+/** Making waits for nobody but others who make or drop, and holds up no writer. */
+const makingMs = 10_000
+
 /**
  * Makes partitions ahead and drops those past their age in which nothing is unsequenced and nothing still needed. Each
  * step is a transaction of its own with a short lock timeout: a writer that stays open delays the dropping, never the
@@ -31,7 +34,7 @@ export interface Maintenance {
 export async function maintainPartitions(store: Store, options: MaintenanceOptions = {}): Promise<Maintenance> {
   const lockTimeoutMs = options.lockTimeoutMs ?? 100
   const today = await readToday(store, options.now)
-  const made = await withLockTimeout(store, lockTimeoutMs, async (sql) => {
+  const made = await withLockTimeout(store, makingMs, async (sql) => {
     const { rows } = await sql.query('select evt.make_partitions($1::date - 1, $1::date + $2::int) as made', [
       today,
       options.daysAhead ?? 14,

@@ -42,6 +42,7 @@ interface Leaf {
 
 async function dropLeaf(sql: SqlExecutor, { leaf, class: eventClass, day }: Leaf): Promise<string | undefined> {
   const parent = `evt.outbox_${eventClass}`
+  if (!(await isOurs(sql, `evt.${leaf}`))) return undefined
   const blocked = (await whoNeeds(sql, eventClass, day)) ?? (await whoWrites(sql, parent))
   if (blocked) return blocked
   // The partition first: while this waits for its readers, writers to the others go on.
@@ -56,6 +57,13 @@ async function dropLeaf(sql: SqlExecutor, { leaf, class: eventClass, day }: Leaf
   }
   await sql.query(`drop table evt.${leaf}`)
   return undefined
+}
+
+/** One process at a time makes and drops. False when another one has just dropped it. */
+async function isOurs(sql: SqlExecutor, table: string): Promise<boolean> {
+  await sql.query(`select pg_advisory_xact_lock(hashtextextended('evt.partitions', 0))`)
+  const { rows } = await sql.query('select to_regclass($1) is not null as found', [table])
+  return (rows[0] as { found: boolean }).found
 }
 
 async function isAttached(sql: SqlExecutor, leaf: string): Promise<boolean> {
@@ -123,6 +131,7 @@ async function chunkTasks(sql: SqlExecutor): Promise<readonly RetentionTask[]> {
 }
 
 async function dropChunk(sql: SqlExecutor, table: string): Promise<undefined> {
+  if (!(await isOurs(sql, table))) return undefined
   await sql.query(`lock table ${table} in access exclusive mode`)
   await sql.query(`alter table evt.log detach partition ${table}`)
   await sql.query(`drop table ${table}`)

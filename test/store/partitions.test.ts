@@ -34,9 +34,11 @@ describeServers('the partitions', (server) => {
   test('go by class when their age is over', async () => {
     const { store } = await createTestDatabase({ server })
     const first = daysOn(-1)
-    const done = await maintainPartitions(store, { now: daysOn(31) })
-    expect(done.dropped).toContain(leafOf('default', first))
-    expect(done.dropped).not.toContain(leafOf('audit', first))
+    const [done] = await Promise.all(
+      [1, 2].map(() => maintainPartitions(store, { now: daysOn(31), lockTimeoutMs: 5_000 })),
+    )
+    expect(done?.dropped).toContain(leafOf('default', first))
+    expect(done?.dropped).not.toContain(leafOf('audit', first))
     expect(await exists(store, leafOf('default', first))).toBe(false)
     expect(await exists(store, leafOf('default', daysOn(1)))).toBe(true)
     expect((await maintainPartitions(store, { now: daysOn(31) })).dropped).toEqual([])

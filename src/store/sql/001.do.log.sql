@@ -216,15 +216,15 @@ $$;
 
 create function evt.wake_relay() returns trigger language plpgsql as $$
 begin
-  if pg_sequence_last_value('evt.parked'::regclass) = 2 then
-    -- A full queue (somebody listens and does not read) would fail the writer's commit.
-    if evt.notifies() and pg_notification_queue_usage() < 0.5 then
-      perform pg_notify('evt_wake', '');
-    end if;
+  -- A full queue (somebody listens and does not read) would fail the writer's commit.
+  if evt.notifies() and pg_notification_queue_usage() < 0.5 then
+    perform pg_notify('evt_wake', '');
   end if;
   return null;
 end $$;
-create trigger wake_relay after insert on evt.outbox for each statement execute function evt.wake_relay();
+-- The condition is looked at after the rows are written, when the transaction has its number; it spares the call (4 µs).
+create trigger wake_relay after insert on evt.outbox for each statement
+  when (pg_sequence_last_value('evt.parked'::regclass) = 2) execute function evt.wake_relay();
 
 create function evt.refuse_change() returns trigger language plpgsql as $$
 begin
