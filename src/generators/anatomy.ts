@@ -7,7 +7,7 @@ export type ObjectShape = Shape & { readonly kind: 'object' }
 /** What an event does to the thing that it is about, read from the last word of its type. */
 export type Verb =
   | { readonly kind: 'begin' | 'end' | 'change' | 'touch' }
-  /** `suspended` switches `is_active` off; with `rest`, nothing happens to the thing until it is ended. */
+  /** `suspended` switches the field `is_active` off; with `rest`, nothing happens to the thing until it is ended. */
   | { readonly kind: 'switch'; readonly flag: string; readonly to: boolean; readonly rest: boolean }
 
 /** A contract, understood: which thing, which fields. */
@@ -90,9 +90,8 @@ function verbOf(type: string, shape: ObjectShape, stateField: ShapeField | undef
   if (ends.has(word)) return { kind: 'end' }
   const change = switches[word]
   const inState = stateField?.shape.kind === 'object' ? stateField.shape.fields : []
-  if (change && inState.some(({ name }) => snakeCase(name) === change.flag)) {
-    return { kind: 'switch', flag: change.flag, to: change.to, rest: change.rest ?? false }
-  }
+  const flag = inState.find(({ name }) => snakeCase(name) === change?.flag)?.name
+  if (change && flag !== undefined) return { kind: 'switch', flag, to: change.to, rest: change.rest ?? false }
   return { kind: shape.fields.some(isChanges) ? 'change' : 'touch' }
 }
 

@@ -1,4 +1,4 @@
-import { type Anatomy, snakeCase } from './anatomy.ts'
+import type { Anatomy } from './anatomy.ts'
 import type { Moment } from './moment.ts'
 import type { Pools } from './pools.ts'
 import type { Individual } from './population.ts'
@@ -73,10 +73,7 @@ function isReady({ anatomy: { verb, own }, state }: Plan, one: Individual): bool
   if (own && verb.kind === 'end') return true
   if (one.resting) return false
   for (const field in one.owners) if (one.owners[field]?.resting) return false
-  if (verb.kind !== 'switch' || !state) return true
-  const present = one.state[state.field]
-  for (const name in present) if (snakeCase(name) === verb.flag) return present[name] !== verb.to
-  return true
+  return verb.kind !== 'switch' || !state || one.state[state.field]?.[verb.flag] !== verb.to
 }
 
 /** Moves the thing on by one event and gives that event's payload. */

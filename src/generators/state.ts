@@ -55,10 +55,7 @@ export function compileState(anatomy: Anatomy, pools: Pools): StatePlan | undefi
       }
       return { state: touched(state, changed, moment), changes: Object.keys(changed) }
     },
-    set(state, flag, to, moment) {
-      const name = shape.fields.find((one) => snakeCase(one.name) === flag)?.name ?? flag
-      return { state: touched(state, { [name]: to }, moment), changes: [name] }
-    },
+    set: (state, flag, to, moment) => ({ state: touched(state, { [flag]: to }, moment), changes: [flag] }),
   }
 }
 
