@@ -1,6 +1,6 @@
-import { EvtError } from '../core/errors.ts'
 import type { Store } from '../store/connection.ts'
 import { listCauses } from '../store/dead-letters.ts'
+import { readUnsequenced } from '../store/sequencer.ts'
 import { deadAfterMs } from './instances.ts'
 import { readBacklog } from './read-backlog.ts'
 import type { InstanceSample, Snapshot } from './snapshot.ts'
@@ -33,33 +33,16 @@ export async function readSnapshot(store: Store): Promise<Snapshot> {
 
 const versionText = (version: number) => `${Math.floor(version / 10_000)}.${version % 10_000}`
 
-// Committed and not yet sequenced, read the way the sequencer reads: only what its snapshot does not cover.
-const headSql = `
-  with cursor as materialized (select * from evt.ticks order by tick desc limit 1),
-  ended as materialized (
-    select array(select x from pg_snapshot_xip(c.snapshot) x where pg_visible_in_snapshot(x, pg_current_snapshot())) as xids from cursor c),
-  pending as (
-    select o.recorded_at from cursor c, evt.outbox o
-      where o.day between c.near_from and c.near_to and o.xid >= pg_snapshot_xmax(c.snapshot)
-        and not (c.next_snapshot is not null and o.seq <= c.after_seq and pg_visible_in_snapshot(o.xid, c.next_snapshot))
-    union all
-    select o.recorded_at from cursor c, ended e, evt.outbox o
-      where o.day between c.near_from and c.near_to and o.xid = any (e.xids)
-        and not (c.next_snapshot is not null and o.seq <= c.after_seq and pg_visible_in_snapshot(o.xid, c.next_snapshot))
-    limit 100000)
-  select (select head from cursor)::text as position, count(*)::int as pending,
-    extract(epoch from clock_timestamp() - min(recorded_at)) * 1000 as oldest_ms
-  from pending`
+/** Counting goes no further: more than that is a stalled relay, and its age says so. */
+const mostPending = 100_000
 
 async function readHead(store: Store): Promise<Snapshot['head']> {
-  const { rows } = await store.query(headSql)
-  const row = rows[0] as { position: string | null; pending: number; oldest_ms: string | null } | undefined
-  if (!row) throw new EvtError('internal', 'cannot read the cursor of the relay: no row')
-  return {
-    position: row.position ?? '0',
-    outboxPending: row.pending,
-    oldestPendingMs: row.oldest_ms === null ? null : Number(row.oldest_ms),
-  }
+  const [pending, { rows }] = await Promise.all([
+    readUnsequenced(store, mostPending),
+    store.query('select coalesce(evt.head(), 0)::text as position'),
+  ])
+  const position = String((rows[0] as { position: string } | undefined)?.position ?? '0')
+  return { position, outboxPending: pending.events, oldestPendingMs: pending.oldestMs ?? null }
 }
 
 interface InstanceRow {

@@ -78,6 +78,7 @@ export interface Snapshot {
   /** Monotonic, ms: for rates between two snapshots. */
   readonly clockMs: number
   readonly store: { readonly host: string; readonly database: string; readonly serverVersion: string }
+  /** Pending: committed and without a position; counted up to 100,000. */
   readonly head: { readonly position: string; readonly outboxPending: number; readonly oldestPendingMs: number | null }
   readonly instances: readonly InstanceSample[]
   readonly backlog: readonly HandlerBacklog[]

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest'
+import { acquireLease } from '../../src/store/lease.ts'
+import { tick } from '../../src/store/sequencer.ts'
+import { createInstanceRegistry } from '../../src/watch/instances.ts'
+import { readSnapshot } from '../../src/watch/read-snapshot.ts'
+import { createRecorder } from '../../src/watch/recorder.ts'
+import { windowBetween } from '../../src/watch/window.ts'
+import { createTestDatabase, describeServers } from '../setup/database.ts'
+
+const times = { runUs: 1000, endToEndUs: 4000, relayUs: 1500, deliverUs: 500, queueUs: 200, handleUs: 1800 }
+
+describeServers('readSnapshot', (server) => {
+  it('counts what is committed and not sequenced, and forgets it once it is', async () => {
+    const { store } = await createTestDatabase({ server })
+    const lease = await acquireLease(store, 'test', 60_000)
+    if (!lease) throw new Error('nobody else leads here')
+    for (const nth of [1, 2, 3]) await store.query(`select evt.publish('user.created', '{}', $1)`, [`user/${nth}`])
+    const before = await readSnapshot(store)
+    expect(before.head).toMatchObject({ position: '0', outboxPending: 3 })
+    expect(before.head.oldestPendingMs).toBeGreaterThan(0)
+    await tick(store, lease.epoch, 100)
+    expect((await readSnapshot(store)).head).toEqual({ position: '3', outboxPending: 0, oldestPendingMs: null })
+  })
+
+  it('shows what each bridge says, and holds a silent one for dead', async () => {
+    const { store } = await createTestDatabase({ server })
+    const recorder = createRecorder()
+    const meter = recorder.handler({ handler: 'mail.welcome', group: 'mail', priority: 'normal', concurrency: 4 })
+    const registry = createInstanceRegistry({
+      store,
+      recorder,
+      instance: 'a',
+      roles: ['relay', 'handlers'],
+      version: '0.1.0',
+      onError: (error) => expect.fail(String(error)),
+    })
+    recorder.leading(true)
+    await registry.start()
+    const earlier = await readSnapshot(store)
+    meter.taken(2)
+    meter.started(2)
+    for (const _ of [1, 2]) meter.handled(times)
+    meter.finished(2)
+    meter.failed('boom')
+    recorder.sequenced(2)
+    await registry.stop()
+    const later = await readSnapshot(store)
+    expect(earlier.instances).toMatchObject([{ instance: 'a', alive: true, leader: true, pid: process.pid }])
+    expect(later.instances).toMatchObject([{ alive: false, leader: false }])
+    const [handler] = windowBetween(earlier, later).handlers
+    expect(handler).toMatchObject({ handler: 'mail.welcome', handled: 2, failed: 1, inFlight: 0, lastError: 'boom' })
+    expect(handler?.endToEnd.percentile(0.5)).toBeCloseTo(4000, -2)
+    expect(windowBetween(earlier, later).sequenced).toBe(2)
+  })
+
+  it('tells how far each group is behind, leaving out what is under way', async () => {
+    const { store } = await createTestDatabase({ server })
+    const lease = await acquireLease(store, 'test', 60_000)
+    if (!lease) throw new Error('nobody else leads here')
+    await store.query(`select evt.ensure_group('mail.welcome', 4, 0)`)
+    for (let nth = 0; nth < 20; nth++)
+      await store.query(`select evt.publish('user.created', '{}', $1)`, [`user/${nth}`])
+    await tick(store, lease.epoch, 100)
+    expect((await readSnapshot(store)).backlog).toMatchObject([
+      { handler: 'mail.welcome', lagEvents: 0, oldestAgeMs: null },
+    ])
+    // As if the last tick had been a while ago.
+    await store.query(`update evt.ticks set at = at - interval '1 minute'`)
+    const [behind] = (await readSnapshot(store)).backlog
+    expect(behind).toMatchObject({ lagEvents: 20, retrying: 0, parkedSubjects: 0 })
+    expect(behind?.oldestAgeMs).toBeGreaterThan(0)
+  })
+})
+
+describe('the recorder', () => {
+  it('keeps queued and in flight apart', () => {
+    const recorder = createRecorder()
+    const meter = recorder.handler({ handler: 'h', group: 'g', priority: 'high', concurrency: 1 })
+    meter.taken(10)
+    meter.started(4)
+    meter.finished(1)
+    meter.returned(2)
+    expect(recorder.sample().handlers[0]).toMatchObject({ queued: 4, inFlight: 3 })
+  })
+})
