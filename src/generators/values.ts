@@ -1,6 +1,6 @@
 import type { Shape } from '../core/json-shape.ts'
 import type { Moment } from './moment.ts'
-import type { PoolName, Pools } from './pools.ts'
+import type { Pools } from './pools.ts'
 import { compileText } from './texts.ts'
 
 /** Draws one value. Compiled once per field; calls neither zod nor faker. */
@@ -115,5 +115,3 @@ function compileNumber(name: string, shape: Shape & { kind: 'number' }): Draw {
   const [from, to] = [Math.ceil(low * scale), Math.floor(high * scale)]
   return (moment) => (from + moment.below(Math.max(1, to - from + 1))) / scale
 }
-
-export const drawFrom = (pools: Pools, name: PoolName): Draw => pick(pools[name])

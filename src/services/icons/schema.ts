@@ -99,6 +99,7 @@ create table if not exists icons.document_icons (
   primary key (document_id, icon)
 );
 create index if not exists document_icons_icon on icons.document_icons (icon, used_at desc);
+create index if not exists document_icons_used_at on icons.document_icons (used_at);
 create index if not exists document_icons_user_id on icons.document_icons (user_id);
 
 create table if not exists icons.recommendations (
