@@ -81,12 +81,14 @@ export function planGroup(
   const mine = new Set(state.mine)
   const lost = held.filter((lane) => !mine.has(lane.index))
   const owned = held.filter((lane) => mine.has(lane.index))
-  const sharing = members.filter((member) => member.groups.includes(state.name)).map(({ session }) => session)
+  const isJoined = locals.some((local) => local.joined)
+  // What the beat wrote about ourselves is not in what it read.
+  const others = members.filter(({ session, groups }) => session !== self && groups.includes(state.name))
+  const sharing = [...others.map(({ session }) => session), ...(isJoined ? [self] : [])]
   const share = fairShare(state.lanes, sharing, self, slotOf(state.name))
   const active = owned.filter((lane) => !lane.draining).toSorted((a, b) => a.index - b.index)
   // Lanes that are ours in the store and not here: the answer to a claim was lost.
   const free = state.free + state.mine.length - owned.length
-  const isJoined = locals.some((local) => local.joined)
   return {
     lost,
     drain: isJoined ? active.slice(share) : [],

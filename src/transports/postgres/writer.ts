@@ -31,10 +31,11 @@ export function createLaneWriter(connectionString: string): LaneWriter {
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 0,
     keepAlive: true,
+    async onConnect(client) {
+      await client.query('set synchronous_commit = off')
+    },
   })
   pool.on('error', () => {})
-  // Queued before the query for which the connection was opened.
-  pool.on('connect', (client) => void client.query('set synchronous_commit = off').catch(() => {}))
   const sql: SqlExecutor = {
     query: (text, values) => pool.query({ name: nameOf(text), text, values: [...(values ?? [])] }),
   }

@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest'
+import { openTransport, transportSchemes } from '../../src/transports/registry.ts'
+
+describe('registry of transports', () => {
+  it('opens by scheme, whatever its case', async () => {
+    const opened = await Promise.all(['memory://', 'NOOP://'].map(openTransport))
+    expect(opened.map(({ name }) => name)).toEqual(['memory', 'noop'])
+    await Promise.all(opened.map((transport) => transport.close()))
+  })
+
+  it('names what it knows when it does not know the scheme, and hides the password', async () => {
+    const opening = openTransport('mqtt://me:secret@host')
+    await expect(opening).rejects.toMatchObject({ code: 'usage', hint: expect.stringContaining('postgres://') })
+    await expect(opening).rejects.not.toThrow('secret')
+    await expect(openTransport('nonsense')).rejects.toThrow('a URL without scheme')
+  })
+
+  it('says which server does not answer', async () => {
+    const opening = openTransport('postgres://me:secret@127.0.0.1:1/none')
+    await expect(opening).rejects.toMatchObject({ code: 'connect', message: expect.stringContaining('127.0.0.1:1') })
+    await expect(opening).rejects.not.toThrow('secret')
+  })
+
+  it('knows both names of Postgres', () => {
+    expect(transportSchemes).toEqual(['memory', 'noop', 'postgres', 'postgresql'])
+  })
+})
