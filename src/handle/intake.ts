@@ -24,6 +24,8 @@ export async function takeIn(
     worker.interrupt(lane.lost.reason, owned)
   }
   lane.lost.addEventListener('abort', onLost, { once: true })
+  // It may have gone while we read, before anyone listened.
+  if (lane.lost.aborted) onLost()
   worker.bind(owned)
   void pump(runtime, owned, at)
   return owned
@@ -55,7 +57,7 @@ async function pump(
   { worker, signal }: { readonly worker: Worker; readonly signal: AbortSignal },
 ): Promise<void> {
   const { lane, buffer } = owned
-  while (!owned.closed && !signal.aborted) {
+  while (!owned.closed && !signal.aborted && !lane.lost.aborted) {
     const batch = await lane.take(takeSize, signal).catch(async (error: unknown) => {
       runtime.log.warn('cannot take from a lane; trying again', {
         handler: runtime.config.name,

@@ -40,7 +40,7 @@ export interface Subscribers {
   start(): Promise<void>
   /**
    * Takes nothing more, finishes what runs within `graceMs` (default 10,000), gives lanes and positions back. What runs
-   * longer is rolled back and comes again elsewhere.
+   * longer is rolled back and comes again elsewhere. Idempotent.
    */
   stop(options?: { readonly graceMs?: number }): Promise<void>
   /** In this process only; `evt.handler_switches` does it for all. Throws EvtError('usage') for an unknown name. */
@@ -48,7 +48,7 @@ export interface Subscribers {
   resume(handler: string): void
 }
 
-export const logTopic = 'events'
+export const logTopic = 'log'
 
 export function createSubscribers(options: SubscribersOptions): Subscribers {
   const { store, log } = options
@@ -64,6 +64,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   )
   const alone = createMutex()
   const subscribers = new Map<string, Subscriber>()
+  let stopped: Promise<void> | undefined
   let switches: { stop(): void } | undefined
 
   function runtimeOf(config: HandlerConfig): HandlerRuntime {
@@ -119,6 +120,13 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
     await drained.finally(() => clearTimeout(timer))
   }
 
+  async function stop(graceMs: number): Promise<void> {
+    switches?.stop()
+    await drain(graceMs)
+    schedule.stop()
+    await Promise.all([sessions.close(), logged.close()])
+  }
+
   return {
     async start() {
       for (const config of configs) {
@@ -133,11 +141,9 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
         onError: (error) => log.warn('cannot read the switches of handlers', { error: toError(error).message }),
       })
     },
-    async stop({ graceMs = 10_000 } = {}) {
-      switches?.stop()
-      await drain(graceMs)
-      schedule.stop()
-      await Promise.all([sessions.close(), logged.close()])
+    stop({ graceMs = 10_000 } = {}) {
+      stopped ??= stop(graceMs)
+      return stopped
     },
     pause: (handler) => find(handler).pause(true),
     resume: (handler) => find(handler).pause(false),

@@ -1,0 +1,187 @@
+// The bridge puts rooms together: store, relay, transport, handlers, watch. It starts them, drains them and stops them in
+// the right order; it decides nothing that one of them could decide. Drivers are loaded when it starts.
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { parseDuration } from './core/duration.ts'
+import { EvtError, toError } from './core/errors.ts'
+import { createRegistry, type Registry } from './core/registry.ts'
+import type { ServiceDefinition } from './handle/define-service.ts'
+import type { HandlerDefinition, HandlerLog } from './handle/handler.ts'
+import type { Subscribers } from './handle/subscribers.ts'
+import type { Store } from './store/connection.ts'
+import { createRecorder, type Recorder } from './watch/recorder.ts'
+
+export const bridgeRoles = ['relay', 'handlers'] as const
+export type BridgeRole = (typeof bridgeRoles)[number]
+
+export interface BridgeOptions {
+  /** A URL, whose connections the bridge closes at its end, or an open store, which stays open. */
+  readonly store: Store | string
+  readonly handlers?: readonly HandlerDefinition[]
+  /** Default: made of the contracts of `services`. */
+  readonly registry?: Registry
+  /** Their handlers run beside `handlers`; tables and captures are set up at the start. */
+  readonly services?: readonly ServiceDefinition[]
+  /** Default: all. */
+  readonly roles?: readonly BridgeRole[]
+  /** Names this process; unique among those that run. Default: a random one. */
+  readonly instance?: string
+  readonly log?: HandlerLog
+  /** How long handlers may finish what they began; default '10s'. */
+  readonly grace?: string
+  /** Connections for handlers' transactions; default 8. */
+  readonly connections?: number
+}
+
+export interface Bridge {
+  /** Resolves when everything runs. Throws `connect`, `migrations` (with the hint to migrate) or `config`; then nothing runs. */
+  start(): Promise<void>
+  /** Takes nothing more, drains within the grace, then stops all. Idempotent; also ends a start that is under way. */
+  stop(): Promise<void>
+  readonly instance: string
+  /** Counters and encoded histograms of this process since it was made. */
+  stats(): ReturnType<Recorder['sample']>
+  /** In this process only. Throws `usage` for an unknown handler. */
+  pause(handler: string): void
+  resume(handler: string): void
+}
+
+const silent: HandlerLog = { debug() {}, info() {}, warn() {}, error() {} }
+const inboxMs = 3_600_000
+/** Inbox rows outlive the longest retention class that evt makes. */
+const inboxDays = { aheadDays: 14, keepDays: 100 }
+
+export function createBridge(options: BridgeOptions): Bridge {
+  const instance = options.instance ?? `evt-${randomUUID().slice(0, 8)}`
+  const graceMs = parseDuration(options.grace ?? '10s')
+  const log = options.log ?? silent
+  const recorder = createRecorder()
+  const ending = new AbortController()
+  /** What runs, the last started first: stopping goes in this order. */
+  const running: (() => Promise<unknown>)[] = []
+  let subscribers: Subscribers | undefined
+  let starting: Promise<void> | undefined
+  let stopping: Promise<void> | undefined
+
+  async function startAll(): Promise<void> {
+    const roles = options.roles ?? bridgeRoles
+    const services = options.services ?? []
+    const store = await openOwn(options.store, instance, running)
+    const { checkSchema } = await import('./store/migrate.ts')
+    await checkSchema(store)
+    const { setUpService } = await import('./handle/set-up-service.ts')
+    for (const service of services) await setUpService(store, service)
+    await startInstance(store, roles)
+    if (roles.includes('relay')) await startRelay(store)
+    if (!roles.includes('handlers')) return
+    await startHandlers(store, services)
+    for (const service of services) runBeside(store, service)
+  }
+
+  async function startInstance(store: Store, roles: readonly string[]): Promise<void> {
+    const { createInstanceRegistry } = await import('./watch/instances.ts')
+    const onError = (error: unknown) => log.warn('cannot tell how it goes', { error: toError(error).message })
+    const registry = createInstanceRegistry({ store, recorder, instance, roles, version: ownVersion(), onError })
+    await registry.start()
+    running.unshift(() => registry.stop())
+  }
+
+  async function startRelay(store: Store): Promise<void> {
+    const { createRelay } = await import('./relay/relay.ts')
+    const relay = createRelay({ store, instance, recorder, log })
+    relay.start()
+    running.unshift(() => relay.stop())
+  }
+
+  async function startHandlers(store: Store, services: readonly ServiceDefinition[]): Promise<void> {
+    const registry = options.registry ?? createRegistry(services.flatMap(({ contracts }) => contracts))
+    const handlers = [...(options.handlers ?? []), ...services.flatMap((service) => service.handlers)]
+    const { openTransport } = await import('./transports/registry.ts')
+    const { createSubscribers } = await import('./handle/subscribers.ts')
+    const { createStorePublisher } = await import('./publish/publisher.ts')
+    const publisher = createStorePublisher({ store, registry, source: instance })
+    const transport = await openTransport(store.connectionString)
+    running.unshift(() => transport.close())
+    const connections = options.connections === undefined ? {} : { connections: options.connections }
+    const shared = { store, transport, handlers, registry, recorder, instance, log, ...connections }
+    const made = createSubscribers({ ...shared, publish: (sql, events) => publisher.publish(sql, events) })
+    running.unshift(() => made.stop({ graceMs }))
+    await made.start()
+    subscribers = made
+    const stopInbox = await keepInbox(store, log)
+    running.unshift(stopInbox)
+  }
+
+  function runBeside(store: Store, service: ServiceDefinition): void {
+    const context = { transaction: store.transaction, log, signal: ending.signal }
+    const work = (async () => service.start?.(context))().catch((error: unknown) => {
+      log.error('a service stopped', { service: service.name, error: toError(error).stack })
+    })
+    // First of all to stop: it may still publish.
+    running.unshift(() => work)
+  }
+
+  async function stopAll(): Promise<void> {
+    ending.abort(new EvtError('interrupted', 'the bridge stops'))
+    const failed: unknown[] = []
+    for (let stop = running.shift(); stop; stop = running.shift())
+      await stop().catch((error: unknown) => failed.push(error))
+    if (failed.length > 0) throw failed[0]
+  }
+
+  function demand(): Subscribers {
+    if (subscribers) return subscribers
+    throw new EvtError('usage', 'cannot pause or resume a handler: this bridge runs none')
+  }
+
+  return {
+    instance,
+    start() {
+      if (stopping) return Promise.reject(new EvtError('closed', 'cannot start the bridge: it was stopped'))
+      starting ??= startAll().catch(async (error: unknown) => {
+        await stopAll().catch(() => {})
+        throw error
+      })
+      return starting
+    },
+    stop() {
+      stopping ??= (starting ?? Promise.resolve()).catch(() => {}).then(stopAll)
+      return stopping
+    },
+    stats: () => recorder.sample(),
+    pause: (handler) => demand().pause(handler),
+    resume: (handler) => demand().resume(handler),
+  }
+}
+
+async function openOwn(given: Store | string, instance: string, running: (() => Promise<unknown>)[]): Promise<Store> {
+  if (typeof given !== 'string') return given
+  const { openStore } = await import('./store/connection.ts')
+  const store = await openStore(given, { applicationName: `evt bridge ${instance}`, max: 6 })
+  running.unshift(() => store.close())
+  return store
+}
+
+/** Partitions of the inbox, now and every hour. */
+async function keepInbox(store: Store, log: HandlerLog): Promise<() => Promise<void>> {
+  const { maintainInbox } = await import('./store/inbox.ts')
+  let round = Promise.resolve()
+  const look = () => {
+    round = maintainInbox(store, inboxDays).catch((error: unknown) =>
+      log.warn('upkeep of the inbox has to be repeated', { error: toError(error).message }),
+    )
+  }
+  look()
+  const timer = setInterval(look, inboxMs)
+  return async () => {
+    clearInterval(timer)
+    await round
+  }
+}
+
+function ownVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return version
+}

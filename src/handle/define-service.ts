@@ -1,0 +1,42 @@
+import type { EventContract } from '../core/define-event.ts'
+import { EvtError } from '../core/errors.ts'
+import type { CaptureOptions } from '../store/capture/config.ts'
+import type { HandlerDefinition, HandlerLog } from './handler.ts'
+
+/** Statements in a service's database, outside of handlers. */
+export interface ServiceSql {
+  query(text: string, values?: readonly unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
+}
+
+export interface ServiceContext {
+  /** Commits when `work` resolves, rolls back when it throws. */
+  transaction<T>(work: (sql: ServiceSql) => Promise<T>): Promise<T>
+  readonly log: HandlerLog
+  /** Aborted when the bridge stops. */
+  readonly signal: AbortSignal
+}
+
+/** A service as a bridge runs it: its events, its handlers, its tables. */
+export interface ServiceDefinition {
+  readonly name: string
+  // biome-ignore lint/suspicious/noExplicitAny: contracts of different payloads
+  readonly contracts: readonly EventContract<any>[]
+  readonly handlers: readonly HandlerDefinition[]
+  /** SQL of its own tables, run in this order whenever a bridge starts: each must be safe to run twice. */
+  readonly migrations?: readonly string[]
+  /** Tables whose changes become events; attached when a bridge starts. */
+  readonly captures?: readonly CaptureOptions[]
+  /** Runs beside the handlers from the start of a bridge until the signal; what it throws is logged. */
+  start?(context: ServiceContext): Promise<void> | void
+}
+
+/** Declares a service. Throws EvtError('config') for a name that is none. */
+export function defineService(definition: ServiceDefinition): ServiceDefinition {
+  if (!/^[a-z][a-z0-9-]{0,62}$/.test(definition.name)) {
+    throw new EvtError(
+      'config',
+      `cannot define service ${JSON.stringify(definition.name)}: a name is lower-case letters, digits and hyphens`,
+    )
+  }
+  return definition
+}

@@ -1,0 +1,12 @@
+// The library: everything that an application or a service needs, by name. Importing it loads no driver.
+export { type Bridge, type BridgeOptions, type BridgeRole, createBridge } from './bridge.ts'
+export { defineConfig } from './config/define-config.ts'
+export type { Contract } from './core/contract.ts'
+export { defineEvent, type EventContract } from './core/define-event.ts'
+export { EvtError } from './core/errors.ts'
+export type { EvtEvent, NewEvent, Priority } from './core/event.ts'
+export { createRegistry, type Registry } from './core/registry.ts'
+export { defineHandler } from './handle/define-handler.ts'
+export { defineService, type ServiceContext, type ServiceDefinition, type ServiceSql } from './handle/define-service.ts'
+export type { HandlerContext, HandlerDefinition, HandlerLog, HandlerSql, RetryPolicy } from './handle/handler.ts'
+export { createPublisher, type Publisher, type PublisherOptions } from './publish/create-publisher.ts'
