@@ -3,14 +3,15 @@ import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
 import type { Registry } from '../core/registry.ts'
 import { dissect } from './anatomy.ts'
-import { type Corrupt, type Corruption, type CorruptOptions, compileCorrupt, corruptions } from './corruption.ts'
+import { type Corruption, type CorruptOptions, compileCorrupt } from './corruption.ts'
+import { type Compiled, createMaker } from './maker.ts'
 import { createMoment, type Moment } from './moment.ts'
-import { type Assignment, compileOverrides, type Override } from './overrides.ts'
-import { adopt, advance, compilePlan, findSubject, type Plan } from './plan.ts'
+import { type Assignment, compileOverrides } from './overrides.ts'
+import { adopt, advance, compilePlan } from './plan.ts'
 import { loadPools } from './pools.ts'
-import type { Individual } from './population.ts'
 import { selectContracts } from './select.ts'
-import { createWorld, remembered, type World } from './world.ts'
+import { createSpoiler } from './spoiler.ts'
+import { createWorld, remembered } from './world.ts'
 
 export interface GeneratorOptions {
   readonly registry: Registry
@@ -37,11 +38,6 @@ export interface Generator {
   readonly types: readonly string[]
   /** Corrupted events so far, by kind. */
   readonly corrupted: Readonly<Record<Corruption, number>>
-}
-
-interface Compiled extends Plan {
-  readonly override: Override
-  readonly corrupt: Corrupt
 }
 
 /** Checks everything that can be wrong before the first event; throws EvtError('usage', 'unknown-type', 'unsupported'). */
@@ -71,7 +67,13 @@ export function createGenerator(options: GeneratorOptions): Generator {
     plans,
     weighted.map(({ weight }) => weight),
   )
-  const make = createMaker(plans, remembered(anatomies), createWorld(moment), moment, options.source ?? 'evt-gen')
+  const make = createMaker({
+    plans,
+    kept: remembered(anatomies),
+    world: createWorld(moment),
+    moment,
+    source: options.source ?? 'evt-gen',
+  })
   const spoil = createSpoiler(corrupt, createMoment(options.seed ^ 0x5eed, options.nowMs))
   const at = options.schedule ? (k: number) => options.schedule?.at(k) ?? k : (k: number) => k
   let k = 0
@@ -94,82 +96,6 @@ function createChoice(plans: readonly Compiled[], weights: readonly number[]): (
     const drawn = moment.random() * sum
     return plans[bounds.findIndex((bound) => drawn < bound)] ?? last
   }
-}
-
-const none = Object.freeze({})
-
-/** Turns a wish for an event of some plan into an event that is possible now: nothing is updated before it exists. */
-function createMaker(
-  plans: readonly Compiled[],
-  kept: ReadonlySet<string>,
-  world: World,
-  moment: Moment,
-  source: string,
-): (wanted: Compiled) => readonly [EvtEvent, Compiled] {
-  const begins = new Map(
-    plans.flatMap((plan) =>
-      plan.anatomy.own && plan.anatomy.verb.kind === 'begin' ? [[plan.anatomy.entity ?? '', plan]] : [],
-    ),
-  ) as ReadonlyMap<string, Compiled>
-
-  const settle = (plan: Compiled): readonly [Compiled, Individual | undefined] => {
-    const { entity = '', own, verb } = plan.anatomy
-    const found = findSubject(plan, world, moment, kept.has(entity))
-    if (found || plan.anatomy.entity === undefined) return [plan, found]
-    const missing = own && verb.kind === 'begin' ? plan.anatomy.owners.map((owner) => owner.entity) : [entity]
-    const first = missing.flatMap((one) => begins.get(one) ?? []).find((one) => one !== plan)
-    return first ? settle(first) : [plan, adopt(plan, world, moment)]
-  }
-  return (wanted) => {
-    const [plan, one] = settle(wanted)
-    const { contract } = plan.anatomy
-    const data = one ? advance(plan, one, moment) : plan.lone(moment)
-    const event: { -readonly [Key in keyof EvtEvent]: EvtEvent[Key] } = {
-      id: moment.uuid(),
-      type: contract.type,
-      version: contract.version,
-      source,
-      time: moment.iso,
-      priority: 'normal',
-      metadata: none,
-      data,
-    }
-    if (one) addSubject(event, one)
-    return [plan.override(event), plan]
-  }
-}
-
-function addSubject(event: { -readonly [Key in keyof EvtEvent]: EvtEvent[Key] }, one: Individual): void {
-  event.subject = one.subject
-  event.sequence = one.sequence
-  one.correlationId ??= event.id
-  event.correlationId = one.correlationId
-  const actor = firstOwner(one) ?? one
-  if (actor.subject.startsWith('user/')) event.actor = { userId: actor.id }
-}
-
-function firstOwner(one: Individual): Individual | undefined {
-  for (const field in one.owners) return one.owners[field]
-  return undefined
-}
-
-/** Draws of its own, so that the events which stay good are the same with and without corruption. */
-function createSpoiler(options: CorruptOptions | undefined, moment: Moment) {
-  const counts = Object.fromEntries(corruptions.map((kind) => [kind, 0])) as Record<Corruption, number>
-  const kinds = options?.kinds ?? []
-  let owed: Corruption | undefined
-  let before: EvtEvent | undefined
-  const apply = (event: EvtEvent, plan: Compiled): EvtEvent => {
-    if (kinds.length === 0) return event
-    if (!owed && moment.random() < (options?.ratio ?? 0)) owed = kinds[moment.below(kinds.length)]
-    const spoilt = owed && plan.corrupt(owed, event, before, moment)
-    before = event
-    if (!owed || !spoilt) return event
-    counts[owed] += 1
-    owed = undefined
-    return spoilt
-  }
-  return { apply, counts }
 }
 
 function checkRatio(corrupt: CorruptOptions | undefined): void {

@@ -34,6 +34,7 @@ export function parseAssignment(argument: string, asString = false): Assignment 
  */
 export function compileOverrides(contract: Contract, set: readonly Assignment[]): Override {
   const steps = set.map((one) => compileOne(contract, one))
+  if (steps.length === 0) return (event) => event
   return (event) => steps.reduce((changed, step) => step(changed), event)
 }
 

@@ -66,7 +66,7 @@ function chooseOwners(plan: Plan, world: World, moment: Moment): Record<string, 
   return owners
 }
 
-const isActive = (one: Individual): boolean => !one.resting
+export const isActive = (one: Individual): boolean => !one.resting
 
 /** What is published already is not published again; what rests, and what belongs to it, only ends. */
 function isReady({ anatomy: { verb, own }, state }: Plan, one: Individual): boolean {

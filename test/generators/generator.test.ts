@@ -228,6 +228,30 @@ describe('choosing types', () => {
   })
 })
 
+describe('set', () => {
+  const id = '0199c82c-c000-7000-8000-000000000001'
+
+  it('gives every event the value, in every type', () => {
+    const set = [{ path: 'data.user_data.plan', text: 'pro' }]
+    for (const event of generate(200, { types: ['user.*'], set })) {
+      expect(event.data).toMatchObject({ user_data: { plan: 'pro' } })
+      registry.validate(event)
+    }
+  })
+
+  it('moves the subject with the id, and numbers it by itself', () => {
+    const events = generate(3, { types: ['user.updated'], set: [{ path: 'data.user_id', text: id }] })
+    expect(events.map(({ subject, sequence }) => [subject, sequence])).toEqual([1, 2, 3].map((n) => [`user/${id}`, n]))
+  })
+
+  it('is refused when one of the types has no such field', () => {
+    const set = [{ path: 'data.user_data.plan', text: 'pro' }]
+    expect(caught(() => generate(0, { types: ['user.created', 'document.created'], set })).message).toContain(
+      'document.created v1 has no such field',
+    )
+  })
+})
+
 describe('contracts of others', () => {
   const orderPlaced = defineEvent('order.placed', {
     1: z.object({
@@ -253,6 +277,19 @@ describe('contracts of others', () => {
       const { user_id, userId, orderId } = event.data as Payload
       if (user_id) users.add(user_id)
       if (orderId) expect([event.subject, users.has(userId)]).toEqual([`order/${String(orderId)}`, true])
+    }
+  })
+
+  it('may belong to each other in a circle, or to things that are not generated', () => {
+    const id = z.uuid()
+    const circle = createRegistry([
+      defineEvent('hen.created', { 1: z.object({ hen_id: id, egg_id: id }) }),
+      defineEvent('egg.created', { 1: z.object({ egg_id: id, hen_id: id, farm_id: id }) }),
+      defineEvent('farm.created', { 1: z.object({ farm_id: id }) }),
+    ])
+    const types = generate(300, { registry: circle, types: ['hen.created', 'egg.created'] }).map(({ type }) => type)
+    for (const type of ['hen.created', 'egg.created']) {
+      expect(types.filter((one) => one === type).length).toBeGreaterThan(100)
     }
   })
 

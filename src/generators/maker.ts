@@ -1,0 +1,106 @@
+import type { EvtEvent } from '../core/event.ts'
+import type { Corrupt } from './corruption.ts'
+import type { Moment } from './moment.ts'
+import type { Override } from './overrides.ts'
+import { adopt, advance, findSubject, isActive, type Plan } from './plan.ts'
+import type { Individual } from './population.ts'
+import type { World } from './world.ts'
+
+export interface Compiled extends Plan {
+  readonly override: Override
+  readonly corrupt: Corrupt
+}
+
+export interface MakerOptions {
+  readonly plans: readonly Compiled[]
+  /** Entities that later events choose from. */
+  readonly kept: ReadonlySet<string>
+  readonly world: World
+  readonly moment: Moment
+  readonly source: string
+}
+
+type Draft = { -readonly [Key in keyof EvtEvent]: EvtEvent[Key] }
+
+const none = Object.freeze({})
+
+/**
+ * Turns a wish for an event of some plan into an event that is possible now, perhaps of another plan: nothing is updated
+ * before it exists.
+ */
+export function createMaker(options: MakerOptions): (wanted: Compiled) => readonly [EvtEvent, Compiled] {
+  const { moment, source } = options
+  const settle = createSettling(options)
+  const retarget = createRetargeting()
+  return (wanted) => {
+    const [plan, one] = settle(wanted)
+    const { contract } = plan.anatomy
+    const event: Draft = {
+      id: moment.uuid(),
+      type: contract.type,
+      version: contract.version,
+      source,
+      time: moment.iso,
+      priority: 'normal',
+      metadata: none,
+      data: one ? advance(plan, one, moment) : plan.lone(moment),
+    }
+    if (one) addSubject(event, one)
+    const overridden = plan.override(event)
+    return [overridden === event ? event : retarget(plan, event, overridden), plan]
+  }
+}
+
+/** The thing that an event is about, or the plan of an event that has to come before it. */
+function createSettling({ plans, kept, world, moment }: MakerOptions) {
+  const begins = new Map<string, Compiled>()
+  for (const plan of plans) {
+    const { own, verb, entity } = plan.anatomy
+    if (own && verb.kind === 'begin' && entity !== undefined) begins.set(entity, plan)
+  }
+  const isMissing = (entity: string) => world.populationOf(entity).choose(moment, isActive) === undefined
+
+  const settle = (plan: Compiled, asked: readonly Compiled[] = []): readonly [Compiled, Individual | undefined] => {
+    const { entity, own, verb, owners } = plan.anatomy
+    if (entity === undefined) return [plan, undefined]
+    const found = findSubject(plan, world, moment, kept.has(entity))
+    if (found) return [plan, found]
+    const needed = own && verb.kind === 'begin' ? owners.map((owner) => owner.entity).filter(isMissing) : [entity]
+    const way = [...asked, plan]
+    // Things that belong to each other in a circle have to start somewhere.
+    const first = needed.flatMap((one) => begins.get(one) ?? []).find((one) => !way.includes(one))
+    return first ? settle(first, way) : [plan, adopt(plan, world, moment)]
+  }
+  return settle
+}
+
+/** `--set` may have changed whom an event is about: the subject follows the id, with a sequence of its own. */
+function createRetargeting() {
+  const sequences = new Map<string, number>()
+  return ({ anatomy }: Compiled, before: EvtEvent, after: EvtEvent): EvtEvent => {
+    const [id, earlier] = [idOf(anatomy.idField, after), idOf(anatomy.idField, before)]
+    const moved = id !== earlier && after.subject === before.subject
+    const subject = moved ? `${anatomy.entity}/${String(id)}` : after.subject
+    if (subject === undefined || subject === before.subject) return after
+    const sequence = (sequences.get(subject) ?? 0) + 1
+    sequences.set(subject, sequence)
+    return { ...after, subject, sequence }
+  }
+}
+
+const idOf = (field: string | undefined, event: EvtEvent): unknown =>
+  field === undefined ? undefined : (event.data as Readonly<Record<string, unknown>>)[field]
+
+function addSubject(event: Draft, one: Individual): void {
+  event.subject = one.subject
+  event.sequence = one.sequence
+  one.correlationId ??= event.id
+  event.correlationId = one.correlationId
+  const actor = firstOwner(one) ?? one
+  if (actor.subject.startsWith('user/')) event.actor = { userId: actor.id }
+}
+
+function firstOwner(one: Individual): Individual | undefined {
+  for (const field in one.owners) return one.owners[field]
+  return undefined
+}
