@@ -49,7 +49,10 @@ async function sequence(leadership: Leadership, parking: ReturnType<typeof creat
   while (!stopping.aborted) {
     const step = await outlive(leadership, () => tick(sql, lease.epoch, limit))
     if (!step) return
-    if (step.sequenced > 0) recorder.sequenced(step.sequenced)
+    if (step.sequenced > 0) {
+      recorder.sequenced(step.sequenced)
+      parking.found()
+    }
     limit = step.more ? Math.min(limit * 2, largeStep) : smallStep
     if (step.more) continue
     empty = step.sequenced > 0 ? 0 : empty + 1

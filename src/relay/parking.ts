@@ -12,27 +12,32 @@ export interface Parking {
   readonly parked: boolean
   park(): Promise<void>
   unpark(): Promise<void>
+  /** A look found something: the next ones come soon. */
+  found(): void
   /** Until it is time to look again; 'stirred' when somebody woke us. Only while parked. */
   sleep(): Promise<'stirred' | 'slept'>
 }
 
 const firstLookMs = 5
-/** For this long after parking, looks stay frequent for the sake of transactions that were open then. */
+/** For this long after the last event, looks stay frequent where no notification can be relied on. */
 const patienceMs = 10_000
+/** After that, so many times less often. */
+const tired = 4
 
 export function createParking(sql: SqlExecutor, wake: Wake, timings: RelayTimings): Parking {
   let stragglersOf: string | undefined
-  let parkedAt = 0
+  let activeAt = 0
   let notified = true
   let parked = false
   let lookMs = firstLookMs
 
   const longestLook = async (): Promise<number> => {
-    if (!notified || !wake.hears) return timings.blindBackstop
+    const blind = Math.min(timings.blindBackstop, timings.backstop)
+    const patient = performance.now() - activeAt < patienceMs
+    if (!notified || !wake.hears) return patient ? blind : Math.min(blind * tired, timings.backstop)
     if (stragglersOf === undefined) return timings.backstop
     if (!(await openAtParking(sql, stragglersOf))) stragglersOf = undefined
-    else if (performance.now() - parkedAt < patienceMs) return Math.min(timings.blindBackstop, timings.backstop)
-    return timings.backstop
+    return stragglersOf !== undefined && patient ? blind : timings.backstop
   }
   return {
     get parked() {
@@ -42,7 +47,11 @@ export function createParking(sql: SqlExecutor, wake: Wake, timings: RelayTiming
       notified = await canNotify(sql)
       if (notified) stragglersOf = await park(sql)
       parked = true
-      parkedAt = performance.now()
+      activeAt = performance.now()
+      lookMs = firstLookMs
+    },
+    found() {
+      activeAt = performance.now()
       lookMs = firstLookMs
     },
     async unpark() {
