@@ -1,8 +1,7 @@
 // The events of the icon service, in the payload of its design: an id, the `…_data` of the thing, and what changed.
 // Type, time and correlation travel in the envelope.
 import { z } from 'zod'
-import { defineEvent } from '../../core/define-event.ts'
-import { sensitive } from '../../core/json-shape.ts'
+import { defineEvent, sensitive } from '../../index.ts'
 
 /** Both RFC 3339 in UTC, as programs write it, and with an offset, as Postgres does. */
 const instant = z.iso.datetime({ offset: true })

@@ -11,7 +11,7 @@ describe('the icon service', () => {
   it('hears everything that it declares, and declares everything that it hears or captures', () => {
     const declared = icons.contracts.map(({ type }) => type)
     const heard = icons.handlers.flatMap(({ on }) => on.map((one) => (typeof one === 'string' ? one : one.type)))
-    const derived = icons.captures.flatMap(({ entity, rules = [] }) => [
+    const derived = (icons.captures ?? []).flatMap(({ entity, rules = [] }) => [
       ...['created', 'updated', 'deleted'].map((verb) => `${entity}.${verb}`),
       ...rules.map(({ type }) => type),
     ])

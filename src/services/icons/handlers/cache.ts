@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { cacheInvalidated } from '../contracts.ts'
 
 /** A cache entry is good while it has the generation that stands here: readers compare, nobody has to be told. */

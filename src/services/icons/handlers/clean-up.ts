@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { cacheInvalidated, userDeleted } from '../contracts.ts'
 
 /** A deleted user leaves nothing here: preferences, sessions and usage go, and the caches hear of it. */

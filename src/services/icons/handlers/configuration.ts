@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { cacheInvalidated, configurationChanged } from '../contracts.ts'
 
 /** Settings that are numbers, with the caches that depend on them. */

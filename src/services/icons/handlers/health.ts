@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { healthReported, performanceReported } from '../contracts.ts'
 
 /** The latest health of every service, and every performance sample. */

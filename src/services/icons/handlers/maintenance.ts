@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { maintenanceMode } from '../contracts.ts'
 
 /** Which services are in maintenance. System events have no order, so the later time wins. */

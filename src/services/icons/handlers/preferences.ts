@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { userCreated } from '../contracts.ts'
 
 const sizes = { free: 24, pro: 32, team: 32 } as const

@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { documentDeleted, documentPublished } from '../contracts.ts'
 import { extractIcons } from '../markup.ts'
 

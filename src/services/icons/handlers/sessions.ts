@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { authLogin, authLogout, authSessionChanged } from '../contracts.ts'
 
 /** Who is logged in, and with which permissions this session goes beyond or below the role's. */

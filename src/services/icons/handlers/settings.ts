@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { configurationChanged, maintenanceMode, settingCreated, settingUpdated } from '../contracts.ts'
 
 /** Makes the system's own events of rows that somebody changed in the table of settings. */

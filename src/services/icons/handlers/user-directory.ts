@@ -1,4 +1,4 @@
-import { defineHandler } from '../../../handle/define-handler.ts'
+import { defineHandler } from '../../../index.ts'
 import { userCreated, userDeleted, userSuspended, userUpdated } from '../contracts.ts'
 
 /** The icon service's own copy of the users, and the caches that are about them. */
