@@ -113,10 +113,8 @@ function translationOf(error: Error): Translation | undefined {
   const code = String((error as { code?: unknown }).code ?? '')
   if (isMissingSchema(error, code)) return missing
   if (byCode[code]) return byCode[code]
+  if (/connection timeout|timeout exceeded when trying to connect/.test(error.message)) return unreachable('no answer')
   if (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message)) return gone
-  if (/timeout exceeded when trying to connect|Connection terminated due to connection timeout/.test(error.message)) {
-    return unreachable('no answer')
-  }
   return undefined
 }
 

@@ -19,9 +19,12 @@ export interface MigrationStatus {
   readonly latest: number
   readonly applied: readonly (Migration & { readonly appliedAt: Date | undefined })[]
   readonly pending: readonly Migration[]
+  /** Of evt's roles, those that migrating had no right to create: an administrator has to, then `select evt.grant_roles()`. */
+  readonly missingRoles: readonly string[]
 }
 
 const schemaTable = 'evt.migrations'
+const roles = ['evt_publisher', 'evt_reader', 'evt_operator'] as const
 
 /** The SQL is not compiled: it lies beside the source, also when this file runs from dist/. */
 export const migrationsDirectory: string = ['./sql', '../../src/store/sql']
@@ -137,7 +140,9 @@ async function readStatus(sql: SqlExecutor): Promise<MigrationStatus> {
   const applied = await readApplied(sql)
   const version = applied.at(-1)?.version ?? 0
   const pending = files.filter((file) => file.version > version).map(({ version, name }) => ({ version, name }))
-  return { version, latest: files.at(-1)?.version ?? 0, applied, pending }
+  const { rows } = await sql.query('select rolname from pg_roles where rolname = any ($1)', [roles])
+  const missingRoles = roles.filter((role) => !rows.some((row) => row.rolname === role))
+  return { version, latest: files.at(-1)?.version ?? 0, applied, pending, missingRoles }
 }
 
 async function readApplied(sql: SqlExecutor): Promise<MigrationStatus['applied']> {

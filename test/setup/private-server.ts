@@ -9,7 +9,7 @@ import {
   startCluster,
   stopCluster,
 } from '../../src/store/embedded/cluster.ts'
-import { eventually, isRunning } from '../../src/store/embedded/process.ts'
+import { childrenOf, eventually, isRunning } from '../../src/store/embedded/process.ts'
 import { chooseRunAs } from '../../src/store/embedded/run-as.ts'
 import { findPostgres, type PostgresVersion, remedies } from './postgres-binaries.ts'
 
@@ -27,7 +27,7 @@ export interface PrivateServer {
   readonly version: PostgresVersion
   /** The postmaster; changes with `restart`. */
   readonly pid: number
-  /** Sends the signal to the postmaster and waits until it is gone (SIGSTOP and SIGCONT: returns at once). */
+  /** Sends the signal to the postmaster and waits until it and its backends are gone (SIGSTOP and SIGCONT: returns at once). */
   kill(signal: NodeJS.Signals): Promise<void>
   /** Starts it again on the same port and data, after `kill` or instead of it. */
   restart(): Promise<void>
@@ -42,16 +42,31 @@ export interface PrivateServer {
  */
 const onDisk = join(tmpdir(), 'evt-test-servers')
 const inMemory = '/dev/shm/evt-test-servers'
+const keptOwner = 'kept'
 const enoughMemoryBytes = 4 * 1024 ** 3
 
 const fast = ['fsync=off', 'full_page_writes=off']
 const always = ['max_connections=200', 'checkpoint_timeout=1h', 'max_prepared_transactions=20', 'shared_buffers=64MB']
 
+/** A started server and where it lies; its directory is the parent of PGDATA. */
+export interface PlacedServer extends PrivateServer {
+  readonly dataDirectory: string
+}
+
 /** A server of this test alone, on a free port: it may be killed and restarted. The caller stops it. */
-export async function startPrivateServer(options: PrivateServerOptions): Promise<PrivateServer> {
+export function startPrivateServer(options: PrivateServerOptions): Promise<PrivateServer> {
+  return start(options, String(process.pid))
+}
+
+/** One that no later run sweeps away: it goes on after this process, until somebody stops it by its data directory. */
+export function startKeptServer(options: PrivateServerOptions): Promise<PlacedServer> {
+  return start(options, keptOwner)
+}
+
+async function start(options: PrivateServerOptions, owner: string): Promise<PlacedServer> {
   const source = findPostgres(options.version)
   if (!source) throw new Error(`PostgreSQL ${options.version} is not here: ${remedies[options.version]}`)
-  const directory = makeDirectory(options.durable ? onDisk : fastest())
+  const directory = makeDirectory(options.durable ? onDisk : fastest(), owner)
   const cluster: ClusterOptions = {
     binaries: source.binaries,
     dataDirectory: join(directory, 'data'),
@@ -63,7 +78,7 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
   return control(options.version, directory, cluster)
 }
 
-async function control(version: PostgresVersion, directory: string, cluster: ClusterOptions): Promise<PrivateServer> {
+async function control(version: PostgresVersion, directory: string, cluster: ClusterOptions): Promise<PlacedServer> {
   let running = await startAnywhere(cluster)
   const port = running.port
   const stop = async (): Promise<void> => {
@@ -74,13 +89,15 @@ async function control(version: PostgresVersion, directory: string, cluster: Clu
     url: `postgres://postgres:evt@127.0.0.1:${port}/postgres`,
     port,
     version,
+    dataDirectory: cluster.dataDirectory,
     get pid() {
       return running.pid
     },
     async kill(signal) {
+      const all = [running.pid, ...childrenOf(running.pid)]
       process.kill(running.pid, signal)
       if (signal === 'SIGSTOP' || signal === 'SIGCONT') return
-      if (!(await eventually(() => !isRunning(running.pid), 20_000))) throw new Error(`PostgreSQL survived ${signal}`)
+      if (!(await eventually(() => !all.some(isRunning), 20_000))) throw new Error(`PostgreSQL survived ${signal}`)
     },
     async restart() {
       await stopCluster(running.pid)
@@ -108,9 +125,9 @@ function fastest(): string {
   return bavail * bsize > enoughMemoryBytes ? inMemory : onDisk
 }
 
-function makeDirectory(base: string): string {
+function makeDirectory(base: string, owner: string): string {
   mkdirSync(base, { recursive: true, mode: 0o755 })
-  const directory = mkdtempSync(join(base, `${process.pid}-`))
+  const directory = mkdtempSync(join(base, `${owner}-`))
   // The server's user has to reach its data through it.
   chmodSync(directory, 0o755)
   return directory
@@ -119,7 +136,10 @@ function makeDirectory(base: string): string {
 /** Stops and removes what runs left whose process is gone (killed with -9): found by their own pid files. */
 export async function sweepLeftovers(): Promise<void> {
   const all = [onDisk, inMemory].filter(existsSync).flatMap((base) => readdirSync(base).map((name) => join(base, name)))
-  const dead = all.filter((directory) => !isRunning(Number(basename(directory).split('-')[0])))
+  const dead = all.filter((directory) => {
+    const [owner] = basename(directory).split('-')
+    return owner !== keptOwner && !isRunning(Number(owner))
+  })
   await Promise.all(
     dead.map(async (directory) => {
       const postmaster = readPostmaster(join(directory, 'data'))

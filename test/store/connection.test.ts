@@ -1,9 +1,144 @@
-import { expect, it } from 'vitest'
+import { createServer } from 'node:net'
+import { expect, it, onTestFinished } from 'vitest'
+import { EvtError } from '../../src/core/errors.ts'
+import { openStore, placeOf } from '../../src/store/connection.ts'
+import { translateError } from '../../src/store/errors.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { startPrivateServer } from '../setup/private-server.ts'
+
+const options = { applicationName: 'evt test' }
 
 describeServers('a store', (server) => {
-  it('knows the version of its server', async () => {
-    const { store } = await createTestDatabase({ server })
+  it('knows the version of its server and shows its URL without the password', async () => {
+    const { store, url } = await createTestDatabase({ server })
     expect(Math.floor(store.serverVersion / 10_000)).toBe(server)
+    expect(store.url).not.toContain(`:${new URL(url).password}@`)
+    expect(store.connectionString).toBe(url)
   })
+
+  it('commits what resolves and rolls back what throws, with the error as it was', async () => {
+    const { store } = await createTestDatabase({ server, schema: 'empty' })
+    await store.query('create table t (n int)')
+    expect(await store.transaction((sql) => sql.query('insert into t values (1)').then(() => 'done'))).toBe('done')
+    const mine = new Error('mine')
+    const failing = store.transaction(async (sql) => {
+      await sql.query('insert into t values (2)')
+      throw mine
+    })
+    await expect(failing).rejects.toBe(mine)
+    expect((await store.query('select n from t')).rows).toEqual([{ n: 1 }])
+  })
+
+  it('leaves errors of the application as PostgreSQL gave them', async () => {
+    const { store } = await createTestDatabase({ server, schema: 'empty' })
+    await store.query('create table t (n int primary key)')
+    const twice = store.query('insert into t values (1), (1)')
+    await expect(twice).rejects.toMatchObject({ code: '23505' })
+    await expect(store.query('select * from missing')).rejects.toMatchObject({ code: '42P01' })
+  })
+
+  it('says that migrations are missing where evt is asked for and is not there', async () => {
+    const { store } = await createTestDatabase({ server, schema: 'empty' })
+    await expect(store.query('select * from evt.outbox')).rejects.toMatchObject({
+      code: 'migrations',
+      hint: 'run `evt migrate up`',
+    })
+  })
+
+  it('survives that its sessions are ended, between statements and inside a transaction', async () => {
+    const { store } = await createTestDatabase({ server, schema: 'empty', max: 2 })
+    const end =
+      'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()'
+    const cut = store.transaction(async (sql) => {
+      await sql.query('select 1')
+      await store.query(end)
+      await sql.query('select 2')
+    })
+    await expect(cut).rejects.toMatchObject({
+      code: 'connect',
+      message: expect.stringContaining('the connection was lost'),
+    })
+    expect((await store.query('select 3 as n')).rows).toEqual([{ n: 3 }])
+  })
+
+  it('says who may not, and names a role to grant', async () => {
+    const { store } = await createTestDatabase({ server })
+    const asPublisher = store.transaction(async (sql) => {
+      await sql.query('set local role evt_publisher')
+      await sql.query('select * from evt.log')
+    })
+    await expect(asPublisher).rejects.toMatchObject({ code: 'connect', hint: expect.stringContaining('evt_reader') })
+  })
+
+  it('refuses a wrong password, a missing database and a user that is none, naming host and database', async () => {
+    const { url } = await createTestDatabase({ server, schema: 'empty' })
+    const change = (part: 'password' | 'pathname', value: string) => {
+      const changed = new URL(url)
+      changed[part] = value
+      return changed.href
+    }
+    await expect(openStore(change('password', 'hunter2'), options)).rejects.toSatisfy(
+      (error) =>
+        error instanceof EvtError && error.code === 'connect' && !`${error.message}${error.hint}`.includes('hunter2'),
+    )
+    await expect(openStore(change('pathname', '/nowhere'), options)).rejects.toMatchObject({
+      code: 'connect',
+      message: expect.stringMatching(/there is no database nowhere at 127\.0\.0\.1:\d+/),
+      hint: 'create it: createdb nowhere',
+    })
+  })
+
+  it('throws closed after close, which may be called twice', async () => {
+    const { url } = await createTestDatabase({ server, schema: 'empty' })
+    const store = await openStore(url, options)
+    await Promise.all([store.close(), store.close()])
+    await expect(store.query('select 1')).rejects.toMatchObject({ code: 'closed' })
+    await expect(store.transaction(async () => {})).rejects.toMatchObject({ code: 'closed' })
+  })
+})
+
+it('a store works again after its server was killed and came back on the same port', async () => {
+  const server = await startPrivateServer({ version: 18 })
+  onTestFinished(() => server.stop())
+  const store = await openStore(server.url, options)
+  onTestFinished(() => store.close())
+  await store.query('create table kept as select 1 as n')
+  await server.kill('SIGKILL')
+  await expect(store.query('select 1')).rejects.toMatchObject({ code: 'connect' })
+  await server.restart()
+  expect((await store.query('select n from kept')).rows).toEqual([{ n: 1 }])
+})
+
+it('a server that nobody runs, a host that nobody knows and one that never answers are named', async () => {
+  const silent = createServer(() => {})
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    silent.close()
+  })
+  const address = silent.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  const failing = (url: string) => openStore(url, { ...options, connectTimeoutMs: 300 })
+  await expect(failing('postgres://u:secret@127.0.0.1:1/db')).rejects.toMatchObject({
+    code: 'connect',
+    message: 'cannot connect to postgres://u:***@127.0.0.1:1/db: connection refused (127.0.0.1:1)',
+    hint: expect.stringContaining('evt up'),
+  })
+  await expect(failing('postgres://u@no-such-host.invalid/db')).rejects.toMatchObject({
+    code: 'connect',
+    message: expect.stringContaining('no-such-host.invalid'),
+  })
+  await expect(failing(`postgres://u@127.0.0.1:${port}/db`)).rejects.toMatchObject({
+    code: 'connect',
+    message: expect.stringContaining('no answer'),
+  })
+})
+
+it.each(['mysql://u:p@h/db', 'not a url', ''])('%j is refused as no PostgreSQL URL', async (url) => {
+  await expect(openStore(url, options)).rejects.toMatchObject({ code: 'usage' })
+})
+
+it("SQLSTATEs of evt's own functions become its codes, with their hint", () => {
+  const place = placeOf('postgres://u@h/db')
+  const raised = Object.assign(new Error('cannot sequence: epoch 3 was replaced'), { code: 'EV001', hint: 'wait' })
+  expect(translateError(raised, place)).toMatchObject({ code: 'fenced', message: raised.message, hint: 'wait' })
 })

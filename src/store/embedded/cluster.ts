@@ -91,11 +91,14 @@ async function spawnPostmaster(options: ClusterOptions, port: number): Promise<s
   child.once('error', (error) => {
     ended = error.message
   })
-  child.once('exit', () => {
+  const onExit = () => {
     ended ??= readFileSync(options.logFile, 'utf8')
-  })
+  }
+  child.once('exit', onExit)
   const ready = () => ended !== undefined || isReady(options.dataDirectory, child.pid)
   if (!(await eventually(ready, 120_000))) ended = 'it was not ready after two minutes'
+  // Later it may end, and its log be gone, without any of this mattering.
+  child.off('exit', onExit)
   child.unref()
   return ended
 }

@@ -34,6 +34,15 @@ export function isPostmaster(pid: number, dataDirectory: string): boolean {
   }
 }
 
+/** The processes that `pid` has started and that still run; none where /proc does not say. */
+export function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}
+
 /** Resolves to true once `condition` holds, to false when it did not within the time. Polls every 10 ms. */
 export async function eventually(condition: () => boolean, withinMs: number): Promise<boolean> {
   const deadline = performance.now() + withinMs

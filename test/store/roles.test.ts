@@ -1,0 +1,134 @@
+import { expect, it, onTestFinished } from 'vitest'
+import { addCapture } from '../../src/store/capture.ts'
+import { openStore, type Store } from '../../src/store/connection.ts'
+import { migrateUp, migrationSql, migrationStatus } from '../../src/store/migrate.ts'
+import type { SqlExecutor } from '../../src/transports/transport.ts'
+import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { startPrivateServer } from '../setup/private-server.ts'
+
+const publish = "select evt.publish('user.created', '{}', 'user/1')"
+
+/** As a login role that was granted `role` would work; rolled back at the end. */
+async function as<T>(store: Store, role: string, work: (sql: SqlExecutor) => Promise<T>): Promise<T> {
+  const rollBack = new Error('done')
+  let result: T | undefined
+  await store
+    .transaction(async (sql) => {
+      await sql.query(`set local role ${role}`)
+      result = await work(sql)
+      throw rollBack
+    })
+    .catch((error: unknown) => {
+      if (error !== rollBack) throw error
+    })
+  return result as T
+}
+
+const denied = { code: 'connect', message: expect.stringContaining('permission denied') }
+
+describeServers('roles', (server) => {
+  it('a publisher publishes and reads nothing', async () => {
+    const { store } = await createTestDatabase({ server })
+    const { rows } = await as(store, 'evt_publisher', (sql) => sql.query(publish))
+    expect(rows).toHaveLength(1)
+    for (const table of ['outbox', 'log', 'dead_letters', 'captures', 'instances']) {
+      await expect(as(store, 'evt_publisher', (sql) => sql.query(`select from evt.${table}`))).rejects.toMatchObject(
+        denied,
+      )
+    }
+  })
+
+  it('a publisher publishes while the relay sleeps, too', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query("select setval('evt.parked', 2)")
+    expect((await as(store, 'evt_publisher', (sql) => sql.query(publish))).rows).toHaveLength(1)
+  })
+
+  it('a reader reads every table and partition and writes nothing', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(publish)
+    const { rows } = await as(store, 'evt_reader', (sql) => sql.query('select type from evt.outbox'))
+    expect(rows).toEqual([{ type: 'user.created' }])
+    const { rows: tables } = await store.query(
+      "select format('evt.%I', relname) as name from pg_class where relnamespace = 'evt'::regnamespace and relkind in ('r', 'p')",
+    )
+    await as(store, 'evt_reader', async (sql) => {
+      for (const { name } of tables) await sql.query(`select from ${name} limit 1`)
+    })
+    for (const statement of [publish, 'delete from evt.dead_letters', "select nextval('evt.outbox_seq')"]) {
+      await expect(as(store, 'evt_reader', (sql) => sql.query(statement))).rejects.toMatchObject(denied)
+    }
+  })
+
+  it('an operator works on the state of handling and cannot rewrite what was committed', async () => {
+    const { store } = await createTestDatabase({ server })
+    await as(store, 'evt_operator', (sql) => sql.query('delete from evt.dead_letters'))
+    for (const statement of [
+      "update evt.outbox set type = 'x'",
+      'delete from evt.log',
+      'truncate evt.outbox',
+      'drop table evt.dead_letters',
+      'delete from evt.migrations',
+    ]) {
+      await expect(as(store, 'evt_operator', (sql) => sql.query(statement))).rejects.toMatchObject({ code: 'connect' })
+    }
+  })
+
+  it('partitions that are made later are as readable as those before', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query('select evt.make_partitions(evt.today() + 15, evt.today() + 16)')
+    const { rows } = await store.query(
+      "select format('evt.%I', relname) as name from pg_class where relnamespace = 'evt'::regnamespace and relkind = 'r' and relname ~ '^outbox_default_'",
+    )
+    await as(store, 'evt_reader', async (sql) => {
+      for (const { name } of rows) await sql.query(`select from ${name}`)
+    })
+  })
+
+  it('without CREATEROLE migrating goes on, and says which roles an administrator has to make', async () => {
+    const fresh = await startPrivateServer({ version: server })
+    onTestFinished(() => fresh.stop())
+    const admin = await openStore(fresh.url, { applicationName: 'evt test', max: 2 })
+    await admin.query("create role plain login password 'x'; create database owned owner plain")
+    const url = fresh.url.replace('postgres:evt@', 'plain:x@').replace(/postgres$/, 'owned')
+    await migrateUp(url)
+    const all = ['evt_publisher', 'evt_reader', 'evt_operator']
+    expect((await migrationStatus(url)).missingRoles).toEqual(all)
+    for (const role of all) await admin.query(`create role ${role}`)
+    await admin.close()
+    const plain = await openStore(url, { applicationName: 'evt test' })
+    onTestFinished(() => plain.close())
+    await plain.query('select evt.grant_roles()')
+    const { rows } = await plain.query("select has_table_privilege('evt_reader', 'evt.log', 'select') as reads")
+    expect(rows).toEqual([{ reads: true }])
+    expect((await migrationStatus(plain)).missingRoles).toEqual([])
+  })
+
+  it('a role that is no superuser can migrate its own database, capture and write', async () => {
+    const { store, url } = await createTestDatabase({ server, schema: 'empty' })
+    const owner = `owner_${server}_${Date.now()}`
+    await store.query(`create role ${owner} login password 'x'`)
+    await store.query(
+      `do $$ begin execute format('grant create on database %I to ${owner}', current_database()); end $$`,
+    )
+    const own = new URL(url)
+    own.username = owner
+    own.password = 'x'
+    const owned = await openStore(own.href, { applicationName: 'evt test' })
+    try {
+      expect((await migrateUp(owned)).length).toBeGreaterThan(0)
+      await owned.query('create schema app; create table app.users (id int primary key)')
+      await addCapture(owned, { table: 'app.users' })
+      await owned.query('insert into app.users values (1)')
+      expect((await owned.query('select type from evt.outbox')).rows).toEqual([{ type: 'user.created' }])
+    } finally {
+      await owned.close()
+      await store.query(`drop owned by ${owner}; drop role ${owner}`)
+    }
+  })
+
+  it('stand in the script of all migrations', async () => {
+    const script = await migrationSql()
+    for (const role of ['evt_publisher', 'evt_reader', 'evt_operator']) expect(script).toContain(role)
+  })
+})
