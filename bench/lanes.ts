@@ -15,10 +15,11 @@ import { startPrivateServer } from '../test/setup/private-server.ts'
 
 const batchSize = 500
 const subjects = 1_000
+const writers = 4
 
 /** Commits batches until it is told to stop, then says how many events that were. */
 async function produce(url: string): Promise<void> {
-  const store = await openStore(url, { applicationName: 'evt bench producer', max: 2 })
+  const store = await openStore(url, { applicationName: 'evt bench producer', max: writers })
   let running = true
   process.once('message', () => {
     running = false
@@ -42,13 +43,16 @@ async function produce(url: string): Promise<void> {
       data,
     })
   }
-  while (running) {
-    await publishEncoded(
-      store,
-      Array.from({ length: batchSize }, (_, i) => nextEvent(sent + i)),
-    )
-    sent += batchSize
+  // One writer a subject, as writers that keep an order do: each connection has its share of the subjects.
+  const write = async (writer: number) => {
+    let own = 0
+    while (running) {
+      const numbers = Array.from({ length: batchSize }, () => writer + writers * own++)
+      await publishEncoded(store, numbers.map(nextEvent))
+      sent += batchSize
+    }
   }
+  await Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)))
   await store.close()
   process.send?.(sent)
 }

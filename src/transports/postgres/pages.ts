@@ -26,8 +26,8 @@ export interface Pages {
   peek(after: bigint): Span | undefined
   /** Reads the page after this position. Throws what the reader throws. */
   load(after: bigint): Promise<void>
-  /** New entries at the tip. */
-  append(entries: readonly LogEntry[], tip: bigint): void
+  /** New entries at the tip, which was `after` until now. */
+  append(entries: readonly LogEntry[], after: bigint): void
 }
 
 export function createPages(reader: LogReader, tip: () => bigint): Pages {
@@ -49,8 +49,9 @@ export function createPages(reader: LogReader, tip: () => bigint): Pages {
 
   async function read(start: bigint): Promise<void> {
     const end = start + pageSize
-    const found = await reader.read(start, Number(pageSize))
+    // Before reading: the tip may move while the answer is on its way, and the answer lacks what came since.
     const known = tip()
+    const found = await reader.read(start, Number(pageSize))
     const first = found[0]?.position
     // Retention removes events: the next one may be far away.
     const farthest = first !== undefined && first > end ? first - 1n : end
@@ -58,6 +59,15 @@ export function createPages(reader: LogReader, tip: () => bigint): Pages {
     const page: Page = { entries: found.filter(({ position }) => position <= upTo), upTo, bytes: 0 }
     page.bytes = sizeOf(page.entries)
     bytes += page.bytes - (pages.get(start)?.bytes ?? 0)
+    keep(start, page)
+  }
+
+  function extend(start: bigint, page: Page, entries: readonly LogEntry[]): void {
+    const size = sizeOf(entries)
+    page.entries.push(...entries)
+    page.upTo = entries.at(-1)?.position ?? page.upTo
+    page.bytes += size
+    bytes += size
     keep(start, page)
   }
 
@@ -80,19 +90,15 @@ export function createPages(reader: LogReader, tip: () => bigint): Pages {
       loading.set(start, started)
       return started
     },
-    append(entries, before) {
-      for (const entry of entries) {
-        const start = startOf(entry.position - 1n)
-        let page = pages.get(start)
-        if (page === undefined && start === before) page = { entries: [], upTo: before, bytes: 0 }
-        if (page !== undefined && page.upTo === before) {
-          page.entries.push(entry)
-          page.upTo = entry.position
-          page.bytes += entry.dataText.length
-          bytes += entry.dataText.length
-          keep(start, page)
-        }
-        before = entry.position
+    append(entries, after) {
+      for (let from = 0; from < entries.length; ) {
+        const start = startOf(after)
+        const some = entries.slice(from, from + indexAfter(entries.slice(from), start + pageSize))
+        const page = pages.get(start) ?? (start === after ? { entries: [], upTo: after, bytes: 0 } : undefined)
+        // A page that was not kept up to here has a gap: whoever needs it reads it again.
+        if (page !== undefined && page.upTo === after) extend(start, page, some)
+        from += some.length
+        after = some.at(-1)?.position ?? startOf((entries[from]?.position ?? 1n) - 1n)
       }
     },
   }

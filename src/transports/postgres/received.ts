@@ -1,15 +1,15 @@
 import type { LogEntry } from '../../store/log.ts'
 import type { Headers, LogPosition, Received } from '../transport.ts'
 
-/** The bytes of an entry, made once however many groups get it. */
-const bodies = new WeakMap<LogEntry, Uint8Array>()
+/** The bytes of an entry, made once however many groups get it; kept on the entry, because a WeakMap costs more than the bytes. */
+const body = Symbol('body')
+interface Read extends LogEntry {
+  [body]?: Uint8Array
+}
 
-function bodyOf(entry: LogEntry): Uint8Array {
-  const known = bodies.get(entry)
-  if (known !== undefined) return known
-  const made = Buffer.from(entry.dataText)
-  bodies.set(entry, made)
-  return made
+function bodyOf(entry: Read): Uint8Array {
+  entry[body] ??= Buffer.from(entry.dataText)
+  return entry[body]
 }
 
 /** An entry of the log as a message. */
