@@ -1,7 +1,7 @@
 import { parseRate, type RateShape } from '../core/rate.ts'
 import { parseCorruptions } from '../generators/corruption.ts'
 import { parseAssignment } from '../generators/overrides.ts'
-import { argumentList, defineCommand, text, value, values } from './command.ts'
+import { argumentList, defineCommand, flag, text, value, values } from './command.ts'
 import { printTo } from './gen/print.ts'
 import { publishTo } from './gen/publish.ts'
 import { eventSource } from './gen/source.ts'
@@ -89,6 +89,7 @@ export default defineCommand({
       says: 'publish these events (NDJSON) as they are; - is stdin',
       parse: text,
     }),
+    check: flag({ on: true, says: 'events of --input must fit their contracts, where there are any' }),
     ...whereOptions,
     target: value({ short: 't', value: 'url', says: 'where to, when not to the store', parse: text }),
     ...dryRunOptions,

@@ -1,10 +1,11 @@
 import { type EncodedEvent, encodeEvent, formatCloudEvent } from '../../core/codec.ts'
-import { EvtError, toError } from '../../core/errors.ts'
+import { EvtError } from '../../core/errors.ts'
 import { type EvtEvent, maxDataBytes } from '../../core/event.ts'
 import { redactUrl } from '../../core/mask.ts'
 import { formatCount } from '../../core/quantity.ts'
 import { hasGap, type Written, writeLine } from '../../output/ending.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
+import type { Output } from '../../output/output.ts'
 import { createProgress } from '../../output/progress.ts'
 import type { Store } from '../../store/connection.ts'
 import { askConsent, type ConsentAnswers, refuseWhenReadonly } from '../line/consent.ts'
@@ -58,45 +59,66 @@ interface Totals {
   readonly refused: number
   /** The first reason why something was refused, or why it ended early. */
   readonly problem: EvtError | undefined
+  /** It ended before the source did. */
+  readonly broken: boolean
   readonly elapsedMs: number
 }
 
 const batchSize = 500
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
 async function publishAll(runtime: Runtime, source: EventSource, store: Store): Promise<Totals> {
-  const { publishEncoded } = await import('../../store/outbox.ts')
   const { output, signal, now } = runtime
-  const written = { asked: 0, accepted: 0, confirmed: 0, unknown: 0 }
-  let refused = 0
-  let problem: EvtError | undefined
-  const progress = createProgress({
-    stderr: runtime.terminal.stderr,
-    verb: 'published',
-    now,
-    ...(source.total ? { total: source.total } : {}),
-  })
+  const totals = {
+    written: { asked: 0, accepted: 0, confirmed: 0, unknown: 0 },
+    refused: 0,
+    problem: undefined as EvtError | undefined,
+    broken: false,
+  }
+  const total = source.total ? { total: source.total } : {}
+  const progress = createProgress({ stderr: runtime.terminal.stderr, verb: 'published', now, ...total })
   const startedMs = performance.now()
-  for await (const events of inTime(source, { max: batchSize, signal })) {
-    const { encoded, reason } = encodeAll(events)
-    written.asked += events.length
-    refused += events.length - encoded.length
-    problem ??= reason
-    try {
-      if (encoded.length > 0) await store.transaction((sql) => publishEncoded(sql, encoded, { keyed: source.keyed }))
-    } catch (error) {
-      problem = error instanceof EvtError ? error : new EvtError('internal', toError(error).message, { cause: error })
-      // A connection that is lost while it commits takes the answer with it.
-      if (problem.code === 'connect') written.unknown += encoded.length
-      break
+  try {
+    for await (const events of inTime(source, { max: batchSize, signal })) {
+      const { encoded, reason } = encodeAll(events)
+      totals.refused += events.length - encoded.length
+      totals.problem ??= reason
+      totals.written.asked += events.length
+      await publishBatch(store, encoded, { keyed: source.keyed, written: totals.written })
+      if (output.format === 'ndjson') await printAll(encoded, output)
+      progress.update(totals.written.confirmed)
     }
-    written.accepted += encoded.length
-    written.confirmed += encoded.length
-    if (output.format === 'ndjson')
-      for (const event of encoded) await output.write(`${formatCloudEvent(event, { dataText: event.dataText })}\n`)
-    progress.update(written.confirmed)
+  } catch (error) {
+    // What came before it counts: the last line says how much that was.
+    if (!(error instanceof EvtError)) throw error
+    totals.problem = error
+    totals.broken = true
   }
   progress.end()
-  return { written, refused, problem, elapsedMs: performance.now() - startedMs }
+  return { ...totals, elapsedMs: performance.now() - startedMs }
+}
+
+/** One transaction. A connection that is lost while it commits takes the answer with it. */
+async function publishBatch(
+  store: Store,
+  encoded: readonly EncodedEvent[],
+  { keyed, written }: { keyed: boolean; written: Mutable<Written> },
+): Promise<void> {
+  if (encoded.length === 0) return
+  const { publishEncoded } = await import('../../store/outbox.ts')
+  try {
+    await store.transaction((sql) => publishEncoded(sql, encoded, { keyed }))
+  } catch (error) {
+    if (error instanceof EvtError && error.code === 'connect') written.unknown += encoded.length
+    throw error
+  }
+  written.accepted += encoded.length
+  written.confirmed += encoded.length
+}
+
+async function printAll(encoded: readonly EncodedEvent[], output: Output): Promise<void> {
+  for (const event of encoded) await output.write(`${formatCloudEvent(event, { dataText: event.dataText })}\n`)
 }
 
 /** Fixes the bytes; an event that no store would take is left out, with the reason. */
@@ -130,12 +152,12 @@ function encodeOne(event: EvtEvent): EncodedEvent {
 function report(
   { output, signal }: Runtime,
   store: Store,
-  { written, refused, problem, elapsedMs }: Totals,
+  { written, refused, problem, broken, elapsedMs }: Totals,
 ): Outcome | undefined {
   if (problem && written.confirmed === 0) throw problem
   const perSecond = Math.round((written.confirmed * 1000) / Math.max(1, elapsedMs))
   if (problem) output.warn(problem.message, problem.hint)
-  const gap = hasGap(written)
+  const gap = broken || hasGap(written)
   const line = `${writeLine(written)}${refused > 0 ? ` · refused ${formatCount(refused)}` : ''} · ${formatCount(perSecond)}/s`
   if (output.format === 'ndjson') output.notice(line)
   else {

@@ -1,15 +1,18 @@
 import { createHash, randomInt } from 'node:crypto'
+import { reasonOf } from '../../config/load.ts'
 import { fromCloudEvent } from '../../core/codec.ts'
-import { EvtError, toError } from '../../core/errors.ts'
+import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
 import { countDue, createSchedule, type Schedule } from '../../core/pacer.ts'
 import { explainExpandedGlob } from '../../core/pattern.ts'
 import type { RateShape } from '../../core/rate.ts'
+import type { Registry } from '../../core/registry.ts'
 import type { Where } from '../../core/where.ts'
 import type { Corruption } from '../../generators/corruption.ts'
 import type { Assignment } from '../../generators/overrides.ts'
-import { type InputLine, openInput, readLines } from '../line/input.ts'
+import { type NdjsonLine, readNdjson } from '../../generators/read-ndjson.ts'
+import { openInput } from '../line/input.ts'
 import { loadRegistry } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -25,6 +28,7 @@ export interface GenOptions {
   readonly corrupt?: readonly Corruption[] | undefined
   readonly ratio: number
   readonly input?: string | undefined
+  readonly check: boolean
   readonly where?: Where | undefined
   readonly dryRun: boolean
 }
@@ -114,11 +118,7 @@ function totalOf({ count, duration, rate }: GenOptions, schedule: Schedule | und
   return rate === undefined && duration === undefined ? 1 : undefined
 }
 
-async function inputSource(
-  types: readonly string[],
-  options: GenOptions,
-  { stdin, now }: Runtime,
-): Promise<EventSource> {
+async function inputSource(types: readonly string[], options: GenOptions, runtime: Runtime): Promise<EventSource> {
   const unfit = options.corrupt
     ? '--corrupt'
     : options.weights
@@ -127,9 +127,11 @@ async function inputSource(
         ? '--set'
         : types[0]
   if (unfit) throw new EvtError('usage', `cannot use ${unfit} with --input: those events are published as they are`)
-  const lines = readLines(await openInput(options.input as string, stdin))
+  const lines = readNdjson(await openInput(options.input as string, runtime.stdin))
+  const registry = options.check ? await loadRegistry(runtime) : undefined
   const limit = options.count ?? Number.POSITIVE_INFINITY
   let taken = 0
+  let failure: unknown
   return {
     total: options.count,
     schedule: options.rate ? createSchedule({ shape: options.rate }) : undefined,
@@ -138,37 +140,52 @@ async function inputSource(
     where: options.where,
     async take(max) {
       const events: EvtEvent[] = []
-      while (events.length < max && taken < limit) {
-        const line = await lines.next()
-        if (line.done) break
-        taken++
-        events.push(parseEvent(line.value, options.input as string, now()))
+      if (failure) throw failure
+      try {
+        while (events.length < max && taken < limit) {
+          const line = await lines.next()
+          if (line.done) break
+          taken++
+          events.push(parseEvent(line.value, { nowMs: runtime.now(), registry }))
+        }
+      } catch (error) {
+        // What stands before the bad line is good.
+        if (events.length === 0) throw error
+        failure = error
       }
       return events
     },
   }
 }
 
-/** CloudEvents structured JSON, one a line; an `evt` member is ignored, so what `evt tail -o ndjson` printed is fine. */
-function parseEvent({ text: line, number }: InputLine, file: string, nowMs: number): EvtEvent {
-  const where = `line ${number} of ${file === '-' ? 'stdin' : file}`
+interface Reading {
+  readonly nowMs: number
+  /** Events of its types must fit their contracts; others pass. */
+  readonly registry: Registry | undefined
+}
+
+const whatIsRead = 'one CloudEvent as JSON on each line; "type" and "data" are enough'
+
+/** CloudEvents structured JSON; an `evt` member is ignored, so what `evt tail -o ndjson` printed is fine. */
+function parseEvent({ line, value }: NdjsonLine, { nowMs, registry }: Reading): EvtEvent {
+  const given =
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? { ...defaultsOf(value, nowMs), ...value }
+      : value
   try {
-    const { checksum: _checksum, ...event } = fromCloudEvent({ ...defaultsOf(line, nowMs), ...JSON.parse(line) })
+    const { checksum: _checksum, ...event } = fromCloudEvent(given)
+    if (registry?.get(event.type)) registry.validate(event)
     return event
   } catch (error) {
-    const reason =
-      error instanceof SyntaxError ? 'it is no JSON' : toError(error).message.replace(/^cannot [^:]*: /, '')
-    throw new EvtError('usage', `cannot read ${where}: ${reason}`, {
-      cause: error,
-      hint: 'one CloudEvent as JSON on each line',
-    })
+    const { code, hint = whatIsRead } = error as EvtError
+    throw new EvtError(code, `cannot read line ${line}: ${reasonOf(error)}`, { cause: error, hint })
   }
 }
 
-/** `{"type", "data"}` is enough: the id then comes from the bytes, so that the same input twice is recognised. */
-const defaultsOf = (line: string, nowMs: number) => ({
+/** What the line may leave out: the id then comes from its content, so that the same input twice is recognised. */
+const defaultsOf = (value: object, nowMs: number) => ({
   specversion: '1.0',
-  id: `sha256-${createHash('sha256').update(line).digest('hex').slice(0, 32)}`,
+  id: `sha256-${createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32)}`,
   source: 'evt-gen',
   time: new Date(nowMs).toISOString(),
 })
