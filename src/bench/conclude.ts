@@ -8,6 +8,7 @@ import { offeredPerSecond, type Workload } from './plan.ts'
 import type { BenchResult, LatencySummary } from './result.ts'
 import type { BenchOptions, RunLoad } from './run.ts'
 import type { Shared } from './shared.ts'
+import { driftSentence, findDrift } from './steadiness.ts'
 import type { Stock } from './take-stock.ts'
 import type { BenchTarget } from './target.ts'
 import type { Tracker } from './tracker.ts'
@@ -61,7 +62,7 @@ export function conclude(record: RunRecord): BenchResult {
   return {
     schema: 'evt.bench/1',
     run: options.plan.run,
-    ...decide({ isInterrupted, problems, ledger: stock.ledger, gates, doubts, throughput: rates.throughput, series }),
+    ...decide({ isInterrupted, problems, ledger: stock.ledger, gates, doubts, ...rates, series }),
     startedAt: record.startedAt.toISOString(),
     target: record.target.label,
     load: describeLoad(record, rates),
@@ -69,7 +70,11 @@ export function conclude(record: RunRecord): BenchResult {
     imbalances: problems,
     gates,
     doubts,
-    notices: [...noticesOf(stock.ledger, notes.overtaken, series), ...(load.generator?.reasons ?? [])],
+    notices: [
+      ...findDrift(record.workload, record.shared, record.tracker).map(driftSentence),
+      ...noticesOf(stock.ledger, notes.overtaken, series),
+      ...(load.generator?.reasons ?? []),
+    ],
     latencies: series.map(summarise),
     generator: { busy: busy ?? null, gcMs: load.generator?.gcMs ?? 0 },
     environment: describeEnvironment(record),

@@ -12,6 +12,8 @@ export interface Findings {
   readonly ledger: Ledger
   readonly gates: readonly GateResult[]
   readonly doubts: readonly Doubt[]
+  /** Events per second asked for, and finished by every handler, in the measured part. */
+  readonly offered: number | undefined
   readonly throughput: number
   readonly series: readonly LatencySeries[]
 }
@@ -33,6 +35,9 @@ function outcomeOf({ isInterrupted, problems, ledger, gates, doubts }: Findings)
   return doubts.length > 0 || gates.some((gate) => gate.verdict === 'inconclusive') ? 'inconclusive' : 'done'
 }
 
+/** Below this share of what was asked, the backlog grew. */
+const leastShare = 0.97
+
 const sentences: Readonly<Record<BenchOutcome, (findings: Findings) => string>> = {
   defect: ({ problems }) => `a defect of evt: the books do not balance (${problems[0]})`,
   broken: ({ ledger }) =>
@@ -48,13 +53,17 @@ const sentences: Readonly<Record<BenchOutcome, (findings: Findings) => string>> 
     const reason = doubt?.reason ?? gates.find((gate) => gate.verdict === 'inconclusive')?.reason
     return `inconclusive: ${reason}`
   },
-  done({ gates, throughput, series }) {
+  done({ gates, offered, throughput, series }) {
     const slowest = slowestOf(series)
     const e2e = slowest
       ? `, e2e p50 ${formatFigure(slowest.samples.percentile(0.5))} p99 ${formatFigure(slowest.samples.percentile(0.99))}`
       : ''
     const proven = gates.length > 0 ? `all ${gates.length} gates proven: ` : ''
-    return `${proven}${Math.round(throughput)}/s handled, nothing lost, doubled or reordered${e2e}`
+    const asked =
+      offered !== undefined && throughput < leastShare * offered
+        ? ` of ${Math.round(offered)}/s asked: it did not keep up`
+        : ''
+    return `${proven}${Math.round(throughput)}/s handled${asked}, nothing lost, doubled or reordered${e2e}`
   },
 }
 

@@ -18,6 +18,7 @@ const sound: Findings = {
   ledger: { lost: 0, duplicates: 0, reordered: 0, sent: 10 } as Ledger,
   gates: [],
   doubts: [],
+  offered: 1_000,
   throughput: 1_000,
   series: [],
 }
@@ -38,5 +39,12 @@ describe('the outcome', () => {
     ['books that do not balance', { problems: ['1 ≠ 2'], ledger: lost }, 'defect'],
   ])('of %s is decided by the worst', (_name, change, outcome) => {
     expect(decide({ ...sound, ...change }).outcome).toBe(outcome)
+  })
+
+  test('says so when less was handled than was asked', () => {
+    expect(decide(sound).verdict).toBe('1000/s handled, nothing lost, doubled or reordered')
+    expect(decide({ ...sound, throughput: 687 }).verdict).toMatch(
+      /^687\/s handled of 1000\/s asked: it did not keep up/,
+    )
   })
 })

@@ -22,8 +22,7 @@ export async function openScratch(store: Store, names: ScratchNames): Promise<Sc
   }
   try {
     await holder.query(`select pg_advisory_lock(${lockOf})`, [names.run])
-    await store.query(`create schema ${names.schema}`)
-    await store.query(`create table ${names.schema}.effects (
+    await store.query(`create schema ${names.schema} create table effects (
       n bigint generated always as identity, handler smallint not null, key integer not null, k integer not null)`)
     await removeLeftovers(store)
   } catch (error) {
@@ -33,8 +32,7 @@ export async function openScratch(store: Store, names: ScratchNames): Promise<Sc
   return {
     async remove() {
       if (!isOpen) return
-      await removeRun(store, names)
-      await release()
+      await removeRun(store, names).finally(release)
     },
   }
 }

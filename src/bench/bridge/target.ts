@@ -52,10 +52,15 @@ export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
   }
 
   async function closeAll(): Promise<void> {
-    await subscribers?.stop()
-    await options.transport.close()
-    await relay?.stop()
-    await scratch?.remove()
+    const steps = [
+      () => subscribers?.stop(),
+      () => options.transport.close(),
+      () => relay?.stop(),
+      () => scratch?.remove(),
+    ]
+    const failures: unknown[] = []
+    for (const step of steps) await step()?.catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
   }
 
   return {
