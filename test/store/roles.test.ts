@@ -89,7 +89,8 @@ describeServers('roles', (server) => {
     const fresh = await startPrivateServer({ version: server })
     onTestFinished(() => fresh.stop())
     const admin = await openStore(fresh.url, { applicationName: 'evt test', max: 2 })
-    await admin.query("create role plain login password 'x'; create database owned owner plain")
+    await admin.query("create role plain login password 'x'")
+    await admin.query('create database owned owner plain')
     const url = fresh.url.replace('postgres:evt@', 'plain:x@').replace(/postgres$/, 'owned')
     await migrateUp(url)
     const all = ['evt_publisher', 'evt_reader', 'evt_operator']
