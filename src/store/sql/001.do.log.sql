@@ -266,7 +266,7 @@ begin
   id := coalesce(id, evt.uuid7()::text);
   insert into evt.outbox (class, id, type, version, source, time, subject, sequence, tenant, correlation_id,
     causation_id, traceparent, user_id, session_id, priority, metadata, data, checksum, event_key)
-  values (class, id, type, version, coalesce(source, current_setting('application_name'), 'sql'),
+  values (class, id, type, version, coalesce(source, nullif(current_setting('application_name'), ''), 'sql'),
     coalesce("time", clock_timestamp()), subject, sequence, tenant, correlation_id,
     causation_id, traceparent, user_id, session_id, priority, metadata, data, evt.checksum_of(data), event_key);
   return id;
@@ -313,8 +313,8 @@ set search_path = pg_catalog, pg_temp as $$
       where not exists (select from claimed c where c.seq = k.seq)
     ), sequenced as (
       insert into evt.log (position, seq, xid, sequenced_at, day, slot, class)
-      select $7 + row_number() over (order by p.seq), p.seq, p.xid, now.at, p.day, p.slot, p.class
-      from piece p, (select clock_timestamp() as at offset 0) now
+      select $7 + row_number() over (order by p.seq), p.seq, p.xid, clock_timestamp(), p.day, p.slot, p.class
+      from piece p
       where p.event_key is null or p.seq not in (select seq from losers)
     )
     select p.count, p.last, l.duplicates, l.refused
@@ -378,7 +378,7 @@ create function evt.tick(for_epoch bigint, max_events integer, out sequenced int
 language plpgsql
 -- Plans must not flip as partitions fill up: indexes only, one plan for all snapshots.
 set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off set enable_bitmapscan = off
-set search_path = pg_catalog, pg_temp as $$
+set work_mem = '64MB' set search_path = pg_catalog, pg_temp as $$
 declare
   c         evt.ticks;
   upto      pg_snapshot;
