@@ -21,7 +21,6 @@ export interface StoredEvent {
 export const eventColumns = `o.id, o.type, o.subject, o.data, date_part('epoch', o.recorded_at) * 1000, o.class, o.priority,
   o.version, o.source, o.time, o.sequence, o.tenant, o.correlation_id, o.causation_id, o.traceparent, o.user_id,
   o.session_id, o.metadata, o.checksum`
-export const eventColumnCount = 19
 
 /** A row read with `rowMode: 'array'`, text as the server sent it, time zone UTC. */
 export type TextRow = readonly (string | null)[]

@@ -18,7 +18,7 @@ export interface OutboxOptions {
 }
 
 /** In the order in which `columns` are sent; what is left out has the database's default. */
-export const outboxColumns = [
+const outboxColumns = [
   'class',
   'id',
   'type',
