@@ -112,6 +112,13 @@ describeServers('the outbox', (server) => {
     expect((await readBack(store)).map((entry) => entry.id)).toEqual(['id-1', 'id-2'])
   })
 
+  test('names a writer that did not name itself', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(`select set_config('application_name', '', false), evt.publish('a.b', '{}')`)
+    const { rows } = await store.query('select source from evt.outbox')
+    expect(rows).toEqual([{ source: 'sql' }])
+  })
+
   test('takes events from SQL, one or many, with ids, checksums and data as written', async () => {
     const { store } = await createTestDatabase({ server })
     const { rows } = await store.query(`select evt.publish('a.b', '{"x":  1}', 'a/1', priority => 'low') as id`)
