@@ -25,7 +25,7 @@ export function createLiveView(terminal: Terminal): LiveView {
       const now = { atUs: progress.nowUs, ...totals(progress) }
       const text = renderLive(progress, last ?? now)
       last = now
-      const cut = text.map((line) => line.slice(0, (terminal.columns ?? 80) - 1))
+      const cut = text.map((line) => line.slice(0, (terminal.columns || 80) - 1))
       terminal.write(`${erase()}${cut.join('\n')}\n`)
       lines = cut.length
     },
