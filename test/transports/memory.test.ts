@@ -26,9 +26,9 @@ describeTransport('memory', { open, capabilities: memoryCapabilities, doom })
 describe('memory', () => {
   it('refuses what would pass its limit, and takes more when the group has settled', async () => {
     const limited = `memory://limited-${randomUUID()}?retain=10&limit=20`
-    const world = createWorld({ open: async () => openMemory(limited), capabilities: memoryCapabilities })
+    const world = createWorld({ open: async () => openMemory(limited), capabilities: memoryCapabilities }, 1)
     const transport = await world.open()
-    const [lane] = await firstLanes(world, transport, 1, { lanes: 1 })
+    const [lane] = await firstLanes(world, transport, 1)
     const messages = world.messages(25, 1)
     const results = await transport.publish(world.topic, messages, AbortSignal.timeout(1_000))
     expect(results.map(({ state }) => state)).toEqual([...Array(20).fill('stored'), ...Array(5).fill('refused')])

@@ -73,6 +73,6 @@ it('shows a lane that reads behind a moving tip every entry once and in order, o
       }
       expect(seen).toEqual(all)
     }),
-    { numRuns: 60 },
+    { numRuns: 400 },
   )
 })

@@ -36,10 +36,10 @@ export function closingLanes(setup: Setup): void {
   })
 
   it('ends the iteration of lanes with its signal; lanes in hand work until they are released', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const transport = await world.open()
     const ending = new AbortController()
-    const found = lanesOf(transport)([world.topic], world.group, world.options({ lanes: 1, signal: ending.signal }))
+    const found = lanesOf(transport)([world.topic], world.group, world.options({ signal: ending.signal }))
     const iterator = found[Symbol.asyncIterator]()
     const { value: lane } = await iterator.next()
     const next = iterator.next()
@@ -54,15 +54,15 @@ export function closingLanes(setup: Setup): void {
   })
 
   it.skipIf(!setup.capabilities.shared)('gives its lanes to others when it closes, as first deliveries', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const [one, two] = [await world.open(), await world.open()]
     const messages = world.messages(6, 1)
     await world.publish(one, messages)
-    const [lane] = await firstLanes(world, one, 1, { lanes: 1 })
+    const [lane] = await firstLanes(world, one, 1)
     const taken = lane && (await takeExactly(lane, 4))
     await lane?.settle(taken?.slice(0, 2) ?? [])
     await one.close()
-    const heir = consume(world, two, { lanes: 1, member: 'm2' })
+    const heir = consume(world, two, { member: 'm2' })
     await until('the heir has the rest', () => heir.received.length >= 4)
     expect(idsOf(heir.received)).toEqual(idsOf(messages.slice(2)))
     expect(heir.received.every(({ deliveries }) => deliveries === 1)).toBe(true)

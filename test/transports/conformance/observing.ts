@@ -49,7 +49,7 @@ export function observing(setup: Setup): void {
   })
 
   it.skipIf(!history)('starts at a position or at a time', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const transport = await world.open()
     await world.publish(transport, world.messages(5, 1))
     const all = observe(world, transport, { from: 'start', follow: false })

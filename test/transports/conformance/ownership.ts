@@ -30,7 +30,7 @@ const tick = () => new Promise((resolve) => setImmediate(resolve))
 async function doom(world: World, transport: Transport, take: number, settle: number): Promise<Doomed> {
   // The group must exist before: a member in another process starts where the group does.
   if (world.setup.doom === undefined) throw new Error(`${transport.name}: nothing to kill`)
-  const { signal: _, ...options } = world.options({ lanes: 1, member: 'doomed' })
+  const { signal: _, ...options } = world.options({ member: 'doomed' })
   return world.setup.doom({ topic: world.topic, group: world.group, options, take, settle })
 }
 
@@ -74,9 +74,9 @@ export function ownership(setup: Setup): void {
   })
 
   it.skipIf(!capabilities.shared)('leaves a member without lanes when there are more members than lanes', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 2)
     const members = [await world.open(), await world.open(), await world.open()]
-    const consumers = members.map((transport, i) => consume(world, transport, { lanes: 2, member: `m${i}` }))
+    const consumers = members.map((transport, i) => consume(world, transport, { member: `m${i}` }))
     const owned = () => consumers.map((consumer) => consumer.owned.length)
     await until('two of three have one', () => owned().toSorted().join() === '0,1,1')
     const owner = consumers.findIndex((consumer) => consumer.owned.length === 1)
@@ -102,13 +102,13 @@ export function ownership(setup: Setup): void {
   it.skipIf(setup.doom === undefined)(
     "moves a dead member's lane within seconds, in order and with a higher epoch",
     async () => {
-      const world = createWorld(setup)
+      const world = createWorld(setup, 1)
       const transport = await world.open()
       const messages = world.messages(20, 1)
       await world.publish(transport, messages)
       const doomed = await doom(world, transport, 10, 4)
       expect(idsOf(doomed.taken)).toEqual(idsOf(messages.slice(0, 10)))
-      const heir = consume(world, transport, { lanes: 1, member: 'heir' })
+      const heir = consume(world, transport, { member: 'heir' })
       await doomed.kill()
       await until('the heir has the rest', () => heir.received.some(({ id }) => id === messages[19]?.id), 10_000)
       const ids = idsOf(heir.received)
@@ -122,7 +122,7 @@ export function ownership(setup: Setup): void {
   it.skipIf(setup.doom === undefined || !capabilities.marksStarted)(
     'hands out what a dead owner may have started alone and with its deliveries counted; nothing else',
     async () => {
-      const world = createWorld(setup)
+      const world = createWorld(setup, 1)
       const transport = await world.open()
       const messages = world.messages(12, 1)
       await world.publish(transport, messages)
@@ -134,7 +134,6 @@ export function ownership(setup: Setup): void {
       }
       const sizes: number[] = []
       const heir = consume(world, transport, {
-        lanes: 1,
         async onBatch(batch, lane) {
           sizes.push(batch.length)
           await lane.settle(batch)
@@ -150,7 +149,7 @@ export function ownership(setup: Setup): void {
   it.skipIf(setup.doom === undefined || setup.freezes !== true)(
     'fences a member that was stopped and goes on later',
     async () => {
-      const world = createWorld(setup)
+      const world = createWorld(setup, 1)
       const transport = await world.open()
       const messages = world.messages(10, 1)
       await world.publish(transport, messages)
@@ -158,14 +157,13 @@ export function ownership(setup: Setup): void {
       doomed.freeze?.()
       const held: Received[] = []
       const heir = consume(world, transport, {
-        lanes: 1,
         member: 'heir',
         onBatch: async (batch) => void held.push(...batch),
       })
       await until('the heir has the first', () => held.length > 0, 15_000)
       expect(await doomed.thaw?.()).toEqual({ lost: 1 })
       await heir.stop()
-      const next = consume(world, transport, { lanes: 1, member: 'next' })
+      const next = consume(world, transport, { member: 'next' })
       await until('all come again', () => next.received.length === 10)
       expect(idsOf(next.received)).toEqual(idsOf(messages))
       await next.stop()

@@ -44,14 +44,14 @@ export function publishing(setup: Setup): void {
   })
 
   it.skipIf(capabilities.content !== 'bytes')('carries bytes that are no text, and no bytes at all', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const transport = await world.open()
     const bodies = [Uint8Array.from({ length: 256 }, (_, i) => i), new Uint8Array(0)]
     await world.publish(
       transport,
       bodies.map((body) => world.message('s/1', null, { body })),
     )
-    const [lane] = await firstLanes(world, transport, 1, { lanes: 1 })
+    const [lane] = await firstLanes(world, transport, 1)
     const got = lane && (await takeExactly(lane, 2))
     expect(got?.map(({ body }) => [...body])).toEqual(bodies.map((body) => [...body]))
   })
@@ -59,7 +59,7 @@ export function publishing(setup: Setup): void {
   it.skipIf(!capabilities.deduplicates)(
     'calls an id that it stored before a duplicate, and hands it out once',
     async () => {
-      const world = createWorld(setup)
+      const world = createWorld(setup, 1)
       const transport = await world.open()
       const messages = world.messages(3, 1)
       await world.publish(transport, messages)
@@ -67,13 +67,13 @@ export function publishing(setup: Setup): void {
       expect(again.map(({ state }) => state)).toEqual(['duplicate', 'duplicate'])
       const last = world.message('s/0', { key: 0, n: 4 })
       await world.publish(transport, [last])
-      const [lane] = await firstLanes(world, transport, 1, { lanes: 1 })
+      const [lane] = await firstLanes(world, transport, 1)
       expect(lane && idsOf(await takeExactly(lane, 4))).toEqual(idsOf([...messages, last]))
     },
   )
 
   it.skipIf(setup.spoil === undefined)('stores a prefix only: nothing of a lane after what it refused', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const transport = await world.open()
     const messages = world.messages(5, 1).map((message, i) => (i === 2 && setup.spoil ? setup.spoil(message) : message))
     const results = await transport.publish(world.topic, messages, AbortSignal.timeout(5_000))
@@ -82,7 +82,7 @@ export function publishing(setup: Setup): void {
     expect(results.slice(stored).map(({ state }) => state)).not.toContain('stored')
     const last = world.message('s/0', { key: 0, n: 9 })
     await world.publish(transport, [last])
-    const [lane] = await firstLanes(world, transport, 1, { lanes: 1 })
+    const [lane] = await firstLanes(world, transport, 1)
     expect(lane && idsOf(await takeExactly(lane, stored + 1))).toEqual(idsOf([...messages.slice(0, stored), last]))
   })
 }

@@ -12,14 +12,14 @@ async function oneLane(world: World, count: number, prefetch = 100) {
 }
 
 async function nextLane(world: World, transport: Awaited<ReturnType<World['open']>>, prefetch = 100): Promise<Lane> {
-  const [lane] = await firstLanes(world, transport, 1, { lanes: 1, prefetch })
+  const [lane] = await firstLanes(world, transport, 1, { prefetch })
   if (lane === undefined) throw new Error('no lane')
   return lane
 }
 
 export function settling(setup: Setup): void {
   it('never hands out more unsettled messages than the prefetch, and goes on after a settle', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const { messages, lane } = await oneLane(world, 12, 5)
     const first = await takeExactly(lane, 5)
     const more: string[] = []
@@ -32,7 +32,7 @@ export function settling(setup: Setup): void {
   })
 
   it('gives what is unsettled to the next owner, in order, as first deliveries', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const { transport, messages, lane } = await oneLane(world, 10)
     const taken = await takeExactly(lane, 6)
     await lane.settle(taken.slice(0, 4))
@@ -43,7 +43,7 @@ export function settling(setup: Setup): void {
   })
 
   it('settles in any order; only a settled prefix is behind the next owner', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const { transport, messages, lane } = await oneLane(world, 10)
     const taken = await takeExactly(lane, 10)
     for (const i of [9, 3, 1, 0, 7]) await lane.settle(taken.slice(i, i + 1))
@@ -60,7 +60,7 @@ export function settling(setup: Setup): void {
   })
 
   it('takes a second settle of the same message for nothing', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const { messages, lane } = await oneLane(world, 4, 2)
     const first = await takeExactly(lane, 2)
     await lane.settle(first)
@@ -74,7 +74,7 @@ export function settling(setup: Setup): void {
   })
 
   it('ends a waiting take when its signal aborts, and the lane works on', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const transport = await world.open()
     const lane = await nextLane(world, transport)
     const waiting = new AbortController()
@@ -87,7 +87,7 @@ export function settling(setup: Setup): void {
   })
 
   it('hands out and settles nothing after a release, and releases twice without harm', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const { transport, messages, lane } = await oneLane(world, 3)
     const taken = await takeExactly(lane, 3)
     await lane.release()
@@ -101,7 +101,7 @@ export function settling(setup: Setup): void {
   })
 
   it.skipIf(setup.transaction === undefined)('settles with the transaction of the caller, or not at all', async () => {
-    const world = createWorld(setup)
+    const world = createWorld(setup, 1)
     const { transport, messages, lane } = await oneLane(world, 6)
     const taken = await takeExactly(lane, 6)
     const settleIn = transport.settleIn?.bind(transport)
@@ -122,7 +122,7 @@ export function settling(setup: Setup): void {
   it.skipIf(setup.transaction === undefined)(
     'refuses as fenced to settle in a transaction what it no longer owns',
     async () => {
-      const world = createWorld(setup)
+      const world = createWorld(setup, 1)
       const { transport, messages, lane } = await oneLane(world, 4)
       const taken = await takeExactly(lane, 2)
       await lane.release()

@@ -71,7 +71,8 @@ export interface World {
   options(overrides?: Partial<LaneOptions>): LaneOptions
 }
 
-export function createWorld(setup: Setup): World {
+/** `lanes`: of the topic and of its groups. */
+export function createWorld(setup: Setup, lanes = 4): World {
   const unique = `t${randomUUID().slice(0, 8)}`
   const topic = setup.topic?.(unique) ?? unique
   const type = `${unique}.happened`
@@ -102,7 +103,7 @@ export function createWorld(setup: Setup): World {
     async open() {
       const transport = await setup.open()
       onTestFinished(() => transport.close())
-      await transport.ensure([{ name: topic, lanes: 4 }], 'create')
+      await transport.ensure([{ name: topic, lanes }], 'create')
       return transport
     },
     messages: (count, keys) =>
@@ -115,7 +116,7 @@ export function createWorld(setup: Setup): World {
       prefetch: 100,
       patterns: [type],
       start: 'earliest',
-      lanes: 4,
+      lanes,
       member: 'm1',
       signal: ended.signal,
       ...overrides,
