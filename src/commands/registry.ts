@@ -76,6 +76,11 @@ export const registry = {
     summary: 'follow events as they are committed',
     load: () => import('./tail.ts'),
   },
+  up: {
+    section: 'run',
+    summary: 'run the bridge in the foreground: capture, relay, handlers',
+    load: () => import('./up.ts'),
+  },
 } as const
 
 export type CommandName = keyof typeof registry

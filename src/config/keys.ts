@@ -16,11 +16,9 @@ export interface ConfigValues {
   readonly graceMs: number
   readonly logLevel: LogLevel
   readonly retryAttempts: number
-  readonly batchSize: number
   readonly timeoutMs: number
   /** False: capture goes on, handlers wait. */
   readonly processing: boolean
-  readonly monitoringIntervalMs: number
 }
 export type ConfigKey = keyof ConfigValues
 
@@ -71,13 +69,6 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     parse: atLeastOne,
     alias: 'EVENT_RETRY_ATTEMPTS',
   },
-  batchSize: {
-    name: 'batchSize',
-    says: 'events that share a transaction',
-    default: 100,
-    parse: atLeastOne,
-    alias: 'EVENT_BATCH_SIZE',
-  },
   timeoutMs: {
     name: 'timeout',
     says: 'time one attempt may take',
@@ -92,14 +83,6 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     default: true,
     parse: truth,
     alias: 'EVENT_PROCESSING_ENABLED',
-  },
-  monitoringIntervalMs: {
-    name: 'monitoringInterval',
-    says: 'time between two samples of a bridge',
-    default: 1_000,
-    parse: durationOf,
-    alias: 'EVENT_MONITORING_INTERVAL',
-    show: (ms) => `${ms}ms`,
   },
 }
 

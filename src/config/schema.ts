@@ -24,10 +24,8 @@ export const configFileSchema = z.strictObject({
   grace: quantity.optional(),
   logLevel: z.enum(logLevels).optional(),
   retryAttempts: quantity.optional(),
-  batchSize: quantity.optional(),
   timeout: quantity.optional(),
   processing: z.boolean().optional(),
-  monitoringInterval: quantity.optional(),
   profiles: z.record(z.string(), profile).optional(),
 })
 /** The argument of `defineConfig`. */

@@ -23,16 +23,13 @@ const variable = (name: string) => `\${${name}}`
 
 describe('configuration', () => {
   it('takes a flag before the environment, that before the project, that before the user, that before the default', async () => {
-    const project = write('evt.config.yaml', 'store: postgres://project/db\nretryAttempts: 7\nbatchSize: 5\n')
-    const user = write(
-      'xdg/evt/config.yaml',
-      'store: postgres://user/db\nretryAttempts: 8\nbatchSize: 6\ntimeout: 7s\n',
-    )
+    const project = write('evt.config.yaml', 'store: postgres://project/db\nretryAttempts: 7\ngrace: 5s\n')
+    const user = write('xdg/evt/config.yaml', 'store: postgres://user/db\nretryAttempts: 8\ngrace: 6s\ntimeout: 7s\n')
     const env = { XDG_CONFIG_HOME: join(root, 'xdg'), EVT_STORE: 'postgres://env/db', EVT_RETRY_ATTEMPTS: '9' }
     const config = await load(env, { store: { text: 'postgres://flag/db', flag: '--store' } })
     expect(config.get('store')).toEqual({ value: 'postgres://flag/db', origin: '--store' })
     expect(config.get('retryAttempts')).toEqual({ value: 9, origin: 'EVT_RETRY_ATTEMPTS' })
-    expect(config.get('batchSize')).toEqual({ value: 5, origin: project })
+    expect(config.get('graceMs')).toEqual({ value: 5_000, origin: project })
     expect(config.get('timeoutMs')).toEqual({ value: 7_000, origin: user })
     expect(config.get('color')).toEqual({ value: 'auto', origin: 'default' })
     expect(config.files).toEqual([project, user])
@@ -41,19 +38,16 @@ describe('configuration', () => {
   it('understands the names of the seed systems, after its own', async () => {
     const config = await load({
       EVENT_RETRY_ATTEMPTS: '3',
-      EVENT_BATCH_SIZE: '50',
       EVENT_TIMEOUT: '10',
       EVENT_LOG_LEVEL: 'WARNING',
       EVENT_PROCESSING_ENABLED: 'false',
-      EVENT_MONITORING_INTERVAL: '5s',
-      EVT_BATCH_SIZE: '60',
+      EVT_LOG_LEVEL: 'debug',
     })
     expect(config.get('retryAttempts').value).toBe(3)
-    expect(config.get('batchSize')).toEqual({ value: 60, origin: 'EVT_BATCH_SIZE' })
     expect(config.get('timeoutMs').value).toBe(10_000)
-    expect(config.get('logLevel').value).toBe('warn')
+    expect(config.get('logLevel')).toEqual({ value: 'debug', origin: 'EVT_LOG_LEVEL' })
+    expect((await load({ EVENT_LOG_LEVEL: 'WARNING' })).get('logLevel').value).toBe('warn')
     expect(config.get('processing').value).toBe(false)
-    expect(config.get('monitoringIntervalMs').value).toBe(5_000)
   })
 
   it('finds the nearest project file up to the git root, and none above it', () => {

@@ -6,6 +6,8 @@ export interface FakeStream extends TextStream {
   /** While full, `write` returns false, until `drain`. */
   full: boolean
   drain(): void
+  /** The reader goes away. */
+  fail(): void
   isTTY: boolean
   columns: number
 }
@@ -32,6 +34,9 @@ export function createStream(shape: { readonly isTTY?: boolean; readonly columns
     },
     off(event, listener) {
       waiting.get(event)?.delete(listener)
+    },
+    fail() {
+      for (const listener of [...(waiting.get('error') ?? [])]) listener()
     },
     drain() {
       this.full = false

@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import { type BridgeRole, bridgeRoles, createBridge } from '../bridge.ts'
+import { formatDuration } from '../core/duration.ts'
+import { redactUrl } from '../core/mask.ts'
+import { createLog } from '../output/log.ts'
+import { choice, defineCommand, text, value } from './command.ts'
+import { duration, list, storeOptions } from './line/options.ts'
+import { openOwnStore } from './line/own-store.ts'
+import { loadServices } from './line/services.ts'
+import type { Runtime } from './runtime.ts'
+
+export default defineCommand({
+  name: 'up',
+  section: 'run',
+  summary: 'run the bridge in the foreground: capture, relay, handlers',
+  description: [
+    'On the configured store, else on an embedded PostgreSQL in .evt/ of the project, which it starts. SIGTERM or Ctrl-C',
+    'drains within --grace and ends with 0; a second one ends at once. Several may run: one leads, handlers share lanes.',
+  ].join('\n'),
+  examples: [
+    { line: 'evt up', says: 'everything, with the configured services', endless: true },
+    {
+      line: 'evt up --only handlers --services icons',
+      says: 'more workers for a bridge that runs elsewhere',
+      endless: true,
+    },
+  ],
+  args: {},
+  options: {
+    only: value({ value: 'role', says: 'relay or handlers', parse: choice(bridgeRoles) }),
+    services: value({
+      value: 'names',
+      says: 'services to run, separated by commas',
+      parse: list,
+      config: 'services',
+      shownDefault: 'icons',
+    }),
+    grace: value({
+      value: 'time',
+      says: 'how long handlers may finish when stopped',
+      parse: duration,
+      config: 'graceMs',
+      shownDefault: '10s',
+    }),
+    logLevel: value({
+      value: 'level',
+      says: 'debug, info, warn, error or silent',
+      parse: text,
+      config: 'logLevel',
+      shownDefault: 'info',
+    }),
+    ...storeOptions,
+  },
+  async run({ options }, runtime) {
+    const services = await loadServices(runtime)
+    const store = await openOwnStore(runtime)
+    try {
+      const { config, signal, output } = runtime
+      const roles = rolesOf(options.only, runtime)
+      const grace = formatDuration(config.get('graceMs').value)
+      const bridge = createBridge({ store: store.url, services, roles, grace, log: await logOf(runtime) })
+      try {
+        await bridge.start()
+        const handlers = roles.includes('handlers') ? services.flatMap((service) => service.handlers).length : 0
+        output.notice(
+          `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers} handlers`,
+        )
+        if (!signal.aborted) await once(signal, 'abort')
+        output.notice(`stopping: handlers have ${grace} to finish`)
+      } finally {
+        await bridge.stop()
+      }
+      return 'done'
+    } finally {
+      await store.stop()
+    }
+  },
+})
+
+const logOf = ({ config, terminal, output, now }: Runtime) =>
+  createLog({ level: config.get('logLevel').value, stderr: terminal.stderr, paint: output.paintNotice, now })
+
+/** `processing: false` (EVENT_PROCESSING_ENABLED) is the kill switch: capture and relay go on, handlers wait. */
+function rolesOf(only: BridgeRole | undefined, { config, output }: Runtime): readonly BridgeRole[] {
+  const roles = only ? [only] : bridgeRoles
+  const { value: processing, origin } = config.get('processing')
+  if (processing) return roles
+  output.warn(`handlers do not run: processing is off (${origin})`)
+  return roles.filter((role) => role !== 'handlers')
+}

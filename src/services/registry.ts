@@ -1,0 +1,12 @@
+// The reference services by name, and what makes them busy in a demo; each is loaded when it is asked for.
+
+export const services = {
+  icons: async () => (await import('./icons/service.ts')).icons,
+} as const
+
+export type ServiceName = keyof typeof services
+
+/** Writers of the application that a service watches. */
+export const traffic = {
+  icons: async () => (await import('./icons/traffic.ts')).createTraffic,
+} as const satisfies { readonly [Name in ServiceName]?: unknown }
