@@ -80,6 +80,8 @@ async function within(runtime: HandlerRuntime, item: Item, { work, place }: Boun
       timer = setTimeout(() => reject(timedOut), runtime.config.timeoutMs)
       place.current = { owned: item.owned, interrupt: (reason) => reject(new Interruption(reason)) }
       work.then(resolve, reject)
+      // Lost while the handler's first part ran, before anyone could interrupt it.
+      if (item.owned.closed) reject(new Interruption(item.owned.lane.lost.reason))
     })
   } finally {
     clearTimeout(timer)

@@ -68,15 +68,18 @@ export function openContext(
     })
     return work
   }
-  const query = async (text: string, values: readonly unknown[]) => {
-    const { rows } = await track(guard(text).sql.query(text, values))
+  const query = (text: string, values: readonly unknown[]) => {
+    const rows = (async () => (await track(guard(text).sql.query(text, values))).rows)()
+    // A handler that does not wait for its statement must not end the process; its failure is found all the same.
+    rows.catch(() => {})
     return rows
   }
   const context: HandlerContext = {
     sql: createSql(query),
-    async publish(given) {
-      const [id] = await track(runtime.publish(guard().sql, [caused(given, event)]))
-      return id ?? ''
+    publish(given) {
+      const id = (async () => (await track(runtime.publish(guard().sql, [caused(given, event)])))[0] ?? '')()
+      id.catch(() => {})
+      return id
     },
     get signal() {
       controller ??= new AbortController()

@@ -26,10 +26,11 @@ export async function workOffJob(runtime: HandlerRuntime, job: DueJob, at: JobCo
   try {
     const started = await start(runtime, job, at.owned)
     if (!started) return
-    const items = await rebuildItems(started, at)
+    const items = await rebuildItems(started.deliveries, at)
+    const entries = started.spent ? items.map((item) => giveUp(runtime, item)) : planJob(runtime, items)
     runtime.meter.taken(items.length)
     runtime.meter.started(items.length)
-    await workOffEntries(runtime, planJob(runtime, items), at.place).finally(() => runtime.meter.finished(items.length))
+    await workOffEntries(runtime, entries, at.place).finally(() => runtime.meter.finished(items.length))
   } catch (error) {
     // The store has the delivery; it is due again at the next look.
     if (error instanceof EvtError && error.code === 'fenced') return
@@ -40,19 +41,19 @@ export async function workOffJob(runtime: HandlerRuntime, job: DueJob, at: JobCo
 
 /** What comes after an entry that cannot run waits for its turn: a queue has one head. */
 function planJob(runtime: HandlerRuntime, items: readonly Item[]): Entry[] {
-  const [first] = items
-  if (first?.stored && isSpent(runtime, first.stored)) return [spent(runtime, first)]
   const entries = planEntries(runtime, items)
   const stop = entries.findIndex((entry) => entry.kind !== 'run')
   return entries.map((entry, at) => (stop < 0 || at <= stop ? entry : { kind: 'wait', item: entry.item }))
 }
 
+interface Started {
+  readonly deliveries: readonly StoredDelivery[]
+  /** All attempts were made, and the process ended in the last one. */
+  readonly spent: boolean
+}
+
 /** Finds what the job is about and notes, durably, that attempts begin. Undefined when there is nothing to run now. */
-async function start(
-  runtime: HandlerRuntime,
-  job: DueJob,
-  owned: OwnedLane,
-): Promise<readonly StoredDelivery[] | undefined> {
+async function start(runtime: HandlerRuntime, job: DueJob, owned: OwnedLane): Promise<Started | undefined> {
   return runtime.store.transaction(async (sql) => {
     await sql.query('set local synchronous_commit = off')
     await runtime.transport.settleIn?.(sql, [{ lane: owned.lane, done: [] }])
@@ -60,16 +61,31 @@ async function start(
       'id' in job ? await readSingle(sql, job.id) : await readHead(runtime, sql, { subject: job.subject, owned })
     const first = ready?.[0]
     if (!ready || !first) return undefined
-    if (isSpent(runtime, first)) return [first]
-    // Without a count but with a mark: its first attempt was in a batch whose process ended.
-    const attempts = ready.length > 1 ? 0 : (first.abandoned ? Math.max(first.attempts, 1) : first.attempts) + 1
-    await markStarted(
-      sql,
-      ready.map(({ id }) => id),
-      { instance: runtime.instance, attempts },
-    )
-    return ready.map((delivery) => ({ ...delivery, attempts: Math.max(attempts, 1) }))
+    if (ready.length > 1) {
+      await markStarted(sql, ready, { instance: runtime.instance, attempts: 0 })
+      return { deliveries: ready.map((delivery) => ({ ...delivery, attempts: 1 })), spent: false }
+    }
+    const known = withEnded(runtime, first)
+    if (known.abandoned && known.attempts >= runtime.config.attempts) return { deliveries: [known], spent: true }
+    const attempts = known.attempts + 1
+    await markStarted(sql, [known], { instance: runtime.instance, attempts })
+    return { deliveries: [{ ...known, attempts }], spent: false }
   })
+}
+
+/** With the attempt in which the process ended; in a batch that was the first one, which is not counted beforehand. */
+function withEnded(runtime: HandlerRuntime, delivery: StoredDelivery): StoredDelivery {
+  if (!delivery.abandoned) return delivery
+  const attempts = Math.max(delivery.attempts, 1)
+  const ended: AttemptRecord = {
+    attempt: attempts,
+    at: new Date().toISOString(),
+    durationMs: 0,
+    class: 'ProcessEnded',
+    message: 'the process ended while the handler ran',
+    instance: delivery.instance ?? runtime.instance,
+  }
+  return { ...delivery, attempts, errors: [...delivery.errors, ended] }
 }
 
 async function readSingle(sql: SqlExecutor, id: string): Promise<readonly StoredDelivery[] | undefined> {
@@ -97,28 +113,19 @@ async function readHead(
       sql,
       queue.slice(1).flatMap((one) => (one.dueInMs === undefined ? [] : [one.id])),
     )
+    if (head?.dueInMs !== undefined) runtime.schedule(owned, { subject }, head.dueInMs)
     return undefined
   }
   const isNew = (one: StoredDelivery) => one.attempts === 0 && !one.abandoned && one.heldFor === undefined
   const end = queue.findIndex((one) => !isNew(one))
   const fresh = queue.slice(0, end < 0 ? queue.length : end)
-  const one = runtime.config.transaction === 'event' || runtime.config.transaction === 'none'
-  return fresh.length > 1 && !one ? fresh : [head]
+  return fresh.length > 1 && runtime.config.transaction === 'batch' ? fresh : [head]
 }
 
-/** All attempts began, and the last one's process ended. */
-const isSpent = (runtime: HandlerRuntime, delivery: StoredDelivery) =>
-  delivery.abandoned && delivery.attempts >= runtime.config.attempts
-
-function spent(runtime: HandlerRuntime, item: Item): Entry {
-  const record: AttemptRecord = {
-    attempt: item.attempt,
-    at: new Date().toISOString(),
-    durationMs: 0,
-    class: 'ProcessEnded',
-    message: 'the process ended while the handler ran',
-    instance: runtime.instance,
-  }
+/** The record of the attempt in which the process ended is the last word. */
+function giveUp(runtime: HandlerRuntime, item: Item): Entry {
+  const record = item.errors.at(-1) as AttemptRecord
+  item.errors = item.errors.slice(0, -1)
   const failed = { kind: 'failed', item, failure: { record, hopeless: 'process-ended' } } as const
   noteFailure(runtime, failed)
   return failed

@@ -34,6 +34,8 @@ export interface StoredDelivery extends DeliveryPlace {
   readonly errors: readonly AttemptRecord[]
   /** An attempt began and its process ended. */
   readonly abandoned: boolean
+  /** Whose attempt that was. */
+  readonly instance: string | undefined
   readonly heldFor: string | undefined
   /** Until it is due, negative when it is; undefined when it waits. */
   readonly dueInMs: number | undefined
@@ -100,12 +102,18 @@ export async function removeDeliveries(sql: SqlExecutor, ids: readonly string[])
 /** Notes, before they run, that attempts begin; a row that keeps the mark belonged to a process that ended. */
 export async function markStarted(
   sql: SqlExecutor,
-  ids: readonly string[],
+  deliveries: readonly Pick<StoredDelivery, 'id' | 'errors'>[],
   start: { readonly instance: string; readonly attempts: number },
 ): Promise<void> {
   await sql.query(
-    'update evt.deliveries set started_at = clock_timestamp(), instance = $2, attempts = $3 where id = any($1::bigint[])',
-    [ids, start.instance, start.attempts],
+    `update evt.deliveries d set started_at = clock_timestamp(), instance = $3, attempts = $4, errors = s.errors
+     from unnest($1::bigint[], $2::jsonb[]) as s(id, errors) where d.id = s.id`,
+    [
+      deliveries.map(({ id }) => id),
+      deliveries.map(({ errors }) => JSON.stringify(errors)),
+      start.instance,
+      start.attempts,
+    ],
   )
 }
 
@@ -126,7 +134,7 @@ export async function holdDelivery(sql: SqlExecutor, id: string, heldFor: string
 }
 
 const columns = `d.id, d.handler, d.lane, d.subject, d.event_id, d.type, d.topic, d.at, d.position, d.attempts, d.errors, d.held_for,
-  d.started_at is not null as abandoned, extract(epoch from d.next_at - clock_timestamp()) * 1000 as due_in_ms,
+  d.started_at is not null as abandoned, d.instance, extract(epoch from d.next_at - clock_timestamp()) * 1000 as due_in_ms,
   d.rank, d.dead_letter, d.replay_id, d.replay_count, coalesce(l.headers, d.headers) as headers, coalesce(l.body, d.body) as body`
 
 /** The first `limit` deliveries of a subject's queue, in order. */
@@ -168,6 +176,7 @@ function toStored(row: Readonly<Record<string, unknown>>): StoredDelivery {
     attempts: Number(row.attempts),
     errors: row.errors as readonly AttemptRecord[],
     abandoned: row.abandoned === true,
+    instance: text(row.instance),
     heldFor: text(row.held_for),
     dueInMs: row.due_in_ms === null ? undefined : Number(row.due_in_ms),
     rank: String(row.rank),

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest'
+import { defineHandler } from '../../src/handle/define-handler.ts'
+import { openMemory } from '../../src/transports/memory/index.ts'
+import { until } from '../setup/until.ts'
+import { run } from './running.ts'
+
+describe('events that their owner may have died of', () => {
+  it('run alone and counted: the one that ends processes becomes one dead letter, no bystander is tried more than twice', async () => {
+    const tries = new Map<string, number>()
+    // Each "process" is a transport of its own that dies without releasing anything.
+    let kill: (() => void) | undefined
+    const handler = defineHandler({
+      name: 'test.exiting',
+      on: ['thing.*'],
+      start: 'earliest',
+      concurrency: 2,
+      retry: { attempts: 5, initial: '5ms', max: '10ms' },
+      async handle(event, ctx) {
+        tries.set(event.id, (tries.get(event.id) ?? 0) + 1)
+        await ctx.sql`insert into effects (id, subject, sequence) values (${event.id}, ${event.subject}, ${event.sequence})`
+        if (event.id !== 'guilty') return
+        const die = kill
+        kill = undefined
+        die?.()
+        await new Promise(() => {})
+      },
+    })
+    const running = await run([])
+    await running.publish(
+      ...Array.from({ length: 60 }, (_, n) => ({
+        type: 'thing.done',
+        id: n === 30 ? 'guilty' : `e${n}`,
+        subject: `s${n % 6}`,
+        sequence: Math.floor(n / 6) + 1,
+      })),
+    )
+    for (let deaths = 0; deaths < 5; deaths++) {
+      const transport = openMemory(`memory://${running.name}`)
+      let dead = false
+      kill = () => {
+        dead = true
+        transport.die()
+      }
+      const process = await running.another([handler], { transport })
+      await until(() => dead, { what: `death ${deaths + 1}` })
+      await process.stop({ graceMs: 0 })
+    }
+    await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
+    await until(async () => (await running.rows('select * from effects')).length === 59)
+    const [dead, ...more] = await until(async () => {
+      const rows = await running.rows('select event_id, reason, attempts from evt.dead_letters')
+      return rows.length > 0 ? rows : undefined
+    })
+    expect(more).toEqual([])
+    expect(dead).toMatchObject({ event_id: 'guilty', reason: 'process-ended' })
+    expect(dead?.attempts).toMatchObject([1, 2, 3, 4, 5].map((attempt) => ({ attempt, class: 'ProcessEnded' })))
+    expect(tries.get('guilty')).toBe(5)
+    tries.delete('guilty')
+    expect(Math.max(...tries.values())).toBeLessThanOrEqual(2)
+    expect(await running.rows('select * from evt.suspects')).toEqual([])
+    const rows = await running.rows(
+      'select subject, array_agg(sequence::int order by n) as seen from effects group by subject',
+    )
+    for (const { seen } of rows) expect(seen).toEqual((seen as number[]).toSorted((a, b) => a - b))
+  })
+
+  it('that end the process in a retry are counted too', async () => {
+    let kill: (() => void) | undefined
+    const handler = defineHandler({
+      name: 'test.exiting',
+      on: ['thing.*'],
+      start: 'earliest',
+      retry: { attempts: 3, initial: '1ms', max: '2ms' },
+      async handle(_, ctx) {
+        if (ctx.attempt === 1) throw new Error('first')
+        const die = kill
+        kill = undefined
+        die?.()
+        await new Promise(() => {})
+      },
+    })
+    const running = await run([])
+    await running.publish({ type: 'thing.done', subject: 'a' })
+    for (let deaths = 0; deaths < 2; deaths++) {
+      const transport = openMemory(`memory://${running.name}`)
+      let dead = false
+      kill = () => {
+        dead = true
+        transport.die()
+      }
+      const process = await running.another([handler], { transport })
+      await until(() => dead, { what: `death ${deaths + 1}` })
+      await process.stop({ graceMs: 0 })
+    }
+    await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
+    const [dead] = await until(async () => {
+      const rows = await running.rows('select reason, attempts from evt.dead_letters')
+      return rows.length > 0 ? rows : undefined
+    })
+    expect(dead?.reason).toBe('process-ended')
+    await until(async () => (await running.rows('select * from evt.deliveries')).length === 0)
+  })
+})
