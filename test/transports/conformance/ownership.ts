@@ -162,12 +162,13 @@ export function ownership(setup: Setup): void {
       })
       await until('the heir has the first', () => held.length > 0, 15_000)
       expect(await doomed.thaw?.()).toEqual({ lost: 1 })
+      // It is a member again, and would compete for the lane.
+      await doomed.kill()
       await heir.stop()
       const next = consume(world, transport, { member: 'next' })
       await until('all come again', () => next.received.length === 10)
       expect(idsOf(next.received)).toEqual(idsOf(messages))
       await next.stop()
-      await doomed.kill()
     },
     40_000,
   )
