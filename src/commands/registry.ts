@@ -31,6 +31,11 @@ export const registry = {
     summary: 'dashboard over all running bridges: latency per handler, lag, dead letters, live tail',
     load: () => import('./dash.ts'),
   },
+  demo: {
+    section: 'run',
+    summary: 'a whole system in this terminal: database, bridge, services, traffic, dashboard',
+    load: () => import('./demo.ts'),
+  },
   'dlq list': {
     section: 'repair',
     summary: 'dead letters, grouped by cause',

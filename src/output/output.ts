@@ -66,7 +66,9 @@ export function createOutput(options: OutputOptions): Output {
   }
   const say = (diagnostic: Diagnostic, style: Parameters<Paint>[0]) => {
     diagnostics.push(diagnostic)
-    if (verbosity !== 'quiet' && !stdout.gone) void stderr.write(`${paintNotice(style, visible(diagnostic.message))}\n`)
+    if (verbosity === 'quiet' || stdout.gone) return
+    const hint = diagnostic.hint ? `${paintNotice('cyan', 'hint:')} ${visible(diagnostic.hint)}\n` : ''
+    void stderr.write(`${paintNotice(style, visible(diagnostic.message))}\n${hint}`)
   }
 
   return {

@@ -113,11 +113,12 @@ async function replay(store: Store, runtime: Runtime, order: Order): Promise<Out
   })
   progress.end()
   const verdict = verdictOf(result, signal)
+  const named = await causesOf(store, result.deadAgain)
   output.result({
     status: verdict === 'handled' ? 'pass' : 'fail',
     data: { ...result, verdict },
     meta: { store: store.url },
-    render: () => verdictLine(result),
+    render: () => verdictLine(result, named),
   })
   if (verdict === 'interrupted') output.notice('what was not replayed is still open: the same command goes on with it')
   if (verdict === 'unknown')
@@ -135,14 +136,32 @@ function verdictOf(result: Redriven, signal: AbortSignal): Verdict {
   return result.pending > 0 || result.left > 0 ? 'unknown' : 'handled'
 }
 
-/** `replayed 480 · handled 471 · dead again 9 (3f2a) · skipped 11 (already processed)`. */
-function verdictLine({ replayed, handled, deadAgain, skipped, pending, left }: Redriven): string {
+/** `TypeError in billing.invoice` for each cause of which something died again, the most frequent first. */
+async function causesOf(store: Store, deadAgain: Redriven['deadAgain']): Promise<readonly string[]> {
+  if (deadAgain.length === 0) return []
+  const { listCauses } = await import('../../store/dead-letters.ts')
+  const known = await listCauses(store)
+  const names = deadAgain.map(({ cause }) => {
+    const found = known.find((one) => one.cause === cause)
+    return found ? `${found.error.split(':')[0]} in ${found.handler}` : cause.slice(0, 8)
+  })
+  return [...new Set(names)]
+}
+
+const namesShown = 3
+
+/** `replayed 480 · handled 471 · dead again 9 (TypeError in billing.invoice) · skipped 11 (already processed)`. */
+function verdictLine(
+  { replayed, handled, deadAgain, skipped, pending, left }: Redriven,
+  named: readonly string[],
+): string {
   const dead = deadAgain.reduce((sum, { count }) => sum + count, 0)
-  const causes = deadAgain.map(({ cause }) => cause.slice(0, 8)).join(', ')
+  const more = named.length > namesShown ? ` and ${named.length - namesShown} more` : ''
+  const why = named.length > 0 ? ` (${named.slice(0, namesShown).join(', ')}${more})` : ''
   const parts = [
     `replayed ${formatCount(replayed)}`,
     `handled ${formatCount(handled)}`,
-    `dead again ${formatCount(dead)}${causes ? ` (${causes})` : ''}`,
+    `dead again ${formatCount(dead)}${why}`,
   ]
   if (skipped > 0) parts.push(`skipped ${formatCount(skipped)} (already processed)`)
   if (pending > 0) parts.push(`unknown ${formatCount(pending)}`)
