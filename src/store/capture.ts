@@ -21,21 +21,30 @@ export interface Capture {
   readonly state: 'active' | 'disabled' | 'missing' | 'stale'
 }
 
-/** A writer that holds the table makes us wait this long, and everybody behind us: no longer. */
-const lockTimeout = "set local lock_timeout = '5s'"
+export interface CaptureLock {
+  /** A writer that holds the table makes us wait, and everybody behind us: this long and no longer. Default 5,000 ms. */
+  readonly lockTimeoutMs?: number
+}
+
+const boundLock = ({ lockTimeoutMs = 5_000 }: CaptureLock): string => `set local lock_timeout = ${lockTimeoutMs}`
 
 /**
  * From now on every committed change of the table is an event `<entity>.created`, `.updated` or `.deleted` (or of a rule's type)
  * with subject `<entity>/<key>`, in the writer's own transaction. An update that changes no captured column makes none. Takes the
  * context from the settings `evt.tenant`, `evt.correlation_id`, `evt.causation_id`, `evt.traceparent`, `evt.user_id` and
  * `evt.session_id`. Replaces the table's earlier capture; returns the SQL that was run. To be repeated after columns were added or
- * renamed; PostgreSQL refuses to drop a captured one.
+ * renamed; PostgreSQL refuses to drop a captured one. Throws `usage` for options that do not fit the table, `timeout` when the table
+ * was not free in time.
  */
-export async function addCapture(store: Store, options: CaptureOptions): Promise<readonly string[]> {
+export async function addCapture(
+  store: Store,
+  options: CaptureOptions,
+  lock: CaptureLock = {},
+): Promise<readonly string[]> {
   return store.transaction(async (sql) => {
     const config = await planned(sql, options)
     const statements = captureStatements(config)
-    await sql.query(lockTimeout)
+    await sql.query(boundLock(lock))
     for (const statement of statements) await sql.query(statement)
     const { schema, table } = config.shape
     await sql.query(
@@ -61,15 +70,25 @@ export async function captureSql(store: Store, options: CaptureOptions): Promise
 }
 
 async function planned(sql: SqlExecutor, options: CaptureOptions) {
-  return configureCapture(options, await readTableShape(sql, options.table))
+  const config = configureCapture(options, await readTableShape(sql, options.table))
+  const { rows } = await sql.query('select class from evt.classes order by class')
+  const classes = rows.map((row) => String(row.class))
+  if (classes.includes(config.retentionClass)) return config
+  throw new EvtError(
+    'usage',
+    `cannot capture ${options.table} in class ${config.retentionClass}: there is no such class`,
+    {
+      hint: `one of ${classes.join(', ')}`,
+    },
+  )
 }
 
 /** Events that were captured stay. False when the table was not captured; a table that is gone is forgotten. */
-export async function removeCapture(store: Store, table: string): Promise<boolean> {
+export async function removeCapture(store: Store, table: string, lock: CaptureLock = {}): Promise<boolean> {
   return store.transaction(async (sql) => {
     const found = await findCapture(sql, table)
     if (!found) return false
-    await sql.query(lockTimeout)
+    await sql.query(boundLock(lock))
     for (const statement of dropStatements(found.schema, found.table, found.exists ? 'table' : 'no-table')) {
       await sql.query(statement)
     }

@@ -51,11 +51,23 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
   const store = await openStore(url, { applicationName: 'evt test', max: options.max ?? 10 })
   const dispose = async (): Promise<void> => {
     await store.close()
-    // Not waited for: PostgreSQL sleeps 100 ms when a session is still ending. What fails to go, goes with the server.
-    server.admin.query(`drop database if exists ${name} with (force)`).catch(() => {})
+    await dropDatabase(server.admin, name)
   }
   disposeAfterTest(dispose)
   return { url, store, [Symbol.asyncDispose]: dispose }
+}
+
+/** PostgreSQL would sleep 100 ms when it finds a session that is still ending: its end is waited for here. */
+async function dropDatabase(admin: Store, name: string): Promise<void> {
+  const sessions = async () => {
+    const { rows } = await admin.query('select from pg_stat_activity where datname = $1', [name])
+    return rows.length
+  }
+  const deadline = performance.now() + 500
+  while ((await sessions()) > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  await admin.query(`drop database if exists ${name} with (force)`)
 }
 
 let made = 0
@@ -88,7 +100,7 @@ function serverOf(version: PostgresVersion): Promise<KnownServer> {
 
 async function connectTo(version: PostgresVersion): Promise<KnownServer> {
   const url = await serverUrl(version)
-  const admin = await openStore(url, { applicationName: 'evt test admin', max: 3 })
+  const admin = await openStore(url, { applicationName: 'evt test admin', max: 3, connectTimeoutMs: 30_000 })
   let template: Promise<string> | undefined
   return {
     url,

@@ -1,7 +1,7 @@
 // The columns of evt.outbox that a capture fills, and the session settings that they come from.
 import { maxDataBytes } from '../../core/event.ts'
 import type { CaptureConfig } from './config.ts'
-import { literal } from './document.ts'
+import { ident, literal } from './document.ts'
 
 /** Column → setting that a writer may give with `set local evt.tenant = …`; empty and absent are both NULL. */
 const settings = ['tenant', 'correlation_id', 'causation_id', 'traceparent', 'user_id', 'session_id'] as const
@@ -27,3 +27,10 @@ export const notifyOf = (config: CaptureConfig, event: string): string =>
 
 /** What `evt.checksum_of` computes, over the text that is stored. */
 export const checksumOf = (text: string): string => `encode(sha256(convert_to(${text}, 'UTF8')), 'hex')`
+
+/** The partition of the class: inserting there spares a writer one step of routing and the trigger on evt.outbox. */
+export const outboxOf = (config: CaptureConfig): string => `evt.${ident(`outbox_${config.retentionClass}`)}`
+
+/** Instead of that trigger; has to stand after the insert. */
+export const wakeRelay =
+  "if pg_sequence_last_value('evt.parked'::regclass) = 2 then perform evt.capture_wake(); end if;"

@@ -1,6 +1,16 @@
 import type { CaptureConfig } from './config.ts'
 import { changesOf, differs, documentOf, literal, omittedDocumentOf, subjectOf, updateTypeOf } from './document.ts'
-import { checksumOf, dataLimit, notifyOf, outboxColumns, returning, settingValues, sourceOf } from './envelope.ts'
+import {
+  checksumOf,
+  dataLimit,
+  notifyOf,
+  outboxColumns,
+  outboxOf,
+  returning,
+  settingValues,
+  sourceOf,
+  wakeRelay,
+} from './envelope.ts'
 
 /** The bodies of the three trigger functions, in plpgsql, for triggers that fire for each row. */
 export interface TriggerBodies {
@@ -34,7 +44,7 @@ function body(statements: string): string {
       statements.includes(`${variable.split(' ')[0]} := `) ||
       (variable === 'event record' && statements.includes('into event')),
   )
-  return `declare\n  ${variables.join('; ')};\nbegin\n${statements}\nreturn null;\nend`
+  return `declare\n  ${variables.join('; ')};\nbegin\n${statements}\n${wakeRelay}\nreturn null;\nend`
 }
 
 function emit(config: CaptureConfig, row: string, type: string, changes?: string): string {
@@ -49,7 +59,7 @@ function emit(config: CaptureConfig, row: string, type: string, changes?: string
     'doc::json',
     checksumOf('doc'),
   ]
-  const insert = `insert into evt.outbox (${outboxColumns}) values (${values.join(', ')})`
+  const insert = `insert into ${outboxOf(config)} (${outboxColumns}) values (${values.join(', ')})`
   return [
     changes ? `names := ${changes};` : '',
     `doc := ${documentOf(config, row, names)};`,

@@ -14,10 +14,12 @@ import {
   dataLimit,
   notifyOf,
   outboxColumns,
+  outboxOf,
   returning,
   settingColumns,
   settingsRow,
   sourceOf,
+  wakeRelay,
 } from './envelope.ts'
 import type { TriggerBodies } from './row-triggers.ts'
 
@@ -77,7 +79,7 @@ function updated(config: CaptureConfig): Rows {
 }
 
 function body(config: CaptureConfig, rows: Rows): string {
-  const insert = `insert into evt.outbox (${outboxColumns})
+  const insert = `insert into ${outboxOf(config)} (${outboxColumns})
 select ${literal(config.retentionClass)}, evt.uuid7()::text, e.type, ${sourceOf(config)}, e.subject,
   ${settingColumns('s')}, e.data::json, ${checksumOf('e.data')}
 from (
@@ -87,7 +89,7 @@ from (
   where ${rows.where}
   offset 0
 ) e, ${settingsRow} s`
-  if (!config.channel) return `begin\n${insert};\nreturn null;\nend`
+  if (!config.channel) return `begin\n${insert};\n${wakeRelay}\nreturn null;\nend`
   const loop = `for event in ${insert} ${returning} loop\n${notifyOf(config, 'event')}\nend loop;`
-  return `declare\n  event record;\nbegin\n${loop}\nreturn null;\nend`
+  return `declare\n  event record;\nbegin\n${loop}\n${wakeRelay}\nreturn null;\nend`
 }

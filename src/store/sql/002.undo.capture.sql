@@ -12,4 +12,5 @@ begin
 end $$;
 
 drop function evt.capture_notify(text, text, text, json, timestamptz, text);
+drop function evt.capture_wake();
 drop table evt.captures;
