@@ -47,7 +47,7 @@ type UndefinedIn<S> = S extends { readonly defaulted: true } ? never : undefined
 export type ValuesOf<G> = { readonly [K in keyof G]: ValueOf<G[K]> }
 
 /** Marks a spec whose value is never undefined. */
-interface Defaulted {
+export interface Defaulted {
   readonly defaulted: true
 }
 type Plain<T> = Omit<OptionSpec<T>, 'type' | 'parse' | 'default' | 'many' | 'negatable' | 'value'>

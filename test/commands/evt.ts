@@ -82,7 +82,7 @@ export interface Running {
   readonly ended: Promise<Ran>
   /** Resolves when stdout and stderr together match; rejects when the process ends before. */
   said(pattern: RegExp): Promise<void>
-  signal(name: 'SIGINT' | 'SIGTERM'): void
+  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGKILL'): void
   readonly stdout: NodeJS.ReadableStream
 }
 

@@ -1,19 +1,20 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
-import type { CommandName } from '../../src/commands/registry.ts'
 import { cases } from './cases.ts'
 import { createNowhere, runHere } from './evt.ts'
+import { pathsOf } from './json-paths.ts'
 import { createStoreFor } from './stores.ts'
 
 const schemaFile = new URL('../../fixtures/schemas/envelope.schema.json', import.meta.url)
 const envelope = z.fromJSONSchema(JSON.parse(readFileSync(schemaFile, 'utf8')))
 
 describe('--json', () => {
-  it.each(Object.keys(cases) as CommandName[])(
+  it.each(Object.entries(cases))(
     'makes %s print one envelope with the fields that scripts rely on',
-    async (name) => {
-      const { needs, words, exit = 0, status = 'pass', fields } = cases[name]
+    async (name, one) => {
+      if ('file' in one) return expect(existsSync(one.file), one.file).toBe(true)
+      const { needs, words, exit = 0, status = 'pass', fields } = one
       const nowhere = createNowhere()
       onTestFinished(nowhere.dispose)
       const database = await createStoreFor(needs)
@@ -26,14 +27,3 @@ describe('--json', () => {
     },
   )
 })
-
-/** Every path below a value; elements of arrays are taken together. */
-function pathsOf(value: unknown, path = ''): string[] {
-  if (Array.isArray(value)) return [...new Set(value.flatMap((item) => pathsOf(item, `${path}[]`)))].sort()
-  if (typeof value !== 'object' || value === null) return []
-  const deeper = Object.entries(value).flatMap(([name, inner]) => {
-    const own = path === '' ? name : `${path}.${name}`
-    return [own, ...pathsOf(inner, own)]
-  })
-  return [...new Set(deeper)].sort()
-}

@@ -1,6 +1,8 @@
 import type { Example } from '../../src/commands/command.ts'
 import { toHeaders } from '../../src/core/codec.ts'
+import type { EvtEvent } from '../../src/core/event.ts'
 import type { Store } from '../../src/store/connection.ts'
+import { writeDeadLetter } from '../../src/store/write-dead-letter.ts'
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts'
 
 export type Need = NonNullable<Example['needs']>
@@ -14,32 +16,39 @@ export async function createStoreFor(need: Need): Promise<TestDatabase | undefin
       'create table users (id uuid primary key, email text, is_active boolean not null default true)',
     )
   }
-  if (need === 'dead-letter') await addDeadLetters(database.store, 7)
+  if (need === 'dead-letter') await addDeadLetters(database.store, sevenOfTwoCauses)
   return database
 }
 
-/** `count` events that `icons.user-preferences` gave up, of two causes. */
-export async function addDeadLetters(store: Store, count: number): Promise<void> {
-  const { writeDeadLetter } = await import('../../src/store/write-dead-letter.ts')
-  const at = new Date().toISOString()
-  for (let n = 0; n < count; n++) {
-    const subject = `user/${n}`
-    const data = { user_id: String(n), name: n === 0 ? '\u001b[31mred\u0007' : `user ${n}` }
-    const event = {
-      id: `event-${n}`,
-      type: 'user.created',
-      version: 2,
-      source: 'test',
-      time: at,
-      subject,
-      priority: 'normal',
-      metadata: {},
-      data,
-    } as const
-    const error =
+export type Buried = EvtEvent & {
+  readonly handler: string
+  readonly error?: { readonly class: string; readonly message: string }
+}
+
+const at = new Date().toISOString()
+const sevenOfTwoCauses = Array.from(
+  { length: 7 },
+  (_, n): Buried => ({
+    handler: 'icons.user-preferences',
+    error:
       n % 3 === 0
         ? { class: 'TypeError', message: 'plan is undefined' }
-        : { class: 'TimeoutError', message: 'took longer than 30s' }
+        : { class: 'TimeoutError', message: 'took longer than 30s' },
+    id: `event-${n}`,
+    type: 'user.created',
+    version: 2,
+    source: 'test',
+    time: at,
+    subject: `user/${n}`,
+    priority: 'normal',
+    metadata: {},
+    data: { user_id: String(n), name: n === 0 ? '\u001b[31mred\u0007' : `user ${n}` },
+  }),
+)
+
+/** Events that their handler gave up. */
+export async function addDeadLetters(store: Store, letters: readonly Buried[]): Promise<void> {
+  for (const { handler, error = { class: 'Error', message: 'it was broken' }, ...event } of letters) {
     const attempt = {
       attempt: 1,
       at,
@@ -48,26 +57,27 @@ export async function addDeadLetters(store: Store, count: number): Promise<void>
       ...error,
       stack: `${error.class}\n    at handle (preferences.ts:1:1)`,
     }
+    const body = Buffer.from(JSON.stringify(event.data))
     await store.transaction((sql) =>
       writeDeadLetter(sql, {
-        handler: 'icons.user-preferences',
+        handler,
         service: 'icons',
-        lane: 'icons.user-preferences/0',
+        lane: 'log/0',
         message: {
           id: event.id,
-          key: subject,
+          key: event.subject ?? null,
           headers: toHeaders(event),
-          body: Buffer.from(JSON.stringify(data)),
+          body,
           topic: 'log',
-          at: String(n),
+          at: '0',
           deliveries: 1,
         },
         type: event.type,
-        version: 2,
+        version: event.version,
         ordered: true,
-        rank: String(n),
+        rank: '0',
         reason: 'retries-exhausted',
-        cause: n % 3 === 0 ? '3f2a0000' : 'b1770000',
+        cause: error.class === 'TypeError' ? '3f2a0000' : 'b1770000',
         earlier: [],
         last: attempt,
         instance: 'test',

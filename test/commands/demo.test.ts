@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { until } from '../setup/until.ts'
+import { createNowhere, run, runHere, start } from './evt.ts'
+import { pathsOf } from './json-paths.ts'
+
+const nowhere = createNowhere()
+const here = { cwd: nowhere.path }
+afterAll(() => nowhere.dispose())
+
+/** Processes that have this directory in their command line: the server, its workers, evt itself. */
+function processesHere(): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(join('/proc', pid, 'cmdline'), 'utf8').includes(nowhere.path)
+    } catch {
+      return false
+    }
+  })
+}
+
+describe('demo', () => {
+  // One after the other on one directory: the second start finds what the first one left.
+  it('serves other commands without a flag, also after its process was killed, and leaves nothing running', {
+    timeout: 90_000,
+  }, async () => {
+    const killed = start(['demo', '--for', '10m', '--rate', '50'], here)
+    await killed.said(/demo on postgres/)
+    await until(async () => JSON.parse((await runHere(['--json'], here)).stdout).data.head > 5, {
+      withinMs: 15_000,
+      what: 'events',
+    })
+    const tail = await runHere(['tail', '--since', 'start', '--limit', '3', '-o', 'ndjson'], here)
+    expect(tail.stdout.trim().split('\n')).toHaveLength(3)
+    killed.signal('SIGKILL')
+    await killed.ended
+
+    const again = await run(['demo', '--for', '2s', '--rate', '50', '--poison', '30%', '--json'], here)
+    expect(again, again.stderr).toMatchObject({ exit: 0 })
+    const { data } = JSON.parse(again.stdout)
+    expect(pathsOf(data).filter((path) => !path.startsWith('causes[]'))).toEqual(fields)
+    expect(data.written.transactions).toBeGreaterThan(20)
+    expect(data.deadLetters).toBeGreaterThan(0)
+    expect(data.handlers.some(({ handled }: { handled: number }) => handled > 10)).toBe(true)
+    await until(() => processesHere().length === 0, { withinMs: 5_000, what: 'nothing running' })
+    expect(await runHere([], here)).toMatchObject({ stdout: expect.stringContaining('no embedded one runs') })
+  })
+})
+
+const fields = [
+  ...['causes', 'deadLetters', 'handlers'],
+  ...['dead', 'failed', 'handled', 'handler', 'p50Ms', 'p99Ms'].map((name) => `handlers[].${name}`),
+  ...['seconds', 'sequenced', 'written'],
+  ...['poisoned', 'published', 'rolledBack', 'transactions'].map((name) => `written.${name}`),
+].sort()
