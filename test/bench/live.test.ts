@@ -33,9 +33,9 @@ describe('the live view', () => {
     shared.set('sent', 250)
     show('load', 100_000)
     view.end()
-    expect(written[1]).toMatch(/^\u001b\[\d+A\u001b\[0J/)
+    expect(written[1]?.startsWith('\u001b[6A\u001b[0J')).toBe(true)
     expect(written[1]).toContain('sent 2500/s  handled 2000/s  open 50')
-    expect(written[2]).toMatch(/^\u001b\[\d+A\u001b\[0J$/)
+    expect(written[2]).toBe('\u001b[6A\u001b[0J')
   })
 
   test.each([20, 0])('keeps within %d columns, or 80 where the terminal does not say', (columns) => {
