@@ -1,7 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
 import type { Session } from '../store/sessions.ts'
-import { openContext } from './context.ts'
+import { AttemptContext } from './context.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Item, OwnedLane, RunTimes } from './item.ts'
 import { wallMs } from './wall-clock.ts'
@@ -31,31 +31,33 @@ export async function runAttempt(
 ): Promise<AttemptResult> {
   const startedMs = wallMs()
   const began = performance.now()
-  const times = () => ({ startedMs, runUs: (performance.now() - began) * 1000 })
-  const open = openContext(runtime, item, at)
+  const { event, session } = at
+  const context = new AttemptContext({ runtime, item, event, session })
   try {
-    const running = runtime.config.handle(at.event, open.context)
+    const running = runtime.config.handle(event, context)
     if (isThenable(running)) await within(runtime, item, { work: running, place: at.place })
-    if (open.pending() > 0) await within(runtime, item, { work: open.idle(), place: at.place })
-    open.close('the handler has returned')
-    assertOpen(at.session, open.sqlError())
-    return { ok: true, ...times() }
+    const unfinished = AttemptContext.settled(context)
+    if (unfinished) await within(runtime, item, { work: unfinished, place: at.place })
+    AttemptContext.close(context, 'the handler has returned')
+    assertOpen(session, context)
+    return { ok: true, startedMs, runUs: (performance.now() - began) * 1000 }
   } catch (thrown) {
+    const times = { startedMs, runUs: (performance.now() - began) * 1000 }
     if (thrown === timedOut) {
       const error = new EvtError(
         'timeout',
         `${runtime.config.name} did not finish within ${runtime.config.timeoutMs} ms`,
       )
       error.name = 'TimeoutError'
-      open.close('its time was over', { reason: error })
-      return { ok: false, why: 'timeout', thrown: error, ...times() }
+      AttemptContext.close(context, 'its time was over', { reason: error })
+      return { ok: false, why: 'timeout', thrown: error, ...times }
     }
     if (thrown instanceof Interruption) {
-      open.close('the lane was lost or the process stops', { reason: thrown.reason })
-      return { ok: false, why: 'interrupted', thrown: thrown.reason, ...times() }
+      AttemptContext.close(context, 'the lane was lost or the process stops', { reason: thrown.reason })
+      return { ok: false, why: 'interrupted', thrown: thrown.reason, ...times }
     }
-    open.close('the handler has failed')
-    return { ok: false, why: 'threw', thrown, ...times() }
+    AttemptContext.close(context, 'the handler has failed')
+    return { ok: false, why: 'threw', thrown, ...times }
   }
 }
 
@@ -90,8 +92,9 @@ async function within(runtime: HandlerRuntime, item: Item, { work, place }: Boun
 }
 
 /** A handler that swallowed an SQL error, or ended the transaction itself, has not succeeded: nothing could be committed. */
-function assertOpen(session: Session | undefined, sqlError: unknown): void {
+function assertOpen(session: Session | undefined, context: AttemptContext): void {
   const state = session?.state() ?? 'open'
+  const sqlError = AttemptContext.sqlError(context)
   if (state === 'open') return
   if (state === 'failed' && sqlError !== undefined) throw sqlError
   const reason = state === 'failed' ? 'a statement had failed and the error was swallowed' : 'the handler ended it'

@@ -5,50 +5,128 @@ import type { HandlerContext, HandlerLog, HandlerSql } from './handler.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Item } from './item.ts'
 
-/** A context and the means to end it. */
-export interface OpenContext {
-  readonly context: HandlerContext
-  /** Statements that the handler sent and did not wait for. */
-  pending(): number
-  idle(): Promise<void>
-  /** The first statement that failed, also when the handler swallowed the error. */
-  sqlError(): unknown
-  /** From now on `sql` and `publish` throw; `abort` also fires the signal. */
-  close(why: string, abort?: { readonly reason: unknown }): void
-}
-
 const endsTransaction =
   /^\s*(?:(?:commit|abort|end|begin|start\s+transaction|prepare\s+transaction)\b|rollback\b(?!\s+(?:work\s+|transaction\s+)?to\b))/i
 
-export function openContext(
-  runtime: HandlerRuntime,
-  item: Item,
-  at: { readonly event: EvtEvent; readonly session: Session | undefined },
-): OpenContext {
-  const { event, session } = at
-  let closed: string | undefined
-  let controller: AbortController | undefined
-  let aborted: { readonly reason: unknown } | undefined
-  let pending = 0
-  let onIdle: (() => void) | undefined
-  let failed: unknown
+/** What one attempt works with. */
+export interface AttemptOf {
+  readonly runtime: HandlerRuntime
+  readonly item: Item
+  readonly event: EvtEvent
+  readonly session: Session | undefined
+}
 
-  const guard = (text?: string): Session => {
-    if (closed !== undefined)
-      throw new EvtError('fenced', `cannot use the context of ${event.id} in ${runtime.config.name}: ${closed}`)
+/**
+ * The context of one attempt, and the means to end it. A class and not closures: there is one for every event, and most
+ * handlers use one member of it or none.
+ */
+export class AttemptContext implements HandlerContext {
+  readonly attempt: number
+  readonly replay?: { readonly id: string; readonly count: number }
+  readonly #of: AttemptOf
+  #closed: string | undefined
+  #controller: AbortController | undefined
+  #aborted: { readonly reason: unknown } | undefined
+  #pending = 0
+  #onIdle: (() => void) | undefined
+  #sqlError: unknown
+
+  constructor(of: AttemptOf) {
+    this.#of = of
+    this.attempt = of.item.attempt
+    const redrive = of.item.stored?.redrive
+    if (redrive) this.replay = { id: redrive.replayId, count: redrive.count }
+  }
+
+  /** Functions of their own, so that a handler may take the context apart: `handle(event, { sql, publish })`. */
+  get sql(): HandlerSql {
+    const template = (strings: TemplateStringsArray, ...values: readonly unknown[]) =>
+      this.#query(textOf(strings), values)
+    template.query = (text: string, values: readonly unknown[] = []) => this.#query(text, values)
+    return template as HandlerSql
+  }
+
+  get publish(): HandlerContext['publish'] {
+    const { runtime, event } = this.#of
+    return (given) =>
+      this.#track(async (session) => (await runtime.publish(session.sql, [caused(given, event)]))[0] ?? '')
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#aborted) this.#controller.abort(this.#aborted.reason)
+    return this.#controller.signal
+  }
+
+  get log(): HandlerLog {
+    return logOf(this.#of)
+  }
+
+  /** Resolves when no statement is under way: also those that the handler did not wait for. */
+  static settled(context: AttemptContext): Promise<void> | undefined {
+    if (context.#pending === 0) return undefined
+    return new Promise((resolve) => {
+      context.#onIdle = resolve
+    })
+  }
+
+  /** The first statement that failed, also when the handler swallowed the error. */
+  static sqlError(context: AttemptContext): unknown {
+    return context.#sqlError
+  }
+
+  /** From now on `sql` and `publish` throw; `abort` also fires the signal. */
+  static close(context: AttemptContext, why: string, abort?: { readonly reason: unknown }): void {
+    context.#closed ??= why
+    if (!abort) return
+    context.#aborted = abort
+    context.#controller?.abort(abort.reason)
+  }
+
+  #query(text: string, values: readonly unknown[]): Promise<readonly Record<string, unknown>[]> {
+    return this.#track(async (session) => (await session.sql.query(text, values)).rows, text)
+  }
+
+  /** A handler that does not wait for its statement must not end the process; its failure is found all the same. */
+  #track<T>(work: (session: Session) => Promise<T>, text?: string): Promise<T> {
+    let running: Promise<T>
+    try {
+      running = work(this.#usable(text))
+      this.#pending += 1
+    } catch (error) {
+      running = Promise.reject(error)
+      running.catch(() => {})
+      return running
+    }
+    running.then(
+      () => this.#left(),
+      (error: unknown) => {
+        this.#sqlError ??= error
+        this.#left()
+      },
+    )
+    return running
+  }
+
+  #left(): void {
+    this.#pending -= 1
+    if (this.#pending === 0) this.#onIdle?.()
+  }
+
+  #usable(text: string | undefined): Session {
+    const { runtime, event, session } = this.#of
+    const name = runtime.config.name
+    if (this.#closed !== undefined)
+      throw new EvtError('fenced', `cannot use the context of ${event.id} in ${name}: ${this.#closed}`)
     if (!session) {
-      throw new EvtError(
-        'unsupported',
-        `cannot use ctx.sql in ${runtime.config.name}: it declares transaction 'none'`,
-        {
-          hint: "declare transaction: 'batch' or 'event'",
-        },
-      )
+      throw new EvtError('unsupported', `cannot use ctx.sql in ${name}: it declares transaction 'none'`, {
+        hint: "declare transaction: 'batch' or 'event'",
+      })
     }
     if (text !== undefined && endsTransaction.test(text)) {
       throw new EvtError(
         'refused',
-        `cannot run "${text.trim().slice(0, 40)}" in ${runtime.config.name}: the runtime ends the transaction`,
+        `cannot run "${text.trim().slice(0, 40)}" in ${name}: the runtime ends the transaction`,
         {
           hint: 'throw to roll back; return to commit',
         },
@@ -56,65 +134,9 @@ export function openContext(
     }
     return session
   }
-  const track = <T>(work: Promise<T>): Promise<T> => {
-    pending += 1
-    const settled = () => {
-      pending -= 1
-      if (pending === 0) onIdle?.()
-    }
-    work.then(settled, (error: unknown) => {
-      failed ??= error
-      settled()
-    })
-    return work
-  }
-  const query = (text: string, values: readonly unknown[]) => {
-    const rows = (async () => (await track(guard(text).sql.query(text, values))).rows)()
-    // A handler that does not wait for its statement must not end the process; its failure is found all the same.
-    rows.catch(() => {})
-    return rows
-  }
-  const context: HandlerContext = {
-    sql: createSql(query),
-    publish(given) {
-      const id = (async () => (await track(runtime.publish(guard().sql, [caused(given, event)])))[0] ?? '')()
-      id.catch(() => {})
-      return id
-    },
-    get signal() {
-      controller ??= new AbortController()
-      if (aborted) controller.abort(aborted.reason)
-      return controller.signal
-    },
-    get log() {
-      return logFor(runtime, item)
-    },
-    attempt: item.attempt,
-    ...(item.stored?.redrive ? { replay: { id: item.stored.redrive.replayId, count: item.stored.redrive.count } } : {}),
-  }
-  return {
-    context,
-    pending: () => pending,
-    idle: () => (pending === 0 ? Promise.resolve() : new Promise((resolve) => (onIdle = resolve))),
-    sqlError: () => failed,
-    close(why, abort) {
-      closed ??= why
-      if (!abort) return
-      aborted = abort
-      controller?.abort(abort.reason)
-    },
-  }
 }
-
-type Query = (text: string, values: readonly unknown[]) => Promise<readonly Record<string, unknown>[]>
 
 const texts = new WeakMap<TemplateStringsArray, string>()
-
-function createSql(query: Query): HandlerSql {
-  const template = (strings: TemplateStringsArray, ...values: readonly unknown[]) => query(textOf(strings), values)
-  template.query = (text: string, values: readonly unknown[] = []) => query(text, values)
-  return template as HandlerSql
-}
 
 /** `insert into t values (${a}, ${b})` → `insert into t values ($1, $2)`, once for each place in the source. */
 function textOf(strings: TemplateStringsArray): string {
@@ -136,7 +158,7 @@ function caused(given: NewEvent, event: EvtEvent): NewEvent {
   }
 }
 
-function logFor(runtime: HandlerRuntime, item: Item): HandlerLog {
+function logOf({ runtime, item }: AttemptOf): HandlerLog {
   const own = { handler: runtime.config.name, event: item.message.id, attempt: item.attempt }
   return {
     debug: (message, fields) => runtime.log.debug(message, { ...own, ...fields }),

@@ -10,11 +10,17 @@ import { failureOf } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { type AfterCommit, writeEntries } from './write-entries.ts'
 
+/** One attempt that succeeded. */
+export interface Run {
+  readonly item: Item
+  readonly times: RunTimes
+}
+
 /** How one try of a chunk ended. Only `committed` has left anything behind. */
 export type ChunkOutcome =
   | {
       readonly kind: 'committed'
-      readonly runs: ReadonlyMap<Item, RunTimes>
+      readonly runs: readonly Run[]
       readonly skipped: number
       readonly after: readonly AfterCommit[]
     }
@@ -62,7 +68,7 @@ interface Within {
 }
 
 async function runWithin(runtime: HandlerRuntime, { session, entries, place }: Within): Promise<ChunkOutcome> {
-  const runs = new Map<Item, RunTimes>()
+  const runs: Run[] = []
   const skipped = new Set<Item>()
   let at: number | undefined
   try {
@@ -77,7 +83,7 @@ async function runWithin(runtime: HandlerRuntime, { session, entries, place }: W
       }
       const result = await runAttempt(runtime, entry.item, { event: entry.event, session, place })
       if (!result.ok) return judge(runtime, { entry, at, result, session })
-      runs.set(entry.item, result)
+      runs.push({ item: entry.item, times: result })
     }
     at = undefined
     const after = await writeEntries(runtime, session.sql, { entries, skipped })
@@ -150,7 +156,7 @@ async function runBare(
   entries: readonly Entry[],
   place: Interruptible,
 ): Promise<ChunkOutcome> {
-  const runs = new Map<Item, RunTimes>()
+  const runs: Run[] = []
   for (const [at, entry] of entries.entries()) {
     if (entry.kind !== 'run') continue
     if (!entry.item.done) {
@@ -158,7 +164,7 @@ async function runBare(
       if (!result.ok) return judge(runtime, { entry, at, result, session: undefined })
       entry.item.done = result
     }
-    runs.set(entry.item, entry.item.done)
+    runs.push({ item: entry.item, times: entry.item.done })
   }
   return { kind: 'committed', runs, skipped: 0, after: [] }
 }

@@ -77,7 +77,9 @@ async function commit(
   const now = wallMs()
   const us = (from: number | undefined, to: number) =>
     from === undefined ? undefined : Math.max(0, (to - from) * 1000)
-  for (const [{ message, takenMs, attempt }, { startedMs, runUs }] of outcome.runs) {
+  for (const { item, times } of outcome.runs) {
+    const { message, takenMs, attempt } = item
+    const { startedMs, runUs } = times
     runtime.meter.handled({
       runUs,
       endToEndUs: us(message.timeMs, now),
@@ -89,7 +91,7 @@ async function commit(
     if (attempt > 1) runtime.meter.retried()
   }
   if (outcome.skipped > 0) runtime.meter.skipped(outcome.skipped)
-  if (outcome.runs.size > 0) runtime.outcomes(outcome.runs.size, 0)
+  if (outcome.runs.length > 0) runtime.outcomes(outcome.runs.length, 0)
 }
 
 interface Failed {

@@ -43,6 +43,8 @@ export function createSessions(
     pipeline: true,
   } as pg.PoolConfig)
   pool.on('error', () => {})
+  // For its whole life: a client may fail between two owners, and an error that nobody hears ends the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
   const statements = createStatementNames()
   return {
     async open() {
