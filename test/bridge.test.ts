@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { createBridge, createPublisher, defineEvent, defineHandler, defineService } from '../src/index.ts'
+import { createTestDatabase } from './setup/database.ts'
+import { until } from './setup/until.ts'
+
+const created = defineEvent('user.created', { 1: z.object({ name: z.string() }) })
+const welcomed = defineEvent('user.welcomed', { 1: z.object({ name: z.string() }) })
+
+const service = defineService({
+  name: 'greeter',
+  contracts: [created, welcomed],
+  migrations: [
+    'create schema if not exists greeter',
+    'create table if not exists greeter.seen (n bigint generated always as identity, type text, name text)',
+  ],
+  handlers: [
+    defineHandler({
+      name: 'greeter.welcome',
+      on: [created],
+      start: 'earliest',
+      async handle(event, { sql, publish }) {
+        await sql`insert into greeter.seen (type, name) values (${event.type}, ${event.data.name})`
+        await publish({ type: 'user.welcomed', data: { name: event.data.name } })
+      },
+    }),
+    defineHandler({
+      name: 'greeter.notice',
+      on: [welcomed],
+      start: 'earliest',
+      async handle(event, ctx) {
+        await ctx.sql`insert into greeter.seen (type, name) values (${event.type}, ${`${event.data.name} ${event.causationId ? 'caused' : ''}`})`
+      },
+    }),
+  ],
+})
+
+describe('a bridge', () => {
+  it('carries what was committed to handlers, what they publish to others, and is seen while it runs', async () => {
+    const { store, url } = await createTestDatabase()
+    const bridge = createBridge({ store: url, services: [service], instance: `it-${randomUUID()}` })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    const publisher = createPublisher({
+      store: url,
+      registry: (await import('../src/index.ts')).createRegistry([created]),
+      source: 'test',
+    })
+    onTestFinished(() => publisher.close())
+    const lost = store.transaction(async (sql) => {
+      await publisher.publish(sql, [{ type: 'user.created', data: { name: 'nobody' } }])
+      throw new Error('rolled back')
+    })
+    await expect(lost).rejects.toThrow('rolled back')
+    await publisher.publishAll([{ type: 'user.created', data: { name: 'Ada' } }])
+    await until(async () => (await store.query('select * from greeter.seen')).rows.length === 2)
+    expect((await store.query('select type, name from greeter.seen order by n')).rows).toEqual([
+      { type: 'user.created', name: 'Ada' },
+      { type: 'user.welcomed', name: 'Ada caused' },
+    ])
+    expect(bridge.stats().handlers.map(({ handler, handled }) => [handler, handled])).toEqual([
+      ['greeter.welcome', 1],
+      ['greeter.notice', 1],
+    ])
+    expect((await store.query('select instance, stopped_at from evt.instances')).rows).toEqual([
+      { instance: bridge.instance, stopped_at: null },
+    ])
+    await bridge.stop()
+    expect((await store.query('select stopped_at is not null as stopped from evt.instances')).rows).toEqual([
+      { stopped: true },
+    ])
+    // Backends take a moment to go after their client has left.
+    const left = `select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+      and application_name not in ('evt test', 'evt publisher test')`
+    await until(async () => (await store.query(left)).rows.length === 0)
+  })
+
+  it('says what to do when the schema is missing, and leaves nothing running', async () => {
+    const { store, url } = await createTestDatabase({ schema: 'empty' })
+    await expect(createBridge({ store: url, services: [service] }).start()).rejects.toMatchObject({
+      code: 'migrations',
+      hint: expect.stringContaining('evt migrate up'),
+    })
+    expect(
+      (
+        await store.query(
+          `select from pg_stat_activity where datname = current_database() and application_name like 'evt bridge%'`,
+        )
+      ).rows,
+    ).toEqual([])
+  })
+
+  it('refuses two handlers of one name', async () => {
+    const { url } = await createTestDatabase()
+    const handlers = [service.handlers[0], service.handlers[0]].flatMap((one) => one ?? [])
+    await expect(createBridge({ store: url, handlers, services: [] }).start()).rejects.toMatchObject({ code: 'config' })
+  })
+})

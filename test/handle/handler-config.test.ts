@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { defineEvent } from '../../src/core/define-event.ts'
+import { defineHandler } from '../../src/handle/define-handler.ts'
+import type { HandlerDefinition } from '../../src/handle/handler.ts'
+import { resolveHandler } from '../../src/handle/handler-config.ts'
+
+const created = defineEvent('user.created', {
+  1: z.object({ name: z.string() }),
+  2: { schema: z.object({ name: z.string(), age: z.number() }), upcast: (old) => ({ ...old, age: 0 }) },
+})
+
+const definition = (extra: Partial<HandlerDefinition> = {}): HandlerDefinition => ({
+  name: 'icons.preferences',
+  on: ['user.*'],
+  handle() {},
+  ...extra,
+})
+
+describe('a handler definition', () => {
+  it('has the defaults that its contract names', () => {
+    expect(resolveHandler(definition())).toMatchObject({
+      service: 'icons',
+      priority: 'normal',
+      concurrency: 4,
+      timeoutMs: 30_000,
+      attempts: 5,
+      backoff: { backoff: 'exponential', initialMs: 1000, maxMs: 600_000 },
+      ordered: true,
+      blockAfterDead: false,
+      transaction: 'batch',
+      start: 'latest',
+    })
+  })
+
+  it('asks for the versions of the tokens that it lists', () => {
+    expect(resolveHandler(definition({ on: [created] })).versions).toEqual(new Map([['user.created', 2]]))
+    expect(resolveHandler(definition({ on: [created.v1, 'document.*'] })).versions).toEqual(
+      new Map([['user.created', 1]]),
+    )
+  })
+
+  it.each<[string, Partial<HandlerDefinition>, RegExp]>([
+    ['a name with spaces', { name: 'My Handler' }, /lower-case/],
+    ['nothing to listen to', { on: [] }, /listens to nothing/],
+    ['concurrency 0', { concurrency: 0 }, /concurrency is 0/],
+    ['a timeout without unit', { timeout: '30' }, /timeout: .*unit is missing/],
+    ['a timeout of nothing', { timeout: '0' }, /timeout is not above zero/],
+    ['half an attempt', { retry: { attempts: 0.5 } }, /retry.attempts is 0.5/],
+    ['a wrong pattern', { on: ['user..x'] }, /user\.\.x/],
+    ['one type in two versions', { on: [created.v1, created] }, /in two versions/],
+  ])('is refused with %s, by name', (_, extra, message) => {
+    expect(() => resolveHandler(definition(extra))).toThrow(message)
+  })
+
+  it('types the event by the contracts that it lists', () => {
+    const typed = defineHandler({
+      name: 'typed.handler',
+      on: [created],
+      handle(event) {
+        const age: number = event.data.age
+        // @ts-expect-error the contract has no such field
+        return void [age, event.data.nothing]
+      },
+    })
+    expect(typed.name).toBe('typed.handler')
+  })
+})
