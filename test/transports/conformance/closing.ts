@@ -53,7 +53,7 @@ export function closingLanes(setup: Setup): void {
     await lane.release()
   })
 
-  it.skipIf(!setup.capabilities.shared)('gives its lanes to others when it closes, as first deliveries', async () => {
+  it.skipIf(!setup.capabilities.shared)('gives its lanes to others when it closes, and not as started', async () => {
     const world = createWorld(setup, 1)
     const [one, two] = [await world.open(), await world.open()]
     const messages = world.messages(6, 1)
@@ -65,7 +65,7 @@ export function closingLanes(setup: Setup): void {
     const heir = consume(world, two, { member: 'm2' })
     await until('the heir has the rest', () => heir.received.length >= 4)
     expect(idsOf(heir.received)).toEqual(idsOf(messages.slice(2)))
-    expect(heir.received.every(({ deliveries }) => deliveries === 1)).toBe(true)
+    if (setup.capabilities.marksStarted) expect(heir.received.every(({ deliveries }) => deliveries === 1)).toBe(true)
     await heir.stop()
   })
 }

@@ -31,7 +31,7 @@ export function settling(setup: Setup): void {
     expect(more).toEqual(idsOf(messages.slice(5, 5 + more.length)))
   })
 
-  it('gives what is unsettled to the next owner, in order, as first deliveries', async () => {
+  it('gives what is unsettled to the next owner, in order, and not as started', async () => {
     const world = createWorld(setup, 1)
     const { transport, messages, lane } = await oneLane(world, 10)
     const taken = await takeExactly(lane, 6)
@@ -39,7 +39,7 @@ export function settling(setup: Setup): void {
     await lane.release()
     const again = await takeExactly(await nextLane(world, transport), 6)
     expect(idsOf(again)).toEqual(idsOf(messages.slice(4)))
-    expect(again.every(({ deliveries }) => deliveries === 1)).toBe(true)
+    if (setup.capabilities.marksStarted) expect(again.every(({ deliveries }) => deliveries === 1)).toBe(true)
   })
 
   it('settles in any order; only a settled prefix is behind the next owner', async () => {

@@ -94,7 +94,17 @@ export function createWorld(setup: Setup, lanes = 4): World {
     return { id, key, headers, body: Buffer.from(JSON.stringify(data)), ...overrides }
   }
 
-  return {
+  // Where there is no history, a group gets what is published after its lanes exist.
+  let preparing: Promise<void> | undefined
+  function prepared(transport: Transport): Promise<void> {
+    if (setup.capabilities.history || transport.lanes === undefined) return Promise.resolve()
+    preparing ??= firstLanes(world, transport, lanes).then(async (made) => {
+      for (const lane of made) await lane.release()
+    })
+    return preparing
+  }
+
+  const world: World = {
     setup,
     topic,
     group: `${unique}.group`,
@@ -109,6 +119,7 @@ export function createWorld(setup: Setup, lanes = 4): World {
     messages: (count, keys) =>
       Array.from({ length: count }, (_, i) => message(`s/${i % keys}`, { key: i % keys, n: Math.floor(i / keys) + 1 })),
     async publish(transport, messages) {
+      await prepared(transport)
       const results = await transport.publish(topic, messages, ended.signal)
       expect(results.map((result) => result.state)).toEqual(messages.map(() => 'stored'))
     },
@@ -122,6 +133,7 @@ export function createWorld(setup: Setup, lanes = 4): World {
       ...overrides,
     }),
   }
+  return world
 }
 
 export const idsOf = (messages: readonly { readonly id: string }[]) => messages.map(({ id }) => id)
