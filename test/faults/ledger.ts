@@ -83,8 +83,8 @@ function disordered(effects: readonly Effect[]): string[] {
 /** True when every committed event has its effect at each handler: nothing more will come. */
 export async function isComplete(sql: SqlExecutor, ledgerFile: string, handlers: readonly string[]): Promise<boolean> {
   const { rows } = await sql.query(
-    `select count(*)::int as missing from unnest($1::text[]) id, unnest($2::text[]) handler
-     where not exists (select from faults.effects e where e.event_id = id and e.handler = handler)`,
+    `select count(*)::int as missing from unnest($1::text[]) l (event), unnest($2::text[]) h (name)
+     where not exists (select from faults.effects e where e.event_id = l.event and e.handler = h.name)`,
     [[...readLedger(ledgerFile).committed], handlers],
   )
   return Number(rows[0]?.missing) === 0

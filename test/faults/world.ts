@@ -87,8 +87,7 @@ export async function withWorld<T>(options: WorldOptions, scenario: (world: Worl
 async function settle(store: Store, ledgerFile: string, withinMs: number): Promise<Verdict> {
   const deadline = performance.now() + withinMs
   while (performance.now() < deadline) {
-    const complete = await isComplete(store, ledgerFile, expected).catch(() => false)
-    if (complete) break
+    if (await isComplete(store, ledgerFile, expected)) break
     await wait(100)
   }
   return judge(store, ledgerFile, expected)
