@@ -36,8 +36,11 @@ export async function requireStore(runtime: Pick<Runtime, 'config' | 'cwd'>): Pr
 /** Loopback, a local socket or no host at all: what is changed there is the operator's own. */
 export function isOwnMachine(url: string): boolean {
   if (!URL.canParse(url)) return false
+  const { searchParams } = new URL(url)
+  // libpq's way of naming another host than the one that is seen.
+  if (searchParams.has('host') || searchParams.has('hostaddr')) return false
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
-  return host === '' || host === 'localhost' || host === '::1' || /^127\./.test(host) || host.startsWith('%2F')
+  return host === '' || host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host) || /^%2f/i.test(host)
 }
 
 export interface WithStore {

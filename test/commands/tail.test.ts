@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { encodeEvent } from '../../src/core/codec.ts'
+import type { EvtEvent } from '../../src/core/event.ts'
+import { publishEncoded } from '../../src/store/outbox.ts'
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts'
+import { createNowhere, runHere, start } from './evt.ts'
+
+const nowhere = createNowhere()
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createTestDatabase({ max: 3 })
+  await publish(
+    made('user.created', { plan: 'pro', note: 'red \u001b[31malert\u0007\nnext line' }),
+    made('user.updated', { plan: 'free' }),
+    made('user.profile.updated', { plan: 'pro' }),
+    made('document.created', { title: 'user.created' }),
+  )
+})
+afterAll(async () => {
+  nowhere.dispose()
+  await database[Symbol.asyncDispose]()
+})
+
+let count = 0
+const made = (type: string, data: object): EvtEvent => ({
+  ...{ id: `event-${++count}`, type, version: 1, source: 'test', time: '2026-01-02T03:04:05.678Z' },
+  ...{ subject: `${type.split('.')[0]}/${count}`, priority: 'normal', metadata: {}, data },
+})
+const publish = (...events: EvtEvent[]) =>
+  database.store.transaction((sql) => publishEncoded(sql, events.map(encodeEvent)))
+const evt = (...words: string[]) => runHere(words, { store: database.url, cwd: nowhere.path })
+const shown = async (...words: string[]) =>
+  (await evt('tail', '--since', 'start', '--no-follow', ...words)).stdout.trim().split('\n').filter(Boolean)
+const types = async (...words: string[]) => (await shown(...words, '-o', 'ndjson')).map((line) => JSON.parse(line).type)
+
+describe('tail', () => {
+  it('prints one line an event: time, type, subject, data', async () => {
+    const { stdout, stderr } = await evt('tail', 'document.*', '--since', 'start', '--no-follow')
+    expect(stdout).toBe('03:04:05.678  document.created  document/4  {"title":"user.created"}\n')
+    expect(stderr).toMatch(/^tail postgres.*: committed events by snapshots of its own.*nothing written\n/)
+    expect(stderr).toMatch(/scanned 4 · matched 1 · stopped: end\n$/)
+  })
+
+  it.each([
+    [['user.*'], ['user.created', 'user.updated', 'user.profile.updated']],
+    [['*.updated'], ['user.updated', 'user.profile.updated']],
+    [
+      ['user.{created,deleted}', 'document.created'],
+      ['user.created', 'document.created'],
+    ],
+    [['--where', "data.plan == 'pro' and not (type ~ 'profile')"], ['user.created']],
+    [
+      ['--where', "evt.transport == 'postgres'", '--limit', '2'],
+      ['user.created', 'user.updated'],
+    ],
+    [
+      ['-i', 'profile', '-i', 'title'],
+      ['user.profile.updated', 'document.created'],
+    ],
+    [
+      ['user.*', '-e', 'profile'],
+      ['user.created', 'user.updated'],
+    ],
+    [['--until', '1m'], []],
+  ])('with %j shows %j', async (words, expected) => {
+    expect(await types(...words)).toEqual(expected)
+  })
+
+  it('makes control characters of payloads visible, in one line, unless raw is asked for off a terminal', async () => {
+    const line = (await shown('user.created')).join('\n')
+    for (const control of ['\u001b', '\u0007']) expect(line).not.toContain(control)
+    expect((await shown('user.created')).length).toBe(1)
+    await publish(made('odd.\u001b[2Jtype', {}))
+    expect((await evt('tail', '--since', 'start', '--no-follow')).stdout).not.toContain('\u001b')
+    const raw = await evt('tail', '--since', 'start', '--no-follow', '--raw')
+    expect(raw.stdout).toContain('odd.\u001b[2Jtype')
+  })
+
+  it('prints NDJSON that gen takes unchanged', async () => {
+    const lines = await shown('user.*', '-o', 'ndjson')
+    const again = await runHere(['gen', '--input', '-', '--dry-run', '--no-check', '-o', 'ndjson'], {
+      stdin: `${lines.join('\n')}\n`,
+      cwd: nowhere.path,
+    })
+    const plain = (line: string) => {
+      const { evt: _evt, checksum: _checksum, ...event } = JSON.parse(line)
+      return event
+    }
+    expect(again.stdout.trim().split('\n').map(plain)).toEqual(lines.map(plain))
+  })
+
+  it('shows only the fields that were asked for, as text and as JSON', async () => {
+    expect(await shown('user.{created,updated}', '--fields', 'type,data.plan,tenant')).toEqual([
+      'user.created\tpro\t-',
+      'user.updated\tfree\t-',
+    ])
+    expect(await shown('user.updated', '--fields', 'type,data.plan', '-o', 'ndjson')).toEqual([
+      '{"type":"user.updated","data.plan":"free"}',
+    ])
+  })
+
+  it('reports what flows instead, by type', async () => {
+    const { stdout } = await evt('tail', 'user.*', '--since', 'start', '--no-follow', '--report', '--json')
+    const { data, meta } = JSON.parse(stdout)
+    expect(data.flows).toHaveLength(3)
+    expect(data.flows[0]).toEqual({
+      type: expect.stringMatching(/^user\./),
+      count: 1,
+      bytes: expect.any(Number),
+      perSecond: expect.any(Number),
+    })
+    expect(meta).toMatchObject({ matched: 3, stopped: 'end' })
+  })
+
+  it('explains silence: where it looked, how far that is, and what would show something', async () => {
+    const { exit, stderr } = await evt('tail', 'user.creatd', '--idle-timeout', '3500ms')
+    expect(exit).toBe(0)
+    expect(stderr).toMatch(
+      /nothing yet from postgres.*: head \d+, \d+ not sequenced yet, no bridge runs; looking for 'user.creatd'/,
+    )
+    expect(stderr).toContain('no contract is called user.creatd: did you mean user.created?')
+    expect(stderr).toContain('stopped: --idle-timeout')
+  })
+
+  it('follows what is committed, and a NOTIFY channel beside it, each line with its source', async () => {
+    const running = start(['tail', '--source', database.url, '--source', `${database.url}?channel=user_events`], {
+      cwd: nowhere.path,
+    })
+    await running.said(/: committed events/)
+    // What is committed or notified before the cursor and LISTEN are in force is not from now on: it is said until it is heard.
+    const publishing = setInterval(() => void publish(made('user.deleted', { plan: 'pro' })), 50)
+    await running.said(/user\.deleted/)
+    clearInterval(publishing)
+    const notify = `select pg_notify('user_events', '{"event_type":"user.noted","user_id":"7"}')`
+    const notifying = setInterval(() => void database.store.query(notify), 50)
+    await running.said(/user\.noted/)
+    clearInterval(notifying)
+    running.signal('SIGINT')
+    const { exit, stdout } = await running.ended
+    expect(exit).toBe(0)
+    expect(stdout).toMatch(/\[postgres log\].*user\.deleted/)
+    expect(stdout).toMatch(/\[postgres user_events\].*user\.noted/)
+  })
+
+  it('leaves no trace: no row written, no lock beyond reading', async () => {
+    const traces = async () => {
+      await database.store.query('select pg_stat_force_next_flush()')
+      const { rows } = await database.store.query(
+        `select (select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables) as writes,
+           (select count(*) from pg_locks where mode <> 'AccessShareLock' and locktype not in ('virtualxid')
+              and pid <> pg_backend_pid() and database = (select oid from pg_database where datname = current_database())) as locks`,
+      )
+      return rows[0]
+    }
+    const before = await traces()
+    const running = start(['tail', '--since', 'start'], { store: database.url, cwd: nowhere.path })
+    await running.said(/document\.created/)
+    const during = await traces()
+    running.signal('SIGINT')
+    await running.ended
+    expect(during).toEqual(before)
+    expect(await traces()).toEqual(before)
+  })
+})
