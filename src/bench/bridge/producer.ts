@@ -1,8 +1,11 @@
+import type pg from 'pg'
 import { checksumOf } from '../../core/checksum.ts'
 import type { EncodedEvent } from '../../core/codec.ts'
 import { EvtError, toError } from '../../core/errors.ts'
-import { openStore, type Store } from '../../store/connection.ts'
+import { openStore, placeOf } from '../../store/connection.ts'
+import { translateError } from '../../store/errors.ts'
 import { publishEncoded } from '../../store/outbox.ts'
+import type { SqlExecutor } from '../../transports/transport.ts'
 import type { Outgoing, Producer, PublishState, Settled } from '../target.ts'
 import { idOf, type ScratchNames } from './names.ts'
 
@@ -27,20 +30,32 @@ const mostAtOnce = 200
  */
 export async function connectProducer({ url, names, connections }: StoreProducerOptions): Promise<Producer> {
   const store = await openStore(url, { applicationName: `evt bench ${names.run}`, max: connections })
-  const lanes = Array.from({ length: connections }, () => createLane(store, names))
-  await Promise.all(lanes.map(() => store.query('select 1')))
+  const clients = await Promise.all(Array.from({ length: connections }, () => store.pool.connect()))
+  const lanes = clients.map((client) => createLane(prepared(client, url), names))
   return {
     publish(batch, settled) {
       for (const event of batch) lanes[event.key % connections]?.add({ event, settled })
     },
     async close() {
       await Promise.all(lanes.map((lane) => lane.idle()))
+      for (const client of clients) client.release(true)
       await store.close()
     },
   }
 }
 
-function createLane(store: Store, names: ScratchNames) {
+/** Parsed and planned once a connection: otherwise that costs more than the insert, and is the target's time. */
+function prepared(client: pg.PoolClient, url: string): SqlExecutor {
+  client.on('error', () => {})
+  return {
+    query: (text, values) =>
+      client.query({ name: 'bench_insert', text, values: values as unknown[] }).catch((error: unknown) => {
+        throw translateError(error, placeOf(url))
+      }),
+  }
+}
+
+function createLane(sql: SqlExecutor, names: ScratchNames) {
   let queue: Waiting[] = []
   let sending: Promise<void> | undefined
 
@@ -49,7 +64,7 @@ function createLane(store: Store, names: ScratchNames) {
     await Promise.resolve()
     while (queue.length > 0) {
       const now = queue.splice(0, mostAtOnce)
-      const { state, reason } = await insert(store, names, now)
+      const { state, reason } = await insert(sql, names, now)
       for (const [settled, ks] of bySettled(now)) settled(ks, state, reason)
     }
     sending = undefined
@@ -74,11 +89,11 @@ interface Inserted {
   readonly reason?: string
 }
 
-async function insert(store: Store, names: ScratchNames, waiting: readonly Waiting[]): Promise<Inserted> {
+async function insert(sql: SqlExecutor, names: ScratchNames, waiting: readonly Waiting[]): Promise<Inserted> {
   try {
     const time = new Date().toISOString()
     const events = waiting.map(({ event }) => encode(event, names, time))
-    await publishEncoded(store, events, { class: 'scratch' })
+    await publishEncoded(sql, events, { class: 'scratch' })
     return { state: 'accepted' }
   } catch (thrown) {
     const error = toError(thrown)
