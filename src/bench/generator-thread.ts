@@ -7,7 +7,7 @@ import { type PaceLoop, startPaceLoop } from './pace-loop.ts'
 import { createPayloads } from './payload.ts'
 import { createWorkload, subjectOfKey } from './plan.ts'
 import { attachShared } from './shared.ts'
-import type { Producer } from './target.ts'
+import type { ConnectProducer, Producer } from './target.ts'
 
 // The generator's thread: it owns the schedule's loop and the producer's connections, and does nothing else, so that
 // neither handlers nor the report can make it late.
@@ -27,8 +27,8 @@ new PerformanceObserver((list) => {
 }).observe({ entryTypes: ['gc'] })
 
 async function connect(): Promise<void> {
-  const { connectProducer } = await import(setup.producer.module)
-  producer = await connectProducer(setup.producer.options)
+  const { connectProducer } = (await import(setup.producer.module)) as { readonly connectProducer: ConnectProducer }
+  producer = await connectProducer(setup.producer.options as never)
   say({ is: 'ready' })
 }
 

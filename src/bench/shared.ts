@@ -2,7 +2,6 @@ import { createHistogram, type Histogram, histogramBytes } from '../core/histogr
 
 /** What became of event k, as the generator knows it. */
 export const sendState = { unsent: 0, sent: 1, accepted: 2, rejected: 3, unknown: 4 } as const
-export type SendState = (typeof sendState)[keyof typeof sendState]
 
 /** Places of single numbers. */
 const counterAt = {
