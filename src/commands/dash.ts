@@ -5,6 +5,7 @@ import type { Store } from '../store/connection.ts'
 import type { Snapshot } from '../watch/snapshot.ts'
 import type { Window } from '../watch/window.ts'
 import { defineCommand, flag } from './command.ts'
+import { openDashboardOn } from './line/dashboard.ts'
 import { formatOptions, storeOptions } from './line/options.ts'
 import { withStore } from './line/store.ts'
 import type { Runtime } from './runtime.ts'
@@ -31,7 +32,7 @@ export default defineCommand({
       })
     }
     await withStore(runtime, { command: 'dash', max: 6 }, (store) =>
-      once ? printOnce(store, runtime) : open(store, runtime),
+      once ? printOnce(store, runtime) : openDashboardOn(store, runtime),
     )
     return undefined
   },
@@ -82,24 +83,4 @@ function figures(snapshot: Snapshot, window: Window) {
     backlog: snapshot.backlog,
     dead: snapshot.dead,
   }
-}
-
-async function open(store: Store, runtime: Runtime): Promise<void> {
-  const [{ openDashboard }, { startFeed }] = await Promise.all([
-    import('../ui/dashboard.tsx'),
-    import('../watch/feed.ts'),
-  ])
-  await openDashboard({
-    stdin: runtime.stdin,
-    ...runtime.terminal,
-    color: runtime.output.paint('bold', 'x') !== 'x',
-    signal: runtime.signal,
-    feed: (push) =>
-      startFeed({
-        store,
-        onSnapshot: (snapshot) => push({ type: 'snapshot', snapshot }),
-        onEvents: (lines, skipped) => push({ type: 'events', lines, skipped }),
-        onTrouble: (message) => push({ type: 'trouble', message }),
-      }),
-  })
 }
