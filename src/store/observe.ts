@@ -15,6 +15,8 @@ export interface ObserveOutboxOptions {
   readonly batch?: number
   /** Longest time between two looks; default 25 ms. */
   readonly everyMs?: number
+  /** Called once, when everything that is committed from then on will be given. */
+  readonly onReady?: () => void
 }
 
 /** `position` is there when the event was already sequenced when it was read. */
@@ -49,6 +51,7 @@ async function* observePrimary(
   const { signal } = options
   const batch = options.batch ?? 500
   const cursor = await openUnsequencedReader(store, options.from === 'now' ? 'now' : 'cursor')
+  options.onReady?.()
   try {
     if (options.from !== 'now') {
       const start = await startOf(log, options.from)
@@ -72,6 +75,7 @@ async function* observePrimary(
 async function* observeLog(log: LogReader, options: ObserveOutboxOptions): AsyncGenerator<readonly ObservedEvent[]> {
   const batch = options.batch ?? 500
   const head = await log.head()
+  options.onReady?.()
   const start = options.from === 'now' ? head : await startOf(log, options.from)
   yield* upTo(log, start, head, { ...options, batch })
   for (let at = head; options.follow && !options.signal.aborted; ) {
