@@ -4,7 +4,10 @@ import type { EvtEvent, NewEvent, Priority } from '../core/event.ts'
 
 /** Tagged template and plain query over the handler's transaction; the inbox row is in the same transaction. */
 export interface HandlerSql {
-  <R extends object = Record<string, unknown>>(strings: TemplateStringsArray, ...values: readonly unknown[]): Promise<R[]>
+  <R extends object = Record<string, unknown>>(
+    strings: TemplateStringsArray,
+    ...values: readonly unknown[]
+  ): Promise<R[]>
   query<R extends object = Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<R[]>
 }
 
