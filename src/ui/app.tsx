@@ -18,7 +18,7 @@ export function App({ connect, color }: AppProps): ReactNode {
   const { columns, rows } = useWindowSize()
   const { exit } = useApp()
   useEffect(() => connect(dispatch), [connect])
-  useKeys(model.typing !== undefined, dispatch)
+  useKeys(dispatch)
   useEffect(() => {
     if (model.quitting) exit()
   }, [model.quitting, exit])

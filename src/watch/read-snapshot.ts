@@ -42,7 +42,8 @@ async function readHead(store: Store): Promise<Snapshot['head']> {
     store.query('select coalesce(evt.head(), 0)::text as position'),
   ])
   const position = String((rows[0] as { position: string } | undefined)?.position ?? '0')
-  return { position, outboxPending: pending.events, oldestPendingMs: pending.oldestMs ?? null }
+  const oldestPendingMs = pending.oldestMs === undefined ? null : Math.max(0, Date.now() - pending.oldestMs)
+  return { position, outboxPending: pending.events, oldestPendingMs }
 }
 
 interface InstanceRow {
@@ -54,19 +55,18 @@ interface InstanceRow {
   readonly leader: boolean
   readonly started_at: Date
   readonly age_ms: number
-  readonly stopped: boolean
   readonly sample: Pick<InstanceSample, 'handlers' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'>
 }
 
 const instancesSql = `
-  select instance, host, pid, version, roles, leader, started_at, sample, stopped_at is not null as stopped,
+  select instance, host, pid, version, roles, leader, started_at, sample,
     (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as age_ms
-  from evt.instances order by started_at, instance`
+  from evt.instances where stopped_at is null order by started_at, instance`
 
 async function readInstances(store: Store): Promise<readonly InstanceSample[]> {
   const { rows } = await store.query(instancesSql)
   return (rows as unknown as readonly InstanceRow[]).map((row) => {
-    const alive = !row.stopped && row.age_ms < deadAfterMs
+    const alive = row.age_ms < deadAfterMs
     return {
       ...row.sample,
       instance: row.instance,

@@ -27,7 +27,7 @@ export interface HandlerSample {
   readonly endToEnd: string
 }
 
-/** What one bridge process last said. Dead when `ageMs` passes three beats. */
+/** What one bridge process last said. Dead when `ageMs` passes three beats; one that stopped in order is not listed. */
 export interface InstanceSample {
   readonly instance: string
   readonly host: string

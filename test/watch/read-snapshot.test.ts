@@ -6,6 +6,7 @@ import { readSnapshot } from '../../src/watch/read-snapshot.ts'
 import { createRecorder } from '../../src/watch/recorder.ts'
 import { windowBetween } from '../../src/watch/window.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
 
 const times = { runUs: 1000, endToEndUs: 4000, relayUs: 1500, deliverUs: 500, queueUs: 200, handleUs: 1800 }
 
@@ -18,11 +19,12 @@ describeServers('readSnapshot', (server) => {
     const before = await readSnapshot(store)
     expect(before.head).toMatchObject({ position: '0', outboxPending: 3 })
     expect(before.head.oldestPendingMs).toBeGreaterThan(0)
+    expect(before.head.oldestPendingMs).toBeLessThan(60_000)
     await tick(store, lease.epoch, 100)
     expect((await readSnapshot(store)).head).toEqual({ position: '3', outboxPending: 0, oldestPendingMs: null })
   })
 
-  it('shows what each bridge says, and holds a silent one for dead', async () => {
+  it('shows what each bridge says, holds a silent one for dead, and forgets one that stopped in order', async () => {
     const { store } = await createTestDatabase({ server })
     const recorder = createRecorder()
     const meter = recorder.handler({ handler: 'mail.welcome', group: 'mail', priority: 'normal', concurrency: 4 })
@@ -43,14 +45,21 @@ describeServers('readSnapshot', (server) => {
     meter.finished(2)
     meter.failed('boom')
     recorder.sequenced(2)
-    await registry.stop()
-    const later = await readSnapshot(store)
-    expect(earlier.instances).toMatchObject([{ instance: 'a', alive: true, leader: true, pid: process.pid }])
-    expect(later.instances).toMatchObject([{ alive: false, leader: false }])
+    const later = await until(
+      async () => {
+        const snapshot = await readSnapshot(store)
+        return snapshot.instances[0]?.sequenced === 2 ? snapshot : undefined
+      },
+      { withinMs: 10_000 },
+    )
     const [handler] = windowBetween(earlier, later).handlers
     expect(handler).toMatchObject({ handler: 'mail.welcome', handled: 2, failed: 1, inFlight: 0, lastError: 'boom' })
     expect(handler?.endToEnd.percentile(0.5)).toBeCloseTo(4000, -2)
     expect(windowBetween(earlier, later).sequenced).toBe(2)
+    await store.query(`update evt.instances set beat_at = beat_at - interval '1 minute'`)
+    expect((await readSnapshot(store)).instances).toMatchObject([{ alive: false, leader: false }])
+    await registry.stop()
+    expect((await readSnapshot(store)).instances).toEqual([])
   })
 
   it('tells how far each group is behind, leaving out what is under way', async () => {

@@ -1,5 +1,5 @@
 import { type Key as InkKey, useInput } from 'ink'
-import { actionFor, type Key } from '../state/keymap.ts'
+import type { Key } from '../state/keymap.ts'
 import type { Action } from '../state/update.ts'
 
 const named: readonly [keyof InkKey, string][] = [
@@ -15,19 +15,25 @@ const named: readonly [keyof InkKey, string][] = [
   ['end', 'end'],
 ]
 
-/** What Ink reports as the keys of our keymap; pasted text is one key a character. */
+/** Keys that came together with others, as one chunk of text: a paste, or a slow line. */
+const inText: Readonly<Record<string, string>> = {
+  '\r': 'enter',
+  '\n': 'enter',
+  '\t': 'tab',
+  '\u007f': 'backspace',
+  '\u001b': 'escape',
+}
+
+/** What Ink reports as the keys of our keymap. */
 export function keysOf(input: string, key: InkKey): readonly Key[] {
   if (key.tab) return [{ name: key.shift ? 'shift-tab' : 'tab', ctrl: false }]
   const special = named.find(([flag]) => key[flag])
   if (special) return [{ name: special[1], ctrl: false }]
-  return [...input].map((name) => ({ name, ctrl: key.ctrl }))
+  return [...input].map((character) => ({ name: inText[character] ?? character, ctrl: key.ctrl }))
 }
 
-export function useKeys(typing: boolean, dispatch: (action: Action) => void): void {
+export function useKeys(dispatch: (action: Action) => void): void {
   useInput((input, inkKey) => {
-    for (const key of keysOf(input, inkKey)) {
-      const action = actionFor(key, typing)
-      if (action) dispatch(action)
-    }
+    for (const key of keysOf(input, inkKey)) dispatch({ type: 'key', key })
   })
 }

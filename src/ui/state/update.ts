@@ -1,6 +1,7 @@
 import { toError } from '../../core/errors.ts'
 import type { Snapshot } from '../../watch/snapshot.ts'
 import { windowBetween } from '../../watch/window.ts'
+import { actionFor, type Key } from './keymap.ts'
 import {
   type History,
   historyPoints,
@@ -17,6 +18,7 @@ export type Action =
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly type: 'events'; readonly lines: readonly TailLine[]; readonly skipped: number }
   | { readonly type: 'trouble'; readonly message: string }
+  | { readonly type: 'key'; readonly key: Key }
   | { readonly type: 'move'; readonly by: number }
   | { readonly type: 'move-to'; readonly end: 'first' | 'last' }
   | { readonly type: 'type'; readonly text: string }
@@ -45,6 +47,8 @@ export function update(model: Model, action: Action): Model {
       return withEvents(model, action.lines, action.skipped)
     case 'trouble':
       return { ...model, trouble: action.message }
+    case 'key':
+      return pressed(model, action.key)
     case 'move':
       return moved(model, (at) => at + action.by)
     case 'move-to':
@@ -76,6 +80,12 @@ export function update(model: Model, action: Action): Model {
     case 'quit':
       return { ...model, quitting: true }
   }
+}
+
+/** What a key means depends on the model: several of one paste each meet the model that the one before has left. */
+function pressed(model: Model, key: Key): Model {
+  const action = actionFor(key, model.typing !== undefined)
+  return action ? update(model, action) : model
 }
 
 /** Esc undoes the innermost thing: overlay, then filter, then pause. */

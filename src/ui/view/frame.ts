@@ -20,7 +20,8 @@ import {
   sparkline,
 } from './text.ts'
 
-const smallest: Size = { columns: 60, rows: 15 }
+/** The terminal's last row stays free, so a terminal of 60×15 is the smallest. */
+const smallest: Size = { columns: 60, rows: 14 }
 const titles: Readonly<Record<Panel, string>> = {
   handlers: 'Handlers',
   backlog: 'Backlog',
@@ -44,7 +45,7 @@ export function renderFrame(model: Model, size: Size): readonly Line[] {
 }
 
 function tooSmall(size: Size): readonly Line[] {
-  const says = `evt dash needs ${smallest.columns}×${smallest.rows}, this is ${size.columns}×${size.rows}`
+  const says = `evt dash needs ${smallest.columns}×${smallest.rows + 1}, this is ${size.columns}×${size.rows + 1}`
   return Array.from({ length: Math.max(1, size.rows) }, (_, row) =>
     row === 0 ? [span(clip(says, size.columns), 'warn')] : blank,
   )

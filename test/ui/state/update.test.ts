@@ -169,6 +169,16 @@ describe('update', () => {
   })
 })
 
+describe('a key', () => {
+  const typed = (text: string) => [...text].map((name): Action => ({ type: 'key', key: { name, ctrl: false } }))
+
+  it('means what it means to the model that the key before has left', () => {
+    const model = play([...typed('/sq'), { type: 'key', key: { name: 'enter', ctrl: false } }], withHandlers)
+    expect(model).toMatchObject({ filter: 'sq', sort: 'name', quitting: false })
+    expect(play(typed('sq'), withHandlers)).toMatchObject({ filter: '', sort: 'rate', quitting: true })
+  })
+})
+
 describe('keymap', () => {
   it('has one meaning for each key', () => {
     const keys = bindings.flatMap((binding) => binding.keys)

@@ -77,8 +77,8 @@ const picture = (of: Model, size: Size) =>
   )
 
 const sizes: readonly Size[] = [
-  { columns: 60, rows: 15 },
-  { columns: 80, rows: 24 },
+  { columns: 60, rows: 14 },
+  { columns: 80, rows: 23 },
   { columns: 200, rows: 60 },
   { columns: 300, rows: 100 },
 ]
