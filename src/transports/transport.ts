@@ -85,7 +85,7 @@ export interface LaneOptions {
   readonly patterns: readonly string[]
   /** Where a group that never existed starts. */
   readonly start: 'earliest' | 'latest'
-  /** Ordered shards of the group; fixed when the group is created. */
+  /** Ordered shards of the group, fixed when it is created. Where the publisher shards (streams, queues, partitions), the topic's count counts. */
   readonly lanes: number
   /** Names this process among the group's members. */
   readonly member: string
@@ -98,7 +98,7 @@ export interface Selector {
 }
 
 export interface ObserveOptions {
-  /** `now`, `start`, a time in ms since the epoch, or a position. */
+  /** `now`, `start`, a time in ms since the epoch, or a position: that one is shown too. */
   readonly from: 'now' | 'start' | { readonly timeMs: number } | { readonly position: string }
   /** Ends the iteration when what existed at the start has been shown. */
   readonly follow: boolean
@@ -142,7 +142,7 @@ export interface Capabilities {
   readonly order: 'per-key' | 'none'
   /** A message survives the death of this process. */
   readonly durable: boolean
-  /** A group that starts later can read what was published before. */
+  /** A group that starts later can read what was published before. Without it, a group gets what follows its first `lanes()`. */
   readonly history: boolean
   /** `publish` recognises a message id that it stored before. */
   readonly deduplicates: boolean
@@ -150,7 +150,7 @@ export interface Capabilities {
   readonly transactional: boolean
   /** Several members may share a group. */
   readonly shared: boolean
-  /** What a dead owner may have started comes with `deliveries` above 1, and nothing else does. */
+  /** What a dead owner may have started comes with `deliveries` above 1, and nothing else does. Without it, that is always 1. */
   readonly marksStarted: boolean
   /** `bytes`: any body, any header. `events`: CloudEvents in binary mode (`ce-` headers) with a JSON body, and nothing else. */
   readonly content: 'bytes' | 'events'

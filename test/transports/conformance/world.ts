@@ -94,14 +94,11 @@ export function createWorld(setup: Setup, lanes = 4): World {
     return { id, key, headers, body: Buffer.from(JSON.stringify(data)), ...overrides }
   }
 
-  // Where there is no history, a group gets what is published after its lanes exist.
-  let preparing: Promise<void> | undefined
-  function prepared(transport: Transport): Promise<void> {
-    if (setup.capabilities.history || transport.lanes === undefined) return Promise.resolve()
-    preparing ??= firstLanes(world, transport, lanes).then(async (made) => {
-      for (const lane of made) await lane.release()
-    })
-    return preparing
+  // Where there is no history, a group gets what is published after it was first joined.
+  async function joinOnce(transport: Transport): Promise<void> {
+    if (setup.capabilities.history || transport.lanes === undefined || joined.has(world)) return
+    const made = await firstLanes(world, transport, lanes)
+    await Promise.all(made.map((lane) => lane.release()))
   }
 
   const world: World = {
@@ -119,7 +116,7 @@ export function createWorld(setup: Setup, lanes = 4): World {
     messages: (count, keys) =>
       Array.from({ length: count }, (_, i) => message(`s/${i % keys}`, { key: i % keys, n: Math.floor(i / keys) + 1 })),
     async publish(transport, messages) {
-      await prepared(transport)
+      await joinOnce(transport)
       const results = await transport.publish(topic, messages, ended.signal)
       expect(results.map((result) => result.state)).toEqual(messages.map(() => 'stored'))
     },
@@ -135,6 +132,9 @@ export function createWorld(setup: Setup, lanes = 4): World {
   }
   return world
 }
+
+/** Worlds whose group exists. */
+const joined = new WeakSet<World>()
 
 export const idsOf = (messages: readonly { readonly id: string }[]) => messages.map(({ id }) => id)
 
@@ -174,6 +174,7 @@ export function consume(world: World, transport: Transport, options: ConsumeOpti
   const lanes: Lane[] = []
   const stopping = new AbortController()
   const laneOptions = world.options(options)
+  joined.add(world)
   const signal = AbortSignal.any([stopping.signal, laneOptions.signal])
   const onBatch = options.onBatch ?? ((batch, lane) => lane.settle(batch))
 
@@ -228,6 +229,7 @@ export async function firstLanes(world: World, transport: Transport, count: numb
   const options = world.options(given)
   const signal = AbortSignal.any([options.signal, claiming.signal])
   const lanes: Lane[] = []
+  joined.add(world)
   for await (const lane of lanesOf(transport)([world.topic], group, { ...options, signal })) {
     lanes.push(lane)
     if (lanes.length === count) claiming.abort()
