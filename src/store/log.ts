@@ -158,7 +158,13 @@ function createPages(reading: Reading) {
 
   return {
     read,
-    start: async (): Promise<bigint> => ((await firstAfter(0n)) ?? (await headOf(reading)) + 1n) - 1n,
+    async start(): Promise<bigint> {
+      // The head first: when the log is found empty after it, there was nothing up to that head. The other way round,
+      // what is sequenced between the two looks would be taken for gone.
+      const head = await headOf(reading)
+      const first = await firstAfter(0n)
+      return first === undefined ? head : first - 1n
+    },
     async positionAt(timeMs: number): Promise<bigint> {
       let low = ((await firstAfter(0n)) ?? 1n) - 1n
       let high = await headOf(reading)

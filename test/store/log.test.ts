@@ -98,6 +98,23 @@ describeServers('the log reader', (server) => {
     expect(await reader.positionAt(0)).toBe(0n)
   })
 
+  test('does not take the first events for gone when they are sequenced while it looks for the start', async () => {
+    const { store, epoch, reader } = await open()
+    await insertEvent(store.pool as never, 'a', 1)
+    const start = await store.transaction(async (sql) => {
+      // Whoever asks for the head now waits, and hears of what is sequenced here.
+      await sql.query('lock table evt.ticks in access exclusive mode')
+      const asked = reader.start()
+      await until(async () => {
+        const { rows } = await sql.query(`select from pg_locks where relation = 'evt.ticks'::regclass and not granted`)
+        return rows.length > 0
+      })
+      await tick(sql, epoch, 10)
+      return { asked }
+    })
+    expect(await start.asked).toBe(0n)
+  })
+
   test('waits until the log goes beyond a position, by notification and without', async () => {
     const { store, epoch, reader } = await open()
     const signal = new AbortController()
