@@ -6,6 +6,7 @@ import type { DoomedPlan } from './world.ts'
 const [url = '', planText = ''] = process.argv.slice(2)
 const plan: DoomedPlan = JSON.parse(planText)
 const transport = await openTransport(url)
+await transport.ensure([{ name: plan.topic, lanes: plan.options.lanes }], 'create')
 const signal = new AbortController().signal
 const lanes: Lane[] = []
 const taken: Received[] = []

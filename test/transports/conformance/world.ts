@@ -96,7 +96,9 @@ export function createWorld(setup: Setup, lanes = 4): World {
 
   // Where there is no history, a group gets what is published after it was first joined.
   async function joinOnce(transport: Transport): Promise<void> {
-    if (setup.capabilities.history || transport.lanes === undefined || joined.has(world)) return
+    if (setup.capabilities.history || transport.lanes === undefined) return
+    const joining = joined.get(world)
+    if (joining !== undefined) return joining
     const made = await firstLanes(world, transport, lanes)
     await Promise.all(made.map((lane) => lane.release()))
   }
@@ -133,8 +135,8 @@ export function createWorld(setup: Setup, lanes = 4): World {
   return world
 }
 
-/** Worlds whose group exists. */
-const joined = new WeakSet<World>()
+/** Worlds whose group exists, or will when it gets its first lane. */
+const joined = new WeakMap<World, Promise<void>>()
 
 export const idsOf = (messages: readonly { readonly id: string }[]) => messages.map(({ id }) => id)
 
@@ -174,7 +176,8 @@ export function consume(world: World, transport: Transport, options: ConsumeOpti
   const lanes: Lane[] = []
   const stopping = new AbortController()
   const laneOptions = world.options(options)
-  joined.add(world)
+  const first = Promise.withResolvers<void>()
+  joined.set(world, joined.get(world) ?? first.promise)
   const signal = AbortSignal.any([stopping.signal, laneOptions.signal])
   const onBatch = options.onBatch ?? ((batch, lane) => lane.settle(batch))
 
@@ -194,6 +197,7 @@ export function consume(world: World, transport: Transport, options: ConsumeOpti
       signal,
     })) {
       lanes.push(lane)
+      first.resolve()
       running.push(drain(lane))
     }
     await Promise.all(running)
@@ -229,7 +233,7 @@ export async function firstLanes(world: World, transport: Transport, count: numb
   const options = world.options(given)
   const signal = AbortSignal.any([options.signal, claiming.signal])
   const lanes: Lane[] = []
-  joined.add(world)
+  joined.set(world, joined.get(world) ?? Promise.resolve())
   for await (const lane of lanesOf(transport)([world.topic], group, { ...options, signal })) {
     lanes.push(lane)
     if (lanes.length === count) claiming.abort()
