@@ -8,7 +8,10 @@ export interface UnsequencedReader {
   readonly head: bigint
   /** Takes a new snapshot: `next` goes on with what became visible since the last one. Only after `next` gave []. */
   advance(): Promise<void>
-  /** The next events up to that snapshot, in the order in which they were written; [] when there are no more. */
+  /**
+   * The next events up to that snapshot, in the order in which they were written; [] when there are no more. When it
+   * throws, the same events come with the next call.
+   */
   next(max: number): Promise<readonly StoredEvent[]>
   close(): Promise<void>
 }
@@ -62,8 +65,10 @@ export async function openUnsequencedReader(store: Store, from: 'now' | 'cursor'
     async next(max) {
       if (used >= keys.length) await fill()
       const page = keys.slice(used, used + max)
+      const events = await readEvents(reading, page)
+      // Not before: what could not be read is asked for again.
       used += page.length
-      return readEvents(reading, page)
+      return events
     },
     close: () => reading.close(),
   }
@@ -83,8 +88,8 @@ function createLeaves(reading: Reading): () => Promise<Leaves> {
   let askedAt = Number.NEGATIVE_INFINITY
   return async () => {
     if (performance.now() - askedAt < leavesForMs) return known
-    askedAt = performance.now()
     const rows = await reading.rows('leaves', 'select leaf from unnest(evt.near_leaves()) leaf', [])
+    askedAt = performance.now()
     const names = rows.map((row) => row[0] as string)
     if (names.join() !== known.names.join()) known = { names, id: known.id + 1 }
     return known

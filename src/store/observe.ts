@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Store } from './connection.ts'
 import type { StoredEvent } from './event-row.ts'
+import { createKeepAsking, type Outage } from './keep-asking.ts'
 import { createLogReader, type LogReader } from './log.ts'
 import { openUnsequencedReader } from './observe-cursor.ts'
 
 export type ObserveFrom = 'now' | 'start' | { readonly timeMs: number } | { readonly position: bigint }
 
-export interface ObserveOutboxOptions {
+export interface ObserveOutboxOptions extends Outage {
   readonly from: ObserveFrom
   /** False: ends when everything that was committed at the start has been given. */
   readonly follow: boolean
@@ -27,7 +28,8 @@ export interface ObservedEvent extends StoredEvent {
 /**
  * Committed events, each once, in the order of the log as far as it goes and by snapshots of its own beyond it. Needs no
  * bridge, writes nothing and takes no transaction number. On a standby it reads the sequenced log alone. Ends without an
- * error when the signal aborts; throws `connect` when the server goes away.
+ * error when the signal aborts. When the server goes away it throws `connect`; with `onLost`, once it is ready, it goes on
+ * where it was as soon as the server is back.
  */
 export async function* observeOutbox(
   store: Store,
@@ -50,6 +52,8 @@ async function* observePrimary(
 ): AsyncGenerator<readonly ObservedEvent[]> {
   const { signal } = options
   const batch = options.batch ?? 500
+  const keepAsking = createKeepAsking(options, signal)
+  const next = () => keepAsking(() => cursor.next(batch), [])
   const cursor = await openUnsequencedReader(store, options.from === 'now' ? 'now' : 'cursor')
   options.onReady?.()
   try {
@@ -59,8 +63,8 @@ async function* observePrimary(
     }
     const sinceMs = sinceOf(options.from)
     do {
-      await cursor.advance()
-      for (let events = await cursor.next(batch); events.length > 0; events = await cursor.next(batch)) {
+      await keepAsking(() => cursor.advance(), undefined)
+      for (let events = await next(); events.length > 0; events = await next()) {
         if (signal.aborted) return
         const wanted = sinceMs === undefined ? events : events.filter((event) => event.recordedMs >= sinceMs)
         if (wanted.length > 0) yield wanted
@@ -74,13 +78,14 @@ async function* observePrimary(
 
 async function* observeLog(log: LogReader, options: ObserveOutboxOptions): AsyncGenerator<readonly ObservedEvent[]> {
   const batch = options.batch ?? 500
+  const keepAsking = createKeepAsking(options, options.signal)
   const head = await log.head()
   options.onReady?.()
   const start = options.from === 'now' ? head : await startOf(log, options.from)
   yield* upTo(log, start, head, { ...options, batch })
   for (let at = head; options.follow && !options.signal.aborted; ) {
     await log.beyond(at, options.signal)
-    const entries = await log.read(at, batch)
+    const entries = await keepAsking(() => log.read(at, batch), [])
     at = entries.at(-1)?.position ?? at
     if (entries.length > 0) yield entries
   }
@@ -90,12 +95,16 @@ async function* upTo(
   log: LogReader,
   start: bigint,
   head: bigint,
-  { signal, batch, from }: ObserveOutboxOptions & { readonly batch: number },
+  options: ObserveOutboxOptions & { readonly batch: number },
 ): AsyncGenerator<readonly ObservedEvent[]> {
+  const { signal, batch, from } = options
+  const keepAsking = createKeepAsking(options, signal)
   const sinceMs = sinceOf(from)
   for (let at = start; at < head && !signal.aborted; ) {
     const left = head - at
-    const entries = await log.read(at, left < BigInt(batch) ? Number(left) : batch)
+    const max = left < BigInt(batch) ? Number(left) : batch
+    const entries = await keepAsking(() => log.read(at, max), [])
+    if (signal.aborted) return
     // What is gone by retention is passed over, and that may lead beyond the head of then.
     const ours = entries.filter((entry) => entry.position <= head && !(sinceMs && entry.recordedMs < sinceMs))
     if (ours.length > 0) yield ours
