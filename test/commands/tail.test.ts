@@ -4,6 +4,7 @@ import type { EvtEvent } from '../../src/core/event.ts'
 import { publishEncoded } from '../../src/store/outbox.ts'
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts'
 import { createNowhere, runHere, start } from './evt.ts'
+import { openGate } from './gate.ts'
 
 const nowhere = createNowhere()
 let database: TestDatabase
@@ -127,10 +128,9 @@ describe('tail', () => {
       cwd: nowhere.path,
     })
     await running.said(/: committed events/)
-    // What is committed or notified before the cursor and LISTEN are in force is not from now on: it is said until it is heard.
-    const publishing = setInterval(() => void publish(made('user.deleted', { plan: 'pro' })), 50)
+    await publish(made('user.deleted', { plan: 'pro' }))
     await running.said(/user\.deleted/)
-    clearInterval(publishing)
+    // What is notified before LISTEN is in force is not from now on: it is said until it is heard.
     const notify = `select pg_notify('user_events', '{"event_type":"user.noted","user_id":"7"}')`
     const notifying = setInterval(() => void database.store.query(notify), 50)
     await running.said(/user\.noted/)
@@ -140,6 +140,29 @@ describe('tail', () => {
     expect(exit).toBe(0)
     expect(stdout).toMatch(/\[postgres log\].*user\.deleted/)
     expect(stdout).toMatch(/\[postgres user_events\].*user\.noted/)
+  })
+
+  it('goes on where it was when the server comes back, and says both', async () => {
+    const server = await openGate(database.url)
+    const running = start(['tail', 'outage.*'], { store: server.url, cwd: nowhere.path })
+    await running.said(/: committed events/)
+    await publish(made('outage.before', {}))
+    await running.said(/outage\.before/)
+    await server.shut()
+    await running.said(/trying again until it is back/)
+    await publish(made('outage.during', {}))
+    await server.open()
+    await running.said(/connected again/)
+    await publish(made('outage.after', {}))
+    await running.said(/outage\.after/)
+    running.signal('SIGINT')
+    const { exit, stdout, stderr } = await running.ended
+    expect({ exit, types: stdout.match(/outage\.\w+/g) }).toEqual({
+      exit: 0,
+      types: ['outage.before', 'outage.during', 'outage.after'],
+    })
+    expect(stderr.match(/trying again/g)).toHaveLength(1)
+    expect(stderr).not.toContain('secret')
   })
 
   it('leaves no trace: no row written, no lock beyond reading', async () => {

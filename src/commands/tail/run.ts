@@ -5,10 +5,11 @@ import { type Scan, scanLine } from '../../output/ending.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import type { Runtime } from '../runtime.ts'
 import { createFilter, type Filter } from './filter.ts'
+import { readAhead } from './read-ahead.ts'
 import { createRender } from './render.ts'
 import { createReport, renderFlows } from './report.ts'
 import { explainSilence } from './silence.ts'
-import { openSource, type Seen, sourceUrls, type TailSource } from './source.ts'
+import { openSource, type Seen, type Span, sourceUrls, type TailSource } from './source.ts'
 
 export interface TailOptions {
   readonly patterns: readonly string[]
@@ -40,7 +41,6 @@ export async function runTail(options: TailOptions, runtime: Runtime): Promise<O
   const sources: TailSource[] = []
   try {
     for (const url of urls) sources.push(await openSource(url))
-    for (const source of sources) runtime.output.notice(`tail ${source.name}: ${source.how}`)
     const scan = await show({ options, follow, sources, filter }, runtime)
     runtime.output.notice(scanLine(scan))
     return follow || !runtime.signal.aborted ? 'done' : 'interrupted'
@@ -90,7 +90,7 @@ async function show(tail: Tail, runtime: Runtime): Promise<Scan> {
   const limit = options.limit ?? Number.POSITIVE_INFINITY
 
   const pump = async (source: TailSource) => {
-    for await (const batch of source.read(span)) {
+    for await (const batch of readAhead(source.read({ ...span, ...announcements(source, runtime) }))) {
       for (const seen of batch) {
         if (scan.matched >= limit) return stop('--limit')
         scan.scanned++
@@ -114,6 +114,15 @@ async function show(tail: Tail, runtime: Runtime): Promise<Scan> {
   await presenter.end(scan)
   return scan
 }
+
+const announcements = (
+  { name, how }: TailSource,
+  { output }: Runtime,
+): Pick<Span, 'onReady' | 'onLost' | 'onBack'> => ({
+  onReady: () => output.notice(`tail ${name}: ${how}`),
+  onLost: (error) => output.warn(`${error.message}; trying again until it is back`),
+  onBack: () => output.notice(`tail ${name}: connected again; goes on where it was`),
+})
 
 /** One source that fails ends the others: half a picture must not look like the whole one. */
 const failUnless = (signal: AbortSignal, stop: (why: string) => void) => (error: unknown) => {

@@ -23,6 +23,11 @@ export interface Span {
   readonly from: Instant
   readonly follow: boolean
   readonly signal: AbortSignal
+  /** Called once, when nothing that is committed from then on can be missed. */
+  readonly onReady: () => void
+  /** While following: the source went away, and is asked until it is back. */
+  readonly onLost: (error: EvtError) => void
+  readonly onBack: () => void
 }
 
 export interface TailSource {
@@ -60,6 +65,9 @@ export async function sourceUrls(given: readonly string[], runtime: Runtime): Pr
   return given.length > 0 ? given : [(await requireStore(runtime)).url]
 }
 
+/** Two of them are in memory at once. */
+const batch = 500
+
 async function openStoreSource(url: string): Promise<TailSource> {
   const { openStore } = await import('../../store/connection.ts')
   const { observeOutbox } = await import('../../store/observe.ts')
@@ -73,9 +81,9 @@ async function openStoreSource(url: string): Promise<TailSource> {
       how: rows[0]?.standby
         ? 'a standby: only the sequenced log can be seen there; no group, nothing written'
         : 'committed events by snapshots of its own: no bridge needed, no group, nothing written',
-      async *read({ from, follow, signal }) {
-        for await (const events of observeOutbox(store, { from, follow, signal, batch: 1_000 }))
-          yield events.map(seenInStore)
+      async *read({ onLost, onBack, ...span }) {
+        const outage = span.follow ? { onLost, onBack } : {}
+        for await (const events of observeOutbox(store, { ...span, ...outage, batch })) yield events.map(seenInStore)
       },
       explain: () => explainStore(store),
       close: () => store.close(),
@@ -126,7 +134,8 @@ async function openTransportSource(url: string): Promise<TailSource> {
   return {
     name: redactUrl(url),
     how: `${transport.name}: no group, no acknowledgement${history ? '' : '; only what comes from now on'}${durable ? '' : ', at most once'}`,
-    async *read({ from, follow, signal }) {
+    async *read({ from, follow, signal, onReady }) {
+      onReady()
       const start = typeof from === 'object' && 'position' in from ? { position: String(from.position) } : from
       const selector = { topics: [], patterns: ['*'] }
       for await (const batch of transport.observe(selector, { from: start, follow, signal }))
