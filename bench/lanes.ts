@@ -112,6 +112,7 @@ async function measure(seconds: number, groups: number, lanes: number): Promise<
   const idleShare = ((idle.user + idle.system) / 4e6) * 100
 
   const sequencer = sequence(server.url, signal)
+  const cpuFrom = process.cpuUsage()
   const startedAt = performance.now()
   const producer = fork(new URL(import.meta.url), ['produce', server.url])
   await delay(seconds * 1_000)
@@ -119,6 +120,7 @@ async function measure(seconds: number, groups: number, lanes: number): Promise<
   const [sent] = (await once(producer, 'message')) as [number]
   while (counts.some(({ taken }) => taken < sent)) await delay(5)
   const elapsed = (performance.now() - startedAt) / 1_000
+  const cpu = process.cpuUsage(cpuFrom)
   stopping.abort()
   await Promise.all([...running, sequencer])
   await transport.close()
@@ -128,7 +130,8 @@ async function measure(seconds: number, groups: number, lanes: number): Promise<
   const rate = Math.round(sent / elapsed)
   return (
     `${groups} groups × ${lanes} lanes: ${rate.toLocaleString('en')} events/s, each ${groups} times; ` +
-    `${sent} sent, ${extra} too many, ${misordered} out of order; idle ${idleShare.toFixed(2)} % of a core\n`
+    `${sent} sent, ${extra} too many, ${misordered} out of order; ` +
+    `${((cpu.user + cpu.system) / sent).toFixed(1)} µs of CPU an event in this process; idle ${idleShare.toFixed(2)} % of a core\n`
   )
 }
 
