@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Checks the Node version before anything newer is parsed. A checkout brings its own Node (npm package `node`): use it.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -25,9 +25,17 @@ if (!tooOld) {
     )
     process.exit(2)
   }
-  // Both processes share the terminal's process group: Ctrl-C reaches the child by itself, and the parent only waits.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {})
-  const { status, signal } = spawnSync(own, [here('./evt.js'), ...process.argv.slice(2)], { stdio: 'inherit' })
-  if (signal) process.kill(process.pid, signal)
-  process.exit(status ?? 1)
+  const child = spawn(own, [here('./evt.js'), ...process.argv.slice(2)], { stdio: 'inherit' })
+  // A terminal sends Ctrl-C to both processes, `kill` to this one alone. The child takes two at once for one.
+  const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of forwarded) process.on(signal, () => child.kill(signal))
+  child.on('error', (error) => {
+    process.stderr.write(`evt: cannot start ${own}: ${error.message}.\nhint: run \`npm ci\` in the checkout.\n`)
+    process.exit(2)
+  })
+  child.on('exit', (code, signal) => {
+    if (!signal) process.exit(code)
+    for (const name of forwarded) process.removeAllListeners(name)
+    process.kill(process.pid, signal)
+  })
 }

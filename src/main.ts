@@ -10,26 +10,32 @@ import { problemOf, renderProblem } from './output/problem.ts'
 
 const { argv, env, stdin, stdout, stderr } = process
 const stop = new AbortController()
-let signalled: 'SIGINT' | 'SIGTERM' | undefined
+const signalCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+type Signal = keyof typeof signalCodes
+let signalled: { readonly name: Signal; readonly atMs: number } | undefined
 let readerGone = false
 
-const signalCodes = { SIGINT: 130, SIGTERM: 143 }
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupted(name))
+for (const name of Object.keys(signalCodes) as Signal[]) process.on(name, () => interrupted(name))
 process.on('uncaughtException', crashed)
 process.on('unhandledRejection', crashed)
 stdout.on('error', lostReader)
 stderr.on('error', () => {})
 
+/** npm and bin/evt.js hand on what the terminal has already sent to this process too. */
+const echoMs = 200
+
 /** The first signal asks the command to end, the second ends the process. */
-function interrupted(name: 'SIGINT' | 'SIGTERM'): void {
+function interrupted(name: Signal): void {
+  const atMs = performance.now()
+  if (signalled?.name === name && atMs - signalled.atMs < echoMs) return
   if (signalled) forceExit(signalCodes[name])
-  signalled = name
+  signalled = { name, atMs }
   stop.abort(new EvtError('interrupted', `cannot finish: interrupted by ${name}`))
 }
 
-/** `evt … | head -1`: whoever read has what they wanted, so the command ends, quietly. */
+/** `evt … | head -1`, or the terminal closed: whoever read has what they wanted, so the command ends, quietly. */
 function lostReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') crashed(error)
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') crashed(error)
   if (readerGone) return
   readerGone = true
   stop.abort(new EvtError('interrupted', 'cannot finish: nobody reads the output any more'))
@@ -100,7 +106,7 @@ function complain(error: unknown): Outcome {
 
 function exitCodeOf(outcome: Outcome): number {
   if (readerGone) return 0
-  return outcome === 'interrupted' && signalled ? signalCodes[signalled] : exitCodes[outcome].code
+  return outcome === 'interrupted' && signalled ? signalCodes[signalled.name] : exitCodes[outcome].code
 }
 
 const outcome = await run(argv.slice(2)).catch(complain)

@@ -84,7 +84,7 @@ export interface Running {
   readonly ended: Promise<Ran>
   /** Resolves when stdout and stderr together match; rejects when the process ends before. */
   said(pattern: RegExp): Promise<void>
-  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGKILL'): void
+  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void
   readonly stdout: NodeJS.ReadableStream
 }
 
