@@ -111,8 +111,31 @@ export function windowBetween(earlier: Snapshot | undefined, later: Snapshot): W
   }
 }
 
+/** How far what the bridges alive say has moved between two snapshots, ms: they say it once a second, whenever it is read. */
+function beatsBetween(earlier: Snapshot, later: Snapshot): readonly number[] {
+  return later.instances
+    .filter((now) => now.alive)
+    .flatMap((now) => {
+      const then = before(earlier, now)
+      return then ? [later.clockMs - now.ageMs - (earlier.clockMs - then.ageMs)] : []
+    })
+}
+
+/** Less is the noise of two clocks. */
+const leastBeatMs = 100
+
+/** False when every bridge alive repeats what it said before: then nothing is known of the time between. */
+export function heardBetween(earlier: Snapshot, later: Snapshot): boolean {
+  const beats = beatsBetween(earlier, later)
+  return beats.length === 0 || beats.some((ms) => ms >= leastBeatMs)
+}
+
 function secondsBetween(earlier: Snapshot | undefined, later: Snapshot): number {
-  if (earlier) return Math.max(0.001, (later.clockMs - earlier.clockMs) / 1000)
+  if (earlier) {
+    const beats = beatsBetween(earlier, later).filter((ms) => ms >= leastBeatMs)
+    const ms = beats.length > 0 ? sum(beats) / beats.length : later.clockMs - earlier.clockMs
+    return Math.max(0.001, ms / 1000)
+  }
   const started = later.instances.filter((instance) => instance.alive).map((instance) => Date.parse(instance.startedAt))
   return started.length === 0 ? 1 : Math.max(1, (Date.parse(later.takenAt) - Math.min(...started)) / 1000)
 }
