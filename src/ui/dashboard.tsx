@@ -6,12 +6,16 @@ import type { Action } from './state/update.ts'
 
 /** At most this many redraws a second. */
 const framesPerSecond = 15
+/** Keys are drawn at once; what the feed says, as often as a person can read it. */
+const feedEveryMs = 200
 
 export interface DashboardOptions {
   readonly stdin: NodeJS.ReadStream
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream
   readonly color: boolean
+  /** Stops the process as a shell's Ctrl-Z does; resolves when it goes on. */
+  readonly toShell: () => Promise<void>
   /** Ends the dashboard from outside. */
   readonly signal: AbortSignal
   /** Starts to report what happens; the returned function stops it. */
@@ -22,14 +26,14 @@ export interface DashboardOptions {
 export async function openDashboard(options: DashboardOptions): Promise<void> {
   const { stdin, stdout, stderr, signal } = options
   const connect = (emit: (action: Action) => void) => {
-    const gate = createGate({ emit, busy: () => stdout.writableLength > 0, everyMs: 1000 / framesPerSecond })
+    const gate = createGate({ emit, busy: () => stdout.writableLength > 0, everyMs: feedEveryMs })
     const stop = options.feed(gate.push)
     return () => {
       gate.close()
       stop()
     }
   }
-  const app = render(<App connect={connect} color={options.color} />, {
+  const app = render(<App connect={connect} toShell={options.toShell} color={options.color} />, {
     stdin,
     stdout,
     stderr,

@@ -1,35 +1,33 @@
 // Room ui/components: draws what the view computed. Holds no state and runs no timer.
 import { Box, Text } from 'ink'
-import type { ReactNode } from 'react'
+import { memo, type ReactNode } from 'react'
 import type { Line, Span, Tone } from '../view/text.ts'
 
-interface Look {
-  readonly color?: string
-  readonly bold?: boolean
-  readonly dimColor?: boolean
-  readonly inverse?: boolean
-}
+/** What turns a look on and off again (ECMA-48). */
+type Look = readonly [on: string, off: string]
+const bold: Look = ['1', '22']
 
 /** Sixteen-colour names only: they follow the terminal's own theme, light or dark. */
-const looks: Readonly<Record<Tone, Look>> = {
-  plain: {},
-  dim: { dimColor: true },
-  good: { color: 'green' },
-  warn: { color: 'yellow' },
-  bad: { color: 'red', bold: true },
-  accent: { color: 'cyan' },
-  title: { bold: true },
-  selected: { inverse: true },
+const coloured: Readonly<Partial<Record<Tone, Look>>> = {
+  good: ['32', '39'],
+  warn: ['33', '39'],
+  bad: ['1;31', '22;39'],
+  accent: ['36', '39'],
+}
+const uncoloured: Readonly<Partial<Record<Tone, Look>>> = {
+  dim: ['2', '22'],
+  bad: bold,
+  title: bold,
+  selected: ['7', '27'],
 }
 
-function Piece({ piece, color }: { readonly piece: Span; readonly color: boolean }): ReactNode {
-  const { color: name, ...rest } = looks[piece.tone]
-  return (
-    <Text {...rest} {...(color && name !== undefined ? { color: name } : {})}>
-      {piece.text}
-    </Text>
-  )
+function styled({ text, tone }: Span, color: boolean): string {
+  const look = (color ? coloured[tone] : undefined) ?? uncoloured[tone]
+  return look && text !== '' ? `\u001b[${look[0]}m${text}\u001b[${look[1]}m` : text
 }
+
+/** One element a line: an element for each piece costs React more than everything else does. */
+const Row = memo(({ text }: { readonly text: string }): ReactNode => <Text wrap="truncate-end">{text || ' '}</Text>)
 
 export interface LinesProps {
   readonly lines: readonly Line[]
@@ -42,12 +40,7 @@ export function Lines({ lines, color }: LinesProps): ReactNode {
     <Box flexDirection="column">
       {lines.map((line, row) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a line is its place on the screen
-        <Text key={row} wrap="truncate-end">
-          {line.map((piece, column) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: a piece is its place in the line
-            <Piece key={column} piece={piece} color={color} />
-          ))}
-        </Text>
+        <Row key={row} text={line.map((piece) => styled(piece, color)).join('')} />
       ))}
     </Box>
   )

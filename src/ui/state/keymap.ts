@@ -33,12 +33,14 @@ export const bindings: readonly Binding[] = [
   { keys: ['G', 'end'], shown: 'G', says: 'last', action: { type: 'move-to', end: 'last' } },
   { keys: ['enter'], shown: 'Enter', says: 'details', footer: 7, action: { type: 'open-detail' } },
   { keys: ['escape'], shown: 'Esc', says: 'back', footer: 8, action: { type: 'back' } },
+  { keys: ['ctrl-z'], shown: 'Ctrl-Z', says: 'to the shell; fg comes back', action: { type: 'suspend' } },
   { keys: ['q'], shown: 'q', says: 'quit', footer: 2, action: { type: 'quit' } },
 ]
 
 /** What a key means now. While a filter is typed, keys are text. */
 export function actionFor(key: Key, typing: boolean): Action | undefined {
-  if (key.ctrl) return key.name === 'c' ? { type: 'quit' } : undefined
+  if (key.ctrl && key.name === 'c') return { type: 'quit' }
+  if (key.ctrl) return bindings.find((binding) => binding.keys.includes(`ctrl-${key.name}`))?.action
   if (!typing) return bindings.find((binding) => binding.keys.includes(key.name))?.action
   if (key.name === 'enter') return { type: 'accept-filter' }
   if (key.name === 'escape') return { type: 'cancel-filter' }

@@ -31,6 +31,9 @@ export interface History {
   readonly byHandler: ReadonlyMap<string, readonly number[]>
 }
 
+/** A handler's name, a cause, or a line of the tail itself: the tail forgets. */
+export type Opened = { readonly key: string } | { readonly line: TailLine }
+
 export interface Model {
   readonly snapshots: readonly Snapshot[]
   /** Over the last `windowSnapshots` snapshots; undefined before the second one. */
@@ -50,9 +53,15 @@ export interface Model {
   /** Frozen: what came since is counted, not shown. */
   readonly paused: { readonly newEvents: number } | undefined
   readonly overlay: 'help' | 'detail' | undefined
+  /** What the details are of, whatever moves or leaves its panel meanwhile. */
+  readonly opened: Opened | undefined
   readonly scroll: number
+  /** Lines of the overlay that do not fit the screen: as far as it scrolls. Reported by whoever draws. */
+  readonly overflow: number
   /** What the feed could not reach; what is on screen is then old. */
   readonly trouble: string | undefined
+  /** How often the operator asked for the shell. */
+  readonly suspensions: number
   /** Asked to end. */
   readonly quitting: boolean
 }
@@ -77,8 +86,11 @@ export function createModel(): Model {
     filterError: undefined,
     paused: undefined,
     overlay: undefined,
+    opened: undefined,
     scroll: 0,
+    overflow: 0,
     trouble: undefined,
+    suspensions: 0,
     quitting: false,
   }
 }

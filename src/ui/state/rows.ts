@@ -1,7 +1,7 @@
 import { compileWhere } from '../../core/where.ts'
 import type { DeadLetterCause, HandlerBacklog } from '../../watch/snapshot.ts'
 import type { HandlerWindow } from '../../watch/window.ts'
-import type { Model, Panel, SortKey, TailLine } from './model.ts'
+import type { Model, Opened, Panel, SortKey, TailLine } from './model.ts'
 
 /** A handler with everything that its row shows. */
 export interface HandlerRow extends HandlerWindow {
@@ -73,4 +73,21 @@ export function rowCount(model: Model, panel: Panel): number {
   if (panel === 'handlers') return handlerRows(model).length
   if (panel === 'backlog') return backlogRows(model).length
   return panel === 'dead' ? deadRows(model).length : tailRows(model).length
+}
+
+/** What the selected row of the focused panel stands for. */
+export function selectedOf(model: Model): Opened | undefined {
+  const at = model.selected[model.focus]
+  if (model.focus === 'tail') {
+    const line = tailRows(model).at(at)
+    return line && { line }
+  }
+  const key = keysOf[model.focus](model)[at]
+  return key === undefined ? undefined : { key }
+}
+
+const keysOf: Readonly<Record<Exclude<Panel, 'tail'>, (model: Model) => readonly string[]>> = {
+  handlers: (model) => handlerRows(model).map((row) => row.handler),
+  backlog: (model) => backlogRows(model).map((row) => row.handler),
+  dead: (model) => deadRows(model).map((row) => row.cause),
 }

@@ -1,6 +1,6 @@
 import { toError } from '../../core/errors.ts'
 import type { Snapshot } from '../../watch/snapshot.ts'
-import { windowBetween } from '../../watch/window.ts'
+import { heardBetween, windowBetween } from '../../watch/window.ts'
 import { actionFor, type Key } from './keymap.ts'
 import {
   type History,
@@ -12,13 +12,14 @@ import {
   tailLines,
   windowSnapshots,
 } from './model.ts'
-import { compileFilter, rowCount } from './rows.ts'
+import { compileFilter, rowCount, selectedOf, tailRows } from './rows.ts'
 
 export type Action =
   | { readonly type: 'snapshot'; readonly snapshot: Snapshot }
   | { readonly type: 'events'; readonly lines: readonly TailLine[]; readonly skipped: number }
   | { readonly type: 'trouble'; readonly message: string }
   | { readonly type: 'key'; readonly key: Key }
+  | { readonly type: 'overflow'; readonly lines: number }
   | { readonly type: 'move'; readonly by: number }
   | { readonly type: 'move-to'; readonly end: 'first' | 'last' }
   | { readonly type: 'type'; readonly text: string }
@@ -35,6 +36,7 @@ export type Action =
         | 'next-sort'
         | 'open-detail'
         | 'back'
+        | 'suspend'
         | 'quit'
     }
 
@@ -49,6 +51,8 @@ export function update(model: Model, action: Action): Model {
       return { ...model, trouble: action.message }
     case 'key':
       return pressed(model, action.key)
+    case 'overflow':
+      return { ...model, overflow: action.lines, scroll: Math.min(model.scroll, action.lines) }
     case 'move':
       return moved(model, (at) => at + action.by)
     case 'move-to':
@@ -66,7 +70,7 @@ export function update(model: Model, action: Action): Model {
     case 'toggle-help':
       return { ...model, overlay: model.overlay === 'help' ? undefined : 'help', scroll: 0 }
     case 'toggle-pause':
-      return { ...model, paused: model.paused ? undefined : { newEvents: 0 } }
+      return model.paused ? resumed(model) : { ...model, paused: { newEvents: 0 } }
     case 'focus-next':
       return focused(model, 1)
     case 'focus-previous':
@@ -74,9 +78,11 @@ export function update(model: Model, action: Action): Model {
     case 'next-sort':
       return { ...model, sort: sortKeys[(sortKeys.indexOf(model.sort) + 1) % sortKeys.length] ?? 'name' }
     case 'open-detail':
-      return rowCount(model, model.focus) === 0 ? model : { ...model, overlay: 'detail', scroll: 0 }
+      return withDetail(model)
     case 'back':
       return back(model)
+    case 'suspend':
+      return { ...model, suspensions: model.suspensions + 1 }
     case 'quit':
       return { ...model, quitting: true }
   }
@@ -92,7 +98,17 @@ function pressed(model: Model, key: Key): Model {
 function back(model: Model): Model {
   if (model.overlay) return { ...model, overlay: undefined, scroll: 0 }
   if (model.filter !== '') return withFilter(model, '')
-  return { ...model, paused: undefined }
+  return resumed(model)
+}
+
+/** What came during the pause is not in the tail: it counts as not shown. */
+function resumed(model: Model): Model {
+  return { ...model, paused: undefined, tailSkipped: model.tailSkipped + (model.paused?.newEvents ?? 0) }
+}
+
+function withDetail(model: Model): Model {
+  const opened = selectedOf(model)
+  return opened ? { ...model, overlay: 'detail', opened, scroll: 0 } : model
 }
 
 function focused(model: Model, by: number): Model {
@@ -101,7 +117,7 @@ function focused(model: Model, by: number): Model {
 }
 
 function moved(model: Model, to: (at: number) => number): Model {
-  if (model.overlay) return { ...model, scroll: Math.max(0, Math.min(1000, to(model.scroll))) }
+  if (model.overlay) return { ...model, scroll: Math.max(0, Math.min(model.overflow, to(model.scroll))) }
   const last = Math.max(0, rowCount(model, model.focus) - 1)
   const at = Math.min(last, Math.max(0, to(Math.min(last, model.selected[model.focus]))))
   return { ...model, selected: { ...model.selected, [model.focus]: at } }
@@ -113,8 +129,9 @@ function withFilter(model: Model, filter: string): Model {
   } catch (error) {
     return { ...model, typing: filter, filterError: toError(error).message }
   }
-  const selected = { handlers: 0, backlog: 0, dead: 0, tail: 0 }
-  return { ...model, filter: filter.trim(), typing: undefined, filterError: undefined, selected }
+  const filtered = { ...model, filter: filter.trim(), typing: undefined, filterError: undefined }
+  const newest = Math.max(0, tailRows(filtered).length - 1)
+  return { ...filtered, selected: { handlers: 0, backlog: 0, dead: 0, tail: newest } }
 }
 
 function withSnapshot(model: Model, snapshot: Snapshot): Model {
@@ -132,8 +149,11 @@ function withSnapshot(model: Model, snapshot: Snapshot): Model {
 
 function withPoint(history: History, previous: Snapshot, snapshot: Snapshot): History {
   const step = windowBetween(previous, snapshot)
-  const push = (points: readonly number[] | undefined, events: number) =>
-    [...(points ?? []), Math.max(0, events / step.seconds)].slice(-historyPoints)
+  const silent = !heardBetween(previous, snapshot)
+  const push = (points: readonly number[] | undefined, events: number) => {
+    const rate = silent ? (points?.at(-1) ?? 0) : Math.max(0, events / step.seconds)
+    return [...(points ?? []), rate].slice(-historyPoints)
+  }
   const total = (of: (handler: (typeof step.handlers)[number]) => number) =>
     step.handlers.reduce((sum, handler) => sum + of(handler), 0)
   return {
@@ -157,8 +177,15 @@ function withEvents(model: Model, lines: readonly TailLine[], skipped: number): 
   if (model.paused) return { ...model, paused: { newEvents: model.paused.newEvents + arrived } }
   const all = [...model.tail, ...lines]
   const tail = all.slice(-tailLines)
-  // The newest line stays selected while the operator has not moved away from it; an older one moves up with its line.
-  const atEnd = model.selected.tail >= model.tail.length - 1
-  const at = atEnd ? tail.length - 1 : Math.max(0, model.selected.tail - (all.length - tail.length))
-  return { ...model, tail, tailSkipped: model.tailSkipped + skipped, selected: { ...model.selected, tail: at } }
+  const next = { ...model, tail, tailSkipped: model.tailSkipped + skipped }
+  return { ...next, selected: { ...model.selected, tail: tailSelection(model, next) } }
+}
+
+/** The newest line stays selected while the operator has not moved away from it; an older one moves up with its line. */
+function tailSelection(before: Model, after: Model): number {
+  const was = tailRows(before)
+  const are = tailRows(after)
+  const at = before.selected.tail
+  if (at >= was.length - 1) return Math.max(0, are.length - 1)
+  return Math.max(0, are.indexOf(was[at] as TailLine))
 }

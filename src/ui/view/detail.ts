@@ -1,28 +1,27 @@
 import type { Histogram } from '../../core/histogram.ts'
 import { visible } from '../../core/visible.ts'
-import type { Model } from '../state/model.ts'
-import { backlogRows, deadRows, handlerRows, tailRows } from '../state/rows.ts'
+import type { Model, TailLine } from '../state/model.ts'
+import { backlogRows, deadRows, handlerRows } from '../state/rows.ts'
 import { age, blank, clip, type Line, left, milliseconds, perSecond, short, span, sparkline } from './text.ts'
 
 const field = (name: string, value: string): Line => [span(`  ${left(name, 16)}`, 'dim'), span(value)]
 
 /** Everything that is known about the selected row. */
 export function detailLines(model: Model, columns: number): readonly Line[] {
-  const at = model.selected[model.focus]
-  switch (model.focus) {
-    case 'handlers':
-      return handlerDetail(model, at, columns)
-    case 'backlog':
-      return backlogDetail(model, at)
-    case 'dead':
-      return deadDetail(model, at, columns)
-    case 'tail':
-      return tailDetail(model, at, columns)
-  }
+  const { opened } = model
+  if (!opened) return []
+  if ('line' in opened) return tailDetail(opened.line, columns)
+  const lines =
+    model.focus === 'handlers'
+      ? handlerDetail(model, opened.key, columns)
+      : model.focus === 'backlog'
+        ? backlogDetail(model, opened.key)
+        : deadDetail(model, opened.key, columns)
+  return lines.length > 0 ? lines : [[span(`${opened.key} is no longer there`, 'warn')]]
 }
 
-function handlerDetail(model: Model, at: number, columns: number): readonly Line[] {
-  const row = handlerRows(model).at(at)
+function handlerDetail(model: Model, handler: string, columns: number): readonly Line[] {
+  const row = handlerRows(model).find((one) => one.handler === handler)
   if (!row) return []
   const where =
     model.snapshots.at(-1)?.instances.filter((one) => one.handlers.some((known) => known.handler === row.handler)) ?? []
@@ -71,8 +70,8 @@ function distribution(histogram: Histogram, columns: number): readonly Line[] {
   )
 }
 
-function backlogDetail(model: Model, at: number): readonly Line[] {
-  const row = backlogRows(model).at(at)
+function backlogDetail(model: Model, handler: string): readonly Line[] {
+  const row = backlogRows(model).find((one) => one.handler === handler)
   if (!row) return []
   return [
     [span(row.handler, 'title')],
@@ -83,8 +82,8 @@ function backlogDetail(model: Model, at: number): readonly Line[] {
   ]
 }
 
-function deadDetail(model: Model, at: number, columns: number): readonly Line[] {
-  const row = deadRows(model).at(at)
+function deadDetail(model: Model, cause: string, columns: number): readonly Line[] {
+  const row = deadRows(model).find((one) => one.cause === cause)
   if (!row) return []
   return [
     [span(`${short(row.count)} dead letters of ${row.handler}`, 'title')],
@@ -100,15 +99,13 @@ function deadDetail(model: Model, at: number, columns: number): readonly Line[] 
   ]
 }
 
-function tailDetail(model: Model, at: number, columns: number): readonly Line[] {
-  const row = tailRows(model).at(at)
-  if (!row) return []
+function tailDetail(row: TailLine, columns: number): readonly Line[] {
   return [
     [span(visible(row.type), 'title')],
     field('id', visible(row.id)),
     field('subject', visible(row.subject)),
     field('stored', new Date(row.timeMs).toISOString()),
-    field('position', row.position),
+    field('position', row.position || 'none yet when it was seen'),
     blank,
     ...pretty(row.data).map((line): Line => [span(clip(`  ${visible(line)}`, columns))]),
   ]

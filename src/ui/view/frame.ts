@@ -1,4 +1,3 @@
-import { formatDuration } from '../../core/duration.ts'
 import { stageNames } from '../../watch/window.ts'
 import { bindings } from '../state/keymap.ts'
 import { type Model, type Panel, panels } from '../state/model.ts'
@@ -32,16 +31,25 @@ const titles: Readonly<Record<Panel, string>> = {
 /** Exactly `size.rows` lines for the terminal, none wider than it. */
 export function renderFrame(model: Model, size: Size): readonly Line[] {
   if (size.columns < smallest.columns || size.rows < smallest.rows) return tooSmall(size)
-  const top = [...headerLines(model, size.columns), ...noticeLines(model)]
-  const room = size.rows - top.length - 1
-  const body =
-    model.overlay === 'help'
-      ? helpLines(size.columns).slice(model.scroll)
-      : model.overlay === 'detail'
-        ? detailLines(model, size.columns).slice(model.scroll)
-        : stacked(model, size.columns, room)
+  const top = topLines(model, size.columns)
+  const room = roomOf(model, size)
+  const body = overlayLines(model, size.columns)?.slice(model.scroll) ?? stacked(model, size.columns, room)
   const filled = [...body.slice(0, room), ...Array.from({ length: Math.max(0, room - body.length) }, () => blank)]
   return [...top, ...filled, footerLine(model, size.columns)].map((line) => clipLine(line, size.columns))
+}
+
+/** Lines of the overlay that do not fit: as far as it can be scrolled. */
+export function overlayOverflow(model: Model, size: Size): number {
+  return Math.max(0, (overlayLines(model, size.columns)?.length ?? 0) - Math.max(1, roomOf(model, size)))
+}
+
+const topLines = (model: Model, columns: number) => [...headerLines(model, columns), ...noticeLines(model)]
+/** Between the header and the footer. */
+const roomOf = (model: Model, size: Size) => size.rows - topLines(model, size.columns).length - 1
+
+function overlayLines(model: Model, columns: number): readonly Line[] | undefined {
+  if (model.overlay === 'help') return helpLines(columns)
+  return model.overlay === 'detail' ? detailLines(model, columns) : undefined
 }
 
 function tooSmall(size: Size): readonly Line[] {
@@ -83,17 +91,23 @@ function headerLines(model: Model, columns: number): readonly Line[] {
       span('  unsequenced '),
       span(`${short(snapshot.head.outboxPending)} (${age(snapshot.head.oldestPendingMs)})`, 'dim'),
     ],
-    stageLine(model),
+    stageLine(model, columns),
   ]
 }
 
-function stageLine(model: Model): Line {
-  const { window } = model
-  const spans = [span('p50/p99 ms ', 'dim')]
+/** In words where there is room, then with less and less around the figures. */
+function stageLine(model: Model, columns: number): Line {
+  const shapes = [['p50/p99 ms ', ' → '] as const, ['p50/p99 ms ', ' '] as const, ['', ' '] as const]
+  const lines = shapes.map(([title, between]) => stageSpans(model, title, between))
+  return lines.find((line) => line.reduce((sum, one) => sum + one.text.length, 0) <= columns) ?? lines.at(-1) ?? blank
+}
+
+function stageSpans({ window }: Model, title: string, between: string): Line {
+  const spans = [span(title, 'dim')]
   for (const [index, name] of stageNames.entries()) {
     const stage = window?.stages[name]
     const p99 = stage?.percentile(0.99)
-    if (index > 0) spans.push(span(' → ', 'dim'))
+    if (index > 0) spans.push(span(between, 'dim'))
     spans.push(
       span(`${name} `, 'dim'),
       span(`${milliseconds(stage?.percentile(0.5))}/${milliseconds(p99)}`, (p99 ?? 0) > 100_000 ? 'warn' : 'plain'),
@@ -150,9 +164,9 @@ function titleLine(model: Model, panel: Panel, width: number): Line {
   const focused = model.focus === panel
   const extra =
     panel === 'handlers'
-      ? ` · last ${formatDuration(Math.round((model.window?.seconds ?? 0) * 1000))} · committed → handled, ms · by ${model.sort}`
+      ? ` · last ${Math.round(model.window?.seconds ?? 0)}s · committed → handled, ms · by ${model.sort}`
       : panel === 'tail' && model.tailSkipped > 0
-        ? ` · ${short(model.tailSkipped)} not shown (too fast)`
+        ? ` · ${short(model.tailSkipped)} not shown`
         : ''
   const text = `${focused ? '▌' : '│'} ${titles[panel]} ${rowCount(model, panel)}${extra}`
   return [span(left(text, width), focused ? 'title' : 'dim')]

@@ -79,12 +79,19 @@ const tailColumns: readonly Column<TailLine>[] = [
   { title: 'data', width: 10, align: 'left', keep: 3, cell: (row) => visible(row.data), grows: true },
 ]
 
+function noHandlers(model: Model): string {
+  const latest = model.snapshots.at(-1)
+  if (!latest) return 'waiting for the store …'
+  if (!latest.instances.some((one) => one.alive)) return 'no bridge is running: start one with `evt up`'
+  return 'no handler has reported yet'
+}
+
 /** One panel as a table of exactly the given place, or shorter. */
 export function panelLines(model: Model, panel: Panel, place: { width: number; height: number }): readonly Line[] {
   const common = { ...place, selected: model.selected[panel], focused: model.focus === panel && !model.overlay }
   const nothing = model.filter === '' ? undefined : `nothing matches the filter "${model.filter}" (Esc clears it)`
   if (panel === 'handlers') {
-    const empty = nothing ?? (model.window ? 'no handler has reported yet' : 'waiting for the first two samples …')
+    const empty = nothing ?? noHandlers(model)
     return renderTable({ ...common, columns: handlerColumns, rows: handlerRows(model), empty })
   }
   if (panel === 'backlog')

@@ -1,4 +1,5 @@
 // Room ui/view: what is on the screen for a model and a size, as lines of toned text. Pure.
+import { startOf, widthOf } from './width.ts'
 
 /** Meaning, not colour: the component maps tones to colours, and shapes carry the meaning where there are none. */
 export type Tone = 'plain' | 'dim' | 'good' | 'warn' | 'bad' | 'accent' | 'title' | 'selected'
@@ -17,11 +18,10 @@ export interface Size {
 export const span = (text: string, tone: Tone = 'plain'): Span => ({ text, tone })
 export const blank: Line = [span('')]
 
-/** Cut to `width` with an ellipsis, never longer. */
+/** Cut to `width` columns with an ellipsis, never wider. */
 export function clip(text: string, width: number): string {
-  const letters = [...text]
-  if (letters.length <= width) return text
-  return width <= 0 ? '' : `${letters.slice(0, width - 1).join('')}…`
+  if (widthOf(text) <= width) return text
+  return width <= 0 ? '' : `${startOf(text, width - 1)}…`
 }
 
 /** The line cut to `width`, with an ellipsis where something is missing. */
@@ -31,14 +31,23 @@ export function clipLine(line: Line, width: number): Line {
   for (const piece of line) {
     const text = clip(piece.text, room)
     if (text !== '') fitted.push({ ...piece, text })
-    room -= [...text].length
+    room -= widthOf(text)
     if (room <= 0) break
   }
   return fitted
 }
 
-export const left = (text: string, width: number): string => clip(text, width).padEnd(width)
-export const right = (text: string, width: number): string => clip(text, width).padStart(width)
+const padding = (text: string, width: number) => ' '.repeat(Math.max(0, width - widthOf(text)))
+
+export function left(text: string, width: number): string {
+  const shown = clip(text, width)
+  return shown + padding(shown, width)
+}
+
+export function right(text: string, width: number): string {
+  const shown = clip(text, width)
+  return padding(shown, width) + shown
+}
 
 const blocks = '▁▂▃▄▅▆▇█'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { actionFor, bindings } from '../../../src/ui/state/keymap.ts'
 import { createModel, type Model, type TailLine, tailLines } from '../../../src/ui/state/model.ts'
-import { handlerRows } from '../../../src/ui/state/rows.ts'
+import { handlerRows, selectedOf } from '../../../src/ui/state/rows.ts'
 import { type Action, update } from '../../../src/ui/state/update.ts'
 import { handlerSample, instanceSample, snapshotAt, times } from '../samples.ts'
 
@@ -127,6 +127,44 @@ describe('update', () => {
     expect(moved.tail[moved.selected.tail]?.id).toBe('e1')
   })
 
+  it('follows the newest event that a filter lets through', () => {
+    const typed = play([
+      { type: 'focus-previous' },
+      { type: 'events', lines: lines(6), skipped: 0 },
+      { type: 'type-filter' },
+      { type: 'type', text: 'user.created' },
+      { type: 'accept-filter' },
+    ])
+    expect(typed.selected.tail).toBe(2)
+    expect(play([{ type: 'events', lines: lines(4, 6), skipped: 0 }], typed).selected.tail).toBe(4)
+    const moved = play(
+      [
+        { type: 'move', by: -1 },
+        { type: 'events', lines: lines(tailLines - 4, 6), skipped: 0 },
+      ],
+      typed,
+    )
+    expect(selectedOf(moved)).toMatchObject({ line: { id: 'e2' } })
+  })
+
+  it('counts what came during a pause as not shown', () => {
+    const resumed = play([
+      { type: 'toggle-pause' },
+      { type: 'events', lines: lines(4), skipped: 3 },
+      { type: 'toggle-pause' },
+    ])
+    expect(resumed.tailSkipped).toBe(7)
+  })
+
+  it('repeats a rate while no bridge has said anything new', () => {
+    const at = (second: number, ageMs: number, sequenced: number): Action => ({
+      type: 'snapshot',
+      snapshot: snapshotAt(second, { instances: [instanceSample({ ageMs, sequenced })] }),
+    })
+    const model = play([at(0, 100, 0), at(1, 100, 40), at(2, 1100, 40), at(3, 100, 120)])
+    expect(model.history.sequencedPerSecond).toEqual([40, 40, 40])
+  })
+
   it('bounds the tail and keeps the selected line selected while old ones leave', () => {
     const full = play([
       { type: 'focus-previous' },
@@ -166,6 +204,27 @@ describe('update', () => {
   it('opens details only of a row', () => {
     expect(play([{ type: 'open-detail' }]).overlay).toBeUndefined()
     expect(play([{ type: 'open-detail' }], withHandlers).overlay).toBe('detail')
+  })
+
+  it('keeps the details of an event that has left the tail', () => {
+    const model = play([
+      { type: 'focus-previous' },
+      { type: 'events', lines: lines(3), skipped: 0 },
+      { type: 'open-detail' },
+      { type: 'events', lines: lines(2 * tailLines, 3), skipped: 0 },
+    ])
+    expect(model.opened).toMatchObject({ line: { id: 'e2' } })
+  })
+
+  it('scrolls an overlay as far as it is longer than the screen, and comes back', () => {
+    const help = play([
+      { type: 'toggle-help' },
+      { type: 'overflow', lines: 5 },
+      { type: 'move-to', end: 'last' },
+      { type: 'move', by: -1 },
+    ])
+    expect(help.scroll).toBe(4)
+    expect(play([{ type: 'overflow', lines: 2 }], help).scroll).toBe(2)
   })
 })
 

@@ -1,9 +1,15 @@
+import { createRequire } from 'node:module'
 import { describe, expect, it } from 'vitest'
 import { createModel, type Model } from '../../../src/ui/state/model.ts'
 import { type Action, update } from '../../../src/ui/state/update.ts'
 import { renderFrame } from '../../../src/ui/view/frame.ts'
 import type { Size } from '../../../src/ui/view/text.ts'
 import { handlerSample, instanceSample, snapshotAt, times } from '../samples.ts'
+
+/** What the terminal library takes a text for: it cuts whatever is wider than the screen. */
+const { default: stringWidth } = (await import(createRequire(import.meta.resolve('ink')).resolve('string-width'))) as {
+  default: (text: string) => number
+}
 
 const snapshot = (second: number): Action => {
   const late = (...ms: number[]) => (second === 0 ? times() : times(...ms))
@@ -104,6 +110,57 @@ describe('renderFrame', () => {
 
   it('shows details of a handler like this', () => {
     expect(picture(model({ type: 'open-detail' }), { columns: 80, rows: 24 })).toMatchSnapshot()
+  })
+
+  it('keeps the details of a handler whose row has moved', () => {
+    const sorted = model({ type: 'open-detail' }, { type: 'next-sort' })
+    expect(picture(sorted, { columns: 80, rows: 24 })[3]).toBe('icons.preferences')
+    const gone = model({ type: 'open-detail' }, { type: 'snapshot', snapshot: snapshotAt(2) })
+    expect(picture(gone, { columns: 80, rows: 24 })[3]).toBe('icons.preferences is no longer there')
+  })
+
+  it('shows the p50 and p99 of every stage at 60 columns', () => {
+    expect(picture(model(), { columns: 60, rows: 14 })[2]).toMatch(
+      /^relay \S+ deliver \S+ queue \S+ handle 4\.0\/5\.0$/,
+    )
+  })
+
+  it('says what to run when no bridge does', () => {
+    const empty = update(createModel(), { type: 'snapshot', snapshot: snapshotAt(0, { instances: [] }) })
+    const shown = picture(empty, { columns: 80, rows: 23 }).join('\n')
+    expect(shown).toContain('bridges 0  no leader')
+    expect(shown).toContain('no bridge is running: start one with `evt up`')
+  })
+
+  it.each(sizes)('keeps to $columns×$rows with wide letters, long names and fifty handlers', (size) => {
+    const crowd = snapshotAt(3, {
+      instances: [
+        instanceSample({
+          handlers: Array.from({ length: 50 }, (_, index) =>
+            handlerSample({ handler: `${'very-long-name-of-a-handler.'.repeat(4)}${index}` }),
+          ),
+        }),
+      ],
+    })
+    const texts = ['日本語のイベント'.repeat(20), '👩‍👩‍👧‍👦🎉'.repeat(40), 'e\u0301'.repeat(200), '한국어 ｆｕｌｌ']
+    const lines = texts.map((text, index) => ({
+      id: `${index}`,
+      timeMs: 0,
+      type: text,
+      subject: text,
+      position: '',
+      data: text,
+    }))
+    const crowded = model({ type: 'snapshot', snapshot: crowd }, { type: 'events', lines, skipped: 0 })
+    for (const presses of [0, 1, 2, 3]) {
+      const focused = Array.from({ length: presses }, (): Action => ({ type: 'focus-next' })).reduce(update, crowded)
+      for (const shown of [focused, update(focused, { type: 'open-detail' })]) {
+        const frame = renderFrame(shown, size)
+        expect(frame).toHaveLength(size.rows)
+        for (const line of frame)
+          expect(stringWidth(line.map((piece) => piece.text).join(''))).toBeLessThanOrEqual(size.columns)
+      }
+    }
   })
 
   it('never sends control characters of events to the terminal', () => {
