@@ -1,5 +1,6 @@
 import { EvtError } from '../core/errors.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
+import type { Audit } from './audit.ts'
 import { type CaptureOptions, configureCapture } from './capture/config.ts'
 import { captureStatements, dropStatements, operations, triggerOf } from './capture/statements.ts'
 import { readTableShape } from './capture/table-shape.ts'
@@ -25,6 +26,9 @@ export interface CaptureLock {
   /** A writer that holds the table makes us wait, and everybody behind us: this long and no longer. Default 5,000 ms. */
   readonly lockTimeoutMs?: number
 }
+export interface CaptureChange extends CaptureLock {
+  readonly audit?: Audit
+}
 
 const boundLock = ({ lockTimeoutMs = 5_000 }: CaptureLock): string => `set local lock_timeout = ${lockTimeoutMs}`
 
@@ -39,12 +43,12 @@ const boundLock = ({ lockTimeoutMs = 5_000 }: CaptureLock): string => `set local
 export async function addCapture(
   store: Store,
   options: CaptureOptions,
-  lock: CaptureLock = {},
+  change: CaptureChange = {},
 ): Promise<readonly string[]> {
   return store.transaction(async (sql) => {
     const config = await planned(sql, options)
     const statements = captureStatements(config)
-    await sql.query(boundLock(lock))
+    await sql.query(boundLock(change))
     for (const statement of statements) await sql.query(statement)
     const { schema, table } = config.shape
     await sql.query(
@@ -60,6 +64,7 @@ export async function addCapture(
         JSON.stringify(options),
       ],
     )
+    await change.audit?.(sql, 1)
     return statements
   })
 }
@@ -84,15 +89,16 @@ async function planned(sql: SqlExecutor, options: CaptureOptions) {
 }
 
 /** Events that were captured stay. False when the table was not captured; a table that is gone is forgotten. */
-export async function removeCapture(store: Store, table: string, lock: CaptureLock = {}): Promise<boolean> {
+export async function removeCapture(store: Store, table: string, change: CaptureChange = {}): Promise<boolean> {
   return store.transaction(async (sql) => {
     const found = await findCapture(sql, table)
     if (!found) return false
-    await sql.query(boundLock(lock))
+    await sql.query(boundLock(change))
     for (const statement of dropStatements(found.schema, found.table, found.exists ? 'table' : 'no-table')) {
       await sql.query(statement)
     }
     await sql.query('delete from evt.captures where table_schema = $1 and table_name = $2', [found.schema, found.table])
+    await change.audit?.(sql, 1)
     return true
   })
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import Postgrator from 'postgrator'
 import { EvtError, toError } from '../core/errors.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
+import type { Audit } from './audit.ts'
 import { openStore, type Store } from './connection.ts'
 
 export interface Migration {
@@ -36,24 +37,24 @@ export const migrationsDirectory: string = ['./sql', '../../src/store/sql']
  * processes at once (they wait for each other). Throws `migrations` when the database is newer than this evt or an applied
  * file was changed since.
  */
-export async function migrateUp(target: Store | string): Promise<readonly Migration[]> {
+export async function migrateUp(target: Store | string, audit?: Audit): Promise<readonly Migration[]> {
   return withStore(target, (store) =>
     locked(store, async (sql) => {
       const { version, latest } = await readStatus(sql)
       if (version > latest) throw newerThanThis(store, version, latest)
-      return run(store, sql, latest)
+      return audited(sql, await run(store, sql, latest), audit)
     }),
   )
 }
 
 /** Undoes the last `steps` migrations with all that their tables hold, in one transaction. */
-export async function migrateDown(target: Store | string, steps: number): Promise<readonly Migration[]> {
+export async function migrateDown(target: Store | string, steps: number, audit?: Audit): Promise<readonly Migration[]> {
   return withStore(target, (store) =>
     locked(store, async (sql) => {
       const { applied } = await readStatus(sql)
       if (applied.length === 0) return []
       const kept = applied.slice(0, Math.max(0, applied.length - steps))
-      return run(store, sql, kept.at(-1)?.version ?? 0)
+      return audited(sql, await run(store, sql, kept.at(-1)?.version ?? 0), audit)
     }),
   )
 }
@@ -94,6 +95,17 @@ function locked<T>(store: Store, work: (sql: SqlExecutor) => Promise<T>): Promis
     await sql.query("set local client_min_messages = 'warning'")
     return work(sql)
   })
+}
+
+/** After it: before the first migration, and after the last was undone, there is no audit log to write to. */
+async function audited(
+  sql: SqlExecutor,
+  done: readonly Migration[],
+  audit: Audit | undefined,
+): Promise<readonly Migration[]> {
+  const { rows } = await sql.query("select to_regclass('evt.audit') is not null as found")
+  if (rows[0]?.found) await audit?.(sql, done.length, { migrations: done })
+  return done
 }
 
 async function run(store: Store, sql: SqlExecutor, version: number): Promise<readonly Migration[]> {

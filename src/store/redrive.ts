@@ -1,4 +1,5 @@
 import type { SqlExecutor } from '../transports/transport.ts'
+import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
 import { type DeadLetterSelection, selectionSql } from './dead-letters.ts'
 
@@ -45,6 +46,7 @@ export interface ReplayRequest {
   readonly batch?: number
   /** Between two batches: nothing is half-done. */
   readonly signal?: AbortSignal
+  readonly audit?: Audit
 }
 
 export interface ReplayStarted {
@@ -93,6 +95,7 @@ const replay = `with chosen as materialized (
 async function replayBatch(sql: SqlExecutor, ids: readonly string[], request: ReplayRequest): Promise<string[]> {
   const most = request.maxReplays ?? 2_147_483_647
   const { rows } = await sql.query(replay, [ids, most, request.replayId, request.by, request.reason ?? null])
+  await request.audit?.(sql, rows.length)
   return rows.map((row) => String(row.dead_letter))
 }
 

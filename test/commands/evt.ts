@@ -84,7 +84,7 @@ export interface Running {
   readonly ended: Promise<Ran>
   /** Resolves when stdout and stderr together match; rejects when the process ends before. */
   said(pattern: RegExp): Promise<void>
-  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void
+  signal(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGKILL'): void
   readonly stdout: NodeJS.ReadableStream
 }
 

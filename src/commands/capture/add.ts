@@ -1,6 +1,7 @@
 import type { CaptureOptions, CaptureRule } from '../../store/capture.ts'
 import { argument, choice, defineCommand, text, value, values } from '../command.ts'
 import { refuseWhenReadonly } from '../line/consent.ts'
+import { auditAs } from '../line/operator.ts'
 import { dryRunOptions, formatOptions, list, storeOptions } from '../line/options.ts'
 import { withStore } from '../line/store.ts'
 
@@ -52,7 +53,8 @@ export default defineCommand({
     return withStore(runtime, { command: 'capture add', max: 1 }, async (store) => {
       const { addCapture, captureSql } = await import('../../store/capture.ts')
       if (!options.dryRun) refuseWhenReadonly(runtime, `capture ${table} on ${store.url}`)
-      const statements = options.dryRun ? await captureSql(store, wanted) : await addCapture(store, wanted)
+      const audit = await auditAs('capture add', { target: table, details: wanted })
+      const statements = options.dryRun ? await captureSql(store, wanted) : await addCapture(store, wanted, { audit })
       runtime.output.result({
         data: { table, dryRun: options.dryRun, statements },
         meta: { store: store.url },

@@ -1,6 +1,7 @@
 import { EvtError } from '../../core/errors.ts'
 import { argument, defineCommand } from '../command.ts'
 import { askConsent } from '../line/consent.ts'
+import { auditAs } from '../line/operator.ts'
 import { consentOptions, dryRunOptions, formatOptions, storeOptions } from '../line/options.ts'
 import { withStore } from '../line/store.ts'
 
@@ -21,7 +22,8 @@ export default defineCommand({
       const { removeCapture } = await import('../../store/capture.ts')
       const plan = { verb: 'stop capturing', noun: `table (${table})`, count: 1, target: store.url, samples: [] }
       if (!(await askConsent(runtime, { ...plan, options, typed }))) return undefined
-      if (!(await removeCapture(store, table))) {
+      const audit = await auditAs('capture remove', { target: table, reason: options.reason })
+      if (!(await removeCapture(store, table, { audit }))) {
         throw new EvtError('usage', `cannot stop capturing ${table}: it is not captured`, {
           hint: 'see `evt capture list`',
         })

@@ -7,7 +7,7 @@ import type { DeadLetter } from '../../store/dead-letters.ts'
 import { defineCommand, value } from '../command.ts'
 import { askConsent } from '../line/consent.ts'
 import { deadLetterOptions, matchingDeadLetters, selectionOf } from '../line/dead-letters.ts'
-import { operatorName } from '../line/operator.ts'
+import { auditAs, operatorName } from '../line/operator.ts'
 import {
   consentOptions,
   count,
@@ -104,10 +104,13 @@ async function replay(store: Store, runtime: Runtime, order: Order): Promise<Out
   const { redrive } = await import('../line/redrive.ts')
   const { output, now, signal } = runtime
   const progress = createProgress({ stderr: runtime.terminal.stderr, verb: 'settled', total: order.ids.length, now })
+  const { reason, handlers, maxReplays } = order
+  const replayId = randomUUID()
   const result = await redrive(store, {
     ...order,
-    replayId: randomUUID(),
+    replayId,
     by: operatorName(),
+    audit: await auditAs('dlq replay', { target: handlers.join(' '), reason, details: { replayId, maxReplays } }),
     signal,
     onSettled: progress.update,
   })

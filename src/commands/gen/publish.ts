@@ -7,8 +7,10 @@ import { hasGap, type Written, writeLine } from '../../output/ending.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import type { Output } from '../../output/output.ts'
 import { createProgress } from '../../output/progress.ts'
+import type { Audit } from '../../store/audit.ts'
 import type { Store } from '../../store/connection.ts'
 import { askConsent, type ConsentAnswers, refuseWhenReadonly } from '../line/consent.ts'
+import { auditAs } from '../line/operator.ts'
 import { isOwnMachine, withStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
 import { inTime } from './pace.ts'
@@ -29,9 +31,10 @@ export async function publishTo(
   return withStore(runtime, { command: 'gen', max: 2, ...(target ? { url: target } : {}) }, async (store, place) => {
     const what = `publish to ${store.url}`
     refuseWhenReadonly(runtime, what)
-    if (!isOwnMachine(place.url) || runtime.config.profile?.protect)
-      await consent(runtime, source, { store, options, typed })
-    const totals = await publishAll(runtime, source, store)
+    const own = isOwnMachine(place.url) && !runtime.config.profile?.protect
+    if (!own) await consent(runtime, source, { store, options, typed })
+    const audit = own ? undefined : await auditAs('gen', { target: 'outbox', reason: options.reason })
+    const totals = await publishAll(runtime, source, { store, audit })
     return report(runtime, store, totals)
   })
 }
@@ -68,7 +71,12 @@ const batchSize = 500
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
-async function publishAll(runtime: Runtime, source: EventSource, store: Store): Promise<Totals> {
+interface Destination {
+  readonly store: Store
+  readonly audit: Audit | undefined
+}
+
+async function publishAll(runtime: Runtime, source: EventSource, to: Destination): Promise<Totals> {
   const { output, signal, now } = runtime
   const totals = {
     written: { asked: 0, accepted: 0, confirmed: 0, unknown: 0 },
@@ -85,7 +93,7 @@ async function publishAll(runtime: Runtime, source: EventSource, store: Store): 
       totals.refused += events.length - encoded.length
       totals.problem ??= reason
       totals.written.asked += events.length
-      await publishBatch(store, encoded, { keyed: source.keyed, written: totals.written })
+      await publishBatch(to, encoded, { keyed: source.keyed, written: totals.written })
       if (output.format === 'ndjson') await printAll(encoded, output)
       progress.update(totals.written.confirmed)
     }
@@ -101,14 +109,17 @@ async function publishAll(runtime: Runtime, source: EventSource, store: Store): 
 
 /** One transaction. A connection that is lost while it commits takes the answer with it. */
 async function publishBatch(
-  store: Store,
+  { store, audit }: Destination,
   encoded: readonly EncodedEvent[],
   { keyed, written }: { keyed: boolean; written: Mutable<Written> },
 ): Promise<void> {
   if (encoded.length === 0) return
   const { publishEncoded } = await import('../../store/outbox.ts')
   try {
-    await store.transaction((sql) => publishEncoded(sql, encoded, { keyed }))
+    await store.transaction(async (sql) => {
+      await publishEncoded(sql, encoded, { keyed })
+      await audit?.(sql, encoded.length)
+    })
   } catch (error) {
     if (error instanceof EvtError && error.code === 'connect') written.unknown += encoded.length
     throw error

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Audit } from '../../store/audit.ts'
 import type { Store } from '../../store/connection.ts'
 import { type ReplayOutcome, replayDeadLetters, replayOutcome } from '../../store/redrive.ts'
 import { readSnapshot } from '../../watch/read-snapshot.ts'
@@ -10,6 +11,7 @@ export interface RedriveOrder {
   readonly replayId: string
   readonly by: string
   readonly reason?: string | undefined
+  readonly audit: Audit
   readonly maxReplays: number
   /** Dead letters a second. */
   readonly rate?: number | undefined
@@ -44,14 +46,14 @@ export async function redrive(store: Store, order: RedriveOrder): Promise<Redriv
 }
 
 async function handOver(store: Store, order: RedriveOrder): Promise<number> {
-  const { ids, replayId, by, reason, maxReplays, rate, signal } = order
+  const { ids, replayId, by, reason, audit, maxReplays, rate, signal } = order
   const batch = Math.min(largestBatch, Math.max(1, Math.floor((rate ?? Number.POSITIVE_INFINITY) / 4)))
   const startedMs = performance.now()
   let replayed = 0
   for (let at = 0; at < ids.length && !signal.aborted; at += batch) {
     if (rate) await until(startedMs + (at * 1000) / rate, signal)
     if (signal.aborted) break
-    const request = { ids: ids.slice(at, at + batch), replayId, by, maxReplays, ...(reason ? { reason } : {}) }
+    const request = { ids: ids.slice(at, at + batch), replayId, by, audit, maxReplays, ...(reason ? { reason } : {}) }
     replayed += (await replayDeadLetters(store, request)).replayed.length
   }
   return replayed

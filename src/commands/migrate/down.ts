@@ -1,5 +1,6 @@
 import { defineCommand, value } from '../command.ts'
 import { askConsent } from '../line/consent.ts'
+import { auditAs } from '../line/operator.ts'
 import { consentOptions, count, dryRunOptions, formatOptions, storeOptions } from '../line/options.ts'
 import { withStore } from '../line/store.ts'
 
@@ -39,7 +40,8 @@ export default defineCommand({
         typed,
       })
       if (!go) return undefined
-      const undone = await migrateDown(store, options.steps)
+      const audit = await auditAs('migrate down', { target: 'evt', reason: options.reason })
+      const undone = await migrateDown(store, options.steps, audit)
       runtime.output.result({
         data: { undone },
         meta: { store: store.url },

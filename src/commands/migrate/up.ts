@@ -1,5 +1,6 @@
 import { defineCommand } from '../command.ts'
 import { refuseWhenReadonly } from '../line/consent.ts'
+import { auditAs } from '../line/operator.ts'
 import { dryRunOptions, formatOptions, storeOptions } from '../line/options.ts'
 import { withStore } from '../line/store.ts'
 
@@ -23,7 +24,7 @@ export default defineCommand({
     }
     refuseWhenReadonly(runtime, 'migrate the store')
     return withStore(runtime, { command: 'migrate up', max: 1, schema: 'any' }, async (store) => {
-      const applied = await migrateUp(store)
+      const applied = await migrateUp(store, await auditAs('migrate up', { target: 'evt' }))
       runtime.output.result({
         data: { applied },
         meta: { store: store.url },
