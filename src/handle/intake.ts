@@ -4,6 +4,7 @@ import { readParked } from '../store/parked.ts'
 import type { Lane } from '../transports/transport.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { createItem, createOwnedLane, type OwnedLane } from './item.ts'
+import { settle } from './settle.ts'
 import { wallMs } from './wall-clock.ts'
 import type { Worker } from './worker.ts'
 
@@ -69,8 +70,9 @@ async function pump(
     })
     if (owned.closed) return
     const takenMs = wallMs()
+    // Where the substrate cannot filter: what nobody wants is settled, and so never comes again.
     const foreign = batch.filter((message) => !runtime.config.wanted.matches(message.headers['ce-type'] ?? ''))
-    if (foreign.length > 0) await lane.settle(foreign)
+    if (foreign.length > 0) await settle(runtime, lane, foreign)
     const wanted = foreign.length === 0 ? batch : batch.filter((message) => !foreign.includes(message))
     for (const message of wanted) buffer.push(createItem(owned, message, takenMs))
     runtime.meter.taken(wanted.length)

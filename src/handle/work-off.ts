@@ -5,6 +5,7 @@ import type { Entry, Item } from './item.ts'
 import { failureOf, planEntries } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { type ChunkOutcome, runChunk } from './run-chunk.ts'
+import { settle } from './settle.ts'
 import { wallMs } from './wall-clock.ts'
 
 /** Free attempts after a serialization failure or a deadlock; then it is the event's failure. */
@@ -73,7 +74,7 @@ async function commit(
   outcome: Extract<ChunkOutcome, { kind: 'committed' }>,
 ): Promise<void> {
   for (const apply of outcome.after) apply()
-  for (const { lane, done } of progressOf(entries)) if (done.length > 0) await lane.settle(done)
+  for (const { lane, done } of progressOf(entries)) if (done.length > 0) await settle(runtime, lane, done)
   const now = wallMs()
   const us = (from: number | undefined, to: number) =>
     from === undefined ? undefined : Math.max(0, (to - from) * 1000)
