@@ -29,7 +29,15 @@ export function keysOf(input: string, key: InkKey): readonly Key[] {
   if (key.tab) return [{ name: key.shift ? 'shift-tab' : 'tab', ctrl: false }]
   const special = named.find(([flag]) => key[flag])
   if (special) return [{ name: special[1], ctrl: false }]
-  return [...input].map((character) => ({ name: inText[character] ?? character, ctrl: key.ctrl }))
+  return [...input].map((character) => keyOf(character, key.ctrl))
+}
+
+/** Control characters are letters, 64 code points away. */
+function keyOf(character: string, ctrl: boolean): Key {
+  const name = inText[character]
+  if (name !== undefined) return { name, ctrl }
+  const code = character.charCodeAt(0)
+  return code < 0x20 ? { name: String.fromCharCode(code + 0x60), ctrl: true } : { name: character, ctrl }
 }
 
 export function useKeys(dispatch: (action: Action) => void): void {
