@@ -47,6 +47,8 @@ function findDebian(): PostgresSource | undefined {
 function installDebian(): boolean {
   if (process.env.CI !== 'true' || process.getuid?.() !== 0) return false
   try {
+    // A new machine has no package lists, or old ones.
+    execFileSync('apt-get', ['update'], { stdio: 'ignore' })
     execFileSync('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql-15'], { stdio: 'ignore' })
     return true
   } catch {
