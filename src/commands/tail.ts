@@ -1,5 +1,5 @@
-import { explainExpandedGlob } from '../core/pattern.ts'
 import { argumentList, defineCommand, flag, text, tristate, value, values } from './command.ts'
+import { refuseExpandedGlob } from './line/expanded-glob.ts'
 import {
   duration,
   limitOptions,
@@ -56,8 +56,7 @@ export default defineCommand({
     ...streamFormatOptions,
   },
   async run({ args, options }, runtime) {
-    const globbed = explainExpandedGlob(args.patterns, 'evt tail')
-    if (globbed) throw globbed
+    await refuseExpandedGlob(args.patterns, 'evt tail', runtime)
     const patterns = args.patterns.length > 0 ? args.patterns : ['*']
     return runTail({ ...options, patterns }, runtime)
   },

@@ -32,9 +32,14 @@ export function compilePatterns(texts: readonly string[]): Pattern {
  * missing; undefined when nothing among the arguments looks like a file.
  *
  * @param command what to repeat in the hint: `evt tail`
+ * @param isFile for who can look at the disk
  */
-export function explainExpandedGlob(args: readonly string[], command: string): EvtError | undefined {
-  const file = args.find(looksLikeFile)
+export function explainExpandedGlob(
+  args: readonly string[],
+  command: string,
+  isFile: (arg: string) => boolean = looksLikeFile,
+): EvtError | undefined {
+  const file = args.find(isFile)
   if (file === undefined) return undefined
   const count = args.length === 1 ? '' : `, one of ${args.length}`
   return new EvtError('usage', `cannot use '${file}' as an event type: it is a file name${count}`, {

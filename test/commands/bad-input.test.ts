@@ -1,6 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { TestDatabase } from '../setup/database.ts'
-import { createNowhere, type RunOptions, runHere } from './evt.ts'
+import { createNowhere, main, type RunOptions, runHere } from './evt.ts'
+import { startOldServer } from './old-server.ts'
 import { createStoreFor } from './stores.ts'
 
 const nowhere = createNowhere()
@@ -85,6 +90,25 @@ describe('bad input', () => {
     }
   })
 
+  it('takes an unquoted pattern where no file matches, and shows the quotes where the shell found files', async () => {
+    const place = createNowhere()
+    onTestFinished(place.dispose)
+    const shell = (line: string) =>
+      promisify(execFile)('sh', ['-c', `"$NODE" "$EVT" ${line}`], {
+        cwd: place.path,
+        env: { NODE: process.execPath, EVT: main, EVT_STORE: database.url, HOME: place.path },
+      }).catch((error) => ({ stdout: '', stderr: String(error.stderr), exit: error.code }))
+    expect(await shell('tail user.* --since start --no-follow -q')).toEqual({ stdout: '', stderr: '' })
+    for (const name of ['user.a', 'user.b']) writeFileSync(join(place.path, name), '')
+    expect(await shell('tail user.* --no-follow')).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining("evt tail 'user.*'"),
+    })
+    writeFileSync(join(place.path, 'user.created'), 'a file and a type')
+    expect(await shell('tail user.created --since start --no-follow -q')).toEqual({ stdout: '', stderr: '' })
+    expect(await shell("tail 'user.*' --since start --no-follow -q")).toEqual({ stdout: '', stderr: '' })
+  })
+
   it('names host and database of a server that cannot be reached, and hides the password', async () => {
     const url = 'postgres://me:secret@127.0.0.1:1/shop'
     for (const words of [['tail'], ['gen', 'user.created'], ['dlq', 'list'], ['migrate', 'up'], ['capture', 'list']]) {
@@ -95,6 +119,33 @@ describe('bad input', () => {
     const { stdout } = await evt(['config', 'show', '--json'], { store: url })
     expect(stdout).toContain('me:***@')
     expect(stdout).not.toContain('secret')
+  })
+
+  it('tells a database that is not there from a server that is not there', async () => {
+    const store = Object.assign(new URL(database.url), { pathname: '/no_such_shop' }).href
+    expect(await evt(['tail'], { store })).toMatchObject({
+      exit: 3,
+      stderr: expect.stringMatching(/there is no database no_such_shop at .*\n.*createdb no_such_shop/),
+    })
+  })
+
+  it('says which PostgreSQL it needs when the server is too old', async () => {
+    const ran = await evt(['tail'], { store: await startOldServer('130014') })
+    expect(ran).toMatchObject({
+      exit: 2,
+      stderr: expect.stringMatching(/me:\*\*\*@.*: PostgreSQL 13 is too old\n.*evt needs PostgreSQL 14 or newer/),
+    })
+  })
+
+  it('says where it may not write its data directory', async () => {
+    const place = createNowhere()
+    onTestFinished(place.dispose)
+    writeFileSync(join(place.path, '.evt'), 'in the way of the directory, for root too')
+    for (const words of [['up'], ['demo', '--for', '1s']]) {
+      const ran = await evt(words, { store: undefined, cwd: place.path })
+      expect(ran).toMatchObject({ exit: 2, stderr: expect.stringContaining(join(place.path, '.evt')) })
+      expect(ran.stderr).toMatch(/hint: /)
+    }
   })
 
   it('says what to run when the schema is missing', async () => {
@@ -120,6 +171,7 @@ describe('bad input', () => {
       ['nope', 'line 2'],
       ['[1]', 'line 2: '],
       ['{"type":"user.deleted","data":{}}', 'data.user_id'],
+      ['{"type":"user.deleted","data":{}}', 'user.deleted'],
     ]
     for (const [line, mention] of bad) {
       const ran = await evt(['gen', '--input', '-', '--dry-run'], { stdin: `${good}${line}\n` })

@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal
 }
 
-const main = resolve(import.meta.dirname, '../../src/main.ts')
+export const main = resolve(import.meta.dirname, '../../src/main.ts')
 
 /** A directory in which no configuration and no embedded store is found; removed when `dispose` is called. */
 export function createNowhere(): { readonly path: string; dispose(): void } {

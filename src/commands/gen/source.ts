@@ -5,13 +5,13 @@ import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
 import { countDue, createSchedule, type Schedule } from '../../core/pacer.ts'
-import { explainExpandedGlob } from '../../core/pattern.ts'
 import type { RateShape } from '../../core/rate.ts'
 import type { Registry } from '../../core/registry.ts'
 import type { Where } from '../../core/where.ts'
 import type { Corruption } from '../../generators/corruption.ts'
 import type { Assignment } from '../../generators/overrides.ts'
 import { type NdjsonLine, readNdjson } from '../../generators/read-ndjson.ts'
+import { refuseExpandedGlob } from '../line/expanded-glob.ts'
 import { openInput } from '../line/input.ts'
 import { loadRegistry } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
@@ -56,8 +56,7 @@ interface GenInput {
 /** Checks everything that the line says, and reads nothing yet. */
 export async function eventSource({ args, options }: GenInput, runtime: Runtime): Promise<EventSource> {
   if (options.input !== undefined) return inputSource(args.types, options, runtime)
-  const globbed = explainExpandedGlob(args.types, 'evt gen')
-  if (globbed) throw globbed
+  await refuseExpandedGlob(args.types, 'evt gen', runtime)
   return generatorSource(args.types, options, runtime)
 }
 
