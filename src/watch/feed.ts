@@ -22,6 +22,8 @@ export interface FeedOptions {
   readonly onEvents: (lines: readonly FeedLine[], skipped: number) => void
   /** What could not be read; the feed goes on trying. */
   readonly onTrouble: (message: string) => void
+  /** A store that is silent for longer is in trouble; default 5,000 ms. */
+  readonly answerWithinMs?: number
 }
 
 const snapshotEveryMs = 1000
@@ -39,9 +41,27 @@ export function startFeed(options: FeedOptions): () => void {
       await wait(snapshotEveryMs, undefined, { signal }).catch(() => {})
     }
   }
-  void again(async () => options.onSnapshot(await readSnapshot(options.store)))
+  void again(async () => options.onSnapshot(await noticed(readSnapshot(options.store), options, signal)))
   void again(() => follow(options, signal))
   return () => ending.abort()
+}
+
+/**
+ * Says so while no answer comes: a network that swallows packets is no error for many minutes. Asks nothing a second time
+ * meanwhile, which would take one connection after the other.
+ */
+async function noticed<T>(answer: Promise<T>, options: FeedOptions, signal: AbortSignal): Promise<T> {
+  const withinMs = options.answerWithinMs ?? 5000
+  const askedAt = performance.now()
+  const silence = setInterval(() => {
+    const seconds = Math.round((performance.now() - askedAt) / 1000)
+    if (!signal.aborted) options.onTrouble(`no answer from ${options.store.url} for ${seconds}s`)
+  }, withinMs)
+  try {
+    return await answer
+  } finally {
+    clearInterval(silence)
+  }
 }
 
 async function follow({ store, onEvents }: FeedOptions, signal: AbortSignal): Promise<void> {

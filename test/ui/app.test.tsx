@@ -66,7 +66,7 @@ describe('App', () => {
     app.feed.emit?.(snapshot(1))
     await app.shows(/icons\.usage +50 +7\.0/)
     app.feed.emit?.({ type: 'trouble', message: 'cannot reach the store' })
-    await app.shows('✖ cannot reach the store; what is shown is old')
+    await app.shows('✖ what is shown is old: cannot reach the store')
   })
 
   it('lets keys change what is shown', async () => {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { createNowhere, type Running, start } from '../commands/evt.ts'
+import { createNowhere, type Running, runHere, start } from '../commands/evt.ts'
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
 
@@ -101,5 +101,23 @@ describe.skipIf(missing !== undefined)('evt dash in a terminal', () => {
     process.kill(terminal.pid(), 'SIGTERM')
     expect(await terminal.ended).toBe(143)
     expectRestored(terminal.written())
+  })
+})
+
+describe.skipIf(missing !== undefined)('evt dash --once', () => {
+  it('prints what a person needs of every panel but the live tail, without escapes', async () => {
+    const { exit, stdout } = await runHere(['dash', '--once'], { store: database.url, cwd: nowhere.path })
+    expect(exit).toBe(0)
+    expect(stdout).toMatch(/^evt dash .* bridges 1 {2}leader evt-/)
+    expect(stdout).toMatch(/● icons\.preferences +0/)
+    expect(stdout).toContain('no dead letters')
+    expect(stdout).toBe(stripVTControlCharacters(stdout))
+    expect(stdout).not.toMatch(/Live tail|\? help/)
+  })
+
+  it('refuses to open a screen where there is none, and says what to run', async () => {
+    const { exit, stderr } = await runHere(['dash'], { store: database.url, cwd: nowhere.path })
+    expect(exit).toBe(2)
+    expect(stderr).toContain('evt dash --once')
   })
 })

@@ -119,7 +119,7 @@ function stageSpans({ window }: Model, title: string, between: string): Line {
 /** The filter is always shown: nobody should wonder where rows went. */
 function noticeLines(model: Model): readonly Line[] {
   const lines: Line[] = []
-  if (model.trouble !== undefined) lines.push([span(`✖ ${model.trouble}; what is shown is old`, 'bad')])
+  if (model.trouble !== undefined) lines.push([span(`✖ what is shown is old: ${model.trouble}`, 'bad')])
   if (model.typing !== undefined) {
     lines.push([
       span('/', 'accent'),
