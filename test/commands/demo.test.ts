@@ -45,6 +45,12 @@ describe('demo', () => {
     expect(data.handlers.some(({ handled }: { handled: number }) => handled > 10)).toBe(true)
     await until(() => processesHere().length === 0, { withinMs: 5_000, what: 'nothing running' })
     expect(await runHere([], here)).toMatchObject({ stdout: expect.stringContaining('no embedded one runs') })
+
+    const interrupted = start(['demo', '--for', '10m', '--rate', '50'], here)
+    await interrupted.said(/demo on postgres/)
+    interrupted.signal('SIGINT')
+    expect(await interrupted.ended).toMatchObject({ exit: 130 })
+    await until(() => processesHere().length === 0, { withinMs: 5_000, what: 'nothing running' })
   })
 })
 
