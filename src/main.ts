@@ -69,11 +69,14 @@ const versionOf = () => {
 
 async function run(words: readonly string[]): Promise<Outcome> {
   const found = await findCommand(words)
-  const paint = createPaint(wantsColor({ choice: 'auto', isTTY: stdout.isTTY, env }))
+  const page = {
+    paint: createPaint(wantsColor({ choice: 'auto', isTTY: stdout.isTTY, env })),
+    columns: stdout.isTTY ? stdout.columns : undefined,
+  }
   if (found.kind === 'version') return print(`evt ${versionOf()}\n`)
-  if (found.kind === 'help') return print(renderRootHelp(versionOf(), paint))
+  if (found.kind === 'help') return print(renderRootHelp(versionOf(), page))
   if (found.kind === 'group') {
-    const text = renderGroupHelp(found.name, groupMembers(found.name), paint)
+    const text = renderGroupHelp(found.name, groupMembers(found.name), page)
     if (found.help) return print(text)
     stderr.write(text)
     return 'usage'

@@ -1,6 +1,6 @@
 // Room config: what can be configured, and where each value came from. May not know commands, the store or the process:
 // the environment is an argument.
-import { parseDuration } from '../core/duration.ts'
+import { formatDuration, parseDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
 import { redactUrl } from '../core/mask.ts'
 import { parseCount } from '../core/quantity.ts'
@@ -53,7 +53,7 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     says: 'time to drain when stopped',
     default: 10_000,
     parse: durationOf,
-    show: (ms) => `${ms}ms`,
+    show: formatDuration,
   },
   logLevel: {
     name: 'logLevel',
@@ -75,7 +75,7 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     default: 30_000,
     parse: durationOf,
     alias: 'EVENT_TIMEOUT',
-    show: (ms) => `${ms}ms`,
+    show: formatDuration,
   },
   processing: {
     name: 'processing',

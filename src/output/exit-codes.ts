@@ -12,7 +12,7 @@ export const exitCodes = {
   broken: { code: 97, says: 'correctness broken: lost, duplicated or reordered' },
   inconclusive: { code: 98, says: 'the measurement is inconclusive' },
   gate: { code: 99, says: 'a gate failed' },
-  interrupted: { code: 130, says: 'interrupted (143: terminated)' },
+  interrupted: { code: 130, says: 'interrupted (143: terminated, 129: hung up)' },
 } as const satisfies Record<string, { code: number; says: string }>
 
 export type Outcome = keyof typeof exitCodes

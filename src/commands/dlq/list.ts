@@ -46,6 +46,7 @@ export default defineCommand({
       const total = causes.reduce((sum, { count }) => sum + count, 0)
       const meta = { causes: causes.length, deadLetters: total, shown: shown.length }
       runtime.output.result({ data: { causes: shown }, meta, render: () => renderCauses(shown, nowMs, runtime.output) })
+      if (total === 0) return undefined
       runtime.output.notice(
         `${formatCount(total)} dead letters of ${formatCount(causes.length)} causes · shown ${shown.length}`,
       )

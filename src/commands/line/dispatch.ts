@@ -49,7 +49,8 @@ export async function dispatch(name: CommandName, words: readonly string[], worl
 
 function help(command: Command, { stdout, env }: World): Outcome {
   const paint = createPaint(wantsColor({ choice: 'auto', isTTY: stdout.isTTY, env }))
-  stdout.write(renderCommandHelp(command, command.options, globalOptions, paint))
+  const columns = stdout.isTTY ? stdout.columns : undefined
+  stdout.write(renderCommandHelp(command, command.options, globalOptions, { paint, columns }))
   return 'done'
 }
 

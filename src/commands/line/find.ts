@@ -68,14 +68,14 @@ async function findHelp(rest: readonly string[]): Promise<Found> {
 
 async function findInGroup(group: string, verb: string | undefined): Promise<Found> {
   if (verb === undefined || isHelp(verb)) return { kind: 'group', name: group, help: isHelp(verb) }
-  throw await unknownCommand(`${group} ${verb}`, groupMembers(group))
+  throw await unknownCommand(`${group} ${verb}`, groupMembers(group), group)
 }
 
-async function unknownCommand(given: string, candidates: readonly string[]): Promise<EvtError> {
+async function unknownCommand(given: string, candidates: readonly string[], group?: string): Promise<EvtError> {
   const { closest } = await import('../../core/suggest.ts')
   const meant = closest(given, [...new Set(candidates)])
   const what = given.startsWith('-') ? 'flag' : 'command'
   return new EvtError('usage', `cannot run evt ${given}: there is no such ${what}`, {
-    hint: meant ? `did you mean evt ${meant}?` : 'see evt --help',
+    hint: meant ? `did you mean evt ${meant}?` : `see evt ${group ? `${group} ` : ''}--help`,
   })
 }

@@ -1,13 +1,8 @@
 import { variableOf } from '../../config/keys.ts'
-import { exitCodes } from '../../output/exit-codes.ts'
-import type { Paint } from '../../output/paint.ts'
+import { exitCodes, type Outcome } from '../../output/exit-codes.ts'
 import { type Command, type OptionGroup, type OptionSpec, type Section, sections } from '../command.ts'
 import { type CommandName, registry } from '../registry.ts'
-
-interface Row {
-  readonly left: string
-  readonly right: string
-}
+import { block, exitCodeBlock, type Page, paragraph, type Row } from './help-page.ts'
 
 const tries: readonly Row[] = [
   { left: 'evt demo', right: 'a whole system in this terminal, no server needed' },
@@ -25,35 +20,39 @@ const titles: Record<Section, string> = {
 }
 
 /** `evt --help`: made from the registry alone, so that no command is loaded. */
-export function renderRootHelp(version: string, paint: Paint): string {
+export function renderRootHelp(version: string, page: Page): string {
+  const { paint } = page
   const groups = sections.map((section) => {
     const rows = (Object.keys(registry) as CommandName[])
       .filter((name) => registry[name].section === section)
       .map((name) => ({ left: name, right: registry[name].summary }))
-    return block(titles[section], rows, paint)
+    return block(titles[section], rows, page)
   })
   return [
     `evt ${version}: see, drive, test and repair an event-driven system\n`,
     `${paint('bold', 'Usage')}\n  evt <command> [options]\n`,
     ...groups,
-    block('Try', tries, paint),
-    block(
-      'Exit codes',
-      Object.values(exitCodes).map(({ code, says }) => ({ left: String(code), right: says })),
-      paint,
+    block('Try', tries, page),
+    exitCodeBlock(Object.keys(exitCodes) as Outcome[], page),
+    paragraph(
+      'evt <command> --help shows flags, variables and examples. Every flag has a variable: --dry-run is EVT_DRY_RUN.',
+      page,
     ),
-    'evt <command> --help shows flags, variables and examples. Every flag has a variable: --dry-run is EVT_DRY_RUN.\n',
   ].join('\n')
 }
 
 /** `evt dlq --help`. */
-export function renderGroupHelp(group: string, members: readonly CommandName[], paint: Paint): string {
+export function renderGroupHelp(group: string, members: readonly CommandName[], page: Page): string {
   const rows = members.map((name) => ({ left: `evt ${name}`, right: registry[name].summary }))
-  return `${block(`evt ${group}`, rows, paint)}\nevt ${group} <command> --help shows more.\n`
+  return `${block(`evt ${group}`, rows, page)}\nevt ${group} <command> --help shows more.\n`
 }
 
+const verdicts: readonly Outcome[] = ['broken', 'inconclusive', 'gate']
+const outcomes = (Object.keys(exitCodes) as Outcome[]).filter((name) => !verdicts.includes(name))
+
 /** `evt tail --help`. */
-export function renderCommandHelp(command: Command, options: OptionGroup, globals: OptionGroup, paint: Paint): string {
+export function renderCommandHelp(command: Command, options: OptionGroup, globals: OptionGroup, page: Page): string {
+  const { paint } = page
   const args = Object.entries(command.args)
   const usage = [
     `evt ${command.name}`,
@@ -61,30 +60,26 @@ export function renderCommandHelp(command: Command, options: OptionGroup, global
     '[options]',
   ]
   return [
-    `${paint('bold', `evt ${command.name}`)}: ${command.summary}\n`,
-    ...(command.description ? [`${command.description.trim()}\n`] : []),
+    paragraph(`${paint('bold', `evt ${command.name}`)}: ${command.summary}`, page),
+    ...(command.description ? [paragraph(command.description, page)] : []),
     `${paint('bold', 'Usage')}\n  ${usage.join(' ')}\n`,
     ...(args.length > 0
       ? [
           block(
             'Arguments',
             args.map(([name, { says }]) => ({ left: name, right: says })),
-            paint,
+            page,
           ),
         ]
       : []),
-    ...(Object.keys(options).length > 0 ? [block('Options', optionRows(options), paint)] : []),
-    block('Options of every command', optionRows(globals), paint),
+    ...(Object.keys(options).length > 0 ? [block('Options', optionRows(options), page)] : []),
+    block('Options of every command', optionRows(globals), page),
     block(
       'Examples',
       command.examples.map(({ line, says }) => ({ left: line, right: says })),
-      paint,
+      page,
     ),
-    block(
-      'Exit codes',
-      Object.values(exitCodes).map(({ code, says }) => ({ left: String(code), right: says })),
-      paint,
-    ),
+    exitCodeBlock(command.name === 'bench' ? [...outcomes, ...verdicts] : outcomes, page),
   ].join('\n')
 }
 
@@ -116,12 +111,4 @@ function notes(key: string, spec: OptionSpec<unknown>): string {
     key === 'help' ? '' : variableOf(key),
   ].filter(Boolean)
   return facts.length > 0 ? ` (${facts.join(', ')})` : ''
-}
-
-function block(title: string, rows: readonly Row[], paint: Paint): string {
-  const width = Math.min(44, Math.max(...rows.map(({ left }) => left.length)))
-  const lines = rows.map(({ left, right }) =>
-    left.length > width ? `  ${left}\n  ${' '.repeat(width)}  ${right}` : `  ${left.padEnd(width)}  ${right}`,
-  )
-  return `${paint('bold', title)}\n${lines.join('\n')}\n`
 }
