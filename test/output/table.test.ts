@@ -47,6 +47,24 @@ describe('table', () => {
     expect(renderTable(rows, columns, outputOf({ columns: 40 }))).toContain('x'.repeat(200))
   })
 
+  it('leaves out what is expendable, in its order, until the growing column can say something', () => {
+    const many = [
+      { head: 'FIRST', cell: () => 'a'.repeat(10), expendable: 2 },
+      ...columns,
+      { head: 'ATTEMPTS', cell: () => 3, expendable: 1 },
+    ]
+    const heads = (columns: number, error: string) =>
+      renderTable([{ count: 1, error }], many, outputOf({ isTTY: true, columns }))
+        .split('\n')[0]
+        ?.split(/ +/)
+    const long = 'x'.repeat(100)
+    expect(heads(100, long)).toEqual(['FIRST', 'COUNT', 'ERROR', 'LAST', 'ATTEMPTS'])
+    expect(heads(60, long)).toEqual(['FIRST', 'COUNT', 'ERROR', 'LAST'])
+    expect(heads(45, long)).toEqual(['COUNT', 'ERROR', 'LAST'])
+    expect(heads(45, 'short')).toEqual(['FIRST', 'COUNT', 'ERROR', 'LAST', 'ATTEMPTS'])
+    expect(renderTable([{ count: 1, error: long }], many, outputOf({ columns: 45 }))).toContain('ATTEMPTS')
+  })
+
   it('makes untrusted cells visible', () => {
     const shown = renderTable([{ count: 1, error: 'a\u001b[2Jb\nc' }], columns, outputOf({}))
     expect(shown).toContain('a\\x1b[2Jb\\nc')

@@ -97,20 +97,21 @@ function merged(group: Cause | undefined, letter: DeadLetter): Cause {
 }
 
 const errorOf = ({ error }: DeadLetter) => `${error.class}: ${error.message}`
-const ago = (at: string, nowMs: number) => `${formatAge(Math.max(0, nowMs - Date.parse(at)))} ago`
+const ago = (at: string, nowMs: number) =>
+  `${formatAge(Math.round(Math.max(0, nowMs - Date.parse(at)) / 1000) * 1000)} ago`
 
 function renderCauses(causes: readonly Cause[], nowMs: number, output: Output): string {
   if (causes.length === 0) return 'no dead letters\n'
   const columns: Column<Cause>[] = [
     { head: 'CAUSE', cell: ({ cause }) => cause.slice(0, 8) },
     { head: 'COUNT', cell: ({ count }) => formatCount(count), align: 'right' },
-    { head: '↩', cell: ({ returned }) => formatCount(returned), align: 'right' },
+    { head: '↩', cell: ({ returned }) => formatCount(returned), align: 'right', expendable: 3 },
     { head: 'HANDLER', cell: ({ handler }) => handler },
-    { head: 'TYPE', cell: ({ type }) => type },
+    { head: 'TYPE', cell: ({ type }) => type, expendable: 5 },
     { head: 'ERROR', cell: ({ error }) => error, grows: true },
-    { head: 'FIRST', cell: ({ firstAt }) => ago(firstAt, nowMs) },
-    { head: 'LAST', cell: ({ lastAt }) => ago(lastAt, nowMs) },
-    { head: 'ATTEMPTS', cell: ({ attempts }) => formatCount(attempts), align: 'right' },
+    { head: 'FIRST', cell: ({ firstAt }) => ago(firstAt, nowMs), expendable: 2 },
+    { head: 'LAST', cell: ({ lastAt }) => ago(lastAt, nowMs), expendable: 4 },
+    { head: 'ATTEMPTS', cell: ({ attempts }) => formatCount(attempts), align: 'right', expendable: 1 },
     { head: 'SAMPLE', cell: ({ sampleId }) => sampleId, align: 'right' },
   ]
   return renderTable(causes, columns, output)
@@ -134,12 +135,12 @@ type Row = ReturnType<typeof rowOf>
 
 const flatColumns = (nowMs: number): Column<Row>[] => [
   { head: 'ID', cell: ({ id }) => id, align: 'right' },
-  { head: 'CAUSE', cell: ({ cause }) => cause.slice(0, 8) },
+  { head: 'CAUSE', cell: ({ cause }) => cause.slice(0, 8), expendable: 4 },
   { head: 'HANDLER', cell: ({ handler }) => handler },
-  { head: 'TYPE', cell: ({ type }) => type },
-  { head: 'SUBJECT', cell: ({ subject }) => subject },
+  { head: 'TYPE', cell: ({ type }) => type, expendable: 6 },
+  { head: 'SUBJECT', cell: ({ subject }) => subject, expendable: 3 },
   { head: 'ERROR', cell: ({ error }) => error, grows: true },
-  { head: 'ATTEMPTS', cell: ({ attempts }) => attempts, align: 'right' },
-  { head: '↩', cell: ({ returned }) => returned, align: 'right' },
-  { head: 'LAST', cell: ({ lastFailedAt }) => ago(lastFailedAt, nowMs) },
+  { head: 'ATTEMPTS', cell: ({ attempts }) => attempts, align: 'right', expendable: 1 },
+  { head: '↩', cell: ({ returned }) => returned, align: 'right', expendable: 2 },
+  { head: 'LAST', cell: ({ lastFailedAt }) => ago(lastFailedAt, nowMs), expendable: 5 },
 ]
