@@ -47,6 +47,8 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
   })
   // An idle client that loses its server would otherwise end the process; the next query reports what is wrong.
   pool.on('error', () => {})
+  // So would a client that is cut while it is handed out, when nobody listens yet.
+  pool.on('connect', (client) => client.on('error', () => {}))
   try {
     const serverVersion = await readServerVersion(pool, place)
     return createStore(pool, place, url, serverVersion)
