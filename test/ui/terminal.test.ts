@@ -9,9 +9,11 @@ import { until } from '../setup/until.ts'
 
 // util-linux's `script` makes the pseudo-terminal; Node runs no .tsx, so that what runs is the build of `npm test`.
 const evt = resolve(import.meta.dirname, '../../bin/evt.js')
+/** A tool of the system, not of a package. */
+const terminalMaker = 'script'
 const missing = !existsSync(resolve(evt, '../../dist/main.js'))
   ? 'a build (npm run build)'
-  : !/util-linux/.test(spawnSync('script', ['--version']).stdout?.toString() ?? '')
+  : !/util-linux/.test(spawnSync(terminalMaker, ['--version']).stdout?.toString() ?? '')
     ? "util-linux's script"
     : undefined
 if (missing) process.stderr.write(`SKIPPED: the dashboard in a real terminal: ${missing} is missing\n`)
@@ -42,7 +44,7 @@ interface Terminal {
 
 function openTerminal(): Terminal {
   const command = `stty cols 100 rows 40; echo pid=$$; exec '${process.execPath}' '${evt}' dash`
-  const child = spawn('script', ['-qfec', command, '/dev/null'], {
+  const child = spawn(terminalMaker, ['-qfec', command, '/dev/null'], {
     cwd: nowhere.path,
     env: {
       PATH: process.env.PATH,
