@@ -1,3 +1,4 @@
+import { isMetadataValue, type Metadata } from '../core/codec/attributes.ts'
 import { toHeaders } from '../core/codec.ts'
 import type { Priority } from '../core/event.ts'
 import type { Headers } from '../transports/transport.ts'
@@ -25,13 +26,18 @@ export const eventColumns = `o.id, o.type, o.subject, o.data, date_part('epoch',
 /** A row read with `rowMode: 'array'`, text as the server sent it, time zone UTC. */
 export type TextRow = readonly (string | null)[]
 
+/**
+ * Never throws: SQL may have written what no event may be, and one row must not stop a reader. What does not fit is carried as
+ * it is, so that decoding the headers fails for this event alone.
+ */
 export function storedEvent(row: TextRow, at: number): StoredEvent {
   const text = (column: number): string => row[at + column] as string
   const maybe = (column: number): string | undefined => row[at + column] ?? undefined
   const sequence = maybe(10)
   const userId = maybe(15)
   const sessionId = maybe(16)
-  const metadata = maybe(17)
+  const metadataText = maybe(17)
+  const metadata = metadataText === undefined ? {} : flatMetadata(metadataText)
   const headers = toHeaders({
     id: text(0),
     type: text(1),
@@ -39,7 +45,7 @@ export function storedEvent(row: TextRow, at: number): StoredEvent {
     version: Number(text(7)),
     time: rfc3339(text(9)),
     priority: text(6) as Priority,
-    metadata: metadata === undefined ? {} : JSON.parse(metadata),
+    metadata: metadata ?? {},
     ...optional('subject', maybe(2)),
     ...(sequence === undefined ? {} : { sequence: Number(sequence) }),
     ...optional('tenant', maybe(11)),
@@ -55,12 +61,30 @@ export function storedEvent(row: TextRow, at: number): StoredEvent {
     id: text(0),
     type: text(1),
     subject: row[at + 2] ?? null,
-    headers,
+    headers: metadata ? headers : { ...headers, 'ce-evtmetadata': encodeURIComponent(metadataText ?? '') },
     dataText: text(3),
-    recordedMs: Number(text(4)),
+    recordedMs: timeMs(text(4)),
     class: text(5),
     priority: text(6) as Priority,
   }
+}
+
+/** JSON's null says nothing, as SQL's does. Undefined for what is no flat object. */
+function flatMetadata(text: string): Metadata | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    if (parsed === null) return {}
+    if (typeof parsed !== 'object' || Array.isArray(parsed)) return undefined
+    return Object.values(parsed).every(isMetadataValue) ? (parsed as Metadata) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** PostgreSQL has times that no Date holds, `infinity` among them. */
+function timeMs(text: string): number {
+  const ms = Number(text)
+  return Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? ms : 0
 }
 
 function optional<K extends string>(name: K, value: string | undefined): { [P in K]?: string } {

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { fromHeaders } from '../../src/core/codec.ts'
 import type { Store } from '../../src/store/connection.ts'
 import { acquireLease } from '../../src/store/lease.ts'
 import { createLogReader, type LogReader } from '../../src/store/log.ts'
@@ -72,6 +73,48 @@ describeServers('the log reader', (server) => {
     expect(ids).toEqual([1, 2, 3, 4, 5, 6].map((n) => `a#${n}`))
     await store.query('drop table evt.log_00000000')
     expect((await reader.read(0n, 1))[0]?.id, 'from before what is left').toBe('a#1')
+  })
+
+  test('takes null metadata for none', async () => {
+    const { store, epoch, reader } = await open()
+    await store.query('select evt.publish_many($1)', ['[{"type":"user.created","data":{},"metadata":null}]'])
+    await sequenceAll(store, epoch)
+    const [entry] = await reader.read(0n, 10)
+    expect(fromHeaders(entry?.headers ?? {}, '{}').metadata).toEqual({})
+  })
+
+  test.each([
+    ['metadata', "'[1, 2]'"],
+    ['metadata', `'"text"'`],
+    ['metadata', `'{"a": {"deep": true}, "ä": null}'`],
+    ['metadata', `'{"a": 1e999}'`],
+    ['type', "''"],
+    ['source', "''"],
+    ['version', '-1'],
+    ['id', "repeat('x', 256)"],
+    ['time', "'infinity'"],
+    ['time', "'0044-03-15 BC'"],
+  ])('gives a row whose %s is %s between others: it fails when it is decoded', async (column, value) => {
+    const { store, epoch, reader } = await open()
+    await insertEvent(store.pool as never, 'a', 1)
+    const fine: Record<string, string> = { id: "'odd'", type: "'a.b'", source: "'sql'", data: "'{}'", [column]: value }
+    await store.query(`insert into evt.outbox (${Object.keys(fine)}) values (${Object.values(fine)})`)
+    await insertEvent(store.pool as never, 'a', 2)
+    await sequenceAll(store, epoch)
+    const entries = await reader.read(0n, 10)
+    expect(entries.map(({ position }) => position)).toEqual([1n, 2n, 3n])
+    expect(() => fromHeaders(entries[1]?.headers ?? {}, '{}')).toThrow(expect.objectContaining({ code: 'decode' }))
+    expect(fromHeaders(entries[2]?.headers ?? {}, '{}').id).toBe('a#2')
+  })
+
+  test('carries a priority that is none, and a time of recording that no Date holds', async () => {
+    const { store, epoch, reader } = await open()
+    await store.query(`insert into evt.outbox (id, type, source, data, priority, recorded_at)
+      values ('odd', 'a.b', 'sql', '{}', 'p%1', 'infinity')`)
+    await sequenceAll(store, epoch)
+    const [entry] = await reader.read(0n, 10)
+    expect(entry?.headers['ce-priority']).toBe('p%1')
+    expect(new Date(entry?.recordedMs ?? Number.NaN).getTime()).toBe(0)
   })
 
   test('passes over what retention has removed', async () => {
