@@ -23,6 +23,8 @@ interface Start {
   /** What became visible between the two is being given; places up to `afterSeq` were. Absent: nothing begun. */
   readonly upto: string | undefined
   readonly afterSeq: string
+  /** The partitions that the sequencer's cursor looks at: not those of today when no bridge has run for days. */
+  readonly leaves: readonly string[]
 }
 
 interface Key {
@@ -40,8 +42,8 @@ const leavesForMs = 10_000
 export async function openUnsequencedReader(store: Store, from: 'now' | 'cursor'): Promise<UnsequencedReader> {
   const reading = openReading(store, 'evt observe')
   const start = await startAt(reading, from)
-  const leaves = createLeaves(reading)
-  let { since, upto, afterSeq } = start
+  const leaves = createLeaves(reading, () => atStart)
+  let { since, upto, afterSeq, leaves: atStart } = start
   let keys: readonly Key[] = []
   let used = 0
 
@@ -52,6 +54,8 @@ export async function openUnsequencedReader(store: Store, from: 'now' | 'cursor'
     if (upto !== since) keys = await readKeys(reading, await leaves(), since, upto, afterSeq)
     afterSeq = keys.at(-1)?.seq ?? afterSeq
     if (keys.length === keysAhead) return
+    // A step that had begun is read to its end first; what it left out lies in them as well.
+    if (start.upto !== upto) atStart = []
     since = upto
     upto = undefined
     afterSeq = '0'
@@ -75,20 +79,29 @@ export async function openUnsequencedReader(store: Store, from: 'now' | 'cursor'
 }
 
 async function startAt(reading: Reading, from: 'now' | 'cursor'): Promise<Start> {
-  const text = `select head, snapshot, next_snapshot, after_seq, pg_current_snapshot() from evt.ticks order by tick desc limit 1`
-  const [head, snapshot, next, after, now] = (await reading.rows('start', text, []))[0] as TextRow
+  const text = `select head, snapshot, next_snapshot, after_seq, pg_current_snapshot(),
+    array_to_json((near_leaves || far_leaves)::text[]) from evt.ticks order by tick desc limit 1`
+  const [head, snapshot, next, after, now, leaves] = (await reading.rows('start', text, []))[0] as TextRow
   const at = BigInt(head as string)
-  if (from === 'now') return { head: at, since: now as string, upto: undefined, afterSeq: '0' }
-  return { head: at, since: snapshot as string, upto: next ?? undefined, afterSeq: after as string }
+  if (from === 'now') return { head: at, since: now as string, upto: undefined, afterSeq: '0', leaves: [] }
+  return {
+    head: at,
+    since: snapshot as string,
+    upto: next ?? undefined,
+    afterSeq: after as string,
+    leaves: JSON.parse(leaves as string) as string[],
+  }
 }
 
-/** The partitions that writers write to now, and a name for this set. */
-function createLeaves(reading: Reading): () => Promise<Leaves> {
+/** The partitions that writers write to now and those of `atStart` that are still there, and a name for this set. */
+function createLeaves(reading: Reading, atStart: () => readonly string[]): () => Promise<Leaves> {
   let known: Leaves = { names: [], id: 0 }
   let askedAt = Number.NEGATIVE_INFINITY
   return async () => {
     if (performance.now() - askedAt < leavesForMs) return known
-    const rows = await reading.rows('leaves', 'select leaf from unnest(evt.near_leaves()) leaf', [])
+    const text = `select leaf from unnest(evt.near_leaves()) leaf
+      union select to_regclass(name) from json_array_elements_text($1::json) name where to_regclass(name) is not null`
+    const rows = await reading.rows('leaves', text, [JSON.stringify(atStart())])
     askedAt = performance.now()
     const names = rows.map((row) => row[0] as string)
     if (names.join() !== known.names.join()) known = { names, id: known.id + 1 }

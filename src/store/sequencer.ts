@@ -40,9 +40,12 @@ export async function readUnsequenced(sql: SqlExecutor, atMost: number): Promise
   return { events: row.events, oldestMs: row.oldest_ms ?? undefined }
 }
 
-/** Two leaders stepped at the same moment: the step's number is unique, so one of them has done nothing. */
+/**
+ * Two leaders stepped at the same moment: numbers of steps and positions are unique, so one of them has done nothing. Which
+ * index tells it depends on what the step found: the log's, that of `refused` or that of `ticks`.
+ */
 function asFenced(error: unknown, epoch: bigint): EvtError | undefined {
-  const { code, constraint } = error as { code?: unknown; constraint?: unknown }
-  if (code !== '23505' || constraint !== 'ticks_pkey') return undefined
+  const { code, schema } = error as { code?: unknown; schema?: unknown }
+  if (code !== '23505' || schema !== 'evt') return undefined
   return new EvtError('fenced', `cannot sequence: epoch ${epoch} was replaced`, { cause: error })
 }

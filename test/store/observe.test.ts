@@ -77,6 +77,22 @@ describeServers('the observer', (server) => {
     expect(await everything(store, 'now')).toEqual([])
   })
 
+  test('gives what no bridge has sequenced for days', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query('select evt.make_partitions(evt.today() - 3, evt.today())')
+    await store.query(
+      `insert into evt.ticks select tick + 1, epoch, at, head, snapshot, null, 0, near_day - 2,
+         array(select to_regclass('evt.outbox_' || class || '_' || to_char(evt.today() + distance, 'YYYYMMDD'))
+               from evt.classes, generate_series(-3, -1) distance),
+         far_snapshot, far_at, duplicates, refused
+       from evt.ticks order by tick desc limit 1`,
+    )
+    for (let n = 1; n <= 3; n += 1) {
+      await insertEvent(store.pool as never, 'a', n, { day: new Date(Date.now() - (3 - n) * 86_400_000) })
+    }
+    expect((await everything(store, 'start')).map((event) => event.id)).toEqual(['a#1', 'a#2', 'a#3'])
+  })
+
   test('starts at a time', async () => {
     const { store } = await createTestDatabase({ server })
     const lease = await acquireLease(store, 'test', 60_000)

@@ -115,6 +115,24 @@ describeServers('the partitions', (server) => {
     expect(done.dropped).toContain(leafOf('default', new Date()))
   })
 
+  test('take the keys of their events with them, without reading all that are kept', async () => {
+    const { store } = await createTestDatabase({ server, max: 1 })
+    await store.query(`insert into evt.event_keys (key, day, seq)
+      select int4send(g), evt.today() - case when g <= 10 then 400 else 0 end, g from generate_series(1, 5000) g`)
+    await maintainPartitions(store)
+    expect((await store.query('select count(*)::int as kept from evt.event_keys')).rows[0]).toEqual({ kept: 4_990 })
+    const read = async (): Promise<number> => {
+      await store.query('select pg_stat_force_next_flush()')
+      const { rows } = await store.query(
+        `select (seq_tup_read + coalesce(idx_tup_fetch, 0))::int as read from pg_stat_user_tables where relid = 'evt.event_keys'::regclass`,
+      )
+      return (rows[0] as { read: number }).read
+    }
+    const before = await read()
+    await maintainPartitions(store)
+    expect((await read()) - before).toBeLessThan(100)
+  })
+
   test('give their readers the rights that the parent gives', async () => {
     const { store } = await createTestDatabase({ server })
     const role = `reader_${server}_${process.pid}`

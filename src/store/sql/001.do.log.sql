@@ -183,7 +183,8 @@ create table evt.ticks (
   far_snapshot  pg_snapshot not null,   -- from this one: clocks may jump, and nothing may be left behind
   far_at        timestamptz not null default clock_timestamp(),
   duplicates    bigint not null default 0, -- dropped: same key, same bytes; since the beginning
-  refused       bigint not null default 0  -- same key, other bytes; since the beginning
+  refused       bigint not null default 0, -- same key, other bytes; since the beginning
+  far_leaves    regclass[]              -- looked at beside near_leaves up to next_snapshot; null: it is not a look at all
 );
 
 -- Keys of keyed publishes: the id of an event from outside, or a hash of where it came from.
@@ -193,6 +194,7 @@ create table evt.event_keys (
   day      date not null,
   seq      bigint not null
 );
+create index event_keys_day on evt.event_keys (day);
 
 -- Same key, other bytes: kept whole, never sequenced.
 create table evt.refused (
@@ -291,8 +293,9 @@ as $$ select day - 1 from evt.day_marks where xid <= writer order by day desc li
 
 -- What one step does with the rows of these partitions, as one statement. $1 xmax of the old snapshot, $2 xmax of the new
 -- one, $3 the new one, $4 those in progress in the old one that have ended since, $5 and $6 the page, $7 the head.
+-- $8 and $9 are what $1 and $4 are, for the far partitions, which are behind by more than one snapshot.
 -- Partitions are named one by one: a plan over `evt.outbox` would lock and open all of them, 4 ms a step.
-create function evt.piece_sql(leaves regclass[], with_ended boolean) returns text language sql stable
+create function evt.piece_sql(near regclass[], with_ended boolean, far regclass[]) returns text language sql stable
 set search_path = pg_catalog, pg_temp as $$
   select format($f$
     with piece as materialized (
@@ -325,12 +328,13 @@ set search_path = pg_catalog, pg_temp as $$
     $f$, string_agg(branch, ' union all '))
   from (
     select format('select %s::regclass as leaf, seq, xid, day, class, event_key, checksum, subject from only %s'
-      || ' where seq > $5 and xid >= $1 and xid < $2 and pg_visible_in_snapshot(xid, $3)', leaf::oid, leaf) as branch
-    from unnest(leaves) leaf
+      || ' where seq > $5 and xid >= %s and xid < $2 and pg_visible_in_snapshot(xid, $3)', leaf::oid, leaf, since) as branch
+    from (select leaf, '$1' as since from unnest(near) leaf union all select leaf, '$8' from unnest(far) leaf) leaves
     union all
     select format('select %s::regclass as leaf, seq, xid, day, class, event_key, checksum, subject from only %s'
-      || ' where seq > $5 and xid = any ($4)', leaf::oid, leaf)
-    from unnest(leaves) leaf where with_ended
+      || ' where seq > $5 and xid = any (%s)', leaf::oid, leaf, ended)
+    from (select leaf, '$4' as ended from unnest(near) leaf where with_ended
+      union all select leaf, '$9' from unnest(far) leaf) leaves
   ) branches
 $$;
 
@@ -372,8 +376,19 @@ end $$;
 
 -- One step of the sequencer: gives positions to at most `max_events` of what became visible since the last step, in the
 -- order of `seq`, and moves the cursor, in the caller's one transaction. `more` says that there is more at once.
--- Raises EV001 when `for_epoch` no longer leads; of two leaders that step at the same moment, one gets 23505 (ticks_pkey)
--- and has done nothing. Writes nothing when nothing happened.
+-- Raises EV001 when `for_epoch` no longer leads; of two leaders that step at the same moment, one gets 23505 (on the log,
+-- `refused` or `ticks`, whichever comes first) and has done nothing. Writes nothing when nothing happened.
+--
+-- Why nothing is lost, doubled or out of order, whatever day it is and however long nobody stepped:
+-- * Between two rounds (`next_snapshot` is null), what is sequenced are the rows of near_leaves that `snapshot` sees and the
+--   rows of all other partitions that `far_snapshot` sees, and these only.
+-- * A round takes the rows that became visible since then up to `next_snapshot`, in pages by one `seq` over all partitions
+--   it looks at. Snapshots, partitions and `far_snapshot` stay as they are until its last page, so `after_seq` means the
+--   same at each of them, and no partition changes between near and far while a part of it is done.
+-- * After a look at all (near ones since `snapshot`, every other one with newer rows since `far_snapshot`) everything that
+--   `next_snapshot` sees is sequenced, wherever it lies. Only then near_leaves is made anew: both snapshots are the same,
+--   so it makes no difference to which of them a partition is measured.
+-- * A new day begins with a look at all, so a round never sees a day's rows without those of the days before it.
 create function evt.tick(for_epoch bigint, max_events integer, out sequenced integer, out head bigint, out more boolean)
 language plpgsql
 -- Plans must not flip as partitions fill up: indexes only, one plan for all snapshots.
@@ -383,9 +398,8 @@ declare
   c         evt.ticks;
   upto      pg_snapshot;
   ended     xid8[];
-  far_due   boolean;
-  far       regclass[];
   near      regclass[];
+  far       regclass[];
   step      text;
   piece     record;
   lost      bigint := 0;
@@ -410,58 +424,53 @@ begin
 
   -- Writers that stay open stay in the list of those in progress and cost nothing here.
   ended := array(select x from pg_snapshot_xip(c.snapshot) x where pg_visible_in_snapshot(x, upto));
-  far_due := c.next_snapshot is null and (c.near_day <> evt.today() or c.far_at < clock_timestamp() - interval '60 s'
-    or coalesce(evt.first_day(ended[1]) < c.near_day - 1, false));
-  if far_due then
-    -- Before the near ones: what was written on an earlier day comes first.
-    far := evt.far_leaves(c.near_leaves, c.far_snapshot);
-    if cardinality(far) > 0 then
-      execute evt.piece_sql(far, true) into piece using pg_snapshot_xmax(c.far_snapshot), pg_snapshot_xmax(upto), upto,
-        array(select x from pg_snapshot_xip(c.far_snapshot) x where pg_visible_in_snapshot(x, upto)), 0, null::integer, head;
-      lost := coalesce(evt.copy_refused(piece.refused), 0);
-      c.duplicates := c.duplicates + piece.duplicates;
-      c.refused := c.refused + lost;
-      sequenced := piece.count - piece.duplicates - lost;
-      head := head + sequenced;
-    end if;
+  if c.next_snapshot is null then
+    c.far_leaves := case when c.near_day <> evt.today() or c.far_at < clock_timestamp() - interval '60 s'
+      or coalesce(evt.first_day(ended[1]) < c.near_day - 1, false) then evt.far_leaves(c.near_leaves, c.far_snapshot) end;
   end if;
 
   near := array(select leaf from unnest(c.near_leaves) leaf where exists (select from pg_class where oid = leaf));
-  if cardinality(near) > 0 then
-    step := 'evt_piece_' || md5(near::oid[]::text) || case when cardinality(ended) > 0 then '_ended' else '' end;
-    if not exists (select from pg_prepared_statements where name = step) then
-      execute format('prepare %I (xid8, xid8, pg_snapshot, xid8[], bigint, integer, bigint) as %s', step,
-        evt.piece_sql(near, cardinality(ended) > 0));
+  far := array(select leaf from unnest(c.far_leaves) leaf where exists (select from pg_class where oid = leaf));
+  if cardinality(near) + cardinality(far) > 0 then
+    if cardinality(far) > 0 then
+      execute evt.piece_sql(near, true, far) into piece using pg_snapshot_xmax(c.snapshot), pg_snapshot_xmax(upto), upto,
+        ended, c.after_seq, max_events, head, pg_snapshot_xmax(c.far_snapshot),
+        array(select x from pg_snapshot_xip(c.far_snapshot) x where pg_visible_in_snapshot(x, upto));
+    else
+      step := 'evt_piece_' || md5(near::oid[]::text) || case when cardinality(ended) > 0 then '_ended' else '' end;
+      if not exists (select from pg_prepared_statements where name = step) then
+        execute format('prepare %I (xid8, xid8, pg_snapshot, xid8[], bigint, integer, bigint) as %s', step,
+          evt.piece_sql(near, cardinality(ended) > 0, '{}'));
+      end if;
+      execute format('execute %I (%L, %L, %L, %L, %s, %s, %s)', step, pg_snapshot_xmax(c.snapshot), pg_snapshot_xmax(upto),
+        upto, ended, c.after_seq, max_events, head) into piece;
     end if;
-    execute format('execute %I (%L, %L, %L, %L, %s, %s, %s)', step, pg_snapshot_xmax(c.snapshot), pg_snapshot_xmax(upto),
-      upto, ended, c.after_seq, max_events, head) into piece;
     lost := case when piece.refused is null then 0 else evt.copy_refused(piece.refused) end;
     c.duplicates := c.duplicates + piece.duplicates;
     c.refused := c.refused + lost;
-    sequenced := sequenced + piece.count - piece.duplicates - lost;
+    sequenced := piece.count - piece.duplicates - lost;
     head := c.head + sequenced;
     more := piece.count >= max_events;
-    if piece.count = 0 and sequenced = 0 and not far_due and c.next_snapshot is null
-      and c.at > clock_timestamp() - interval '5 s'
-    then
+    if piece.count = 0 and c.far_leaves is null and c.next_snapshot is null and c.at > clock_timestamp() - interval '5 s' then
       return;
     end if;
   end if;
 
-  if far_due then
-    insert into evt.day_marks values (evt.today(), pg_snapshot_xmax(pg_current_snapshot())) on conflict do nothing;
-    c.near_day := evt.today();
-    c.near_leaves := evt.near_leaves();
-    c.far_snapshot := upto;
-    c.far_at := clock_timestamp();
-  end if;
   if more then
     c.next_snapshot := upto; c.after_seq := piece.last;
   else
     c.snapshot := upto; c.next_snapshot := null; c.after_seq := 0;
+    if c.far_leaves is not null then
+      insert into evt.day_marks values (evt.today(), pg_snapshot_xmax(pg_current_snapshot())) on conflict do nothing;
+      c.near_day := evt.today();
+      c.near_leaves := evt.near_leaves();
+      c.far_leaves := null;
+      c.far_snapshot := upto;
+      c.far_at := clock_timestamp();
+    end if;
   end if;
   insert into evt.ticks values (c.tick + 1, for_epoch, clock_timestamp(), head, c.snapshot, c.next_snapshot, c.after_seq,
-    c.near_day, c.near_leaves, c.far_snapshot, c.far_at, c.duplicates, c.refused);
+    c.near_day, c.near_leaves, c.far_snapshot, c.far_at, c.duplicates, c.refused, c.far_leaves);
   if sequenced > 0 then
     perform pg_notify('evt_log', head::text);
   end if;
@@ -496,7 +505,7 @@ begin
     begin
       insert into evt.ticks
       select tick + 1, won, clock_timestamp(), head, snapshot, next_snapshot, after_seq, near_day, near_leaves, far_snapshot,
-        far_at, duplicates, refused
+        far_at, duplicates, refused, far_leaves
       from evt.ticks order by tick desc limit 1;
       return won;
     exception when unique_violation then
@@ -505,7 +514,8 @@ begin
   end loop;
 end $$;
 
--- What was committed and has no position yet: at most `at_most` are counted. Looks where writers write now.
+-- What was committed and has no position yet: at most `at_most` are counted. Looks where the cursor looks and where
+-- writers write now, which is not the same after days on which nobody stepped.
 create function evt.unsequenced(at_most integer, out events bigint, out oldest timestamptz) language plpgsql stable
 set search_path = pg_catalog, pg_temp as $$
 declare
@@ -513,13 +523,18 @@ declare
 begin
   select * into strict c from evt.ticks order by tick desc limit 1;
   execute (
-    select format('select count(*), min(recorded_at) from (select recorded_at from (%s) every limit $5) counted', string_agg(format(
-      'select recorded_at from only %s where (xid >= $1 or xid = any ($2)) and not (seq <= $3 and pg_visible_in_snapshot(xid, $4))',
-      leaf), ' union all '))
-    from unnest(c.near_leaves) leaf where exists (select from pg_class where oid = leaf)
+    select format('select count(*), min(recorded_at) from (select recorded_at from (%s) every limit $7) counted', string_agg(format(
+      'select recorded_at from only %s where (xid >= %s or xid = any (%s))%s', leaf,
+      case when is_near then '$1' else '$2' end, case when is_near then '$3' else '$4' end,
+      case when is_near or leaf = any (c.far_leaves) then ' and not (seq <= $5 and pg_visible_in_snapshot(xid, $6))' else '' end),
+      ' union all '))
+    from (
+      select distinct leaf, leaf = any (c.near_leaves) as is_near
+      from unnest(c.near_leaves || c.far_leaves || evt.near_leaves()) leaf where exists (select from pg_class where oid = leaf)
+    ) leaves
   ) into events, oldest
-  using pg_snapshot_xmax(c.snapshot), array(select pg_snapshot_xip(c.snapshot)), c.after_seq,
-    coalesce(c.next_snapshot, c.snapshot), at_most;
+  using pg_snapshot_xmax(c.snapshot), pg_snapshot_xmax(c.far_snapshot), array(select pg_snapshot_xip(c.snapshot)),
+    array(select pg_snapshot_xip(c.far_snapshot)), c.after_seq, coalesce(c.next_snapshot, c.snapshot), at_most;
 end $$;
 
 select evt.make_partitions(evt.today() - 1, evt.today() + 14);
