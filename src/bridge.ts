@@ -100,7 +100,8 @@ export function createBridge(options: BridgeOptions): Bridge {
     const { createSubscribers } = await import('./handle/subscribers.ts')
     const { createStorePublisher } = await import('./publish/publisher.ts')
     const publisher = createStorePublisher({ store, registry, source: instance })
-    const transport = await openTransport(store.connectionString)
+    const onProblem = (error: Error) => log.error('something fails under the handlers', { error: error.message })
+    const transport = await openTransport(store.connectionString, { onProblem })
     running.unshift(() => transport.close())
     const connections = options.connections === undefined ? {} : { connections: options.connections }
     const shared = { store, transport, handlers, registry, recorder, instance, log, ...connections }

@@ -113,7 +113,8 @@ function translationOf(error: Error): Translation | undefined {
   const code = String((error as { code?: unknown }).code ?? '')
   if (isMissingSchema(error, code)) return missing
   if (byCode[code]) return byCode[code]
-  if (/connection timeout|timeout exceeded when trying to connect/.test(error.message)) return unreachable('no answer')
+  if (/Query read timeout|connection timeout|timeout exceeded when trying to connect/.test(error.message))
+    return unreachable('no answer')
   if (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message)) return gone
   return undefined
 }
@@ -133,6 +134,19 @@ export function translateError(thrown: unknown, place: Place, verb = 'use'): Err
     hint: translation.hint(place),
     cause: error,
   })
+}
+
+/** The server answers, and refuses us: it goes on doing so until somebody changes something. */
+const refusals: ReadonlySet<string> = new Set(['42501', '28P01', '28000', '3D000'])
+
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof EvtError) || error.code !== 'connect') return false
+  return refusals.has(String((error.cause as { code?: unknown } | undefined)?.code))
+}
+
+/** The server is away, starting or full: that passes by itself, so whoever runs for long waits and asks again. */
+export function isOutage(error: unknown): boolean {
+  return error instanceof EvtError && error.code === 'connect' && !isRefusal(error)
 }
 
 function hintOf(error: Error): { readonly hint?: string } {

@@ -1,8 +1,8 @@
 import { EvtError } from '../core/errors.ts'
 import { redactUrl } from '../core/mask.ts'
-import type { Transport } from './transport.ts'
+import type { Transport, TransportOptions } from './transport.ts'
 
-type Open = (url: string) => Promise<Transport> | Transport
+type Open = (url: string, options: TransportOptions) => Promise<Transport> | Transport
 
 /** URL scheme → transport. A driver is loaded when its transport is first opened, and not before. */
 const transports = {
@@ -15,7 +15,7 @@ const transports = {
 export const transportSchemes = Object.keys(transports) as readonly (keyof typeof transports)[]
 
 /** Connects to what the URL names. Throws `usage` for an unknown scheme, `connect` for a server that does not answer. */
-export async function openTransport(url: string): Promise<Transport> {
+export async function openTransport(url: string, options: TransportOptions = {}): Promise<Transport> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase() ?? ''
   const load = Object.entries(transports).find(([name]) => name === scheme)?.[1]
   if (load === undefined) {
@@ -24,5 +24,5 @@ export async function openTransport(url: string): Promise<Transport> {
     })
   }
   const open: Open = await load()
-  return open(url)
+  return open(url, options)
 }

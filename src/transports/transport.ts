@@ -156,6 +156,14 @@ export interface Capabilities {
   readonly content: 'bytes' | 'events'
 }
 
+export interface TransportOptions {
+  /**
+   * Something behind the lanes fails and is tried again, other than a server that is away: told once for each message. Nothing
+   * is lost by it while the message does not say so.
+   */
+  readonly onProblem?: ((error: Error) => void) | undefined
+}
+
 /** A connected substrate. Methods may be called concurrently; errors of drivers arrive as EvtError. */
 export interface Transport {
   readonly name: string

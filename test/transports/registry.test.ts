@@ -3,7 +3,7 @@ import { openTransport, transportSchemes } from '../../src/transports/registry.t
 
 describe('registry of transports', () => {
   it('opens by scheme, whatever its case', async () => {
-    const opened = await Promise.all(['memory://', 'NOOP://'].map(openTransport))
+    const opened = await Promise.all(['memory://', 'NOOP://'].map((url) => openTransport(url)))
     expect(opened.map(({ name }) => name)).toEqual(['memory', 'noop'])
     await Promise.all(opened.map((transport) => transport.close()))
   })

@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LogEntry, LogReader } from '../../store/log.ts'
 import { untilAborted } from '../doorbell.ts'
 import { createPages, type Pages } from './pages.ts'
+import type { Problems } from './problems.ts'
+import { readAround } from './read-around.ts'
 
 const readAtOnce = 1000
 const retryMs = 100
@@ -26,7 +28,8 @@ export interface Feed {
   close(): Promise<void>
 }
 
-export async function openFeed(reader: LogReader): Promise<Feed> {
+export async function openFeed(log: LogReader, problems: Problems): Promise<Feed> {
+  const reader = readAround(log, problems)
   const closing = new AbortController()
   const followers = new Set<Follower>()
   let tip = await reader.head()
@@ -47,10 +50,12 @@ export async function openFeed(reader: LogReader): Promise<Feed> {
     for (const follower of followers) follower.dispatch(entries)
   }
 
+  const pause = (ms: number) => delay(ms, undefined, { signal: closing.signal }).catch(() => {})
+
   async function run(): Promise<void> {
     while (!closing.signal.aborted && isFollowed()) {
-      // The reader opens a new connection by itself; the store's state is reported where something else fails by it.
-      await readOn().catch(() => delay(retryMs))
+      // The reader opens a new connection by itself.
+      await readOn().catch((error: unknown) => pause(problems.report(error, retryMs)))
     }
   }
 

@@ -3,7 +3,7 @@
 import { EvtError } from '../../core/errors.ts'
 import { openStore, type Store } from '../../store/connection.ts'
 import { createLogReader } from '../../store/log.ts'
-import type { Capabilities, LaneOptions, Transport } from '../transport.ts'
+import type { Capabilities, LaneOptions, Transport, TransportOptions } from '../transport.ts'
 import { createChannelTransport } from './channels.ts'
 import { inspectLog } from './inspect.ts'
 import { type LogLanes, openLogLanes } from './lanes.ts'
@@ -25,14 +25,14 @@ export const logCapabilities: Capabilities = {
 }
 
 /** `postgres://…` is the log of that database, `postgres://…?channel=name` a NOTIFY channel. Throws `connect`, `usage`. */
-export async function openPostgres(url: string): Promise<Transport> {
+export async function openPostgres(url: string, options: TransportOptions = {}): Promise<Transport> {
   const { storeUrl, channel } = parsePostgresUrl(url)
   const store = await openStore(storeUrl, { applicationName: 'evt transport', max: 4 })
-  return channel === undefined ? createLogTransport(store) : createChannelTransport(store, channel)
+  return channel === undefined ? createLogTransport(store, options) : createChannelTransport(store, channel)
 }
 
 /** Over the store's database; connections of its own are opened when they are first needed. Closes the store with itself. */
-export function createLogTransport(store: Store): Transport {
+export function createLogTransport(store: Store, options: TransportOptions = {}): Transport {
   const reader = createLogReader(store)
   const closing = new AbortController()
   let opened: Promise<LogLanes> | undefined
@@ -40,7 +40,7 @@ export function createLogTransport(store: Store): Transport {
   let closed: Promise<void> | undefined
 
   async function open(): Promise<LogLanes> {
-    const opening = opened ?? openLogLanes(store, reader)
+    const opening = opened ?? openLogLanes(store, reader, options)
     opened = opening
     try {
       const logLanes = await opening

@@ -8,6 +8,7 @@ import type { Wanted } from '../wanted.ts'
 import { createWindow } from '../window.ts'
 import type { Feed } from './feed.ts'
 import type { ClaimedLane } from './lane-sql.ts'
+import type { Problems } from './problems.ts'
 import { toReceived } from './received.ts'
 
 /** How long a lane that another member should get waits for what is unsettled, before it goes all the same. */
@@ -39,6 +40,7 @@ export interface LogLaneInit {
   readonly prefetch: number
   readonly wanted: Wanted
   readonly feed: Feed
+  readonly problems: Problems
   /** Makes durable that everything up to `position` may have been started; false when the lane is not ours. */
   markStarted(lane: LogLane, position: bigint): Promise<boolean>
   onSettled(): void
@@ -46,7 +48,7 @@ export interface LogLaneInit {
 }
 
 export function createLogLane(init: LogLaneInit): LogLane {
-  const { claimed, feed, prefetch, wanted } = init
+  const { claimed, feed, prefetch, problems, wanted } = init
   const lost = new AbortController()
   const bell = createDoorbell()
   const window = createWindow()
@@ -115,9 +117,14 @@ export function createLogLane(init: LogLaneInit): LogLane {
     })
   }
 
+  async function pause(error: unknown, signal: AbortSignal): Promise<void> {
+    const woken = AbortSignal.any([signal, lost.signal])
+    await delay(problems.report(error, retryMs), undefined, { signal: woken }).catch(() => {})
+  }
+
   async function take(max: number, signal: AbortSignal): Promise<readonly Received[]> {
     while (!lost.signal.aborted && !signal.aborted) {
-      if (!live && queue.length <= prefetch) await catchUp().catch(() => delay(retryMs))
+      if (!live && queue.length <= prefetch) await catchUp().catch((error: unknown) => pause(error, signal))
       const count = ready(max)
       const last = queue[count - 1]
       if (last === undefined) {

@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Store } from '../../store/connection.ts'
+import { placeOf, type Store } from '../../store/connection.ts'
 import type { LogReader } from '../../store/log.ts'
 import { createHandover } from '../handover.ts'
-import type { Lane, LaneOptions } from '../transport.ts'
+import type { Lane, LaneOptions, TransportOptions } from '../transport.ts'
 import { type Feed, openFeed } from './feed.ts'
 import { createLocalGroup, type LocalGroup } from './group.ts'
 import { createLogLane, type LogLane } from './lane.ts'
 import type { ClaimedLane } from './lane-sql.ts'
 import { createMembership } from './membership.ts'
+import { createProblems } from './problems.ts'
 import { createLaneWriter } from './writer.ts'
 
 /** How long a settled position may stay in memory; one that only moved over unwanted events waits for two beats. */
@@ -23,15 +24,20 @@ export interface LogLanes {
   close(): Promise<void>
 }
 
-export async function openLogLanes(store: Store, reader: LogReader): Promise<LogLanes> {
-  const feed: Feed = await openFeed(reader)
-  const writer = createLaneWriter(store.connectionString)
+export async function openLogLanes(
+  store: Store,
+  reader: LogReader,
+  { onProblem }: TransportOptions,
+): Promise<LogLanes> {
+  const closing = new AbortController()
+  const problems = createProblems({ place: placeOf(store.connectionString), signal: closing.signal, onProblem })
+  const feed: Feed = await openFeed(reader, problems)
+  const writer = createLaneWriter(store.connectionString, problems)
   const owned = new Set<LogLane>()
   const written = new WeakMap<LogLane, bigint>()
-  const closing = new AbortController()
   let flushTimer: NodeJS.Timeout | undefined
   let beats = 0
-  const membership = createMembership({ connectionString: store.connectionString, onClaimed, onBeat })
+  const membership = createMembership({ connectionString: store.connectionString, problems, onClaimed, onBeat })
 
   function onBeat(): void {
     beats++
@@ -46,7 +52,10 @@ export async function openLogLanes(store: Store, reader: LogReader): Promise<Log
       .filter(({ lane, position }) => position > (written.get(lane) ?? 0n))
     if (moved.length === 0) return
     // What could not be written now is written by a later flush, or at release.
-    const ok = await writer.flush(moved).catch(() => [])
+    const ok = await writer.flush(moved).catch((error: unknown) => {
+      problems.report(error, flushMs)
+      return []
+    })
     for (const [i, { lane, position }] of moved.entries()) if (ok[i]) written.set(lane, position)
   }
 
@@ -62,6 +71,7 @@ export async function openLogLanes(store: Store, reader: LogReader): Promise<Log
       prefetch: group.prefetch,
       wanted: group.wanted,
       feed,
+      problems,
       markStarted: writer.mark,
       onSettled,
       onRelease: membership.release,

@@ -5,6 +5,7 @@ import { planGroup } from './group.ts'
 import type { LogLane } from './lane.ts'
 import { beat, type ClaimedLane, claimLanes, leave, releaseLane, removeDead } from './lane-sql.ts'
 import { createLiveness } from './liveness.ts'
+import type { Problems } from './problems.ts'
 import { type Adopted, createSession } from './session.ts'
 
 const beatMs = 500
@@ -25,15 +26,16 @@ export interface Membership {
 
 export interface MembershipOptions {
   readonly connectionString: string
+  readonly problems: Problems
   onClaimed(group: LocalGroup, claimed: ClaimedLane): void
   /** Once a beat. */
   onBeat(): void
 }
 
-export function createMembership({ connectionString, onClaimed, onBeat }: MembershipOptions): Membership {
+export function createMembership({ connectionString, problems, onClaimed, onBeat }: MembershipOptions): Membership {
   const locals = new Set<LocalGroup>()
   const liveness = createLiveness()
-  const session = createSession({ connectionString, member: () => name, onAdopted })
+  const session = createSession({ connectionString, member: () => name, problems, onAdopted })
   let closed: Promise<void> | undefined
   let name = ''
   let again = false
@@ -86,10 +88,10 @@ export function createMembership({ connectionString, onClaimed, onBeat }: Member
     if (closed !== undefined) return
     clearTimeout(timer)
     timer = setTimeout(() => {
-      // A beat that failed is a lost connection: the next one goes over a new one.
+      // The next beat goes over a new connection.
       beating ??= session
         .run(beatOnce)
-        .catch(() => {})
+        .catch((error: unknown) => void problems.report(error, beatMs))
         .finally(() => {
           beating = undefined
           onBeat()
@@ -112,12 +114,12 @@ export function createMembership({ connectionString, onClaimed, onBeat }: Member
     async release(lane) {
       const write = (client: pg.Client) => releaseLane(client, lane.group, lane.index, lane.epoch, lane.progress())
       while (!lane.lost.aborted) {
-        const failed = await session.run(write).then(
-          () => false,
-          () => true,
+        const waitMs = await session.run(write).then(
+          () => 0,
+          (error: unknown) => problems.report(error, 100),
         )
-        if (!failed || closed !== undefined) return
-        await delay(100)
+        if (waitMs === 0 || closed !== undefined) return
+        await delay(waitMs)
       }
     },
     close() {

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { EvtError } from '../../core/errors.ts'
 import { register } from './lane-sql.ts'
+import type { Problems } from './problems.ts'
 
 const firstDelayMs = 50
 const longestDelayMs = 1_000
@@ -26,10 +27,11 @@ export interface Session {
 export interface SessionOptions {
   readonly connectionString: string
   readonly member: () => string
+  readonly problems: Problems
   onAdopted(adopted: Adopted): void
 }
 
-export function createSession({ connectionString, member, onAdopted }: SessionOptions): Session {
+export function createSession({ connectionString, member, problems, onAdopted }: SessionOptions): Session {
   let current: { client: pg.Client; broken: boolean } | undefined
   let session: bigint | undefined
   let queue: Promise<unknown> = Promise.resolve()
@@ -71,9 +73,9 @@ export function createSession({ connectionString, member, onAdopted }: SessionOp
       if (closing.signal.aborted) throw closed()
       try {
         return await connect()
-      } catch {
-        // Whoever needs lanes waits until the server is back; what it says is reported by those who can say it to someone.
-        await delay(waitMs, undefined, { signal: closing.signal }).catch(() => {})
+      } catch (error) {
+        // Whoever needs lanes waits until the server is back.
+        await delay(problems.report(error, waitMs), undefined, { signal: closing.signal }).catch(() => {})
       }
     }
   }

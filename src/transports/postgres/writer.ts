@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { SqlExecutor } from '../transport.ts'
 import type { LogLane } from './lane.ts'
+import type { Problems } from './problems.ts'
 import { flushPositions, type LanePosition, markStarts } from './progress.ts'
 
 const retryMs = 50
@@ -23,7 +24,7 @@ interface Waiting extends LanePosition {
   resolve(isOurs: boolean): void
 }
 
-export function createLaneWriter(connectionString: string): LaneWriter {
+export function createLaneWriter(connectionString: string, problems: Problems): LaneWriter {
   const pool = new pg.Pool({
     connectionString,
     application_name: 'evt lane marks',
@@ -43,6 +44,7 @@ export function createLaneWriter(connectionString: string): LaneWriter {
   let waiting: Waiting[] = []
   let running: Promise<void> | undefined
   let closing: Promise<void> | undefined
+  const stopping = new AbortController()
 
   function nameOf(text: string): string {
     const known = names.get(text) ?? `evt_lanes_${names.size}`
@@ -57,8 +59,8 @@ export function createLaneWriter(connectionString: string): LaneWriter {
       try {
         const ours = await markStarts(sql, batch)
         for (const [i, mark] of batch.entries()) mark.resolve(ours[i] ?? false)
-      } catch {
-        await delay(retryMs)
+      } catch (error) {
+        await delay(problems.report(error, retryMs), undefined, { signal: stopping.signal }).catch(() => {})
         // Nothing may be handed out unmarked: it waits for the server.
         for (const mark of batch) {
           if (closing !== undefined || mark.lane.lost.aborted) mark.resolve(false)
@@ -80,6 +82,7 @@ export function createLaneWriter(connectionString: string): LaneWriter {
     },
     flush: (positions) => flushPositions(sql, positions),
     close() {
+      stopping.abort()
       closing ??= Promise.resolve(running).then(() => pool.end())
       return closing
     },
