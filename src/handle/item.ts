@@ -15,6 +15,8 @@ export interface OwnedLane {
   readonly due: DueJob[]
   /** Given back or taken away: nothing of it is begun any more. */
   closed: boolean
+  /** Somebody else is in the middle of its events: nothing of it is begun before then. By `performance.now()`. */
+  restsUntilMs: number
 }
 
 /** Go on with a subject's queue, or with one delivery that stands alone. */
@@ -63,8 +65,10 @@ export type Entry =
   | { readonly kind: 'wait'; readonly item: Item }
 
 export function createOwnedLane(lane: Lane, parked: Set<string>): OwnedLane {
-  return { lane, buffer: [], parked, due: [], closed: false }
+  return { lane, buffer: [], parked, due: [], closed: false, restsUntilMs: 0 }
 }
+
+export const isResting = (owned: OwnedLane) => owned.restsUntilMs > performance.now()
 
 export function createItem(owned: OwnedLane, message: Received, takenMs: number): Item {
   return { owned, message, takenMs, attempt: 1, errors: [], suspect: false, spoiled: 0 }

@@ -10,6 +10,11 @@ import { failureOf } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { type AfterCommit, writeEntries } from './write-entries.ts'
 
+/** How long evt's own statements wait for a lock: the other lanes of the worker wait with them. */
+export const lockWaitMs = 1000
+/** Over the time that the handler has: then a process that froze in its transaction is ended by the server. */
+const frozenMs = 10_000
+
 /** One attempt that succeeded. */
 export interface Run {
   readonly item: Item
@@ -28,6 +33,8 @@ export type ChunkOutcome =
   | { readonly kind: 'failed'; readonly at: number; readonly entry: Extract<Entry, { kind: 'failed' }> }
   /** Another transaction was in the way, at this entry or at the commit. */
   | { readonly kind: 'spoiled'; readonly thrown: unknown; readonly at: number | undefined }
+  /** A lock that evt itself needs was not free: somebody is in the middle of the same events, perhaps frozen. */
+  | { readonly kind: 'blocked' }
   /** The store went away, perhaps while this entry ran. */
   | { readonly kind: 'outage'; readonly at: number | undefined; readonly thrown: unknown }
   /** A lane is no longer ours. */
@@ -81,13 +88,18 @@ async function runWithin(runtime: HandlerRuntime, { session, entries, place }: W
         skipped.add(entry.item)
         continue
       }
+      await session.keepAlive()
       const result = await runAttempt(runtime, entry.item, { event: entry.event, session, place })
       if (!result.ok) return judge(runtime, { entry, at, result, session })
       runs.push({ item: entry.item, times: result })
     }
     at = undefined
+    // Not waited for: what comes behind it is sent at once.
+    const limited = session.limitLockWait(lockWaitMs)
+    limited.catch(() => {})
     const after = await writeEntries(runtime, session.sql, { entries, skipped })
     if (runtime.transport.settleIn) await runtime.transport.settleIn(session.sql, progressOf(entries))
+    await limited
     await session.commit()
     return { kind: 'committed', runs, skipped: skipped.size, after }
   } catch (thrown) {
@@ -95,16 +107,22 @@ async function runWithin(runtime: HandlerRuntime, { session, entries, place }: W
   }
 }
 
-/** Both on their way at once: the inbox does not wait for the answer to `begin`. */
+/** All on their way at once: the inbox does not wait for the answer to `begin`. */
 async function enter(runtime: HandlerRuntime, session: Session, entries: readonly Entry[]): Promise<Set<string>> {
   const inbox = entries.flatMap((entry) =>
     entry.kind === 'run' ? [{ eventId: entry.item.message.id, day: dayOf(entry.event.time) }] : [],
   )
   const [, fresh] = await Promise.all([
-    session.begin(),
+    begin(runtime, session),
     inbox.length === 0 ? new Set<string>() : enterInbox(session.sql, runtime.config.name, inbox),
+    // A handler's own statements wait as long as they like.
+    session.limitLockWait(undefined),
   ])
   return fresh
+}
+
+function begin(runtime: HandlerRuntime, session: Session): Promise<void> {
+  return session.begin({ idleMs: runtime.config.timeoutMs + frozenMs, lockWaitMs })
 }
 
 interface Judged {
@@ -138,13 +156,14 @@ function judgeTransaction(
   if (runtime.forced.aborted) return { kind: 'stopped' }
   if (thrown instanceof EvtError && thrown.code === 'fenced') return { kind: 'fenced' }
   if (session.broken || (thrown instanceof EvtError && thrown.code === 'connect')) return { kind: 'outage', at, thrown }
+  if (at === undefined && thrown instanceof EvtError && thrown.code === 'timeout') return { kind: 'blocked' }
   if (classify(thrown, factsOf(thrown), new Set()) === 'transient') return { kind: 'spoiled', thrown, at }
   return { kind: 'refused', thrown: toError(thrown) }
 }
 
 /** A session that may be in the middle of a statement, or prepared for a schema that is gone, does not go back. */
 async function undo(session: Session, outcome: ChunkOutcome): Promise<void> {
-  const isClean = outcome.kind === 'failed' || outcome.kind === 'refused'
+  const isClean = outcome.kind === 'blocked' || outcome.kind === 'failed' || outcome.kind === 'refused'
   const timedOut = outcome.kind === 'failed' && outcome.entry.failure.record.class === 'TimeoutError'
   if (!isClean || timedOut || session.broken) await session.terminate()
   else await session.rollback().catch(() => session.terminate())
@@ -182,7 +201,7 @@ async function finishBare(
   },
 ): Promise<ChunkOutcome> {
   try {
-    await session.begin()
+    await begin(runtime, session)
     const after = await writeEntries(runtime, session.sql, { entries, skipped: new Set() })
     if (runtime.transport.settleIn) await runtime.transport.settleIn(session.sql, progressOf(entries))
     await session.commit()

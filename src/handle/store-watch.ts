@@ -1,8 +1,11 @@
 import type { Store } from '../store/connection.ts'
+import { isRefusal } from '../store/errors.ts'
 import type { HandlerLog } from './handler.ts'
 
 const firstMs = 50
 const mostMs = 2000
+/** A server that refuses us is asked rarely: somebody has to change something. */
+const refusedMs = 5000
 
 /** Waits out an outage of the store, once for everybody who waits. */
 export interface StoreWatch {
@@ -28,16 +31,22 @@ export function createStoreWatch(
     })
 
   async function wait(): Promise<void> {
-    let told = false
-    for (let ms = firstMs; !signal.aborted; ms = Math.min(ms * 2, mostMs)) {
+    let told: 'away' | 'refused' | undefined
+    for (let ms = firstMs; !signal.aborted; ms = ms === refusedMs ? ms : Math.min(ms * 2, mostMs)) {
       await pause(ms)
       try {
         await store.query('select 1')
         if (told) log.info('the store answers again')
         return
       } catch (error) {
+        if (isRefusal(error)) {
+          if (told !== 'refused') log.error('the store refuses the handlers; they wait', { error: String(error) })
+          told = 'refused'
+          ms = refusedMs
+          continue
+        }
         if (!told) log.warn('the store does not answer; handlers wait for it', { error: String(error) })
-        told = true
+        told ||= 'away'
       }
     }
   }

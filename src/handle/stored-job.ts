@@ -1,13 +1,21 @@
 import { EvtError } from '../core/errors.ts'
 import type { AttemptRecord } from '../store/attempts.ts'
-import { markStarted, markWaiting, readDelivery, readQueue, type StoredDelivery } from '../store/deliveries.ts'
+import {
+  markStarted,
+  markWaiting,
+  postponeDelivery,
+  readDelivery,
+  readQueue,
+  type StoredDelivery,
+} from '../store/deliveries.ts'
 import { advanceSubject } from '../store/parked.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import type { DueJob, Entry, Item, OwnedLane } from './item.ts'
+import { type DueJob, type Entry, type Item, isResting, type OwnedLane } from './item.ts'
 import { planEntries } from './plan.ts'
 import { type ReadLogged, rebuildItems } from './rebuild-item.ts'
+import { lockWaitMs } from './run-chunk.ts'
 import { noteFailure, workOffEntries } from './work-off.ts'
 
 /** Deliveries of one subject that share a transaction when nothing of them failed yet. */
@@ -30,13 +38,27 @@ export async function workOffJob(runtime: HandlerRuntime, job: DueJob, at: JobCo
     const entries = started.spent ? items.map((item) => giveUp(runtime, item)) : planJob(runtime, items)
     runtime.meter.taken(items.length)
     runtime.meter.started(items.length)
-    await workOffEntries(runtime, entries, at.place).finally(() => runtime.meter.finished(items.length))
+    const again = await workOffEntries(runtime, entries, at.place).finally(() => runtime.meter.finished(items.length))
+    if (isResting(at.owned)) await takeBack(runtime, again)
   } catch (error) {
     // The store has the delivery; it is due again at the next look.
     if (error instanceof EvtError && error.code === 'fenced') return
     runtime.log.warn('cannot run what is due; trying again', { handler: runtime.config.name, error: String(error) })
     await runtime.storeIsBack()
   }
+}
+
+/** Attempts that could not be made, because the lane rests, do not count. */
+async function takeBack(runtime: HandlerRuntime, items: readonly Item[]): Promise<void> {
+  const [head, ...others] = items.flatMap(({ stored }) => stored ?? [])
+  if (!head) return
+  await runtime.store.transaction(async (sql) => {
+    await postponeDelivery(sql, head.id, { attempts: head.attempts - 1, errors: head.errors, delayMs: 0 })
+    await markWaiting(
+      sql,
+      others.map(({ id }) => id),
+    )
+  })
 }
 
 /** What comes after an entry that cannot run waits for its turn: a queue has one head. */
@@ -55,7 +77,7 @@ interface Started {
 /** Finds what the job is about and notes, durably, that attempts begin. Undefined when there is nothing to run now. */
 async function start(runtime: HandlerRuntime, job: DueJob, owned: OwnedLane): Promise<Started | undefined> {
   return runtime.store.transaction(async (sql) => {
-    await sql.query('set local synchronous_commit = off')
+    await sql.query(`set local synchronous_commit = off; set local lock_timeout = ${lockWaitMs}`)
     await runtime.transport.settleIn?.(sql, [{ lane: owned.lane, done: [] }])
     const ready =
       'id' in job ? await readSingle(sql, job.id) : await readHead(runtime, sql, { subject: job.subject, owned })

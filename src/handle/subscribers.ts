@@ -48,6 +48,11 @@ export interface Subscribers {
   resume(handler: string): void
 }
 
+/** After the grace: for rolling back by themselves, and until what still hangs is left behind. */
+const lettingGoMs = 500
+const abandonMs = 1500
+const closingMs = 500
+
 export const logTopic = 'log'
 
 export function createSubscribers(options: SubscribersOptions): Subscribers {
@@ -110,21 +115,28 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
     })
   }
 
+  /** Ends in any case: a server that does not answer must not keep the process. */
   async function drain(graceMs: number): Promise<void> {
     const drained = Promise.all([...subscribers.values()].map((one) => one.drain()))
-    const timer = setTimeout(() => {
+    const overdue: NodeJS.Timeout[] = []
+    const force = () => {
       const reason = new EvtError('interrupted', 'the process stops')
       forced.abort(reason)
       for (const one of subscribers.values()) one.force(reason)
-    }, graceMs)
-    await drained.finally(() => clearTimeout(timer))
+      // What waits in the server for somebody else's lock hears nothing.
+      overdue.push(setTimeout(() => void sessions.terminate(), lettingGoMs))
+    }
+    overdue.push(setTimeout(force, graceMs))
+    const abandoned = new Promise<void>((resolve) => overdue.push(setTimeout(resolve, graceMs + abandonMs)))
+    await Promise.race([drained, abandoned]).finally(() => overdue.forEach(clearTimeout))
   }
 
   async function stop(graceMs: number): Promise<void> {
     switches?.stop()
     await drain(graceMs)
     schedule.stop()
-    await Promise.all([sessions.close(), logged.close()])
+    const closed = Promise.all([sessions.close(), logged.close()])
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, closingMs).unref())])
   }
 
   return {

@@ -5,6 +5,7 @@ import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Entry, Item } from './item.ts'
 import { planEntries } from './plan.ts'
 import { progressOf } from './progress.ts'
+import { lockWaitMs } from './run-chunk.ts'
 import { noteFailure, workOff, workOffEntries } from './work-off.ts'
 
 /**
@@ -15,12 +16,15 @@ export async function workOffSuspect(runtime: HandlerRuntime, item: Item, place:
   const [planned] = planEntries(runtime, [item])
   if (planned?.kind !== 'run') return workOff(runtime, [item], place)
   await runtime.alone(async () => {
-    const counted = await count(runtime, item)
-    if (counted === undefined) return
-    item.suspect = true
-    item.attempt = counted.attempt
-    item.errors = counted.earlier
-    const entry: Entry = counted.spent ? spent(runtime, item, counted.earlier) : planned
+    // Its lane rested before the attempt that was counted: that one is still to be made.
+    const counted = item.suspect ? undefined : await count(runtime, item)
+    if (!item.suspect && counted === undefined) return
+    if (counted) {
+      item.suspect = true
+      item.attempt = counted.attempt
+      item.errors = counted.earlier
+    }
+    const entry: Entry = counted?.spent ? spent(runtime, item, counted.earlier) : planned
     const again = await workOffEntries(runtime, [entry], place)
     if (again.length > 0) await workOff(runtime, again, place)
   })
@@ -40,7 +44,7 @@ async function count(runtime: HandlerRuntime, item: Item): Promise<Counted | und
     try {
       return await runtime.store.transaction(async (sql) => {
         // The count has to outlive this process, not the server.
-        await sql.query('set local synchronous_commit = off')
+        await sql.query(`set local synchronous_commit = off; set local lock_timeout = ${lockWaitMs}`)
         await runtime.transport.settleIn?.(
           sql,
           progressOf([{ kind: 'behind', item }]).map(({ lane }) => ({ lane, done: [] })),

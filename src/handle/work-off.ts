@@ -1,7 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import type { Entry, Item } from './item.ts'
+import { type Entry, type Item, isResting } from './item.ts'
 import { failureOf, planEntries } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { type ChunkOutcome, runChunk } from './run-chunk.ts'
@@ -12,6 +12,8 @@ import { wallMs } from './wall-clock.ts'
 const mostSpoiled = 5
 /** An event that loses its connection this often in a row, while the store answers, is what breaks it. */
 const mostOutages = 10
+/** A lane with events that somebody else is in the middle of is left alone for a while; the others go on. */
+const restMs = 3000
 
 /**
  * Works items off until each is handled, recognised, stored for later, dead, or no longer ours. Never throws. What it
@@ -19,14 +21,26 @@ const mostOutages = 10
  */
 export async function workOff(runtime: HandlerRuntime, items: readonly Item[], place: Interruptible): Promise<void> {
   const step = runtime.config.transaction === 'event' ? 1 : items.length
+  const resting: Item[] = []
   for (let rest = [...items]; rest.length > 0 && !runtime.forced.aborted; ) {
-    rest = rest.filter((item) => !item.owned.closed)
+    resting.push(...rest.filter((item) => isResting(item.owned)))
+    rest = rest.filter((item) => !item.owned.closed && !resting.includes(item))
     const now = rest.splice(0, step)
     rest = [...(await workOffEntries(runtime, planEntries(runtime, now), place)), ...rest]
   }
+  putBack(runtime, resting)
 }
 
-/** Returns what has to be planned anew, because something before it in its order has changed. */
+/** Before what came later, in the lane's order. */
+function putBack(runtime: HandlerRuntime, items: readonly Item[]): void {
+  for (const [owned, own] of Map.groupBy(items, (item) => item.owned)) {
+    if (owned.closed) continue
+    owned.buffer.unshift(...own)
+    runtime.meter.taken(own.length)
+  }
+}
+
+/** Returns what has to be planned anew, because something before it in its order has changed or its lane rests. */
 export async function workOffEntries(
   runtime: HandlerRuntime,
   entries: readonly Entry[],
@@ -54,6 +68,11 @@ export async function workOffEntries(
         if (isSeveral(entries)) return singly(runtime, entries, place)
         if (itemAt && ++itemAt.spoiled > mostSpoiled)
           return giveBlame(runtime, { item: itemAt, thrown: outcome.thrown, place })
+        break
+      case 'blocked':
+        // What an attempt came to is kept until it is written down.
+        if (!entries.some(({ kind }) => kind === 'failed')) return afterBlock(runtime, entries, place)
+        await runtime.storeIsBack()
         break
       case 'refused':
         if (isSeveral(entries)) return singly(runtime, entries, place)
@@ -168,6 +187,22 @@ async function refused(
   })
   await runtime.storeIsBack()
   return [entry.item]
+}
+
+/** Which lane is blocked is found out by trying each on its own. */
+async function afterBlock(runtime: HandlerRuntime, entries: readonly Entry[], place: Interruptible): Promise<Item[]> {
+  const lanes = Map.groupBy(entries, ({ item }) => item.owned)
+  const again: Item[] = []
+  if (lanes.size > 1) {
+    for (const own of lanes.values()) again.push(...(await workOffEntries(runtime, own, place)))
+    return again
+  }
+  for (const owned of lanes.keys()) {
+    owned.restsUntilMs = performance.now() + restMs
+    const facts = { handler: runtime.config.name, lane: owned.lane.id }
+    runtime.log.warn('events of a lane are locked by another transaction; trying again', facts)
+  }
+  return entries.map(({ item }) => item)
 }
 
 /** Which lane was lost is told by the lane, or found out by trying each on its own. */

@@ -1,7 +1,7 @@
 import { toError } from '../core/errors.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import type { DueJob, Item, OwnedLane } from './item.ts'
+import { type DueJob, type Item, isResting, type OwnedLane } from './item.ts'
 import type { ReadLogged } from './rebuild-item.ts'
 import { workOffJob } from './stored-job.ts'
 import { workOffSuspect } from './suspects.ts'
@@ -35,7 +35,7 @@ export function createWorker(runtime: HandlerRuntime, readLogged: ReadLogged): W
 
   function nextJob(): { readonly job: DueJob; readonly owned: OwnedLane } | undefined {
     for (const owned of lanes) {
-      const job = owned.closed ? undefined : owned.due.shift()
+      const job = owned.closed || isResting(owned) ? undefined : owned.due.shift()
       if (job) return { job, owned }
     }
     return undefined
@@ -47,6 +47,7 @@ export function createWorker(runtime: HandlerRuntime, readLogged: ReadLogged): W
     turn += 1
     for (let n = 0; n < lanes.length && items.length < chunkSize; n++) {
       const owned = lanes[(turn + n) % lanes.length] as OwnedLane
+      if (isResting(owned)) continue
       const suspect = owned.buffer.findIndex((item) => item.message.deliveries > 1)
       if (suspect === 0 && items.length === 0) return owned.buffer.splice(0, 1)
       items.push(...owned.buffer.splice(0, Math.min(chunkSize - items.length, suspect < 0 ? chunkSize : suspect)))
@@ -79,9 +80,16 @@ export function createWorker(runtime: HandlerRuntime, readLogged: ReadLogged): W
       rung = false
       if (!paused && (await step().catch(onDefect))) continue
       // A ring between looking and waiting must not be lost.
+      const rested = ringAfterRest()
       if (!rung) await new Promise<void>((resolve) => (wake = resolve))
+      clearTimeout(rested)
       wake = undefined
     }
+  }
+
+  function ringAfterRest(): NodeJS.Timeout | undefined {
+    const ends = lanes.filter(isResting).map((owned) => owned.restsUntilMs)
+    return ends.length === 0 ? undefined : setTimeout(ring, Math.min(...ends) - performance.now() + 1)
   }
 
   async function onDefect(error: unknown): Promise<boolean> {

@@ -9,7 +9,15 @@ export interface Session {
   readonly sql: SqlExecutor
   /** The connection is gone or about to go: what was tried is a matter of the store, not of the event. */
   readonly broken: boolean
-  begin(): Promise<void>
+  /**
+   * From here on evt's own statements wait for locks: 'timeout' when one is not free within `lockWaitMs`. The server
+   * ends the transaction when its client has been silent for `idleMs`: a process that froze must not keep its locks.
+   */
+  begin(limits: { readonly idleMs: number; readonly lockWaitMs: number }): Promise<void>
+  /** How long statements wait for locks; undefined: as long as the server says, which is what handlers expect. */
+  limitLockWait(ms: number | undefined): Promise<void>
+  /** Shows the server that the client lives, when no statement has done so lately. */
+  keepAlive(): Promise<void>
   /** Throws when the server answered with a rollback, or when the connection went: then the outcome is unknown. */
   commit(): Promise<void>
   rollback(): Promise<void>
@@ -24,6 +32,8 @@ export interface Session {
 export interface Sessions {
   /** Throws `connect`. */
   open(): Promise<Session>
+  /** All that are in use. */
+  terminate(): Promise<void>
   close(): Promise<void>
 }
 
@@ -46,12 +56,19 @@ export function createSessions(
   // For its whole life: a client may fail between two owners, and an error that nobody hears ends the process.
   pool.on('connect', (client) => client.on('error', () => {}))
   const statements = createStatementNames()
+  const inUse = new Set<Session>()
   return {
     async open() {
       const client = await pool.connect().catch((error: unknown) => {
         throw translateError(error, place, 'connect to')
       })
-      return createSession(client as PipelinedClient, place, { store, statements })
+      const onLeft = () => void inUse.delete(session)
+      const session = createSession(client as PipelinedClient, place, { store, statements, onLeft })
+      inUse.add(session)
+      return session
+    },
+    async terminate() {
+      await Promise.all([...inUse].map((session) => session.terminate()))
     },
     close: () => pool.end(),
   }
@@ -63,9 +80,15 @@ type PipelinedClient = pg.PoolClient & { getTransactionStatus(): string | null; 
 interface Surroundings {
   readonly store: Store
   readonly statements: StatementNames
+  readonly onLeft: () => void
 }
 
-function createSession(client: PipelinedClient, place: Place, { store, statements }: Surroundings): Session {
+/** A handler that talks to others between its statements must not make the server believe that we froze. */
+const silentMs = 5_000
+const mostMs = 2 ** 31 - 1
+
+function createSession(client: PipelinedClient, place: Place, { store, statements, onLeft }: Surroundings): Session {
+  let usedMs = performance.now()
   let broken = false
   let left = false
   const onGone = () => {
@@ -80,8 +103,10 @@ function createSession(client: PipelinedClient, place: Place, { store, statement
     client.off('error', onGone)
     client.off('end', onGone)
     client.release(destroy)
+    onLeft()
   }
   const send = async (text: string, values?: readonly unknown[]) => {
+    usedMs = performance.now()
     try {
       const name = values && statements.nameOf(text)
       if (name) return await client.query({ name, text, values: values as unknown[] })
@@ -97,8 +122,17 @@ function createSession(client: PipelinedClient, place: Place, { store, statement
     get broken() {
       return broken
     },
-    async begin() {
-      await send('begin')
+    async begin({ idleMs, lockWaitMs }) {
+      const idle = Math.min(idleMs + silentMs, mostMs)
+      await send(
+        `begin; set local idle_in_transaction_session_timeout = ${idle}; set local lock_timeout = ${lockWaitMs}`,
+      )
+    },
+    async limitLockWait(ms) {
+      await send(`set local lock_timeout = ${ms ?? 'default'}`)
+    },
+    async keepAlive() {
+      if (performance.now() - usedMs > silentMs) await send('select')
     },
     async commit() {
       const { command } = await send('commit')
@@ -115,7 +149,9 @@ function createSession(client: PipelinedClient, place: Place, { store, statement
     },
     release: () => leave(broken),
     async terminate() {
+      if (left) return
       const { processID } = client
+      broken = true
       leave(true)
       // Where the server is gone there is nothing left to end.
       await store.query('select pg_terminate_backend($1)', [processID]).catch(() => {})
