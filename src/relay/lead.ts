@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError } from '../core/errors.ts'
+import { isOutage } from '../store/errors.ts'
 import { checkIdentity } from '../store/identity.ts'
 import { type Lease, renewLease } from '../store/lease.ts'
 import { tick } from '../store/sequencer.ts'
@@ -81,7 +82,7 @@ async function outlive<T>(leadership: Leadership, work: () => Promise<T>): Promi
       if (waitMs > retryMs.first) await checkIdentity(sql)
       return await work()
     } catch (error) {
-      if (!isOutage(error)) throw error
+      if (!passes(error)) throw error
       if (waitMs === retryMs.first) log.warn('the relay waits for the database', { error: (error as Error).message })
       await delay(waitMs, undefined, { signal: stopping }).catch(() => {})
       if (stopping.aborted) return undefined
@@ -90,8 +91,8 @@ async function outlive<T>(leadership: Leadership, work: () => Promise<T>): Promi
 }
 
 /** What passes by itself: lost and refused connections, deadlocks, serialization failures, lock timeouts. */
-function isOutage(error: unknown): boolean {
-  if (error instanceof EvtError) return error.code === 'connect' || error.code === 'timeout'
+function passes(error: unknown): boolean {
+  if (error instanceof EvtError) return isOutage(error) || error.code === 'timeout'
   return ['40001', '40P01', '53200', '53100', '58030'].includes(String((error as { code?: unknown }).code))
 }
 

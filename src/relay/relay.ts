@@ -1,5 +1,6 @@
 import { EvtError, toError } from '../core/errors.ts'
 import { openStore, type Store } from '../store/connection.ts'
+import { isRefusal } from '../store/errors.ts'
 import { acquireLease, type Lease, releaseLease } from '../store/lease.ts'
 import { lead } from './lead.ts'
 import type { RelayLog, RelayRecorder } from './relay-recorder.ts'
@@ -24,9 +25,12 @@ export interface Relay {
   /** Finishes the step under way and gives the lease back, so that a standby leads at once. Idempotent. */
   stop(): Promise<void>
   readonly leading: boolean
-  /** Why it does not even try: the database is another one than the cursor's, or has no schema. Cleared when that ends. */
+  /** Why it cannot: the database is another one than the cursor's, has no schema or refuses us. Cleared when that ends. */
   readonly problem: EvtError | undefined
 }
+
+/** A server that refuses us is asked rarely: somebody has to change something. */
+const refusedMs = 5_000
 
 export function createRelay(options: RelayOptions): Relay {
   const timings = { ...defaultTimings, ...options.timings }
@@ -59,14 +63,17 @@ export function createRelay(options: RelayOptions): Relay {
         else await ears.sleep(timings.standby)
       } catch (error) {
         problem = report(error, problem, options.log)
-        await ears.sleep(timings.standby)
+        await ears.sleep(isRefusal(error) ? refusedMs : timings.standby)
       }
     }
   }
   const run = async (): Promise<void> => {
     const ears = openWake(options.store.connectionString)
     wake = ears
-    const own = await connect(options, ears, stopping.signal, timings.standby)
+    const own = await connect(options, ears, stopping.signal, (error) => {
+      problem = report(error, problem, options.log)
+      return isRefusal(error) ? refusedMs : timings.standby
+    })
     try {
       if (own) await campaign(own, ears)
     } finally {
@@ -96,15 +103,14 @@ async function connect(
   options: RelayOptions,
   wake: Wake,
   stopping: AbortSignal,
-  retryMs: number,
+  onFailed: (error: unknown) => number,
 ): Promise<Store | undefined> {
   while (!stopping.aborted) {
     try {
       // One for the steps, one for renewals and one for upkeep: none waits for another.
       return await openStore(options.store.connectionString, { applicationName: 'evt relay', max: 3 })
     } catch (error) {
-      options.log.warn('the relay waits for the database', { error: toError(error).message })
-      await wake.sleep(retryMs)
+      await wake.sleep(onFailed(error))
     }
   }
   return undefined
@@ -116,7 +122,7 @@ function report(error: unknown, before: EvtError | undefined, log: RelayLog): Ev
     log.info('another relay leads', { error: error.message })
     return undefined
   }
-  if (error instanceof EvtError && (error.code === 'refused' || error.code === 'migrations')) {
+  if (error instanceof EvtError && (error.code === 'refused' || error.code === 'migrations' || isRefusal(error))) {
     if (before?.message !== error.message) log.error(error.message, { hint: error.hint })
     return error
   }

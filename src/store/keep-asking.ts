@@ -1,8 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError } from '../core/errors.ts'
+import { isOutage } from './errors.ts'
 
 export interface Outage {
-  /** The server went away: called once for each time, then it is asked again until it is back. Absent: that is an error. */
+  /**
+   * The server went away: called once for each time, then it is asked again until it is back. Absent: that is an error, as a
+   * server that refuses us always is.
+   */
   readonly onLost?: (error: EvtError) => void
   readonly onBack?: () => void
 }
@@ -22,7 +26,7 @@ export function createKeepAsking({ onLost, onBack }: Outage, signal: AbortSignal
         if (delayMs > firstDelayMs) onBack?.()
         return answer
       } catch (error) {
-        if (!onLost || !(error instanceof EvtError) || error.code !== 'connect') throw error
+        if (!onLost || !(error instanceof EvtError) || !isOutage(error)) throw error
         if (signal.aborted) return otherwise
         if (delayMs === firstDelayMs) onLost(error)
       }

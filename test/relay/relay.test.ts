@@ -190,6 +190,17 @@ describeServers('the relay', (server) => {
   })
 })
 
+test('says once, as an error, that the server refuses it, and asks rarely', async () => {
+  const { store, url } = await createTestDatabase()
+  const nowhere = new URL(url)
+  nowhere.pathname = '/nowhere'
+  const relay = runRelay({ ...store, connectionString: nowhere.href }, 'a', { ...quick, standby: 1 })
+  await until(() => relay.seen.messages.length > 0)
+  expect(relay.problem).toMatchObject({ code: 'connect', message: expect.stringContaining('no database nowhere') })
+  await relay.stop()
+  expect(relay.seen.messages).toEqual([relay.problem?.message])
+})
+
 test('goes on after the server was killed and started again', async () => {
   await using server = await startPrivateServer({ version: 18 })
   await migrateUp(server.url)
