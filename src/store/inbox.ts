@@ -36,7 +36,10 @@ export function dayOf(time: string): string {
   return year >= 1900 && year < 2200 ? new Date(ms).toISOString().slice(0, 10) : '1970-01-01'
 }
 
-/** Makes the partitions of the coming days and drops those past `keepDays`. Safe to run anywhere, at any time. */
+/**
+ * Makes the partitions of the coming days and drops those past `keepDays`. Safe to run anywhere, at any time: what is in
+ * use, and would hold up handlers, is left to the next run.
+ */
 export async function maintainInbox(
   sql: SqlExecutor,
   days: { readonly aheadDays: number; readonly keepDays: number },

@@ -31,6 +31,35 @@ describeServers('the inbox', (server) => {
     expect(await enterInbox(store, 'one', entries, 'replay:7')).toEqual(new Set(['a', 'b']))
   })
 
+  it('is kept up without holding up those who write to it, also while a transaction stays open on it', async () => {
+    const { store } = await createTestDatabase({ server })
+    for (const day of ['01', '02', '03']) {
+      await store.query(
+        `create table evt.inbox_202001${day} partition of evt.inbox for values from ('2020-01-${day}') to (date '2020-01-${day}' + 1)`,
+      )
+    }
+    const left = async () =>
+      (await store.query(`select from pg_class where relname ~ '^inbox_202001[0-9]{2}$' and relkind = 'r'`)).rows.length
+    let close = () => {}
+    let opened = false
+    const open = store.transaction(async (sql) => {
+      await sql.query('select from evt.inbox')
+      opened = true
+      await new Promise<void>((resolve) => (close = resolve))
+    })
+    await until(() => opened)
+    const began = performance.now()
+    const upkeep = maintainInbox(store, { aheadDays: 20, keepDays: 90 })
+    await enterInbox(store, 'one', [{ eventId: 'a', day: '2026-11-21' }])
+    await upkeep
+    expect(performance.now() - began).toBeLessThan(1500)
+    expect(await left()).toBe(3)
+    close()
+    await open
+    await maintainInbox(store, { aheadDays: 20, keepDays: 90 })
+    expect(await left()).toBe(0)
+  })
+
   it('makes and drops partitions by day, and moves what came before its partition was made', async () => {
     const { store } = await createTestDatabase({ server })
     const day = async (offset: number) =>

@@ -13,21 +13,26 @@ create table evt.inbox (
 create table evt.inbox_other partition of evt.inbox default;
 
 -- Makes the partitions of the days to come, drops those older than p_keep_days; returns how many it made.
--- Rows that the default partition already holds for such a day move with it.
+-- Rows that the default partition already holds for such a day move with it. Whoever waits for a lock on the inbox makes
+-- all handlers wait behind it: so this gives up after a moment and leaves the rest to the next time.
 create function evt.maintain_inbox(p_ahead_days integer, p_keep_days integer) returns integer
-language plpgsql as $$
+language plpgsql set lock_timeout = '200ms' as $$
 declare
   v_day date;
   v_name text;
   v_made integer := 0;
 begin
-  perform pg_advisory_xact_lock(hashtextextended('evt.maintain_inbox', 0));
+  -- Another process is at it.
+  if not pg_try_advisory_xact_lock(hashtextextended('evt.maintain_inbox', 0)) then return 0; end if;
   for v_day in select current_date + n from generate_series(-1, p_ahead_days) as n loop
     v_name := 'inbox_' || to_char(v_day, 'YYYYMMDD');
     continue when to_regclass('evt.' || v_name) is not null;
-    execute format('create table evt.%I (like evt.inbox including defaults including constraints)', v_name);
-    execute format('with moved as (delete from evt.inbox_other where day = %L returning *) insert into evt.%I select * from moved', v_day, v_name);
-    execute format('alter table evt.inbox attach partition evt.%I for values from (%L) to (%L)', v_name, v_day, v_day + 1);
+    begin
+      execute format('create table evt.%I (like evt.inbox including defaults including constraints)', v_name);
+      execute format('with moved as (delete from evt.inbox_other where day = %L returning *) insert into evt.%I select * from moved', v_day, v_name);
+      execute format('alter table evt.inbox attach partition evt.%I for values from (%L) to (%L)', v_name, v_day, v_day + 1);
+    exception when lock_not_available then exit;
+    end;
     v_made := v_made + 1;
   end loop;
   for v_name in
@@ -35,7 +40,10 @@ begin
     where i.inhparent = 'evt.inbox'::regclass and c.relname ~ '^inbox_[0-9]{8}$'
       and to_date(substr(c.relname, 7), 'YYYYMMDD') < current_date - p_keep_days
   loop
-    execute format('drop table evt.%I', v_name);
+    begin
+      execute format('drop table evt.%I', v_name);
+    exception when lock_not_available then exit;
+    end;
   end loop;
   return v_made;
 end $$;
@@ -125,7 +133,7 @@ create table evt.deliveries (
   created_at   timestamptz not null default now(),
   unique (handler, event_id)
 ) with (fillfactor = 70);
-create index deliveries_due on evt.deliveries (next_at) where next_at is not null;
+create index deliveries_due on evt.deliveries (handler, lane, next_at) where next_at is not null;
 create index deliveries_queue on evt.deliveries (handler, subject, rank) where subject is not null;
 create index deliveries_held on evt.deliveries (handler, lane) where held_for is not null;
 create index deliveries_position on evt.deliveries (position) where position is not null;
