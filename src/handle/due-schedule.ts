@@ -1,6 +1,7 @@
 import type { Store } from '../store/connection.ts'
 import { readDue } from '../store/due.ts'
 import type { DueJob, OwnedLane } from './item.ts'
+import type { Worker } from './worker.ts'
 
 /** How often the store is asked what is due: redrives and other processes' leavings are found by that. */
 const pollMs = 1000
@@ -9,7 +10,7 @@ const horizonMs = 1500
 
 /** Tells workers when something of their lanes is due: one poll for a whole process, and a timer for what is near. */
 export interface DueSchedule {
-  own(owned: OwnedLane, handler: string, ring: () => void): void
+  own(owned: OwnedLane, handler: string, worker: Pick<Worker, 'ring' | 'isPaused'>): void
   add(owned: OwnedLane, job: DueJob, delayMs: number): void
   stop(): void
 }
@@ -17,7 +18,7 @@ export interface DueSchedule {
 interface Owner {
   readonly owned: OwnedLane
   readonly handler: string
-  readonly ring: () => void
+  readonly worker: Pick<Worker, 'ring' | 'isPaused'>
 }
 
 export function createDueSchedule(store: Store, onError: (error: unknown) => void): DueSchedule {
@@ -42,7 +43,7 @@ export function createDueSchedule(store: Store, onError: (error: unknown) => voi
       own.delete(key)
       if (owned.closed || stopped) return
       if (!owned.due.some((other) => keyOf(other) === key)) owned.due.push(job)
-      byLane.get(owned)?.ring()
+      byLane.get(owned)?.worker.ring()
     }
     if (delayMs <= 0) fire()
     else own.set(key, setTimeout(fire, delayMs))
@@ -60,7 +61,9 @@ export function createDueSchedule(store: Store, onError: (error: unknown) => voi
   async function lookOnce(): Promise<void> {
     forgetClosed()
     if (owners.size === 0) return
-    const places = [...owners.values()].map(({ handler, owned }) => ({ handler, lane: owned.lane.id }))
+    const awake = [...owners.values()].filter(({ worker }) => !worker.isPaused())
+    if (awake.length === 0) return
+    const places = awake.map(({ handler, owned }) => ({ handler, lane: owned.lane.id }))
     for (const due of await readDue(store, places, horizonMs)) {
       const owner = owners.get(placeOf(due.handler, due.lane))
       const job = due.subject !== null ? { subject: due.subject } : { id: due.id ?? '' }
@@ -85,8 +88,8 @@ export function createDueSchedule(store: Store, onError: (error: unknown) => voi
   }
 
   return {
-    own(owned, handler, ring) {
-      const owner = { owned, handler, ring }
+    own(owned, handler, worker) {
+      const owner = { owned, handler, worker }
       owners.set(placeOf(handler, owned.lane.id), owner)
       byLane.set(owned, owner)
       lookSoon()

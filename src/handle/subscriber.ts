@@ -57,7 +57,7 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
       const taken = await takeIn(runtime, lane, { worker, signal: stopping.signal })
       if (!taken) continue
       owned.add(taken)
-      schedule.own(taken, config.name, worker.ring)
+      schedule.own(taken, config.name, worker)
     }
   }
 

@@ -17,6 +17,7 @@ export interface Worker {
   /** There may be something to do. */
   ring(): void
   pause(state: boolean): void
+  isPaused(): boolean
   /** Resolves when what was begun is done; nothing new is begun. */
   stop(): Promise<void>
   /** What it runs now has lost its lane, or its process has to stop. */
@@ -112,6 +113,7 @@ export function createWorker(runtime: HandlerRuntime, readLogged: ReadLogged): W
       paused = state
       ring()
     },
+    isPaused: () => paused,
     stop() {
       stopping = true
       ring()

@@ -14,23 +14,30 @@ export interface Due extends OwnedPlace {
   readonly inMs: number
 }
 
-const most = 1000
+/** Rows of one look, and of each lane at least. */
+const [most, mostOfLane] = [2000, 100]
 
-const select = `select d.handler, d.lane, d.subject, d.id, extract(epoch from d.next_at - clock_timestamp()) * 1000 as in_ms
-  from evt.deliveries d join unnest($1::text[], $2::text[]) as own(handler, lane) on own.handler = d.handler and own.lane = d.lane
-  where d.next_at <= clock_timestamp() + $3::double precision * interval '1 millisecond'
-  union all
-  select p.handler, p.lane, p.subject, null, 0
-  from evt.parked_subjects p join unnest($1::text[], $2::text[]) as own(handler, lane) on own.handler = p.handler and own.lane = p.lane
-  where p.freed_at is not null
-  order by in_ms limit ${most}`
+const select = `select own.handler, own.lane, due.subject, due.id, due.in_ms
+  from unnest($1::text[], $2::text[]) as own(handler, lane) cross join lateral (
+    (select d.subject, d.id, extract(epoch from d.next_at - clock_timestamp()) * 1000 as in_ms from evt.deliveries d
+     where d.handler = own.handler and d.lane = own.lane
+       and d.next_at <= now() + $3::double precision * interval '1 millisecond'
+     order by d.next_at limit $4)
+    union all
+    (select p.subject, null, 0 from evt.parked_subjects p
+     where p.handler = own.handler and p.lane = own.lane and p.freed_at is not null limit $4)) as due
+  order by in_ms`
 
-/** What is due in these lanes within `withinMs`, the most urgent first; at most 1,000. One query for a whole process. */
+/**
+ * What is due in these lanes within `withinMs`, the most urgent first. One query for a whole process; of each lane a
+ * bounded number, so that one that cannot keep up hides nothing of the others.
+ */
 export async function readDue(sql: SqlExecutor, owned: readonly OwnedPlace[], withinMs: number): Promise<Due[]> {
   const { rows } = await sql.query(select, [
     owned.map((place) => place.handler),
     owned.map((place) => place.lane),
     withinMs,
+    Math.max(mostOfLane, Math.ceil(most / Math.max(1, owned.length))),
   ])
   return rows.map((row) => ({
     handler: String(row.handler),
