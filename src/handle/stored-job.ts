@@ -32,9 +32,9 @@ export interface JobContext {
 /** Runs what is due: a retry on its own; behind a success, what waited, in order. Never throws. */
 export async function workOffJob(runtime: HandlerRuntime, job: DueJob, at: JobContext): Promise<void> {
   try {
-    const started = await start(runtime, job, at.owned)
+    const started = await start(runtime, job, at)
     if (!started) return
-    const items = await rebuildItems(started.deliveries, at)
+    const { items } = started
     const entries = started.spent ? items.map((item) => giveUp(runtime, item)) : planJob(runtime, items)
     runtime.meter.taken(items.length)
     runtime.meter.started(items.length)
@@ -69,13 +69,14 @@ function planJob(runtime: HandlerRuntime, items: readonly Item[]): Entry[] {
 }
 
 interface Started {
-  readonly deliveries: readonly StoredDelivery[]
+  readonly items: readonly Item[]
   /** All attempts were made, and the process ended in the last one. */
   readonly spent: boolean
 }
 
 /** Finds what the job is about and notes, durably, that attempts begin. Undefined when there is nothing to run now. */
-async function start(runtime: HandlerRuntime, job: DueJob, owned: OwnedLane): Promise<Started | undefined> {
+async function start(runtime: HandlerRuntime, job: DueJob, at: JobContext): Promise<Started | undefined> {
+  const { owned } = at
   return runtime.store.transaction(async (sql) => {
     await sql.query(`set local synchronous_commit = off; set local lock_timeout = ${lockWaitMs}`)
     await runtime.transport.settleIn?.(sql, [{ lane: owned.lane, done: [] }])
@@ -84,14 +85,21 @@ async function start(runtime: HandlerRuntime, job: DueJob, owned: OwnedLane): Pr
     const first = ready?.[0]
     if (!ready || !first) return undefined
     if (ready.length > 1) {
+      const items = await rebuildItems(
+        ready.map((delivery) => ({ ...delivery, attempts: 1 })),
+        at,
+      )
       await markStarted(sql, ready, { instance: runtime.instance, attempts: 0 })
-      return { deliveries: ready.map((delivery) => ({ ...delivery, attempts: 1 })), spent: false }
+      return { items, spent: false }
     }
     const known = withEnded(runtime, first)
-    if (known.abandoned && known.attempts >= runtime.config.attempts) return { deliveries: [known], spent: true }
+    if (known.abandoned && known.attempts >= runtime.config.attempts)
+      return { items: await rebuildItems([known], at), spent: true }
     const attempts = known.attempts + 1
+    // Before the mark: an event that cannot be read now must not look as if its attempt had ended the process.
+    const items = await rebuildItems([{ ...known, attempts }], at)
     await markStarted(sql, [known], { instance: runtime.instance, attempts })
-    return { deliveries: [{ ...known, attempts }], spent: false }
+    return { items, spent: false }
   })
 }
 
