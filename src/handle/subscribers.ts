@@ -43,7 +43,10 @@ export interface Subscribers {
    * longer is rolled back and comes again elsewhere. Idempotent.
    */
   stop(options?: { readonly graceMs?: number }): Promise<void>
-  /** In this process only; `evt.handler_switches` does it for all. Throws EvtError('usage') for an unknown name. */
+  /**
+   * In this process only; `evt.handler_switches` does it for all, and a handler runs when neither pauses it. Throws EvtError('usage')
+   * for an unknown name.
+   */
   pause(handler: string): void
   resume(handler: string): void
 }
@@ -70,6 +73,8 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   const alone = createMutex()
   const subscribers = new Map<string, Subscriber>()
   let stopped: Promise<void> | undefined
+  /** By `pause`, and by an operator's switch: either is enough. */
+  const paused = { here: new Set<string>(), everywhere: new Set<string>() as ReadonlySet<string> }
   let switches: { stop(): void } | undefined
 
   function runtimeOf(config: HandlerConfig): HandlerRuntime {
@@ -106,6 +111,8 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
     }
   }
+
+  const applyPause = (name: string, one: Subscriber) => one.pause(paused.here.has(name) || paused.everywhere.has(name))
 
   function find(handler: string): Subscriber {
     const found = subscribers.get(handler)
@@ -147,8 +154,9 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
         subscribers.set(config.name, startSubscriber({ runtime, topics, schedule, readLogged: logged.read }))
       }
       switches = followSwitches(store, {
-        onChange: (paused) => {
-          for (const [name, one] of subscribers) one.pause(paused.has(name))
+        onChange: (switched) => {
+          paused.everywhere = switched
+          for (const [name, one] of subscribers) applyPause(name, one)
         },
         onError: (error) => log.warn('cannot read the switches of handlers', { error: toError(error).message }),
       })
@@ -157,8 +165,16 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       stopped ??= stop(graceMs)
       return stopped
     },
-    pause: (handler) => find(handler).pause(true),
-    resume: (handler) => find(handler).pause(false),
+    pause(handler) {
+      const one = find(handler)
+      paused.here.add(handler)
+      applyPause(handler, one)
+    },
+    resume(handler) {
+      const one = find(handler)
+      paused.here.delete(handler)
+      applyPause(handler, one)
+    },
   }
 }
 
