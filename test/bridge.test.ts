@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
-import { createBridge, createPublisher, defineEvent, defineHandler, defineService } from '../src/index.ts'
+import {
+  createBridge,
+  createPublisher,
+  createRegistry,
+  defineEvent,
+  defineHandler,
+  defineService,
+} from '../src/index.ts'
 import { createTestDatabase } from './setup/database.ts'
 import { until } from './setup/until.ts'
 
@@ -44,7 +51,7 @@ describe('a bridge', () => {
     await bridge.start()
     const publisher = createPublisher({
       store: url,
-      registry: (await import('../src/index.ts')).createRegistry([created]),
+      registry: createRegistry([created]),
       source: 'test',
     })
     onTestFinished(() => publisher.close())
@@ -89,6 +96,35 @@ describe('a bridge', () => {
         )
       ).rows,
     ).toEqual([])
+  })
+
+  it('stops soon after its grace although another process froze in the middle of its events', async () => {
+    const { store, url } = await createTestDatabase()
+    const bridge = createBridge({ store: url, services: [service], grace: '200ms' })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    let thaw = () => {}
+    const event = { id: 'frozen', type: 'user.created', data: { name: 'Ada' } }
+    const frozen = store.transaction(async (sql) => {
+      await sql.query(
+        `insert into evt.inbox (handler, event_id, day) values ('greeter.welcome', $1, (now() at time zone 'UTC')::date)`,
+        [event.id],
+      )
+      await new Promise<void>((resolve) => (thaw = resolve))
+    })
+    onTestFinished(async () => {
+      thaw()
+      await frozen
+    })
+    const registry = createRegistry([created])
+    const publisher = createPublisher({ store: url, registry, source: 'test' })
+    onTestFinished(() => publisher.close())
+    await publisher.publishAll([event])
+    const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
+    await until(async () => (await store.query(waits)).rows.length > 0)
+    const began = performance.now()
+    await bridge.stop()
+    expect(performance.now() - began).toBeLessThan(3000)
   })
 
   it('refuses two handlers of one name', async () => {
