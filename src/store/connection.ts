@@ -7,6 +7,15 @@ import { type Place, translateError } from './errors.ts'
 /** The oldest PostgreSQL that has everything evt's SQL uses. */
 const oldestMajor = 14
 
+/**
+ * For every connection. A peer that vanished without a word, a pulled cable or a failover, shows only to who asks: without probes an
+ * idle connection stands for hours.
+ */
+export const keptAlive = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 } as const
+
+/** For connections whose statements are always short: one without an answer for so long is lost, and so is its connection. */
+export const shortStatements = { ...keptAlive, query_timeout: 30_000 } as const
+
 export interface StoreOptions {
   /** Shown in pg_stat_activity. */
   readonly applicationName: string
@@ -43,7 +52,7 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
     application_name: options.applicationName,
     max: options.max ?? 10,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
-    keepAlive: true,
+    ...keptAlive,
   })
   // An idle client that loses its server would otherwise end the process; the next query reports what is wrong.
   pool.on('error', () => {})

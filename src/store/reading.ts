@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { placeOf, type Store } from './connection.ts'
+import { placeOf, type Store, shortStatements } from './connection.ts'
 import { translateError } from './errors.ts'
 import type { TextRow } from './event-row.ts'
 
@@ -16,7 +16,12 @@ const settings = `set timezone = 'UTC'; set datestyle = 'ISO'; set jit = off; se
   set default_transaction_read_only = on; set enable_material = off`
 const asText = { getTypeParser: () => (value: unknown) => value }
 
-export function openReading(store: Store, applicationName: string): Reading {
+export interface ReadingOptions {
+  /** How long an answer may take; default 30,000 ms. */
+  readonly answerMs?: number
+}
+
+export function openReading(store: Store, applicationName: string, options: ReadingOptions = {}): Reading {
   const place = placeOf(store.connectionString)
   const pool = new pg.Pool({
     connectionString: store.connectionString,
@@ -24,7 +29,8 @@ export function openReading(store: Store, applicationName: string): Reading {
     max: 1,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 0,
-    keepAlive: true,
+    ...shortStatements,
+    ...(options.answerMs === undefined ? {} : { query_timeout: options.answerMs }),
     // The pool waits for it before it hands the connection out.
     onConnect: async (client) => {
       await client.query(settings)

@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { EvtError } from '../core/errors.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
-import { placeOf, type Store } from './connection.ts'
-import { type Place, translateError } from './errors.ts'
+import { keptAlive, placeOf, type Store } from './connection.ts'
+import { isOutage, type Place, translateError } from './errors.ts'
 
 /** One connection for one transaction of handlers. Statements may be sent without waiting for the ones before. */
 export interface Session {
@@ -49,7 +49,7 @@ export function createSessions(
     max: options.max,
     idleTimeoutMillis: 30_000,
     connectionTimeoutMillis: 5_000,
-    keepAlive: true,
+    ...keptAlive,
     pipeline: true,
   } as pg.PoolConfig)
   pool.on('error', () => {})
@@ -113,7 +113,7 @@ function createSession(client: PipelinedClient, place: Place, { store, statement
       return await client.query(text, values as unknown[] | undefined)
     } catch (error) {
       const translated = translateError(error, place)
-      if (translated instanceof EvtError && translated.code === 'connect') broken = true
+      if (isOutage(translated)) broken = true
       throw translated
     }
   }

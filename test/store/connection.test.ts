@@ -1,8 +1,9 @@
-import { createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { expect, it, onTestFinished } from 'vitest'
 import { EvtError } from '../../src/core/errors.ts'
 import { openStore, placeOf } from '../../src/store/connection.ts'
 import { translateError } from '../../src/store/errors.ts'
+import { openReading } from '../../src/store/reading.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { startPrivateServer } from '../setup/private-server.ts'
 
@@ -131,6 +132,46 @@ it('a server that nobody runs, a host that nobody knows and one that never answe
     code: 'connect',
     message: expect.stringContaining('no answer'),
   })
+})
+
+/** Stands before a server; `cut` makes the connections of now swallow everything, as a network does that is gone. */
+async function startProxy(url: string): Promise<{ url: string; cut(): void }> {
+  const to = new URL(url)
+  const [host, behind] = [to.hostname, Number(to.port)]
+  const open = new Set<Socket>()
+  const proxy = createServer((near) => {
+    const far = connect(behind, host)
+    near.on('error', () => far.destroy()).on('close', () => far.destroy())
+    far.on('error', () => near.destroy())
+    near.pipe(far).pipe(near)
+    open.add(near)
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    for (const socket of open) socket.destroy()
+    proxy.close()
+  })
+  const address = proxy.address()
+  to.hostname = '127.0.0.1'
+  to.port = String(typeof address === 'object' && address?.port)
+  const cut = () => {
+    for (const socket of open) socket.unpipe().resume()
+  }
+  return { url: to.href, cut }
+}
+
+it('a reader whose connection is half open says so in time, and reads on over another one', async () => {
+  const { store, url } = await createTestDatabase({ schema: 'empty' })
+  const proxy = await startProxy(url)
+  const reading = openReading({ ...store, connectionString: proxy.url }, 'evt test', { answerMs: 300 })
+  onTestFinished(() => reading.close())
+  expect(await reading.rows('one', 'select 1', [])).toEqual([['1']])
+  proxy.cut()
+  await expect(reading.rows('one', 'select 1', [])).rejects.toMatchObject({
+    code: 'connect',
+    message: expect.stringContaining('no answer'),
+  })
+  expect(await reading.rows('one', 'select 1', [])).toEqual([['1']])
 })
 
 it.each(['mysql://u:p@h/db', 'not a url', ''])('%j is refused as no PostgreSQL URL', async (url) => {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { EvtError } from '../../core/errors.ts'
+import { keptAlive } from '../../store/connection.ts'
 import { register } from './lane-sql.ts'
 import type { Problems } from './problems.ts'
 
@@ -49,7 +50,7 @@ export function createSession({ connectionString, member, problems, onAdopted }:
     const client = new pg.Client({
       connectionString,
       application_name: 'evt lanes',
-      keepAlive: true,
+      ...keptAlive,
       connectionTimeoutMillis: 5_000,
       // A half-open connection would otherwise hold everything that is queued.
       query_timeout: 10_000,

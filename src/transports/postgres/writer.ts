@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { shortStatements } from '../../store/connection.ts'
 import type { SqlExecutor } from '../transport.ts'
 import type { LogLane } from './lane.ts'
 import type { Problems } from './problems.ts'
@@ -31,7 +32,7 @@ export function createLaneWriter(connectionString: string, problems: Problems): 
     max: 1,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 0,
-    keepAlive: true,
+    ...shortStatements,
     async onConnect(client) {
       await client.query('set synchronous_commit = off')
     },
