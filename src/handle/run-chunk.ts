@@ -1,4 +1,5 @@
 import { EvtError, toError } from '../core/errors.ts'
+import { isOutage } from '../store/errors.ts'
 import { dayOf, enterInbox } from '../store/inbox.ts'
 import type { Session } from '../store/sessions.ts'
 import { type AttemptResult, type Interruptible, runAttempt } from './attempt.ts'
@@ -155,7 +156,7 @@ function judgeTransaction(
 ): ChunkOutcome {
   if (runtime.forced.aborted) return { kind: 'stopped' }
   if (thrown instanceof EvtError && thrown.code === 'fenced') return { kind: 'fenced' }
-  if (session.broken || (thrown instanceof EvtError && thrown.code === 'connect')) return { kind: 'outage', at, thrown }
+  if (session.broken || isOutage(thrown)) return { kind: 'outage', at, thrown }
   if (at === undefined && thrown instanceof EvtError && thrown.code === 'timeout') return { kind: 'blocked' }
   if (classify(thrown, factsOf(thrown), new Set()) === 'transient') return { kind: 'spoiled', thrown, at }
   return { kind: 'refused', thrown: toError(thrown) }
