@@ -65,12 +65,20 @@ describeServers('the relay', (server) => {
       await insertEvent(writer.pool as never, 'a', n)
       await until(async () => (await positions(store)) === n)
     }
+    // Several at once: each look has to find something, however fast the relay looks.
     let n = 3
-    await until(async () => {
-      n += 1
-      await insertEvent(writer.pool as never, 'a', n)
-      return (await parkedMark(store)) === 1
+    let busy = true
+    const write = async () => {
+      while (busy) {
+        n += 1
+        await insertEvent(writer.pool as never, 'a', n)
+      }
+    }
+    const writers = Array.from({ length: 8 }, write)
+    await until(async () => (await parkedMark(store)) === 1).finally(() => {
+      busy = false
     })
+    await Promise.all(writers)
     await until(async () => (await positions(store)) === n)
   })
 
