@@ -1,7 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { Audit } from './audit.ts'
-import { type CaptureOptions, configureCapture } from './capture/config.ts'
+import { type CaptureConfig, type CaptureOptions, configureCapture } from './capture/config.ts'
 import { captureStatements, dropStatements, operations, triggerOf } from './capture/statements.ts'
 import { readTableShape } from './capture/table-shape.ts'
 import type { Store } from './connection.ts'
@@ -75,7 +75,15 @@ export async function captureSql(store: Store, options: CaptureOptions): Promise
 }
 
 async function planned(sql: SqlExecutor, options: CaptureOptions) {
-  const config = configureCapture(options, await readTableShape(sql, options.table))
+  const shape = await readTableShape(sql, options.table)
+  if (shape.schema === 'evt') {
+    throw new EvtError(
+      'usage',
+      `cannot capture ${options.table}: it is evt's own, and its capture would capture itself`,
+    )
+  }
+  const config = configureCapture(options, shape)
+  for (const rule of config.rules) await checkRule(sql, rule)
   const { rows } = await sql.query('select class from evt.classes order by class')
   const classes = rows.map((row) => String(row.class))
   if (classes.includes(config.retentionClass)) return config
@@ -86,6 +94,24 @@ async function planned(sql: SqlExecutor, options: CaptureOptions) {
       hint: `one of ${classes.join(', ')}`,
     },
   )
+}
+
+/** A value that the column cannot hold would fail every write of the application. */
+async function checkRule(sql: SqlExecutor, { when, type, column }: CaptureConfig['rules'][number]): Promise<void> {
+  for (const value of [when.from, when.to]) {
+    if (value === undefined || value === null) continue
+    await sql.query('savepoint rule')
+    try {
+      await sql.query(`select $1::text::${column.type}`, [String(value)])
+    } catch (cause) {
+      await sql.query('rollback to savepoint rule')
+      throw new EvtError('usage', `cannot derive ${type}: ${column.name} is ${column.type}, which '${value}' is not`, {
+        hint: "give a value as the column has it, such as 'is_active=false:user.suspended'",
+        cause,
+      })
+    }
+    await sql.query('release savepoint rule')
+  }
 }
 
 /** Events that were captured stay. False when the table was not captured; a table that is gone is forgotten. */

@@ -234,6 +234,19 @@ describeServers('capturing a table', (server) => {
     await store.query(`drop owned by ${role}; drop role ${role}`)
   })
 
+  it('refuses what would fail the writes of the application: its own tables, values that a column cannot hold', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(usersTable)
+    await expect(addCapture(store, { table: 'evt.outbox' })).rejects.toMatchObject({ code: 'usage' })
+    const rules = [{ when: { column: 'is_active', to: 'banana' }, type: 'user.suspended' }]
+    await expect(addCapture(store, { table: 'users', rules })).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining("is_active is boolean, which 'banana' is not"),
+    })
+    expect(await listCaptures(store)).toEqual([])
+    await store.query(insertAda)
+  })
+
   it('shows its SQL without changing anything', async () => {
     const { store } = await createTestDatabase({ server })
     await store.query(usersTable)
