@@ -56,6 +56,19 @@ it('says who migrated, as long as there is a table to say it in', async () => {
   expect(await evt(['migrate', 'down', '--steps', '99', '--yes'])).toMatchObject({ exit: 0 })
 })
 
+it('undoes no migration under a bridge that runs', async () => {
+  const { database, evt } = await storeFor('store')
+  await database.store.query(
+    `insert into evt.instances (instance, host, pid, version, roles, started_at, sample) values ('b-1', 'h', 1, '0', '{}', now(), '{}')`,
+  )
+  expect(await evt(['migrate', 'down', '--yes'])).toMatchObject({
+    exit: 4,
+    stderr: expect.stringContaining('b-1 runs on it'),
+  })
+  await database.store.query('update evt.instances set stopped_at = now()')
+  expect(await evt(['migrate', 'down', '--yes'])).toMatchObject({ exit: 0 })
+})
+
 it('says who made events in a store that is not this machine, and nothing in one that is', async () => {
   const { database, evt, audited } = await storeFor('store')
   await evt(['gen', 'user.created', '--count', '3'])

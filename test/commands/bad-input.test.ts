@@ -121,6 +121,13 @@ describe('bad input', () => {
     expect(stdout).not.toContain('secret')
   })
 
+  it('takes an empty --store for a mistake, not for whatever store runs here', async () => {
+    expect(await evt(['status', '--store', ''])).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining('it is empty'),
+    })
+  })
+
   it('tells a database that is not there from a server that is not there', async () => {
     const store = Object.assign(new URL(database.url), { pathname: '/no_such_shop' }).href
     expect(await evt(['tail'], { store })).toMatchObject({

@@ -18,6 +18,8 @@ const embeddedOrigin = 'the embedded store that runs'
 /** The configured store, else the embedded one that runs; undefined when there is neither. Connects to nothing. */
 export async function findStore({ config, cwd }: Pick<Runtime, 'config' | 'cwd'>): Promise<StorePlace | undefined> {
   const { value, origin } = config.get('store')
+  // `--store "$UNSET"` must not fall back to whatever runs here.
+  if (value === '') throw new EvtError('usage', `cannot use the store of ${origin}: it is empty`)
   if (value) return { url: value, shown: redactUrl(value), origin, embedded: false }
   const { findEmbedded } = await import('../../store/embedded.ts')
   const url = await findEmbedded(cwd)

@@ -1,3 +1,5 @@
+import { EvtError } from '../../core/errors.ts'
+import type { Store } from '../../store/connection.ts'
 import { defineCommand, value } from '../command.ts'
 import { askConsent } from '../line/consent.ts'
 import { auditAs } from '../line/operator.ts'
@@ -29,6 +31,7 @@ export default defineCommand({
       const { applied } = await migrationStatus(store)
       const doomed = applied.slice(Math.max(0, applied.length - options.steps))
       const names = doomed.map(({ version, name }) => `${version} ${name}`).reverse()
+      if (!options.dryRun && doomed.length > 0) await refuseUnderBridges(store)
       const go = await askConsent(runtime, {
         verb: 'undo',
         target: store.url,
@@ -52,3 +55,17 @@ export default defineCommand({
     })
   },
 })
+
+/** A bridge whose tables go loses what it holds and cannot stop in order. */
+async function refuseUnderBridges(store: Store): Promise<void> {
+  const { rows } = await store.query(`select to_regclass('evt.instances') is not null as known`)
+  if (!rows[0]?.known) return
+  const alive = await store.query(
+    `select instance from evt.instances where stopped_at is null and beat_at > clock_timestamp() - interval '5 s'`,
+  )
+  const names = alive.rows.map((row) => String(row.instance))
+  if (names.length === 0) return
+  throw new EvtError('refused', `cannot undo migrations of ${store.url}: ${names.join(', ')} runs on it`, {
+    hint: 'stop the bridges first; `evt status` lists them',
+  })
+}
