@@ -14,7 +14,7 @@ import { toReceived } from './received.ts'
 /** How long a lane that another member should get waits for what is unsettled, before it goes all the same. */
 const drainMs = 30_000
 /** Text of events that a lane holds ready beyond the first. */
-const maxQueuedBytes = 4 * 1024 * 1024
+const maxQueuedBytes = 512 * 1024
 const retryMs = 100
 
 export interface LogLane extends Lane {
