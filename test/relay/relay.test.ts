@@ -188,7 +188,7 @@ describeServers('the relay', (server) => {
     const relay = runRelay(store, 'a')
     const problem = await until(() => relay.problem)
     expect(problem.code).toBe('refused')
-    expect(problem.hint).toContain('evt relay rebase')
+    expect(problem.hint).toContain('nothing was skipped')
     await insertEvent(store.pool as never, 'a', 1)
     expect(relay.leading).toBe(false)
     expect(relay.seen.messages.filter((message) => message.includes('belongs to cluster'))).toHaveLength(1)

@@ -231,7 +231,7 @@ create trigger wake_relay after insert on evt.outbox for each statement
 create function evt.refuse_change() returns trigger language plpgsql as $$
 begin
   raise exception 'cannot % %.%: its rows are never changed', lower(tg_op), tg_table_schema, tg_table_name
-    using errcode = 'EV007', hint = 'partitions go by retention: evt retention';
+    using errcode = 'EV007', hint = 'events go by whole partitions, when their class is over its days and nobody needs them';
 end $$;
 create trigger refuse_change before update or delete or truncate on evt.outbox
   for each statement execute function evt.refuse_change();
@@ -484,7 +484,7 @@ begin
   select * into strict was from evt.relay;
   if was.system_identifier <> here or was.timeline <> evt.timeline() then
     raise exception 'the cursor belongs to cluster % timeline %, this is cluster % timeline %',
-      was.system_identifier, was.timeline, here, evt.timeline() using errcode = 'EV007', hint = 'nothing is skipped: evt doctor explains, evt relay rebase goes on from what both have';
+      was.system_identifier, was.timeline, here, evt.timeline() using errcode = 'EV007', hint = 'nothing was skipped and nothing is sequenced here; point evt at the cluster that it used, or restore that one';
   end if;
 end $$;
 
