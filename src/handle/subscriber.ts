@@ -9,7 +9,7 @@ import { createWorker, type Worker } from './worker.ts'
 
 /** Ordered shards of a handler; fixed when its group is created. */
 const lanesOf = (concurrency: number) => (concurrency <= 16 ? 16 : 64)
-const prefetch = 100
+const prefetch = 200
 const restartMs = 1000
 
 export interface SubscriberOptions {

@@ -2,7 +2,7 @@ import type { LogEntry, LogReader } from '../../store/log.ts'
 
 const pageSize = 500n
 /** Memory that the cache may keep, about; a page that is being read comes on top. */
-const maxBytes = 8 * 1024 * 1024
+const maxBytes = 32 * 1024 * 1024
 /** What an entry takes beside the text of its data: measured, about 1.5 kB of attributes and objects. */
 const entryBytes = 1500
 
