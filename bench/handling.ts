@@ -130,18 +130,18 @@ const handledBy = (bridge: Bridge) => bridge.stats().handlers[0]?.handled ?? 0
 
 async function measure(one: Case, seconds: number): Promise<string> {
   await using server = await startPrivateServer({ version: 18, durable: true })
-  await migrateUp(server.url)
-  const store = await openStore(server.url, { applicationName: 'evt bench' })
+  await migrateUp(server.socketUrl)
+  const store = await openStore(server.socketUrl, { applicationName: 'evt bench' })
   await store.query(
     'create table effects (n bigint generated always as identity primary key, subject text, sequence bigint)',
   )
-  const pin = new pg.Client({ connectionString: server.url })
+  const pin = new pg.Client({ connectionString: server.socketUrl })
   await pin.connect()
   if (one.pinned) await pin.query('begin isolation level repeatable read; select count(*) from evt.outbox')
   const { handler, seen } = counting(one)
-  const bridge = createBridge({ store: server.url, handlers: [handler], registry: createRegistry([]) })
+  const bridge = createBridge({ store: server.socketUrl, handlers: [handler], registry: createRegistry([]) })
   await bridge.start()
-  const producer = fork(new URL(import.meta.url), ['produce', server.url])
+  const producer = fork(new URL(import.meta.url), ['produce', server.socketUrl])
   let startedAt = performance.now()
   const tell = setInterval(() => {
     // The clock runs from the first event: connections and lanes are there.

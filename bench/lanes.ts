@@ -89,8 +89,8 @@ async function sequence(url: string, signal: AbortSignal): Promise<void> {
 
 async function measure(seconds: number, groups: number, lanes: number): Promise<string> {
   const server = await startPrivateServer({ version: 18, durable: true })
-  await migrateUp(server.url)
-  const transport = await openTransport(server.url)
+  await migrateUp(server.socketUrl)
+  const transport = await openTransport(server.socketUrl)
   const stopping = new AbortController()
   const { signal } = stopping
   const counts = Array.from({ length: groups }, (): Count => ({ taken: 0, misordered: 0 }))
@@ -111,10 +111,10 @@ async function measure(seconds: number, groups: number, lanes: number): Promise<
   const idle = process.cpuUsage(idleFrom)
   const idleShare = ((idle.user + idle.system) / 4e6) * 100
 
-  const sequencer = sequence(server.url, signal)
+  const sequencer = sequence(server.socketUrl, signal)
   const cpuFrom = process.cpuUsage()
   const startedAt = performance.now()
-  const producer = fork(new URL(import.meta.url), ['produce', server.url])
+  const producer = fork(new URL(import.meta.url), ['produce', server.socketUrl])
   await delay(seconds * 1_000)
   producer.send('stop')
   const [sent] = (await once(producer, 'message')) as [number]

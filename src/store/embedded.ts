@@ -13,6 +13,7 @@ import {
   readPostmaster,
   startCluster,
   stopCluster,
+  urlOfPostmaster,
 } from './embedded/cluster.ts'
 import { createHome, type Home, homeOf, projectOf, readState, type ServerState, writeState } from './embedded/home.ts'
 import { withFileLock } from './embedded/lock.ts'
@@ -39,7 +40,7 @@ export interface EmbeddedOptions {
 }
 
 export interface EmbeddedServer {
-  /** Database `evt` on 127.0.0.1, with the password: do not print it. */
+  /** Database `evt` on 127.0.0.1 and a local socket, with the password: do not print it. */
   readonly url: string
   /** False: another evt process had started it, and stops it. */
   readonly started: boolean
@@ -101,8 +102,8 @@ function runningUrl(home: Home): string | undefined {
   return running && existsSync(home.passwordFile) ? urlOf(home, running) : undefined
 }
 
-function urlOf(home: Home, { port }: Postmaster): string {
-  return `postgres://postgres:${readFileSync(home.passwordFile, 'utf8').trim()}@127.0.0.1:${port}/evt`
+function urlOf(home: Home, postmaster: Postmaster, database = 'evt'): string {
+  return urlOfPostmaster(postmaster, { password: readFileSync(home.passwordFile, 'utf8').trim(), database })
 }
 
 function takeOver(home: Home, state: ServerState, running: Postmaster, serversDirectory: string): EmbeddedServer {
@@ -137,7 +138,7 @@ async function start(home: Home, options: EmbeddedOptions): Promise<Postmaster> 
   options.log?.(`starting PostgreSQL ${major} in ${dataDirectory}`)
   const running = await startOnPort(cluster, options.port, before?.port)
   writeState(home, { dataDirectory, port: running.port, starter: process.pid })
-  await createDatabase(urlOf(home, running))
+  await createDatabase(urlOf(home, running, 'postgres'))
   return running
 }
 
@@ -189,7 +190,7 @@ async function startOnPort(
 }
 
 async function createDatabase(url: string): Promise<void> {
-  const store = await openStore(url.replace(/\/evt$/, '/postgres'), { applicationName: 'evt embedded', max: 1 })
+  const store = await openStore(url, { applicationName: 'evt embedded', max: 1 })
   try {
     const { rows } = await store.query("select from pg_database where datname = 'evt'")
     if (rows.length === 0) await store.query('create database evt')

@@ -113,6 +113,9 @@ function translationOf(error: Error): Translation | undefined {
   const code = String((error as { code?: unknown }).code ?? '')
   if (isMissingSchema(error, code)) return missing
   if (byCode[code]) return byCode[code]
+  // Of a local socket. Other files that are missing (a certificate) are told as they are.
+  if (code === 'ENOENT' && (error as { syscall?: unknown }).syscall === 'connect')
+    return unreachable('nothing listens at the local socket')
   if (/Query read timeout|connection timeout|timeout exceeded when trying to connect/.test(error.message))
     return unreachable('no answer')
   if (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message)) return gone

@@ -96,6 +96,8 @@ describe('consent', () => {
     ['postgres://me@localhost.example.com/db', false],
     ['postgres://me@127.example.com/db', false],
     ['postgres://me@10.0.0.1/db?host=localhost', false],
+    ['postgres://me@127.0.0.1:5432/db?host=/var/run', true],
+    ['postgres://me@127.0.0.1:5432/db?hostaddr=10.0.0.1', false],
     ['nonsense', false],
   ])('holds %s for this machine: %s', (url, own) => {
     expect(isOwnMachine(url)).toBe(own)

@@ -5,9 +5,11 @@ import {
   type ClusterOptions,
   freePort,
   initCluster,
+  type Postmaster,
   readPostmaster,
   startCluster,
   stopCluster,
+  urlOfPostmaster,
 } from '../../src/store/embedded/cluster.ts'
 import { childrenOf, eventually, isRunning } from '../../src/store/embedded/process.ts'
 import { chooseRunAs } from '../../src/store/embedded/run-as.ts'
@@ -22,7 +24,10 @@ export interface PrivateServerOptions {
 }
 
 export interface PrivateServer {
+  /** Over the loopback. */
   readonly url: string
+  /** Over the local socket, as the embedded server of a project is reached. */
+  readonly socketUrl: string
   readonly port: number
   readonly version: PostgresVersion
   /** The postmaster; changes with `restart`. */
@@ -79,7 +84,7 @@ async function start(options: PrivateServerOptions, owner: string): Promise<Plac
 }
 
 async function control(version: PostgresVersion, directory: string, cluster: ClusterOptions): Promise<PlacedServer> {
-  let running = await startAnywhere(cluster)
+  let running: Postmaster = await startAnywhere(cluster)
   const port = running.port
   const stop = async (): Promise<void> => {
     await stopCluster(running.pid)
@@ -87,6 +92,9 @@ async function control(version: PostgresVersion, directory: string, cluster: Clu
   }
   return {
     url: `postgres://postgres:evt@127.0.0.1:${port}/postgres`,
+    get socketUrl() {
+      return urlOfPostmaster(running, { password: 'evt', database: 'postgres' })
+    },
     port,
     version,
     dataDirectory: cluster.dataDirectory,
@@ -109,7 +117,7 @@ async function control(version: PostgresVersion, directory: string, cluster: Clu
 }
 
 /** Between finding a free port and listening on it, somebody else may have taken it. */
-async function startAnywhere(cluster: ClusterOptions): Promise<{ pid: number; port: number }> {
+async function startAnywhere(cluster: ClusterOptions): Promise<Postmaster> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await startCluster(cluster, await freePort())

@@ -113,18 +113,22 @@ describe('a running embedded server', () => {
     expect(rows[0]).toEqual({ fsync: 'on', commit: 'on', connections: 200, name: 'evt', major: 18 })
   })
 
-  it('listens on the loopback only', async () => {
+  it('listens on the loopback and on a socket that only its user can reach', async () => {
     const { rows } = await withStore(server.url, (store) =>
       store.query(
         "select current_setting('listen_addresses') as addresses, current_setting('unix_socket_directories') as sockets",
       ),
     )
-    expect(rows[0]).toEqual({ addresses: '127.0.0.1', sockets: '' })
+    expect(rows[0]).toEqual({ addresses: '127.0.0.1', sockets: project.data })
+    expect(statSync(project.data).mode & 0o077).toBe(0)
+    expect(new URL(server.url).searchParams.get('host')).toBe(project.data)
+    const loopback = server.url.replace(/\?.*/, '')
+    await withStore(loopback, (store) => store.query('select 1'))
     const outside = Object.values(networkInterfaces())
       .flat()
       .find((address) => address?.family === 'IPv4' && !address.internal)
     if (!outside) return
-    const url = server.url.replace('127.0.0.1', outside.address)
+    const url = server.url.replace('127.0.0.1', outside.address).replace(/\?.*/, '')
     await expect(openStore(url, { applicationName: 'evt test' })).rejects.toMatchObject({ code: 'connect' })
   })
 

@@ -39,8 +39,10 @@ export async function requireStore(runtime: Pick<Runtime, 'config' | 'cwd'>): Pr
 export function isOwnMachine(url: string): boolean {
   if (!URL.canParse(url)) return false
   const { searchParams } = new URL(url)
-  // libpq's way of naming another host than the one that is seen.
-  if (searchParams.has('host') || searchParams.has('hostaddr')) return false
+  // libpq's way of naming another host than the one that is seen; a path is a local socket.
+  if (searchParams.has('hostaddr')) return false
+  const named = searchParams.get('host')
+  if (named !== null) return named.startsWith('/')
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
   return host === '' || host === 'localhost' || host === '::1' || /^127(\.\d+){3}$/.test(host) || /^%2f/i.test(host)
 }

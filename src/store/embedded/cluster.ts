@@ -28,6 +28,8 @@ export interface ClusterOptions {
 export interface Postmaster {
   readonly pid: number
   readonly port: number
+  /** Absolute: where its local socket lies; undefined when it has none. */
+  readonly socketDirectory?: string
 }
 
 const run = promisify(execFile)
@@ -67,7 +69,7 @@ export async function startCluster(options: ClusterOptions, port: number): Promi
   const deadline = performance.now() + 60_000
   for (;;) {
     const failure = await spawnPostmaster(options, port)
-    if (!failure) return { pid: readPostmaster(options.dataDirectory)?.pid ?? 0, port }
+    if (!failure) return readPostmaster(options.dataDirectory) ?? { pid: 0, port }
     // After a kill -9 of the postmaster its backends need a moment to notice.
     const lingering = /shared memory block|is still in use|recovering from/.test(failure)
     if (!lingering || performance.now() > deadline) throw startFailed(options, port, failure)
@@ -79,7 +81,8 @@ export async function startCluster(options: ClusterOptions, port: number): Promi
 async function spawnPostmaster(options: ClusterOptions, port: number): Promise<string | undefined> {
   dropStalePidFile(options.dataDirectory)
   const log = openSync(options.logFile, 'w', 0o600)
-  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', `port=${port}`, ...options.settings]
+  const sockets = `unix_socket_directories=${canHoldSocket(options.dataDirectory) ? options.dataDirectory : ''}`
+  const settings = ['listen_addresses=127.0.0.1', sockets, `port=${port}`, ...options.settings]
   const args = ['-D', options.dataDirectory, ...settings.flatMap((setting) => ['-c', setting])]
   const child = spawn(options.binaries.postgres, args, {
     ...options.runAs,
@@ -119,10 +122,31 @@ function readPidFile(dataDirectory: string): readonly string[] {
   return existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []
 }
 
+/** The system has room for a short path only, and PostgreSQL reads commas and quotes as a list. */
+function canHoldSocket(directory: string): boolean {
+  const longest = 103
+  return process.platform !== 'win32' && !/[,"]/.test(directory) && join(directory, '.s.PGSQL.65535').length <= longest
+}
+
 /** The running postmaster of a data directory; undefined when there is none, or only what a crash left of it. */
 export function readPostmaster(dataDirectory: string): Postmaster | undefined {
-  const [pid, , , port] = readPidFile(dataDirectory).map(Number)
-  return pid && port && isPostmaster(pid, dataDirectory) ? { pid, port } : undefined
+  const lines = readPidFile(dataDirectory)
+  const [pid, , , port] = lines.map(Number)
+  if (!pid || !port || !isPostmaster(pid, dataDirectory)) return undefined
+  const socketDirectory = lines[4]?.trim()
+  return socketDirectory?.startsWith('/') ? { pid, port, socketDirectory } : { pid, port }
+}
+
+/**
+ * Its URL. Over the local socket, where there is one, a statement costs about a third less of both sides' time than over
+ * the loopback; tools that cannot read `host` from the query reach it at 127.0.0.1 all the same.
+ */
+export function urlOfPostmaster(
+  { port, socketDirectory }: Postmaster,
+  { password, database }: { readonly password: string; readonly database: string },
+): string {
+  const host = socketDirectory === undefined ? '' : `?host=${encodeURIComponent(socketDirectory)}`
+  return `postgres://postgres:${password}@127.0.0.1:${port}/${database}${host}`
 }
 
 /** Ends sessions and stops; harder after ten seconds. Resolves when the process is gone. */
