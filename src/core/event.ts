@@ -41,3 +41,6 @@ export type NewEvent<T = unknown> = Pick<EvtEvent<T>, 'type' | 'data'> & Partial
 
 /** Bytes of `data` above which publishing refuses by default (1 MiB). */
 export const maxDataBytes = 1024 * 1024
+
+/** Arrays and objects within each other in `data`, above which publishing refuses: readers recurse, and have a stack. */
+export const maxDataDepth = 1_000

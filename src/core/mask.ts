@@ -1,3 +1,5 @@
+import { maxDataDepth } from './event.ts'
+
 const hidden = '***'
 const secretKeys = new Set([
   'password',
@@ -26,10 +28,11 @@ export function redactUrl(url: string): string {
 
 /**
  * A copy of `data` in which the values at `paths` are `***`. A path is dotted (`user.email`); an array on the way is
- * entered at the named index, or at every element where the path names none. `data` itself is never changed.
+ * entered at the named index, or at every element where the path names none. `data` itself is never changed. What lies
+ * in more arrays than `maxDataDepth` is `***` as a whole: nothing that can be published does.
  */
 export function maskFields(data: unknown, paths: readonly string[]): unknown {
-  return paths.reduce<unknown>((masked, path) => maskedAt(masked, path.split('.')), data)
+  return paths.reduce<unknown>((masked, path) => maskedAt(masked, path.split('.'), 0), data)
 }
 
 function redactOneUrl(url: string): string {
@@ -89,17 +92,17 @@ function decoded(key: string): string {
   }
 }
 
-function maskedAt(value: unknown, path: readonly string[]): unknown {
+function maskedAt(value: unknown, path: readonly string[], depth: number): unknown {
   const [key, ...rest] = path
-  if (key === undefined) return hidden
+  if (key === undefined || depth > maxDataDepth) return hidden
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) {
-    if (/^\d+$/.test(key)) return value.map((item, i) => (i === Number(key) ? maskedAt(item, rest) : item))
-    return value.map((item) => maskedAt(item, path))
+    if (/^\d+$/.test(key)) return value.map((item, i) => (i === Number(key) ? maskedAt(item, rest, depth + 1) : item))
+    return value.map((item) => maskedAt(item, path, depth + 1))
   }
   if (!Object.hasOwn(value, key)) return value
   // Spread and defineProperty treat a key named __proto__ as data; assignment would not.
   const copy = { ...value }
-  const inner = maskedAt((value as Record<string, unknown>)[key], rest)
+  const inner = maskedAt((value as Record<string, unknown>)[key], rest, depth + 1)
   return Object.defineProperty(copy, key, { value: inner, enumerable: true, configurable: true, writable: true })
 }

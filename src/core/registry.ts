@@ -121,8 +121,19 @@ function unknownError(type: string, version: number, types: readonly string[], l
 }
 
 function check(contract: Contract, data: unknown): void {
-  const result = contract.schema.safeParse(data)
+  const result = parse(contract, data)
   if (!result.success) throw mismatch(contract, result.error.issues)
+}
+
+/** A schema that refers to itself recurses as deep as the data is; checks and transforms of its own can throw too. */
+function parse(contract: Contract, data: unknown) {
+  try {
+    return contract.schema.safeParse(data)
+  } catch (thrown) {
+    const { name, message } = toError(thrown)
+    const title = `cannot accept ${contract.type} v${contract.version}`
+    throw new EvtError('contract', `${title}: its schema threw ${name}: ${message}`, { cause: thrown })
+  }
 }
 
 /** Names fields and expectations, never values: they may be sensitive. */

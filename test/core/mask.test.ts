@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { formatJson } from '../../src/core/json-text.ts'
 import { maskFields, redactUrl } from '../../src/core/mask.ts'
 import { anyText } from './texts.ts'
 
@@ -141,5 +142,16 @@ describe('maskFields', () => {
     const masked = maskFields(odd, ['__proto__.secret']) as object
     expect(JSON.stringify(masked)).toBe('{"__proto__":{"secret":"***"},"a":2}')
     expect(Object.getPrototypeOf(masked)).toBe(Object.prototype)
+  })
+
+  test('hides whole what lies in more arrays than it can enter', () => {
+    const nested = (levels: number, inner: string) => '['.repeat(levels) + inner + ']'.repeat(levels)
+    const secret = '{"no":"4242"}'
+    expect(maskFields(JSON.parse(nested(900, secret)), ['no'])).toEqual(JSON.parse(nested(900, '{"no":"***"}')))
+    for (const levels of [5_000, 100_000]) {
+      const masked = formatJson(maskFields(JSON.parse(nested(levels, secret)), ['no']))
+      expect(masked).toContain('***')
+      expect(masked).not.toContain('4242')
+    }
   })
 })

@@ -83,6 +83,20 @@ describe('validate', () => {
     expect(error.message).toBe(`cannot accept user.deleted v1: ${reason}`)
   })
 
+  it('refuses data that is deeper than its schema can walk, and what a schema throws', () => {
+    const tree: z.ZodType = z.lazy(() => z.array(tree))
+    const odd = z.string().refine(() => {
+      throw new Error('boom')
+    })
+    const registry = createRegistry([defineEvent('tree.grown', { 1: tree }), defineEvent('odd.seen', { 1: odd })])
+    const deep = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000)) as unknown
+    const refused = { code: 'contract', message: expect.stringMatching(/^cannot accept tree\.grown v1: .*call stack/) }
+    expect(() => registry.validate({ type: 'tree.grown', version: 1, data: deep })).toThrow(
+      expect.objectContaining(refused),
+    )
+    expect(() => registry.validate({ type: 'odd.seen', version: 1, data: 'x' })).toThrow('its schema threw Error: boom')
+  })
+
   it('suggests the nearest known type for an unknown one', () => {
     const error = caught(() => registry.validate(event(1, {}, 'user.craeted')))
     expect([error.code, error.hint]).toEqual(['unknown-type', 'did you mean user.created?'])

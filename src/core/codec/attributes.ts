@@ -1,6 +1,7 @@
 import { EvtError } from '../errors.ts'
 import { type EvtEvent, type Priority, priorities } from '../event.ts'
 import { toUtcTime } from '../instant.ts'
+import { formatJson } from '../json-text.ts'
 
 /** Everything of an event but its data. */
 export type Envelope = Omit<EvtEvent, 'data'>
@@ -170,6 +171,6 @@ function wholeNumber(value: unknown): number | undefined {
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? typeof value
+  const text = formatJson(value)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }

@@ -8,6 +8,7 @@
 // attribute of that name; the rest travels as JSON text in `evtmetadata`. `sequence` is text, as CloudEvents' own
 // extension of that name has it; compare it as a number. When printed, a member `evt` says where it was read.
 import type { EvtEvent } from '../event.ts'
+import { formatJson } from '../json-text.ts'
 import {
   addMetadataJson,
   attributeNames,
@@ -41,7 +42,7 @@ export interface CloudEventText {
 /** The structured form as one line of JSON, without a line break. Given `dataText`, it never touches `event.data`. */
 export function formatCloudEvent(event: EvtEvent, { dataText, evt }: CloudEventText = {}): string {
   const head = JSON.stringify(structuredAttributes(event)).slice(0, -1)
-  const data = dataText ?? JSON.stringify(event.data) ?? 'null'
+  const data = dataText ?? formatJson(event.data)
   // In JSON a raw line break can only stand between two tokens.
   const line = data.includes('\n') || data.includes('\r') ? data.replace(/[\r\n]/g, ' ') : data
   return `${head},"data":${line}${evt === undefined ? '' : `,"evt":${JSON.stringify(evt)}`}}`
@@ -126,7 +127,7 @@ function isJsonAttribute(value: MetadataValue): boolean {
 /** An extension of somebody else. CloudEvents knows no objects as attributes, but senders exist that use them. */
 function addForeign(metadata: Record<string, MetadataValue>, key: string, value: unknown): void {
   if (value === null || value === undefined) return
-  setOwn(metadata, key, isMetadataValue(value) ? value : (JSON.stringify(value) ?? String(value)))
+  setOwn(metadata, key, isMetadataValue(value) ? value : formatJson(value))
 }
 
 function dataOf(structured: Readonly<Record<string, unknown>>, metadata: Record<string, MetadataValue>): unknown {

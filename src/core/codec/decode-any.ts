@@ -3,6 +3,7 @@ import { checksumOf } from '../checksum.ts'
 import { EvtError } from '../errors.ts'
 import type { EvtEvent } from '../event.ts'
 import { toUtcTime } from '../instant.ts'
+import { formatJson } from '../json-text.ts'
 import { fromCloudEvent } from './cloudevents.ts'
 import type { DecodeContext, Dialect, FullContext } from './dialect.ts'
 import { seedIcons } from './seed-icons.ts'
@@ -72,7 +73,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function jsonOf(value: object): string {
   try {
-    return JSON.stringify(value) ?? ''
+    return formatJson(value)
   } catch {
     return ''
   }

@@ -56,6 +56,17 @@ describe('decodeAny', () => {
     expect(decodeAny(userCreated, { id: 'stream-1-0' }).event.id).toBe('stream-1-0')
   })
 
+  test('takes JSON of any depth, as data, as extension and in place of an attribute', () => {
+    const deep = '['.repeat(50_000) + ']'.repeat(50_000)
+    const known = `"specversion":"1.0","id":"1","source":"s","time":"2025-08-23T10:00:00Z"`
+    const structured = decodeAny(`{${known},"type":"a.b","far":${deep},"data":${deep}}`)
+    expect(structured).toMatchObject({ dialect: 'cloudevents', event: { metadata: { far: deep } } })
+    expect(formatCloudEvent(structured.event)).toContain(`"data":${deep}`)
+    expect(decodeAny(`{${known},"type":${deep}}`).problem?.message).toMatch(/type is \[{80}…, not a text/)
+    const [one, other] = [JSON.parse(deep), JSON.parse(`[1,${deep}]`)].map((value) => decodeAny(value).event.id)
+    expect(one).not.toBe(other)
+  })
+
   test('shows what it does not know as it is, with the type from the topic', () => {
     const time = '2025-08-23T10:00:00.000Z'
     expect(decodeAny('{"a":1}', { topic: 'orders', time })).toMatchObject({
