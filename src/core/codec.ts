@@ -1,8 +1,11 @@
 import { checksumOf } from './checksum.ts'
 import { type Envelope, isMetadataValue } from './codec/attributes.ts'
-import { EvtError } from './errors.ts'
-import { type EvtEvent, priorities } from './event.ts'
+import { EvtError, type EvtErrorOptions } from './errors.ts'
+import { type EvtEvent, maxDataDepth, priorities } from './event.ts'
 import { toUtcTime } from './instant.ts'
+import { jsonDepth } from './json-text.ts'
+import { isEventType } from './pattern.ts'
+import { formatCount } from './quantity.ts'
 
 export { formatCloudEvent, fromCloudEvent, toCloudEvent } from './codec/cloudevents.ts'
 export { decodeAny } from './codec/decode-any.ts'
@@ -21,12 +24,17 @@ export interface EncodedEvent<T = unknown> extends EvtEvent<T> {
  * are written as JavaScript has them: a bigger integer than 2^53 must travel as a string (text that SQL wrote keeps all
  * its digits in the store; parsing it loses them). The time is brought to UTC.
  *
- * Throws EvtError('contract') naming the field: data that is no JSON, an attribute that is empty where it may not be,
- * that holds U+0000 (Postgres has no such text) or half a surrogate pair, metadata that is not flat.
+ * Given `fixed`, the JSON that `data` was parsed from, those are the bytes, unchanged; nobody compares them with `data`.
+ *
+ * Throws EvtError('contract') naming the field: data that is no JSON or nested deeper than `maxDataDepth`, a type that no
+ * pattern can name, an attribute that is empty where it may not be, that holds U+0000 (Postgres has no such text) or
+ * half a surrogate pair, metadata that is not flat.
  */
-export function encodeEvent<T>(event: EvtEvent<T>): EncodedEvent<T> {
+export function encodeEvent<T>(event: EvtEvent<T>, fixed?: string): EncodedEvent<T> {
   const time = checkEnvelope(event)
-  const dataText = jsonOf(event)
+  const dataText = fixed ?? jsonOf(event)
+  // Each level takes two characters.
+  if (dataText.length > 2 * maxDataDepth && jsonDepth(dataText) > maxDataDepth) throw tooDeep(event)
   return { ...event, time, dataText, checksum: checksumOf(dataText) }
 }
 
@@ -35,6 +43,11 @@ function checkEnvelope(event: Envelope): string {
   checkRequired(event, 'id')
   checkRequired(event, 'type')
   checkRequired(event, 'source')
+  if (!isEventType(event.type)) {
+    throw unfit(event, 'type', 'is no dotted name that a pattern could select', {
+      hint: `a type is words joined by dots, as user.created; no spaces, quotes or any of * ? ! , ; | \\ < > ( ) [ ] { }`,
+    })
+  }
   if (event.id.length > 255) throw unfit(event, 'id', 'is longer than 255 characters')
   for (const field of ['subject', 'tenant', 'correlationId', 'causationId', 'traceparent'] as const) {
     checkText(event, field, event[field])
@@ -73,13 +86,18 @@ function jsonOf(event: EvtEvent): string {
     const text = JSON.stringify(event.data) as string | undefined
     if (text !== undefined) return text
   } catch (cause) {
-    throw unfit(event, 'data', `is no JSON: ${cause instanceof Error ? cause.message : 'unknown'}`, cause)
+    if (cause instanceof RangeError && /call stack/.test(cause.message)) throw tooDeep(event, cause)
+    throw unfit(event, 'data', `is no JSON: ${cause instanceof Error ? cause.message : 'unknown'}`, { cause })
   }
   if (event.data === undefined) return 'null'
   throw unfit(event, 'data', `is no JSON but a ${typeof event.data}`)
 }
 
-function unfit(event: Envelope, field: string, reason: string, cause?: unknown): EvtError {
-  const name = typeof event.type === 'string' && event.type !== '' ? event.type : 'event'
-  return new EvtError('contract', `cannot encode ${name}: ${field} ${reason}`, cause === undefined ? {} : { cause })
+function tooDeep(event: Envelope, cause?: unknown): EvtError {
+  return unfit(event, 'data', `is nested deeper than ${formatCount(maxDataDepth)} levels`, { cause })
+}
+
+function unfit(event: Envelope, field: string, reason: string, options: EvtErrorOptions = {}): EvtError {
+  const name = typeof event.type === 'string' && event.type !== '' ? event.type.slice(0, 100) : 'event'
+  return new EvtError('contract', `cannot encode ${name}: ${field} ${reason}`, options)
 }

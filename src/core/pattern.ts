@@ -125,8 +125,16 @@ const wholeSegments = ['* stands for whole segments', "'user.*' matches user.cre
 
 type Fail = (at: number, reason: string, hint?: string) => EvtError
 
+/** What stands in no event type; a pattern has besides these `*`, `{`, `}` and `,`, which are its own. */
+const foreign = String.raw`\s\p{Cc}\p{Cs}?!\[\]()|\\"'\x60;<>`
+const foreignCharacter = new RegExp(`[${foreign}]`, 'u')
+const typeName = new RegExp(`^[^${foreign}*{},.]+(?:\\.[^${foreign}*{},.]+)*$`, 'u')
+
+/** Segments joined by dots that a pattern can name. A type of any other form could be published and never selected. */
+export const isEventType = (type: string): boolean => type.length <= lengthLimit && typeName.test(type)
+
 function checkCharacters(text: string, fail: Fail): void {
-  const odd = /[\s\p{Cc}\p{Cs}?![\]()|\\"'`;<>]/u.exec(text)
+  const odd = foreignCharacter.exec(text)
   if (odd)
     throw fail(odd.index, 'this character stands in no event type', "for example 'user.*' or 'user.{created,deleted}'")
   // A star is a whole segment: its neighbours are dots, braces, commas or the ends.

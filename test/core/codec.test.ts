@@ -4,8 +4,10 @@ import { describe, expect, test } from 'vitest'
 import { checksumOf } from '../../src/core/checksum.ts'
 import { encodeEvent, fromCloudEvent, fromHeaders, toCloudEvent, toHeaders } from '../../src/core/codec.ts'
 import { EvtError } from '../../src/core/errors.ts'
-import type { EvtEvent } from '../../src/core/event.ts'
+import { type EvtEvent, maxDataDepth } from '../../src/core/event.ts'
+import { compilePattern } from '../../src/core/pattern.ts'
 import { anyEvent } from './events.ts'
+import { anyText } from './texts.ts'
 
 const plain: EvtEvent = {
   id: 'e1',
@@ -28,6 +30,16 @@ function refusal(change: object): EvtError {
   throw new Error('it was encoded')
 }
 
+function accepts(call: () => unknown): boolean {
+  try {
+    call()
+    return true
+  } catch (error) {
+    if (error instanceof EvtError) return false
+    throw error
+  }
+}
+
 describe('encodeEvent', () => {
   test('fixes the bytes of data and the checksum over them', () => {
     const encoded = encodeEvent(plain)
@@ -39,6 +51,50 @@ describe('encodeEvent', () => {
     const data = { gone: undefined, zero: -0, nan: Number.NaN, at: new Date(0) }
     expect(encodeEvent({ ...plain, data }).dataText).toBe('{"zero":0,"nan":null,"at":"1970-01-01T00:00:00.000Z"}')
     expect(encodeEvent({ ...plain, data: undefined }).dataText).toBe('null')
+  })
+
+  test('keeps the bytes of data that are fixed already', () => {
+    const dataText = '{"n": 12345678901234567890, "x": 1.0}'
+    const encoded = encodeEvent({ ...plain, data: JSON.parse(dataText) }, dataText)
+    expect(encoded).toMatchObject({ dataText, checksum: checksumOf(dataText) })
+  })
+
+  test('refuses data nested deeper than its readers can walk, and says how deep', () => {
+    const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
+    expect(encodeEvent({ ...plain, data: JSON.parse(nested(maxDataDepth)) }).dataText).toBe(nested(maxDataDepth))
+    for (const levels of [maxDataDepth + 1, 5_000, 100_000]) {
+      const data = JSON.parse(nested(levels)) as unknown
+      const error = refusal({ data })
+      expect(error).toMatchObject({ code: 'contract', message: expect.stringContaining('deeper than 1,000 levels') })
+      expect(() => encodeEvent({ ...plain, data }, nested(levels))).toThrow(error.message)
+    }
+  })
+
+  test.each(['a b', 'a.*', '*', '.x', 'x.', 'a..b', '{a,b}', 'a,b', 'a\tb', "it's", 'x?', `a.${'b'.repeat(1_000)}`])(
+    'refuses the type %j, which no pattern could name',
+    (type) => {
+      const error = refusal({ type })
+      expect(error).toMatchObject({ code: 'contract', message: expect.stringContaining(': type ') })
+      expect(error.hint).toContain('user.created')
+    },
+  )
+
+  test.each(['user.created', 'com.example/Order:created-v1', 'a', 'Größe_1.done@2', 'x.+#&$~'])(
+    'takes the type %j, and a pattern names it',
+    (type) => {
+      expect(encodeEvent({ ...plain, type }).type).toBe(type)
+      expect(compilePattern(type).matches(type)).toBe(true)
+    },
+  )
+
+  test('takes a type exactly when it is a pattern that names itself', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), anyText(), fc.stringMatching(/^[a-c.*{},]{1,6}$/)), (type) => {
+        const named = accepts(() => compilePattern(type)) && !/[*{},]/.test(type)
+        return named === accepts(() => encodeEvent({ ...plain, type }))
+      }),
+      { numRuns: 1_000 },
+    )
   })
 
   test('brings the time to UTC', () => {
