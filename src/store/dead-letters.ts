@@ -166,6 +166,15 @@ export async function getDeadLetter(
   return { ...dead, redrives }
 }
 
+/** What became of each of these ids; unknown ones are not in it. */
+export async function statusesOf(
+  sql: SqlExecutor,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, DeadLetterStatus>> {
+  const { rows } = await sql.query('select id, status from evt.dead_letters where id = any($1::bigint[])', [ids])
+  return new Map(rows.map((row) => [String(row.id), row.status as DeadLetterStatus]))
+}
+
 function toDeadLetter(row: Readonly<Record<string, unknown>>): DeadLetter {
   const text = (value: unknown) => (value === null || value === undefined ? undefined : String(value))
   return {

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { spawn, spawnSync } from 'node:child_process'
+import { stripVTControlCharacters } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { TestDatabase } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
-import { createNowhere, runHere, start } from './evt.ts'
+import { createNowhere, main, runHere, start } from './evt.ts'
 import { createStoreFor } from './stores.ts'
 
 const nowhere = createNowhere()
@@ -45,5 +47,44 @@ describe('Ctrl-C', () => {
     expect(await count('evt.deliveries')).toBe(replayed)
     expect(stdout).toContain(`replayed ${replayed} · `)
     expect(stderr).toContain('the same command goes on with it')
+  })
+})
+
+/** A tool of the system, not of a package: util-linux's makes the pseudo-terminal. */
+const terminalMaker = 'script'
+const noTerminal = !/util-linux/.test(spawnSync(terminalMaker, ['--version']).stdout?.toString() ?? '')
+
+/** A command in a terminal of its own; `exit` and whether the terminal takes lines again stand at the end of what it wrote. */
+function inTerminal(words: string) {
+  const line = `'${process.execPath}' '${main}' ${words}; echo "exit=$? $(stty -a | grep -o -e '-*icanon')"`
+  const child = spawn(terminalMaker, ['-qfc', line, '/dev/null'], {
+    cwd: nowhere.path,
+    env: { PATH: process.env.PATH, HOME: nowhere.path, TERM: 'xterm', SHELL: '/bin/sh', EVT_STORE: database.url },
+  })
+  let written = ''
+  child.stdout.on('data', (chunk) => {
+    written += chunk
+  })
+  const ended = new Promise<void>((done) => child.on('close', () => done()))
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  return { written: () => stripVTControlCharacters(written), type: (text: string) => child.stdin.write(text), ended }
+}
+
+describe.skipIf(noTerminal)('at a prompt in a terminal', () => {
+  it.each([
+    ['Ctrl-C', '\u0003', 130, 'interrupted, nothing was done'],
+    ['Ctrl-D', '\u0004', 4, 'the answer was no'],
+    ['Enter', '\r', 4, 'the answer was no'],
+  ])('%s leaves everything as it was, the terminal too', async (_name, key, exit, said) => {
+    const before = await open()
+    const terminal = inTerminal('dlq replay')
+    await until(() => /\[y\/N\]/.test(terminal.written()), { withinMs: 10_000, what: 'the question' })
+    terminal.type(key)
+    await terminal.ended
+    expect(terminal.written()).toMatch(new RegExp(`${said}\\r?\\nexit=${exit} icanon`))
+    expect(await open()).toBe(before)
   })
 })

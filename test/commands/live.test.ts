@@ -89,7 +89,7 @@ describe('commands against a running bridge', () => {
 
   it('dlq replay leaves out what was replayed too often', async () => {
     const left = await evt('dlq', 'replay', '--yes', '--max-replays', '1')
-    expect(left).toMatchObject({ exit: 0, stdout: expect.stringContaining('would replay 0 dead letters') })
+    expect(left).toMatchObject({ exit: 0, stdout: expect.stringMatching(/^nothing to replay on postgres/) })
     expect(left.stderr).toContain('left out 2')
   })
 

@@ -36,7 +36,8 @@ export default defineCommand({
       if (options.flat) {
         const { letters, scan } = await flat(store, selection, options)
         const data = letters.map(rowOf)
-        const render = () => renderTable(data, flatColumns(nowMs), runtime.output)
+        const render = () =>
+          data.length === 0 ? noneOf(options) : renderTable(data, flatColumns(nowMs), runtime.output)
         runtime.output.result({ data: { letters: data }, meta: { ...scan }, render })
         runtime.output.notice(scanLine(scan))
         return undefined
@@ -45,7 +46,8 @@ export default defineCommand({
       const shown = causes.slice(0, options.limit ?? defaultLimit)
       const total = causes.reduce((sum, { count }) => sum + count, 0)
       const meta = { causes: causes.length, deadLetters: total, shown: shown.length }
-      runtime.output.result({ data: { causes: shown }, meta, render: () => renderCauses(shown, nowMs, runtime.output) })
+      const render = () => (total === 0 ? noneOf(options) : renderCauses(shown, nowMs, runtime.output))
+      runtime.output.result({ data: { causes: shown }, meta, render })
       if (total === 0) return undefined
       runtime.output.notice(
         `${formatCount(total)} dead letters of ${formatCount(causes.length)} causes · shown ${shown.length}`,
@@ -96,12 +98,13 @@ function merged(group: Cause | undefined, letter: DeadLetter): Cause {
   }
 }
 
+const noneOf = ({ cause, ids, where }: Options) =>
+  cause || ids || where ? 'no dead letter matches\n' : 'no dead letters\n'
 const errorOf = ({ error }: DeadLetter) => `${error.class}: ${error.message}`
 const ago = (at: string, nowMs: number) =>
   `${formatAge(Math.round(Math.max(0, nowMs - Date.parse(at)) / 1000) * 1000)} ago`
 
 function renderCauses(causes: readonly Cause[], nowMs: number, output: Output): string {
-  if (causes.length === 0) return 'no dead letters\n'
   const columns: Column<Cause>[] = [
     { head: 'CAUSE', cell: ({ cause }) => cause.slice(0, 8) },
     { head: 'COUNT', cell: ({ count }) => formatCount(count), align: 'right' },

@@ -6,7 +6,7 @@ import type { Store } from '../../store/connection.ts'
 import type { DeadLetter } from '../../store/dead-letters.ts'
 import { defineCommand, value } from '../command.ts'
 import { askConsent } from '../line/consent.ts'
-import { deadLetterOptions, matchingDeadLetters, selectionOf } from '../line/dead-letters.ts'
+import { deadLetterOptions, leaveOutIds, matchingDeadLetters, selectionOf } from '../line/dead-letters.ts'
 import { auditAs, operatorName } from '../line/operator.ts'
 import {
   consentOptions,
@@ -27,7 +27,8 @@ export default defineCommand({
   summary: 'give dead letters to their handlers again, and say what became of them',
   description: [
     'Each goes to the handler that failed and to no other, with its own id and attempts anew. The last line is what the',
-    'handlers did with them: exit 1 when some are dead again, exit 5 when that cannot be known because no bridge runs.',
+    'handlers did with them: exit 1 when some are dead again, exit 5 when that cannot be known because no bridge runs,',
+    'or when an id that was asked for does not exist.',
   ].join('\n'),
   examples: [
     { line: 'evt dlq replay --dry-run', says: 'what would be replayed', needs: 'dead-letter' },
@@ -57,6 +58,7 @@ export default defineCommand({
   async run({ options, typed }, runtime) {
     const selection = await selectionOf(options, runtime)
     return withStore(runtime, { command: 'dlq replay', max: 3 }, async (store) => {
+      const unknownIds = await leaveOutIds(store, selection.ids ?? [], runtime)
       const { where, limit } = options
       const letters: DeadLetter[] = []
       for await (const letter of matchingDeadLetters(store, selection, { where, limit }).letters)
@@ -72,8 +74,10 @@ export default defineCommand({
         options,
         typed,
       })
-      if (!go) return undefined
-      return replay(store, runtime, { ...options, ids: wanted.map(({ id }) => id), handlers: handlersOf(wanted) })
+      const incomplete = unknownIds.length > 0 ? 'partial' : undefined
+      if (!go) return incomplete
+      const ids = wanted.map(({ id }) => id)
+      return (await replay(store, runtime, { ...options, ids, handlers: handlersOf(wanted), unknownIds })) ?? incomplete
     })
   },
 })
@@ -98,13 +102,15 @@ interface Order {
   readonly rate?: number | undefined
   readonly reason?: string | undefined
   readonly maxReplays: number
+  /** Asked for and not there. */
+  readonly unknownIds: readonly string[]
 }
 
 async function replay(store: Store, runtime: Runtime, order: Order): Promise<Outcome | undefined> {
   const { redrive } = await import('../line/redrive.ts')
   const { output, now, signal } = runtime
   const progress = createProgress({ stderr: runtime.terminal.stderr, verb: 'settled', total: order.ids.length, now })
-  const { reason, handlers, maxReplays } = order
+  const { reason, handlers, maxReplays, unknownIds } = order
   const replayId = randomUUID()
   const result = await redrive(store, {
     ...order,
@@ -118,8 +124,8 @@ async function replay(store: Store, runtime: Runtime, order: Order): Promise<Out
   const verdict = verdictOf(result, signal)
   const named = await causesOf(store, result.deadAgain)
   output.result({
-    status: verdict === 'handled' ? 'pass' : 'fail',
-    data: { ...result, verdict },
+    status: verdict === 'handled' && unknownIds.length === 0 ? 'pass' : 'fail',
+    data: { ...result, verdict, ...(unknownIds.length > 0 ? { unknownIds } : {}) },
     meta: { store: store.url },
     render: () => verdictLine(result, named),
   })

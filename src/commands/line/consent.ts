@@ -31,7 +31,8 @@ const boundOfYes = 1_000
 
 /**
  * Shows the plan and asks. True: go on. False: it was a dry run, or there is nothing to do. Throws EvtError('refused')
- * when the answer is no, when nobody can be asked, and when a bound or the profile forbids it.
+ * when the answer is no, when nobody can be asked, and when a bound or the profile forbids it; EvtError('interrupted')
+ * on Ctrl-C.
  */
 export async function askConsent(runtime: Runtime, plan: Plan): Promise<boolean> {
   const { output } = runtime
@@ -39,7 +40,9 @@ export async function askConsent(runtime: Runtime, plan: Plan): Promise<boolean>
   if (plan.options.dryRun || plan.count === 0) {
     const samples = plan.samples.slice(0, 3)
     const data = { plan: { verb: plan.verb, noun: plan.noun, count: plan.count, target: plan.target, samples } }
-    output.result({ data, meta: { dryRun: true }, render: () => renderPlan(runtime, plan) })
+    const dryRun = plan.options.dryRun === true
+    const render = () => (dryRun ? renderPlan(runtime, plan) : `nothing to ${plan.verb} on ${plan.target}\n`)
+    output.result({ data, meta: { dryRun }, render })
     return false
   }
   refuseWhenReadonly(runtime, sentence)
@@ -47,9 +50,23 @@ export async function askConsent(runtime: Runtime, plan: Plan): Promise<boolean>
   if (runtime.config.profile?.protect) return consentToProtected(runtime, plan, sentence)
   if (plan.options.yes) return true
   showPlan(runtime, plan)
-  if (await runtime.prompter.confirm(`${upper(plan.verb)} ${formatCount(plan.count)} ${plan.noun}?`, '--yes'))
-    return true
+  const question = `${upper(plan.verb)} ${formatCount(plan.count)} ${plan.noun}?`
+  if (await answered(runtime, sentence, () => runtime.prompter.confirm(question, '--yes'))) return true
   throw new EvtError('refused', `cannot ${sentence}: the answer was no`)
+}
+
+/** The answer; throws EvtError('interrupted') when it was Ctrl-C. */
+async function answered({ stdin, terminal }: Runtime, sentence: string, ask: () => Promise<boolean>): Promise<boolean> {
+  let interrupted = false
+  // While a question is open the terminal sends no signal but the key, and the question ends as if nothing was typed.
+  const onKey = (_text: unknown, key?: { readonly ctrl?: boolean; readonly name?: string }) => {
+    interrupted ||= key?.ctrl === true && key.name === 'c'
+  }
+  stdin.on('keypress', onKey)
+  const answer = await ask().finally(() => stdin.off('keypress', onKey))
+  if (!interrupted) return answer
+  terminal.stderr.write('\n')
+  throw new EvtError('interrupted', `cannot ${sentence}: interrupted, nothing was done`)
 }
 
 /** Throws EvtError('refused') when the profile in use is read-only. */
@@ -79,7 +96,8 @@ async function consentToProtected(runtime: Runtime, plan: Plan, sentence: string
   if (plan.options.yes && plan.typed.has('yes') && byFlag) return true
   showPlan(runtime, plan)
   const question = `${runtime.output.paintNotice(['bold', 'red'], `Profile ${name} is protected.`)} Type its name to go on:`
-  if (await runtime.prompter.confirmByTyping(question, name, `--yes --profile ${name}`)) return true
+  const flags = `--yes --profile ${name}`
+  if (await answered(runtime, sentence, () => runtime.prompter.confirmByTyping(question, name, flags))) return true
   throw new EvtError('refused', `cannot ${sentence}: the name was not typed`)
 }
 

@@ -1,7 +1,9 @@
 import { fromHeaders } from '../../core/codec.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
+import { formatCount } from '../../core/quantity.ts'
 import type { Where } from '../../core/where.ts'
+import type { Store } from '../../store/connection.ts'
 import type { DeadLetter, DeadLetterSelection } from '../../store/dead-letters.ts'
 import type { SqlExecutor } from '../../transports/transport.ts'
 import { flag, text, value } from '../command.ts'
@@ -27,10 +29,12 @@ export interface SelectionOptions {
 /** What the store can select by; `where` is left to `matchingDeadLetters`. Throws EvtError('usage'). */
 export async function selectionOf(options: SelectionOptions, { stdin }: Runtime): Promise<DeadLetterSelection> {
   const { cause, ids, where, all } = options
-  if (all && (cause || ids || where)) {
+  if (all && (cause !== undefined || ids !== undefined || where)) {
     throw new EvtError('usage', 'cannot select --all together with --cause, --ids or --where: which is it?')
   }
-  return { ...(cause ? { cause } : {}), ...(ids ? { ids: await idsOf(ids, stdin) } : {}) }
+  // `--ids "$UNSET"` must not stand for every one of them.
+  if (cause === '') throw new EvtError('usage', 'cannot use --cause: it is empty')
+  return { ...(cause ? { cause } : {}), ...(ids === undefined ? {} : { ids: await idsOf(ids, stdin) }) }
 }
 
 async function idsOf(given: string, stdin: Runtime['stdin']): Promise<string[]> {
@@ -38,10 +42,41 @@ async function idsOf(given: string, stdin: Runtime['stdin']): Promise<string[]> 
   if (given !== '-') ids.push(...given.split(/[\s,]+/).filter(Boolean))
   else for await (const { text: line } of readLines(stdin)) ids.push(...line.split(/[\s,]+/).filter(Boolean))
   const odd = ids.find((id) => !/^\d{1,18}$/.test(id))
-  if (odd !== undefined)
-    throw new EvtError('usage', `cannot use id ${odd}: it is no number`, { hint: 'ids stand in `evt dlq list --flat`' })
-  return ids
+  const hint = 'ids stand in `evt dlq list --flat`'
+  if (odd !== undefined) throw new EvtError('usage', `cannot use id ${odd}: it is no number`, { hint })
+  if (ids.length === 0) throw new EvtError('usage', 'cannot use --ids: there is none in it', { hint })
+  return [...new Set(ids.map((id) => String(BigInt(id))))]
 }
+
+/** Says which ids are not replayed, and returns the unknown ones. Throws EvtError('usage') when all are. */
+export async function leaveOutIds(
+  store: Store,
+  ids: readonly string[],
+  { output }: Runtime,
+): Promise<readonly string[]> {
+  if (ids.length === 0) return []
+  const { statusesOf } = await import('../../store/dead-letters.ts')
+  const statuses = await statusesOf(store, ids)
+  const unknown = ids.filter((id) => !statuses.has(id))
+  const hint = 'see `evt dlq list --flat`'
+  const none = unknown.length === 1 ? 'there is none of this id' : 'there are none of these ids'
+  if (unknown.length === ids.length) {
+    const what = `${unknown.length === 1 ? 'dead letter' : 'dead letters'} ${named(unknown)}`
+    throw new EvtError('usage', `cannot replay ${what}: ${none} on ${store.url}`, { hint })
+  }
+  if (unknown.length > 0) output.warn(`left out ${named(unknown)}: ${none} on ${store.url}`, hint)
+  const settled = ids.filter((id) => statuses.has(id) && statuses.get(id) !== 'open')
+  if (settled.length > 0)
+    output.warn(`left out ${named(settled.map((id) => `${id} (${statuses.get(id)})`))}: only open ones are replayed`)
+  return unknown
+}
+
+const idsNamed = 10
+
+const named = (ids: readonly string[]) =>
+  ids.length > idsNamed
+    ? `${ids.slice(0, idsNamed).join(', ')} and ${formatCount(ids.length - idsNamed)} more`
+    : ids.join(', ')
 
 const pageSize = 500
 

@@ -7,6 +7,11 @@ import { choice, flag, type Parse, text, value, values } from '../command.ts'
 
 export const duration: Parse<number> = (given) => parseDuration(given)
 export const count: Parse<number> = (given) => parseCount(given)
+const atLeastOne: Parse<number> = (given) => {
+  const number = parseCount(given)
+  if (number >= 1) return number
+  throw new EvtError('usage', 'it must be 1 or more')
+}
 export const instant: Parse<ReturnType<typeof parseInstant>> = (given, { nowMs }) => parseInstant(given, nowMs)
 export const list: Parse<readonly string[]> = (given) =>
   given
@@ -102,7 +107,7 @@ export const spanOptions = {
 } as const
 
 export const limitOptions = {
-  limit: value({ short: 'n', value: 'count', says: 'stop after this many', parse: count }),
+  limit: value({ short: 'n', value: 'count', says: 'stop after this many, 1 or more', parse: atLeastOne }),
 } as const
 
 /** For everything that changes more than one thing at once. */
