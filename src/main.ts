@@ -7,6 +7,7 @@ import { EvtError } from './core/errors.ts'
 import { exitCodes, type Outcome, outcomeOf } from './output/exit-codes.ts'
 import { createPaint, wantsColor } from './output/paint.ts'
 import { problemOf, renderProblem } from './output/problem.ts'
+import { isReaderGone, writeFailure } from './output/write-failure.ts'
 
 const { argv, env, stdin, stdout, stderr } = process
 const stop = new AbortController()
@@ -14,6 +15,8 @@ const signalCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 type Signal = keyof typeof signalCodes
 let signalled: { readonly name: Signal; readonly atMs: number } | undefined
 let readerGone = false
+/** What stopped the output, unless its reader left. */
+let unwritten: EvtError | undefined
 
 for (const name of Object.keys(signalCodes) as Signal[]) process.on(name, () => interrupted(name))
 process.on('uncaughtException', crashed)
@@ -33,13 +36,16 @@ function interrupted(name: Signal): void {
   stop.abort(new EvtError('interrupted', `cannot finish: interrupted by ${name}`))
 }
 
-/** `evt … | head -1`, or the terminal closed: whoever read has what they wanted, so the command ends, quietly. */
+/**
+ * `evt … | head -1`, or the terminal closed: whoever read has what they wanted, so the command ends, quietly. A full disk
+ * ends it too, and is told.
+ */
 function lostReader(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE' && error.code !== 'EIO') crashed(error)
   if (readerGone) return
   readerGone = true
-  stop.abort(new EvtError('interrupted', 'cannot finish: nobody reads the output any more'))
-  setTimeout(() => forceExit(0), 2_000).unref()
+  if (!isReaderGone(error)) unwritten = writeFailure(error)
+  stop.abort(unwritten ?? new EvtError('interrupted', 'cannot finish: nobody reads the output any more'))
+  setTimeout(() => forceExit(exitCodeOf(unwritten ? complain(unwritten) : 'done')), 2_000).unref()
 }
 
 function crashed(error: unknown): never {
@@ -108,12 +114,14 @@ function complain(error: unknown): Outcome {
 }
 
 function exitCodeOf(outcome: Outcome): number {
-  if (readerGone) return 0
+  if (readerGone && !unwritten) return 0
   return outcome === 'interrupted' && signalled ? signalCodes[signalled.name] : exitCodes[outcome].code
 }
 
-const outcome = await run(argv.slice(2)).catch(complain)
+const ended = await run(argv.slice(2)).catch(complain)
 // What is still in the streams leaves first: a process that exits drops it.
-if (!readerGone)
-  await Promise.all([stdout, stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))))
+const left = (stream: NodeJS.WriteStream) => new Promise((resolve) => stream.write('', resolve))
+if (!readerGone) await Promise.all([stdout, stderr].map(left))
+const outcome = unwritten ? complain(unwritten) : ended
+if (unwritten) await left(stderr)
 process.exit(exitCodeOf(outcome))

@@ -1,10 +1,12 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { createNowhere, type RunOptions, run, start } from './commands/evt.ts'
+import { createNowhere, main, type RunOptions, run, start } from './commands/evt.ts'
 import { createTestDatabase, type TestDatabase } from './setup/database.ts'
 import { until } from './setup/until.ts'
 
@@ -73,6 +75,25 @@ describe('the process', () => {
       const running = start(words, inStore())
       running.stdout.once('data', () => (running.stdout as NodeJS.ReadStream).destroy())
       expect(await running.ended, words.join(' ')).toMatchObject({ exit: 0, stderr: '' })
+    }
+  })
+
+  it.skipIf(!existsSync('/dev/full'))('says that its output could not be written, and exits 5', async () => {
+    const line = (words: string) => `"$NODE" "$EVT" ${words} > /dev/full`
+    for (const words of [
+      '--help',
+      '--version',
+      'gen user.created --count 20k --dry-run',
+      'tail --help',
+      'status --json',
+    ]) {
+      const env = { NODE: process.execPath, EVT: main, EVT_STORE: database.url, HOME: nowhere.path }
+      const ran = await promisify(execFile)('sh', ['-c', line(words)], { cwd: nowhere.path, env }).catch(
+        (error) => error,
+      )
+      expect(ran, words).toMatchObject({ code: 5, stderr: expect.stringContaining('no space left on device') })
+      expect(ran.stderr).toMatch(/(^|\n)evt: cannot write to standard output: .*\nhint: .*space.*\n$/)
+      expect(ran.stderr).not.toMatch(/defect|\n\s+at /)
     }
   })
 

@@ -1,8 +1,11 @@
 // Room output: how commands speak. Data on stdout, everything else on stderr; text from events is untrusted. May not
 // know a transport, the store or the process.
+import type { EvtError } from '../core/errors.ts'
+import { formatJson } from '../core/json-text.ts'
 import { visible } from '../core/visible.ts'
 import { type Envelope, envelopeOf, type ResultStatus } from './envelope.ts'
 import type { Paint } from './paint.ts'
+import { asDiagnostic, problemOf, renderProblem } from './problem.ts'
 import type { Sink } from './sink.ts'
 
 export const outputFormats = ['text', 'json', 'ndjson', 'none'] as const
@@ -40,6 +43,8 @@ export interface Output {
   warn(message: string, hint?: string): void
   /** Only with --verbose. */
   detail(message: string): void
+  /** As an error that ends the command, on stderr and in the envelope, where the command goes on to its result. */
+  problem(error: EvtError): void
   /** Makes a failure of the command the result, when the result is a document. */
   failure(diagnostic: Diagnostic): void
   flush(): Promise<void>
@@ -62,7 +67,7 @@ export function createOutput(options: OutputOptions): Output {
 
   const answer = (envelope: Envelope) => {
     answered = true
-    void stdout.write(`${JSON.stringify(envelope, null, stdout.isTTY ? 2 : undefined)}\n`)
+    void stdout.write(`${formatJson(envelope, stdout.isTTY ? 2 : undefined)}\n`)
   }
   const say = (diagnostic: Diagnostic, style: Parameters<Paint>[0]) => {
     diagnostics.push(diagnostic)
@@ -84,13 +89,17 @@ export function createOutput(options: OutputOptions): Output {
     result({ data, status = 'pass', meta = {}, render }) {
       if (format === 'none') return
       if (format === 'json') answer(envelopeOf({ command, status, data, diagnostics, meta }))
-      else if (format === 'ndjson') void stdout.write(`${JSON.stringify(data)}\n`)
+      else if (format === 'ndjson') void stdout.write(`${formatJson(data)}\n`)
       else void stdout.write(ended(render()))
     },
     notice: (message) => say({ level: 'notice', message }, 'dim'),
     warn: (message, hint) => say({ level: 'warning', message, ...(hint ? { hint } : {}) }, 'yellow'),
     detail(message) {
       if (verbosity === 'verbose') void stderr.write(`${paintNotice('dim', visible(message))}\n`)
+    },
+    problem(error) {
+      diagnostics.push(asDiagnostic(problemOf(error)))
+      void stderr.write(renderProblem(error, { paint: paintNotice, debug: false }))
     },
     failure(diagnostic) {
       if (format !== 'json' || answered) return

@@ -1,20 +1,22 @@
+import { isReaderGone } from './write-failure.ts'
+
 /** The part of a stream that output needs; tests hand in their own. */
 export interface TextStream {
   readonly isTTY?: boolean
   readonly columns?: number
   write(text: string, done?: () => void): boolean
-  once(event: 'drain' | 'close' | 'error', listener: () => void): unknown
-  off(event: 'drain' | 'close' | 'error', listener: () => void): unknown
+  once(event: 'drain' | 'close' | 'error', listener: (error: Error) => void): unknown
+  off(event: 'drain' | 'close' | 'error', listener: (error: Error) => void): unknown
 }
 
 export interface Sink {
   readonly isTTY: boolean
   readonly columns: number
-  /** Nobody reads any more: what is written now goes nowhere. */
+  /** Nobody reads any more. */
   readonly gone: boolean
   /** Resolves when the reader has room again. Lines of one turn of the event loop reach it in one write. */
   write(text: string): void | Promise<void>
-  /** Resolves when everything written has left this process, or the reader is gone. */
+  /** Resolves when everything written has left this process, or never will. */
   flush(): Promise<void>
 }
 
@@ -28,9 +30,12 @@ export function createSink(stream: TextStream): Sink {
   let waiting: string[] = []
   let chars = 0
   let scheduled = false
+  /** What is written now goes nowhere. */
+  let failed = false
   let gone = false
-  stream.once('error', () => {
-    gone = true
+  stream.once('error', (error) => {
+    failed = true
+    gone = isReaderGone(error)
   })
 
   const push = (): boolean => {
@@ -39,9 +44,9 @@ export function createSink(stream: TextStream): Sink {
     const text = waiting.join('')
     waiting = []
     chars = 0
-    return gone ? true : stream.write(text)
+    return failed ? true : stream.write(text)
   }
-  const room = () => (gone ? Promise.resolve() : drained(stream))
+  const room = () => (failed ? Promise.resolve() : drained(stream))
 
   return {
     isTTY: stream.isTTY === true,
@@ -62,10 +67,10 @@ export function createSink(stream: TextStream): Sink {
     },
     async flush() {
       push()
-      if (gone) return
+      if (failed) return
       await new Promise<void>((resolve) => {
-        stream.once('close', resolve)
-        stream.once('error', resolve)
+        stream.once('close', () => resolve())
+        stream.once('error', () => resolve())
         stream.write('', resolve)
       })
     },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { EvtError } from '../../src/core/errors.ts'
 import { createOutput, type OutputFormat } from '../../src/output/output.ts'
 import { createPaint } from '../../src/output/paint.ts'
 import { createSink } from '../../src/output/sink.ts'
@@ -84,6 +85,38 @@ describe('output', () => {
     verbose.output.detail('two')
     await verbose.output.flush()
     expect(verbose.stderr.text).toBe('two\n')
+  })
+
+  it('prints results of any depth', async () => {
+    const deep = '['.repeat(50_000) + ']'.repeat(50_000)
+    for (const format of ['json', 'ndjson'] as const) {
+      const { output, stdout } = setUp(format)
+      output.result({ ...result, data: JSON.parse(deep) })
+      await output.flush()
+      expect(stdout.text).toContain(deep)
+    }
+  })
+
+  it('says what went wrong as an ending command does, also when it goes on or is to be quiet', async () => {
+    const problem = new EvtError('decode', 'cannot read line 2', { hint: 'look at it' })
+    for (const verbosity of ['normal', 'quiet'] as const) {
+      const { output, stdout, stderr } = setUp('json', verbosity)
+      output.problem(problem)
+      output.result(result)
+      await output.flush()
+      expect(stderr.text).toBe('evt: cannot read line 2\nhint: look at it\n')
+      const diagnostic = { level: 'error', code: 'decode', message: 'cannot read line 2', hint: 'look at it' }
+      expect(JSON.parse(stdout.text).diagnostics).toEqual([diagnostic])
+    }
+  })
+
+  it('falls silent when the reader has left, and only then', async () => {
+    const [left, full] = [setUp('text'), setUp('text')]
+    left.stdout.fail('EPIPE')
+    full.stdout.fail('ENOSPC')
+    for (const { output } of [left, full]) output.notice('confirmed 3')
+    await Promise.all([left.output.flush(), full.output.flush()])
+    expect([left.stderr.text, full.stderr.text]).toEqual(['', 'confirmed 3\n'])
   })
 
   it('makes what it says of untrusted things visible', async () => {

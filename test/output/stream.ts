@@ -6,8 +6,8 @@ export interface FakeStream extends TextStream {
   /** While full, `write` returns false, until `drain`. */
   full: boolean
   drain(): void
-  /** The reader goes away. */
-  fail(): void
+  /** The reader goes away, or what the code says. */
+  fail(code?: string): void
   isTTY: boolean
   columns: number
 }
@@ -15,7 +15,7 @@ export interface FakeStream extends TextStream {
 /** A stream whose reader the test is. */
 export function createStream(shape: { readonly isTTY?: boolean; readonly columns?: number } = {}): FakeStream {
   const writes: string[] = []
-  const waiting = new Map<string, Set<() => void>>()
+  const waiting = new Map<string, Set<(error: Error) => void>>()
   return {
     writes,
     get text() {
@@ -35,12 +35,13 @@ export function createStream(shape: { readonly isTTY?: boolean; readonly columns
     off(event, listener) {
       waiting.get(event)?.delete(listener)
     },
-    fail() {
-      for (const listener of [...(waiting.get('error') ?? [])]) listener()
+    fail(code = 'EPIPE') {
+      const error = Object.assign(new Error(`${code}: it failed`), { code })
+      for (const listener of [...(waiting.get('error') ?? [])]) listener(error)
     },
     drain() {
       this.full = false
-      for (const listener of [...(waiting.get('drain') ?? [])]) listener()
+      for (const listener of [...(waiting.get('drain') ?? [])]) (listener as () => void)()
     },
   }
 }
