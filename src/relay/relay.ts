@@ -1,4 +1,5 @@
 import { EvtError, toError } from '../core/errors.ts'
+import { closeStoreWithin, settlesWithin } from '../store/close-within.ts'
 import { openStore, type Store } from '../store/connection.ts'
 import { isRefusal } from '../store/errors.ts'
 import { acquireLease, type Lease, releaseLease } from '../store/lease.ts'
@@ -22,7 +23,10 @@ export interface RelayOptions {
 export interface Relay {
   /** Returns at once; what goes wrong is logged and tried again. */
   start(): void
-  /** Finishes the step under way and gives the lease back, so that a standby leads at once. Idempotent. */
+  /**
+   * Finishes the step under way and gives the lease back, so that a standby leads at once; a step without an answer is cut off after
+   * `timings.stopping`. Idempotent.
+   */
   stop(): Promise<void>
   readonly leading: boolean
   /** Why it cannot: the database is another one than the cursor's, has no schema or refuses us. Cleared when that ends. */
@@ -31,6 +35,7 @@ export interface Relay {
 
 /** A server that refuses us is asked rarely: somebody has to change something. */
 const refusedMs = 5_000
+const closingMs = 300
 
 export function createRelay(options: RelayOptions): Relay {
   const timings = { ...defaultTimings, ...options.timings }
@@ -39,6 +44,7 @@ export function createRelay(options: RelayOptions): Relay {
   let leading = false
   let problem: EvtError | undefined
   let wake: Wake | undefined
+  let opened: Store | undefined
 
   const lead_ = async (own: Store, ears: Wake, lease: Lease): Promise<void> => {
     leading = true
@@ -74,12 +80,15 @@ export function createRelay(options: RelayOptions): Relay {
       problem = report(error, problem, options.log)
       return isRefusal(error) ? refusedMs : timings.standby
     })
+    opened = own
     try {
       if (own) await campaign(own, ears)
     } finally {
-      await ears.close()
-      await own?.close()
+      await close()
     }
+  }
+  const close = async (): Promise<void> => {
+    await Promise.all([wake?.close(), opened && closeStoreWithin(opened, closingMs)])
   }
   return {
     start() {
@@ -88,7 +97,9 @@ export function createRelay(options: RelayOptions): Relay {
     async stop() {
       stopping.abort()
       wake?.stir()
-      await running
+      if (await settlesWithin(running, timings.stopping)) return
+      await close()
+      await settlesWithin(running, closingMs)
     },
     get leading() {
       return leading

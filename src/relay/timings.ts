@@ -14,6 +14,8 @@ export interface RelayTimings {
   readonly blindBackstop: number
   /** Between two rounds of upkeep. */
   readonly upkeep: number
+  /** How long the step under way may take when told to stop; then it is cut off, and whoever leads next repeats it. */
+  readonly stopping: number
 }
 
 export const defaultTimings: RelayTimings = {
@@ -25,4 +27,5 @@ export const defaultTimings: RelayTimings = {
   backstop: 250,
   blindBackstop: 30,
   upkeep: 60_000,
+  stopping: 2_000,
 }

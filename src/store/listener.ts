@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { endClientWithin } from './close-within.ts'
 
 export interface ListenerOptions {
   /** Plain identifiers. */
@@ -14,12 +15,13 @@ export interface ListenerOptions {
 export interface Listener {
   /** False while disconnected: then only polling finds anything. */
   readonly listening: boolean
-  /** Idempotent. No callback after it. */
+  /** Idempotent, and soon done though the server does not answer. No callback after it. */
   close(): Promise<void>
 }
 
 const firstDelayMs = 50
 const longestDelayMs = 2_000
+const closingMs = 500
 
 /**
  * A connection that does nothing but LISTEN: one that is slow to read would hold up the server's notification queue.
@@ -87,7 +89,7 @@ export function openListener(connectionString: string, options: ListenerOptions)
       listening = false
       clearTimeout(timer)
       client?.removeAllListeners('notification')
-      await client?.end().catch(() => {})
+      if (client) await endClientWithin(client, closingMs)
     },
   }
 }
