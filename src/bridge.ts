@@ -8,7 +8,9 @@ import { createRegistry, type Registry } from './core/registry.ts'
 import type { ServiceDefinition } from './handle/define-service.ts'
 import type { HandlerDefinition, HandlerLog } from './handle/handler.ts'
 import type { Subscribers } from './handle/subscribers.ts'
+import { closeStoreWithin, settlesWithin } from './store/close-within.ts'
 import type { Store } from './store/connection.ts'
+import { createCalmLog } from './watch/calm-log.ts'
 import { createRecorder, type Recorder } from './watch/recorder.ts'
 
 export const bridgeRoles = ['relay', 'handlers'] as const
@@ -36,7 +38,10 @@ export interface BridgeOptions {
 export interface Bridge {
   /** Resolves when everything runs. Throws `connect`, `migrations` (with the hint to migrate) or `config`; then nothing runs. */
   start(): Promise<void>
-  /** Takes nothing more, drains within the grace, then stops all. Idempotent; also ends a start that is under way. */
+  /**
+   * Takes nothing more, drains within the grace, then stops all. Ends a few seconds after the grace whatever happens: what a server
+   * that does not answer holds back is logged and left behind. Idempotent; also ends a start that is under way.
+   */
   stop(): Promise<void>
   readonly instance: string
   /** Counters and encoded histograms of this process since it was made. */
@@ -48,25 +53,44 @@ export interface Bridge {
 
 const silent: HandlerLog = { debug() {}, info() {}, warn() {}, error() {} }
 const inboxMs = 3_600_000
+/** Beyond the grace: for all to close in their order; after that, for all that is left at once. */
+const closingMs = 3_000
+const leavingMs = 500
+/** What only waits for the server must not take the handlers' grace. */
+const besideMs = 1_000
 /** Inbox rows outlive the longest retention class that evt makes. */
 const inboxDays = { aheadDays: 14, keepDays: 100 }
+
+/** What runs and has to be stopped. */
+interface Part {
+  readonly name: string
+  stop(): Promise<unknown>
+}
 
 export function createBridge(options: BridgeOptions): Bridge {
   const instance = options.instance ?? `evt-${randomUUID().slice(0, 8)}`
   const graceMs = parseDuration(options.grace ?? '10s')
   const log = options.log ?? silent
+  const calm = createCalmLog(log)
   const recorder = createRecorder()
   const ending = new AbortController()
-  /** What runs, the last started first: stopping goes in this order. */
-  const running: (() => Promise<unknown>)[] = []
+  /** The last started first: stopping goes in this order. */
+  const running: Part[] = []
+  let over = false
   let subscribers: Subscribers | undefined
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
 
+  /** A start goes on for a while after it was told to stop. */
+  function keep(name: string, stop: () => Promise<unknown>): void {
+    if (over) void stop().catch(() => {})
+    else running.unshift({ name, stop })
+  }
+
   async function startAll(): Promise<void> {
     const roles = options.roles ?? bridgeRoles
     const services = options.services ?? []
-    const store = await openOwn(options.store, instance, running)
+    const store = await openOwn()
     const { checkSchema } = await import('./store/migrate.ts')
     await checkSchema(store)
     const { setUpService } = await import('./handle/set-up-service.ts')
@@ -78,19 +102,31 @@ export function createBridge(options: BridgeOptions): Bridge {
     for (const service of services) runBeside(store, service)
   }
 
+  async function openOwn(): Promise<Store> {
+    const given = options.store
+    if (typeof given !== 'string') return given
+    const { openStore } = await import('./store/connection.ts')
+    const store = await openStore(given, { applicationName: `evt bridge ${instance}`, max: 6 })
+    keep('the store', () => closeStoreWithin(store, leavingMs))
+    return store
+  }
+
   async function startInstance(store: Store, roles: readonly string[]): Promise<void> {
     const { createInstanceRegistry } = await import('./watch/instances.ts')
-    const onError = (error: unknown) => log.warn('cannot tell how it goes', { error: toError(error).message })
+    const onError = (error: unknown) => {
+      if (!ending.signal.aborted) calm.warn('cannot tell how it goes', { error: toError(error).message })
+    }
     const registry = createInstanceRegistry({ store, recorder, instance, roles, version: ownVersion(), onError })
     await registry.start()
-    running.unshift(() => registry.stop())
+    keep('the registry', () => registry.stop())
   }
 
   async function startRelay(store: Store): Promise<void> {
     const { createRelay } = await import('./relay/relay.ts')
-    const relay = createRelay({ store, instance, recorder, log })
+    ending.signal.throwIfAborted()
+    const relay = createRelay({ store, instance, recorder, log: calm })
     relay.start()
-    running.unshift(() => relay.stop())
+    keep('the relay', () => relay.stop())
   }
 
   async function startHandlers(store: Store, services: readonly ServiceDefinition[]): Promise<void> {
@@ -100,17 +136,19 @@ export function createBridge(options: BridgeOptions): Bridge {
     const { createSubscribers } = await import('./handle/subscribers.ts')
     const { createStorePublisher } = await import('./publish/publisher.ts')
     const publisher = createStorePublisher({ store, registry, source: instance })
-    const onProblem = (error: Error) => log.error('something fails under the handlers', { error: error.message })
+    const onProblem = (error: Error) =>
+      calm.error('something fails under the handlers', { error: error.message, hint: (error as EvtError).hint })
     const transport = await openTransport(store.connectionString, { onProblem })
-    running.unshift(() => transport.close())
+    keep('the transport', () => transport.close())
+    ending.signal.throwIfAborted()
     const connections = options.connections === undefined ? {} : { connections: options.connections }
     const shared = { store, transport, handlers, registry, recorder, instance, log, ...connections }
     const made = createSubscribers({ ...shared, publish: (sql, events) => publisher.publish(sql, events) })
-    running.unshift(() => made.stop({ graceMs }))
+    keep('the handlers', () => made.stop({ graceMs }))
     await made.start()
     subscribers = made
-    const stopInbox = await keepInbox(store, log)
-    running.unshift(stopInbox)
+    const stopInbox = await keepInbox(store, calm)
+    keep('the inbox', () => settlesWithin(stopInbox(), besideMs))
   }
 
   function runBeside(store: Store, service: ServiceDefinition): void {
@@ -119,14 +157,27 @@ export function createBridge(options: BridgeOptions): Bridge {
       log.error('a service stopped', { service: service.name, error: toError(error).stack })
     })
     // First of all to stop: it may still publish.
-    running.unshift(() => work)
+    keep(`service ${service.name}`, () => settlesWithin(work, besideMs))
   }
 
   async function stopAll(): Promise<void> {
-    ending.abort(new EvtError('interrupted', 'the bridge stops'))
     const failed: unknown[] = []
-    for (let stop = running.shift(); stop; stop = running.shift())
-      await stop().catch((error: unknown) => failed.push(error))
+    const left = new Set<string>()
+    const stopped: Promise<unknown>[] = []
+    const endMs = performance.now() + graceMs + closingMs
+    for (let part = running.shift(); part; part = running.shift()) {
+      const { name } = part
+      left.add(name)
+      const done = part.stop().then(
+        () => left.delete(name),
+        (error: unknown) => left.delete(name) && failed.push(error),
+      )
+      stopped.push(done)
+      await settlesWithin(done, endMs - performance.now())
+    }
+    over = true
+    await settlesWithin(Promise.all(stopped), leavingMs)
+    if (left.size > 0) log.warn('stopped without waiting any longer', { for: [...left].join(', ') })
     if (failed.length > 0) throw failed[0]
   }
 
@@ -139,14 +190,21 @@ export function createBridge(options: BridgeOptions): Bridge {
     instance,
     start() {
       if (stopping) return Promise.reject(new EvtError('closed', 'cannot start the bridge: it was stopped'))
-      starting ??= startAll().catch(async (error: unknown) => {
-        await stopAll().catch(() => {})
+      starting ??= Promise.race([startAll(), aborted(ending.signal)]).catch(async (error: unknown) => {
+        if (!ending.signal.aborted) {
+          ending.abort(error)
+          await stopAll().catch(() => {})
+        }
         throw error
       })
       return starting
     },
     stop() {
-      stopping ??= (starting ?? Promise.resolve()).catch(() => {}).then(stopAll)
+      stopping ??= (async () => {
+        ending.abort(new EvtError('interrupted', 'the bridge stops'))
+        await starting?.catch(() => {})
+        await stopAll()
+      })()
       return stopping
     },
     stats: () => recorder.sample(),
@@ -155,12 +213,10 @@ export function createBridge(options: BridgeOptions): Bridge {
   }
 }
 
-async function openOwn(given: Store | string, instance: string, running: (() => Promise<unknown>)[]): Promise<Store> {
-  if (typeof given !== 'string') return given
-  const { openStore } = await import('./store/connection.ts')
-  const store = await openStore(given, { applicationName: `evt bridge ${instance}`, max: 6 })
-  running.unshift(() => store.close())
-  return store
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }
 
 /** Partitions of the inbox, now and every hour. */

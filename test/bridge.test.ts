@@ -9,7 +9,11 @@ import {
   defineHandler,
   defineService,
 } from '../src/index.ts'
+import { openStore } from '../src/store/connection.ts'
+import { childrenOf } from '../src/store/embedded/process.ts'
+import { migrateUp } from '../src/store/migrate.ts'
 import { createTestDatabase } from './setup/database.ts'
+import { type PrivateServer, startPrivateServer } from './setup/private-server.ts'
 import { until } from './setup/until.ts'
 
 const created = defineEvent('user.created', { 1: z.object({ name: z.string() }) })
@@ -131,5 +135,84 @@ describe('a bridge', () => {
     const { url } = await createTestDatabase()
     const handlers = [service.handlers[0], service.handlers[0]].flatMap((one) => one ?? [])
     await expect(createBridge({ store: url, handlers, services: [] }).start()).rejects.toMatchObject({ code: 'config' })
+  })
+})
+
+/** Neither the server nor one of its sessions answers, and none of them is gone. */
+async function freeze(server: PrivateServer): Promise<void> {
+  const all = [server.pid, ...childrenOf(server.pid)]
+  for (const pid of all) process.kill(pid, 'SIGSTOP')
+  onTestFinished(() => {
+    for (const pid of all) process.kill(pid, 'SIGCONT')
+  })
+}
+
+async function startServer(): Promise<PrivateServer> {
+  const server = await startPrivateServer({ version: 18 })
+  onTestFinished(() => server.stop())
+  await migrateUp(server.url)
+  return server
+}
+
+/** Of this process, to the outside and to its local sockets; those that are only being closed do not count. */
+const openSockets = () =>
+  process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap' || name === 'PipeWrap').length
+
+describe('a bridge whose server does not answer', () => {
+  it.each(['all of it', 'new connections'])('stops soon after its grace: %s', async (what) => {
+    const server = await startServer()
+    const said: string[] = []
+    const say = (message: string, fields?: object) => void said.push(`${message} ${JSON.stringify(fields)}`)
+    const log = { debug() {}, info() {}, warn: say, error: say }
+    const bridge = createBridge({ store: server.url, services: [service], grace: '500ms', log })
+    await bridge.start()
+    const before = openSockets()
+    if (what === 'all of it') await freeze(server)
+    else await server.kill('SIGSTOP')
+    onTestFinished(() => server.kill('SIGCONT'))
+    const began = performance.now()
+    await bridge.stop()
+    expect(performance.now() - began).toBeLessThan(5_000)
+    await until(() => openSockets() < before)
+  })
+
+  it('ends a start that gets no answer', async () => {
+    const server = await startServer()
+    const store = await openStore(server.url, { applicationName: 'evt test', max: 1 })
+    onTestFinished(() => store.close())
+    await freeze(server)
+    const bridge = createBridge({ store, services: [service], grace: '500ms' })
+    const started = bridge.start()
+    const refused = expect(started).rejects.toMatchObject({ code: 'interrupted' })
+    const began = performance.now()
+    await bridge.stop()
+    await refused
+    expect(performance.now() - began).toBeLessThan(2_000)
+  })
+})
+
+describe('a bridge whose schema is dropped', () => {
+  it('says so, what to do and not again and again, and stops soon after its grace', async () => {
+    const { store, url } = await createTestDatabase()
+    const said: { message: string; fields?: object | undefined }[] = []
+    const say = (message: string, fields?: object) => void said.push({ message, fields })
+    const log = { debug() {}, info() {}, warn: say, error: say }
+    const bridge = createBridge({ store: url, services: [service], grace: '500ms', log })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    const publisher = createPublisher({ store: url, registry: createRegistry([created]), source: 'test' })
+    onTestFinished(() => publisher.close())
+    await publisher.publishAll([{ type: 'user.created', data: { name: 'Ada' } }])
+    await until(async () => (await store.query('select from greeter.seen')).rows.length === 2, { what: 'two lanes' })
+    await store.query('drop schema evt cascade')
+    const hinted = () => said.filter(({ fields }) => JSON.stringify(fields).includes('run `evt migrate up`'))
+    await until(() => hinted().some(({ message }) => message === 'something fails under the handlers'))
+    await until(() => hinted().some(({ message }) => message.startsWith('cannot use ')), { what: 'the relay' })
+    const beats = () => said.filter(({ message }) => message === 'cannot tell how it goes')
+    await until(() => beats().length > 0)
+    const began = performance.now()
+    await bridge.stop()
+    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(beats()).toHaveLength(1)
   })
 })
