@@ -74,15 +74,45 @@ export async function register(
   return rows.map((row) => ({ group: row.group_name, lane: row.lane, epoch: BigInt(row.epoch) }))
 }
 
-/** Removes members that were found dead, unless they have beaten since. Their lanes are free from then on. */
-export async function removeDead(
-  client: pg.Client,
-  dead: readonly { session: string; beats: string }[],
-): Promise<void> {
-  const text = `delete from evt.members m using unnest($1::bigint[], $2::bigint[]) d (session, beats)
-    where m.session = d.session and m.beats = d.beats`
-  await client.query(text, [dead.map(({ session }) => session), dead.map(({ beats }) => beats)])
+/** A member as a beat found it. */
+type Found = Pick<BeatState['members'][number], 'session' | 'beats' | 'unlocked'>
+
+/**
+ * Removes members that were found dead, unless they have beaten since. Their lanes are free from then on, and what their
+ * transactions had locked too, as far as this role may end them: a process that froze would keep it for as long as its
+ * handlers have time.
+ */
+export async function removeDead(client: pg.Client, dead: readonly Found[]): Promise<void> {
+  const [sessions, beats] = [dead.map(({ session }) => session), dead.map(({ beats }) => beats)]
+  const locked = dead.filter(({ unlocked }) => !unlocked).map(({ session }) => session)
+  // Before: it may have frozen while it claimed, with a lock on its own row.
+  await client.query(endBackends, [sessions, beats, locked]).catch((error: { readonly code?: string }) => {
+    // Where ending is forbidden altogether, its locks stay until the server finds its transactions silent.
+    if (error.code !== '42501') throw error
+  })
+  await client.query(`delete from evt.members m using ${found} where m.session = d.session and m.beats = d.beats`, [
+    sessions,
+    beats,
+  ])
 }
+
+const found = 'unnest($1::bigint[], $2::bigint[]) d (session, beats)'
+
+// The member's own connection is known by its lock, which nobody else tries while it has it, the others by their name, as the server keeps it: cut, and without what is
+// not ASCII. `set_config` does the same with a name. A name that a living member has too says nothing.
+const endBackends = `with named as materialized (
+  select m.session, d.session is not null as dead, left(set_config('application_name', kind || m.member, true), 63) as name, kind
+  from evt.members m left join ${found} on m.session = d.session and m.beats = d.beats,
+    unnest(array['evt handlers ', 'evt bridge ']) kind
+), gone as (
+  select name, kind from named group by name, kind having bool_and(dead)
+)
+select pg_terminate_backend(a.pid) from pg_stat_activity a
+where a.datname = current_database() and a.pid <> pg_backend_pid() and pg_has_role(a.usesysid, 'usage') and (
+  exists (select from gone where a.application_name = name and (kind = 'evt handlers ' or a.state like 'idle in transaction%'))
+  or a.pid in (
+    select l.pid from pg_locks l join named n on n.dead and n.session = any ($3::bigint[]) and (l.classid::bigint << 32 | l.objid::bigint) = n.session
+    where l.locktype = 'advisory' and l.objsubid = 1 and l.granted and l.database = (select oid from pg_database where datname = current_database())))`
 
 export async function leave(client: pg.Client, session: bigint): Promise<void> {
   await client.query('delete from evt.members where session = $1', [String(session)])

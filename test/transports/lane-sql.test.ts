@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Store } from '../../src/store/connection.ts'
+import type { LogLane } from '../../src/transports/postgres/lane.ts'
+import {
+  beat,
+  type ClaimedLane,
+  claimLanes,
+  register,
+  releaseLane,
+  removeDead,
+} from '../../src/transports/postgres/lane-sql.ts'
+import { markStarts } from '../../src/transports/postgres/progress.ts'
+import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
+
+const group = 'test.lanes'
+
+async function connect(url: string, application = 'evt lanes', user?: string): Promise<pg.Client> {
+  const to = new URL(url)
+  if (user !== undefined) Object.assign(to, { username: user, password: user })
+  const client = new pg.Client({ connectionString: to.href, application_name: application })
+  client.on('error', () => {})
+  await client.connect()
+  onTestFinished(() => client.end().catch(() => {}))
+  return client
+}
+
+interface Member {
+  readonly client: pg.Client
+  readonly session: bigint
+}
+
+async function join(url: string, name: string, user?: string): Promise<Member> {
+  const client = await connect(url, 'evt lanes', user)
+  const session = randomBytes(8).readBigInt64BE() >> 1n
+  await register(client, session, name, undefined)
+  return { client, session }
+}
+
+const create = (store: Store, lanes: number) => store.query('select evt.ensure_group($1, $2, 0)', [group, lanes])
+
+const startOf = (claimed: ClaimedLane, position: bigint) => ({
+  lane: { group, index: claimed.lane, epoch: claimed.epoch } as LogLane,
+  position,
+})
+
+async function claimOne({ client, session }: Member): Promise<ClaimedLane> {
+  const [claimed] = await claimLanes(client, session, group, [], 1)
+  if (!claimed) throw new Error('there was no free lane')
+  return claimed
+}
+
+const dead = async ({ client }: Member, { session }: Member) => {
+  const { members } = await beat(client, 0n, [], [])
+  return members.filter((member) => member.session === String(session))
+}
+
+const isThere = async (store: Store, client: pg.Client) =>
+  (await store.query('select from pg_stat_activity where pid = $1', [(client as { processID?: number }).processID]))
+    .rows.length > 0
+
+describeServers('the lanes in SQL', (server) => {
+  describe('a member that was found dead', () => {
+    it('loses all its backends, and those of no other', async () => {
+      const { url, store } = await createTestDatabase({ server })
+      const name = `gefrörener-${'x'.repeat(60)}`
+      const [frozen, living, finder] = [await join(url, name), await join(url, 'living'), await join(url, 'finder')]
+      const its = await connect(url, `evt handlers ${name}`)
+      const itsOpen = await connect(url, `evt bridge ${name}`)
+      await itsOpen.query('begin; select 1')
+      const others = [
+        living.client,
+        finder.client,
+        await connect(url, 'evt handlers living'),
+        await connect(url, 'psql'),
+      ]
+      await removeDead(finder.client, await dead(finder, frozen))
+      for (const gone of [its, itsOpen, frozen.client]) await until(async () => !(await isThere(store, gone)))
+      for (const other of others) expect(await isThere(store, other)).toBe(true)
+      const { rows } = await store.query('select member from evt.members order by member')
+      expect(rows).toEqual([{ member: 'finder' }, { member: 'living' }])
+    })
+
+    it('keeps them when it has beaten since, and when a living member has the same name', async () => {
+      const { url, store } = await createTestDatabase({ server })
+      const [frozen, again, finder] = [await join(url, 'same'), await join(url, 'same'), await join(url, 'finder')]
+      const handlers = await connect(url, 'evt handlers same')
+      const found = await dead(finder, frozen)
+      await beat(frozen.client, frozen.session, [], [])
+      await removeDead(finder.client, found)
+      expect((await store.query('select from evt.members')).rows).toHaveLength(3)
+      await removeDead(finder.client, await dead(finder, frozen))
+      expect((await store.query('select from evt.members')).rows).toHaveLength(2)
+      expect(await isThere(store, handlers)).toBe(true)
+      expect(await isThere(store, again.client)).toBe(true)
+    })
+
+    it('is removed also where its backends may not be ended', async () => {
+      const { url, store } = await createTestDatabase({ server })
+      const [one, two] = ['one', 'two'].map((role) => `${role}_${randomBytes(4).toString('hex')}`) as [string, string]
+      for (const role of [one, two]) {
+        await store.query(`create role ${role} login password '${role}'; grant evt_operator to ${role}`)
+        onTestFinished(async () => void (await store.query(`drop role ${role}`)))
+      }
+      const [frozen, finder] = [await join(url, 'frozen', one), await join(url, 'finder', two)]
+      const handlers = await connect(url, 'evt handlers frozen', one)
+      await removeDead(finder.client, await dead(finder, frozen))
+      expect((await store.query('select member from evt.members')).rows).toEqual([{ member: 'finder' }])
+      expect(await isThere(store, handlers)).toBe(true)
+    })
+  })
+})
+
+const isWaiting = async (store: Store) =>
+  (await store.query(`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`))
+    .rows.length > 0
