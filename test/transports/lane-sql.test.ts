@@ -62,6 +62,46 @@ const isThere = async (store: Store, client: pg.Client) =>
     .rows.length > 0
 
 describeServers('the lanes in SQL', (server) => {
+  it('a lane that was given back is nobody’s: what its owner wants to start is not its own any more', async () => {
+    const { url, store } = await createTestDatabase({ server })
+    await create(store, 1)
+    const owner = await join(url, 'owner')
+    const claimed = await claimOne(owner)
+    expect(await markStarts(store, [startOf(claimed, 5n)])).toEqual([true])
+    await releaseLane(owner.client, group, 0, claimed.epoch, 3n)
+    expect(await markStarts(store, [startOf(claimed, 7n)])).toEqual([false])
+    const again = await claimOne(await join(url, 'next'))
+    expect(again).toMatchObject({ position: 3n, suspicion: { suspectTo: 0n } })
+    expect(await markStarts(store, [startOf(again, 7n)])).toEqual([true])
+  })
+
+  it('what an owner starts while it is replaced is either known to the next one or not its own', async () => {
+    const { url, store } = await createTestDatabase({ server })
+    await create(store, 1)
+    const frozen = await join(url, 'frozen')
+    const former = await claimOne(frozen)
+    expect(await markStarts(store, [startOf(former, 5n)])).toEqual([true])
+    const next = await join(url, 'next')
+    await removeDead(next.client, await dead(next, frozen))
+    // It goes on just when the next one has read how far it had got.
+    let marking: Promise<readonly boolean[]> | undefined
+    const query = next.client.query.bind(next.client) as (...given: unknown[]) => Promise<unknown>
+    next.client.query = (async (...given: unknown[]) => {
+      const answer = await query(...given)
+      if (String(given[0]).includes('for update')) {
+        let settled = false
+        marking = markStarts(store, [startOf(former, 9n)]).finally(() => {
+          settled = true
+        })
+        await until(async () => settled || (await isWaiting(store)))
+      }
+      return answer
+    }) as typeof next.client.query
+    const claimed = await claimOne(next)
+    const [isOwned] = (await marking) ?? []
+    expect({ isOwned, suspectTo: claimed.suspicion.suspectTo }).toEqual({ isOwned: false, suspectTo: 5n })
+  })
+
   describe('a member that was found dead', () => {
     it('loses all its backends, and those of no other', async () => {
       const { url, store } = await createTestDatabase({ server })

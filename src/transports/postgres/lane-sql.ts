@@ -118,11 +118,12 @@ export async function leave(client: pg.Client, session: bigint): Promise<void> {
   await client.query('delete from evt.members where session = $1', [String(session)])
 }
 
+// The start too: what a former owner that is not dead after all marks from here on is not its own any more, or was read here.
 const freeLanes = `select l.lane, l.epoch, l.position, l.owner is not null as died, l.suspect_to, l.guilty, l.deaths, s.started_to
   from evt.lanes l join evt.lane_starts s using (group_name, lane)
   where l.group_name = $2 and (l.owner is null or (l.owner = $1 and l.lane <> all ($3))
     or not exists (select from evt.members m where m.session = l.owner))
-  order by l.lane limit $4 for update of l skip locked`
+  order by l.lane limit $4 for update of l, s skip locked`
 
 /**
  * Takes up to `count` free lanes of a group, in one transaction; `held` are ours already. One member claims in a group at a
@@ -176,11 +177,14 @@ async function writeClaim(client: pg.Client, session: bigint, group: string, cla
   ])
 }
 
-/** The lane is free from then on, at this position. No effect when it has another owner. */
+/** The lane is free from then on, at this position, and whoever had it starts nothing more. No effect when it has another owner. */
 export async function releaseLane(client: pg.Client, group: string, lane: number, epoch: bigint, position: bigint) {
   await client.query(
-    `update evt.lanes set owner = null, epoch = epoch + 1, position = greatest(position, $4)
-     where group_name = $1 and lane = $2 and epoch = $3`,
+    `with released as (
+       update evt.lanes set owner = null, epoch = epoch + 1, position = greatest(position, $4)
+       where group_name = $1 and lane = $2 and epoch = $3 returning group_name, lane, epoch
+     )
+     update evt.lane_starts s set epoch = r.epoch from released r where s.group_name = r.group_name and s.lane = r.lane`,
     [group, lane, String(epoch), String(position)],
   )
 }
