@@ -24,15 +24,24 @@ export interface EncodedEvent<T = unknown> extends EvtEvent<T> {
  * are written as JavaScript has them: a bigger integer than 2^53 must travel as a string (text that SQL wrote keeps all
  * its digits in the store; parsing it loses them). The time is brought to UTC.
  *
- * Given `fixed`, the JSON that `data` was parsed from, those are the bytes, unchanged; nobody compares them with `data`.
- *
  * Throws EvtError('contract') naming the field: data that is no JSON or nested deeper than `maxDataDepth`, a type that no
  * pattern can name, an attribute that is empty where it may not be, that holds U+0000 (Postgres has no such text) or
  * half a surrogate pair, metadata that is not flat.
  */
-export function encodeEvent<T>(event: EvtEvent<T>, fixed?: string): EncodedEvent<T> {
+export function encodeEvent<T>(event: EvtEvent<T>): EncodedEvent<T> {
   const time = checkEnvelope(event)
-  const dataText = fixed ?? jsonOf(event)
+  return withBytes(event, time, jsonOf(event))
+}
+
+/**
+ * Keeps `dataText`, the JSON that `data` was parsed from, as the bytes: numbers have all their digits. Nobody compares
+ * the two. Throws as `encodeEvent`.
+ */
+export function encodeWithText<T>(event: EvtEvent<T>, dataText: string): EncodedEvent<T> {
+  return withBytes(event, checkEnvelope(event), dataText)
+}
+
+function withBytes<T>(event: EvtEvent<T>, time: string, dataText: string): EncodedEvent<T> {
   // Each level takes two characters.
   if (dataText.length > 2 * maxDataDepth && jsonDepth(dataText) > maxDataDepth) throw tooDeep(event)
   return { ...event, time, dataText, checksum: checksumOf(dataText) }

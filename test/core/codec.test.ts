@@ -2,7 +2,14 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checksumOf } from '../../src/core/checksum.ts'
-import { encodeEvent, fromCloudEvent, fromHeaders, toCloudEvent, toHeaders } from '../../src/core/codec.ts'
+import {
+  encodeEvent,
+  encodeWithText,
+  fromCloudEvent,
+  fromHeaders,
+  toCloudEvent,
+  toHeaders,
+} from '../../src/core/codec.ts'
 import { EvtError } from '../../src/core/errors.ts'
 import { type EvtEvent, maxDataDepth } from '../../src/core/event.ts'
 import { compilePattern } from '../../src/core/pattern.ts'
@@ -55,7 +62,7 @@ describe('encodeEvent', () => {
 
   test('keeps the bytes of data that are fixed already', () => {
     const dataText = '{"n": 12345678901234567890, "x": 1.0}'
-    const encoded = encodeEvent({ ...plain, data: JSON.parse(dataText) }, dataText)
+    const encoded = encodeWithText({ ...plain, data: JSON.parse(dataText) }, dataText)
     expect(encoded).toMatchObject({ dataText, checksum: checksumOf(dataText) })
   })
 
@@ -66,7 +73,7 @@ describe('encodeEvent', () => {
       const data = JSON.parse(nested(levels)) as unknown
       const error = refusal({ data })
       expect(error).toMatchObject({ code: 'contract', message: expect.stringContaining('deeper than 1,000 levels') })
-      expect(() => encodeEvent({ ...plain, data }, nested(levels))).toThrow(error.message)
+      expect(() => encodeWithText({ ...plain, data }, nested(levels))).toThrow(error.message)
     }
   })
 
