@@ -2,6 +2,12 @@ import type { Store } from './connection.ts'
 import { eventColumns, type StoredEvent, storedEvent, type TextRow } from './event-row.ts'
 import { openReading, type Reading } from './reading.ts'
 
+/** An event that had no position when it was read. */
+export interface UnsequencedEvent extends StoredEvent {
+  /** Its place among all that was written; the log names it. */
+  readonly seq: string
+}
+
 /** A snapshot-difference cursor held in memory: the relay's own method, without writing it down. */
 export interface UnsequencedReader {
   /** The log's end at the moment of opening: what this reader gives lies beyond it. */
@@ -12,7 +18,7 @@ export interface UnsequencedReader {
    * The next events up to that snapshot, in the order in which they were written; [] when there are no more. When it
    * throws, the same events come with the next call.
    */
-  next(max: number): Promise<readonly StoredEvent[]>
+  next(max: number): Promise<readonly UnsequencedEvent[]>
   close(): Promise<void>
 }
 
@@ -136,14 +142,17 @@ async function readKeys(
   return rows.map((row) => ({ leaf: names[Number(row[0])] as string, xid: row[1] as string, seq: row[2] as string }))
 }
 
-async function readEvents(reading: Reading, page: readonly Key[]): Promise<readonly StoredEvent[]> {
+async function readEvents(reading: Reading, page: readonly Key[]): Promise<readonly UnsequencedEvent[]> {
   const byLeaf = Map.groupBy(page, (key) => key.leaf)
-  const found = new Map<string, StoredEvent>()
+  const found = new Map<string, UnsequencedEvent>()
   for (const [leaf, keys] of byLeaf) {
     const text = `select k.seq, ${eventColumns} from unnest($1::xid8[], $2::bigint[]) k (xid, seq)
       join only ${leaf} o on o.xid = k.xid and o.seq = k.seq`
     const rows = await reading.rows(`events ${leaf}`, text, [keys.map((key) => key.xid), keys.map((key) => key.seq)])
-    for (const row of rows) found.set(row[0] as string, storedEvent(row, 1))
+    for (const row of rows) {
+      const seq = row[0] as string
+      found.set(seq, Object.assign(storedEvent(row, 1), { seq }))
+    }
   }
   return page.flatMap((key) => found.get(key.seq) ?? [])
 }

@@ -20,9 +20,11 @@ export interface ObserveOutboxOptions extends Outage {
   readonly onReady?: () => void
 }
 
-/** `position` is there when the event was already sequenced when it was read. */
+/** With its position when it was already sequenced when it was read, else with its place in the outbox. */
 export interface ObservedEvent extends StoredEvent {
   readonly position?: bigint
+  readonly sequencedMs?: number
+  readonly seq?: string
 }
 
 /**
