@@ -2,6 +2,7 @@ import type { SqlExecutor } from '../transports/transport.ts'
 import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
 import { type DeadLetterSelection, selectionSql } from './dead-letters.ts'
+import { retryTransaction } from './retry-transaction.ts'
 
 export interface ReplayPlanEntry {
   readonly id: string
@@ -57,14 +58,15 @@ export interface ReplayStarted {
 
 /**
  * Hands dead letters to the handler that failed, and to no other, with attempts anew. The event keeps its id. One
- * transaction a batch; doing the same twice at once is harmless: each dead letter goes to one of the two.
+ * transaction a batch; doing the same twice at once is harmless: each dead letter goes to one of the two. Throws `timeout`
+ * when other transactions are in the way again and again: the batches before are done.
  */
 export async function replayDeadLetters(store: Store, request: ReplayRequest): Promise<ReplayStarted> {
   const replayed: string[] = []
   const size = request.batch ?? 100
   for (let at = 0; at < request.ids.length && !request.signal?.aborted; at += size) {
     const ids = request.ids.slice(at, at + size).filter((id) => /^\d{1,18}$/.test(id))
-    replayed.push(...(await store.transaction((sql) => replayBatch(sql, ids, request))))
+    replayed.push(...(await retryTransaction(store, 'replay dead letters', (sql) => replayBatch(sql, ids, request))))
   }
   const done = new Set(replayed)
   return { replayed, left: request.ids.filter((id) => !done.has(id)) }
@@ -101,7 +103,7 @@ async function replayBatch(sql: SqlExecutor, ids: readonly string[], request: Re
 
 /** The dead letters stay where they are for good; subjects that waited for them go on. Returns how many. */
 export async function discardDeadLetters(store: Store, ids: readonly string[], note: string): Promise<number> {
-  return store.transaction(async (sql) => {
+  return retryTransaction(store, 'discard dead letters', async (sql) => {
     const { rows } = await sql.query(
       `update evt.dead_letters set status = 'discarded', resolved_at = clock_timestamp(), note = $2
        where id = any($1::bigint[]) and status = 'open' returning id`,

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { defineHandler } from '../../src/handle/define-handler.ts'
 import type { HandlerDefinition } from '../../src/handle/handler.ts'
 import { getDeadLetter, listCauses, listDeadLetters } from '../../src/store/dead-letters.ts'
-import { planReplay, replayDeadLetters, replayOutcome } from '../../src/store/redrive.ts'
-import { run } from '../handle/running.ts'
+import { discardDeadLetters, planReplay, replayDeadLetters, replayOutcome } from '../../src/store/redrive.ts'
+import { type Running, run } from '../handle/running.ts'
 import { until } from '../setup/until.ts'
 
 function build() {
@@ -158,3 +159,61 @@ describe('dead letters', () => {
     await until(async () => (await running.rows('select * from evt.parked_subjects')).length === 0)
   })
 })
+
+/** Another transaction has a subject and then wants the dead letters: one of the two has to give way, and that one waits longer. */
+async function entangle(url: string): Promise<{ meet(): Promise<void> }> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(`begin; set local deadlock_timeout = '1min'`)
+  await client.query(`insert into evt.parked_subjects (handler, subject, lane) values ('test.failing', 's1', 'lane')
+    on conflict (handler, subject) do update set lane = excluded.lane`)
+  return {
+    async meet() {
+      await client.query('select from evt.dead_letters for update')
+      await client.query('commit')
+      await client.end()
+    },
+  }
+}
+
+const isWaiting = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
+
+describe('meeting another transaction', () => {
+  it.each([
+    ['a replay', (running: Running, ids: readonly string[]) => replayAll(running, ids)],
+    ['a discard', (running: Running, ids: readonly string[]) => discardDeadLetters(running.store, ids, 'no')],
+  ])('%s gives way and tries again', async (_, work) => {
+    const { failing } = build()
+    const running = await run([failing({ afterDead: 'block' })])
+    await running.publish(...things(3))
+    await until(async () => (await running.rows('select * from evt.dead_letters')).length === 3)
+    const ids = (await listDeadLetters(running.store)).map(({ id }) => id)
+    const other = await entangle(running.url)
+    const working = work(running, ids)
+    await until(async () => (await running.rows(isWaiting)).length > 0)
+    await other.meet()
+    expect(await working).toBe(3)
+  })
+
+  it('gives up after a bounded number of tries, and has done nothing', async () => {
+    const { failing } = build()
+    const running = await run([failing()])
+    await running.publish(...things(3))
+    await until(async () => (await running.rows('select * from evt.dead_letters')).length === 3)
+    const ids = (await listDeadLetters(running.store)).map(({ id }) => id)
+    await running.store.query(`create sequence tries`)
+    await running.store.query(`create function spoil() returns trigger language plpgsql as $$ begin
+      perform nextval('tries'); raise exception 'spoilt' using errcode = '40001'; end $$`)
+    await running.store.query('create trigger spoil before insert on evt.redrives execute function spoil()')
+    await expect(replayAll(running, ids)).rejects.toMatchObject({
+      code: 'timeout',
+      message: 'cannot replay dead letters: other transactions were in the way 6 times',
+    })
+    expect(await running.rows('select last_value::int as tries from tries')).toEqual([{ tries: 6 }])
+    expect(await listDeadLetters(running.store)).toHaveLength(3)
+  })
+})
+
+async function replayAll({ store }: Running, ids: readonly string[]): Promise<number> {
+  return (await replayDeadLetters(store, { ids, replayId: randomUUID(), by: 'ada' })).replayed.length
+}
