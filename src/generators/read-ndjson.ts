@@ -1,5 +1,8 @@
 import { StringDecoder } from 'node:string_decoder'
 import { EvtError } from '../core/errors.ts'
+import { maxDataDepth } from '../core/event.ts'
+import { jsonDepth } from '../core/json-text.ts'
+import { formatCount } from '../core/quantity.ts'
 
 /** Longest line that is read, 4 MiB: anything above is no event, and must not fill the memory. */
 export const maxLineBytes = 4 * 1024 * 1024
@@ -8,11 +11,14 @@ export interface NdjsonLine {
   /** From 1, blank lines counted. */
   readonly line: number
   readonly value: unknown
+  /** What `value` was parsed from, without the space around it. */
+  readonly text: string
 }
 
 /**
  * The JSON values of a stream, one a line. A byte order mark, CR LF and blank lines are tolerated. Reads no further than
- * it is asked to. Throws EvtError('decode') naming the line when one is no JSON, EvtError('too-large') above the limit.
+ * it is asked to. Throws EvtError('decode') naming the line when one is no JSON or nested deeper than an event may be,
+ * EvtError('too-large') above the limit.
  */
 export async function* readNdjson(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<NdjsonLine, void> {
   const decoder = new StringDecoder('utf8')
@@ -23,23 +29,36 @@ export async function* readNdjson(stream: AsyncIterable<Uint8Array | string>): A
     let start = 0
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
       line += 1
-      const value = parseLine(text.slice(start, end), line)
+      const parsed = parseLine(text.slice(start, end), line)
       start = end + 1
-      if (value !== blank) yield { line, value }
+      if (parsed) yield parsed
     }
     rest = text.slice(start)
     checkLength(rest, line + 1)
   }
-  const value = parseLine(rest + decoder.end(), line + 1)
-  if (value !== blank) yield { line: line + 1, value }
+  const last = parseLine(rest + decoder.end(), line + 1)
+  if (last) yield last
 }
 
-const blank = Symbol('blank line')
+/** `data` and the event around it. */
+const maxLineDepth = maxDataDepth + 1
 
-function parseLine(raw: string, line: number): unknown {
+/** Undefined for a blank line. */
+function parseLine(raw: string, line: number): NdjsonLine | undefined {
   checkLength(raw, line)
   const text = (line === 1 && raw.startsWith('\uFEFF') ? raw.slice(1) : raw).trim()
-  if (text === '') return blank
+  if (text === '') return undefined
+  const value = parse(text, line)
+  if (text.length > 2 * maxLineDepth && jsonDepth(text) > maxLineDepth) {
+    throw new EvtError(
+      'decode',
+      `cannot read line ${line}: it is nested deeper than ${formatCount(maxDataDepth)} levels`,
+    )
+  }
+  return { line, value, text }
+}
+
+function parse(text: string, line: number): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {

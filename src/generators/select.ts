@@ -2,7 +2,7 @@ import type { Contract } from '../core/contract.ts'
 import { EvtError } from '../core/errors.ts'
 import { compilePattern } from '../core/pattern.ts'
 import type { Registry } from '../core/registry.ts'
-import { suggestion } from '../core/suggest.ts'
+import { closest, suggestion } from '../core/suggest.ts'
 
 /** A contract with its share of the events. */
 export interface Weighted {
@@ -70,8 +70,15 @@ function findVersion(registry: Registry, type: string, version: number): Contrac
 function unknown(registry: Registry, text: string): EvtError {
   const types = registry.types()
   return new EvtError('unknown-type', `cannot generate ${text}: no contract of that type`, {
-    hint: suggestion(text, types) ?? `known types: ${types.join(', ')}`,
+    hint: suggestion(text, types) ?? meantPattern(registry, text) ?? `known types: ${types.join(', ')}`,
   })
+}
+
+/** The pattern with each unknown word replaced by the nearest known one, when that matches something. */
+function meantPattern(registry: Registry, text: string): string | undefined {
+  const words = [...new Set(registry.types().flatMap((type) => type.split('.')))]
+  const mended = text.replace(/[^.*{},]+/g, (word) => (words.includes(word) ? word : (closest(word, words) ?? word)))
+  return registry.matching(compilePattern(mended)).length > 0 ? `did you mean ${mended}?` : undefined
 }
 
 function checkWeights(weights: Readonly<Record<string, number>>, contracts: readonly Contract[]): void {

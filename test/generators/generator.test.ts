@@ -223,8 +223,22 @@ describe('choosing types', () => {
     expect(error.message).toContain(message)
   })
 
-  it('suggests the type that was meant', () => {
-    expect(caught(() => generate(0, { types: ['user.craeted'] })).hint).toBe('did you mean user.created?')
+  it.each([
+    ['user.craeted', 'user.created'],
+    ['usr.*', 'user.*'],
+    ['usr.created', 'user.created'],
+    ['*.craeted', '*.created'],
+    ['usr.{created,deleted}', 'user.{created,deleted}'],
+    ['user.{craeted,delted}', 'user.{created,deleted}'],
+    ['users.**', 'user.**'],
+    ['usr.creatd@1', 'user.created'],
+  ])('suggests for %s what was meant: %s', (given, meant) => {
+    expect(caught(() => generate(0, { types: [given] })).hint).toBe(`did you mean ${meant}?`)
+  })
+
+  it('suggests nothing that would match nothing, but lists what is known', () => {
+    for (const type of ['payment.*', 'usr.paid', '*.*.*.*.*'])
+      expect(caught(() => generate(0, { types: [type] })).hint).toMatch(/^known types: .*user\.created/)
   })
 })
 

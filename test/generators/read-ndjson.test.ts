@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { EvtError } from '../../src/core/errors.ts'
+import { maxDataDepth } from '../../src/core/event.ts'
 import { maxLineBytes, type NdjsonLine, readNdjson } from '../../src/generators/read-ndjson.ts'
 
 async function* chunksOf(...chunks: (string | Uint8Array)[]): AsyncGenerator<string | Uint8Array> {
@@ -16,9 +17,9 @@ async function read(...chunks: (string | Uint8Array)[]): Promise<NdjsonLine[]> {
 describe('readNdjson', () => {
   it('gives each value with its line, past blank lines, CR LF, a byte order mark and a missing last line break', async () => {
     expect(await read('\uFEFF{"a":1}\r\n\n  \n[2]\n"three"')).toEqual([
-      { line: 1, value: { a: 1 } },
-      { line: 4, value: [2] },
-      { line: 5, value: 'three' },
+      { line: 1, text: '{"a":1}', value: { a: 1 } },
+      { line: 4, text: '[2]', value: [2] },
+      { line: 5, text: '"three"', value: 'three' },
     ])
     expect(await read('')).toEqual([])
     expect(await read('\n\n')).toEqual([])
@@ -39,7 +40,7 @@ describe('readNdjson', () => {
 
   it('names the line that is no JSON, after giving those before it', async () => {
     const lines = readNdjson(chunksOf('{"a":1}\n\n{"a":\n{"b":2}\n'))
-    expect((await lines.next()).value).toEqual({ line: 1, value: { a: 1 } })
+    expect((await lines.next()).value).toMatchObject({ line: 1, value: { a: 1 } })
     const error = await lines.next().then(
       () => undefined,
       (thrown: unknown) => thrown,
@@ -62,6 +63,17 @@ describe('readNdjson', () => {
     await lines.next()
     await expect(lines.next()).rejects.toThrow('cannot read line 2: it is longer than 4 MiB')
     expect(given).toBeLessThan(7)
+  })
+
+  it('refuses a line that is nested deeper than any event may be', async () => {
+    const nested = (levels: number) => `{"data":${'['.repeat(levels)}${']'.repeat(levels)}}\n`
+    expect(await read(nested(maxDataDepth))).toHaveLength(1)
+    for (const levels of [maxDataDepth + 1, 5_000, 1_000_000]) {
+      await expect(read(nested(1), nested(levels))).rejects.toMatchObject({
+        code: 'decode',
+        message: 'cannot read line 2: it is nested deeper than 1,000 levels',
+      })
+    }
   })
 
   it('takes a line just below 4 MiB', async () => {
