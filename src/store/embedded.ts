@@ -15,9 +15,8 @@ import {
   stopCluster,
   urlOfPostmaster,
 } from './embedded/cluster.ts'
-import { createHome, type Home, homeOf, projectOf, readState, type ServerState, writeState } from './embedded/home.ts'
+import { createHome, type Home, homeOf, projectOf, readState, writeState } from './embedded/home.ts'
 import { withFileLock } from './embedded/lock.ts'
-import { isRunning } from './embedded/process.ts'
 import { canReach, makeSystemDirectory, reachableBinaries, systemDirectory } from './embedded/reach.ts'
 import { chooseRunAs, type RunAs } from './embedded/run-as.ts'
 import {
@@ -26,6 +25,7 @@ import {
   rememberedProjects,
   rememberServer,
 } from './embedded/servers-of-user.ts'
+import { enterUser, hasUsers, type User } from './embedded/users.ts'
 
 export interface EmbeddedOptions {
   readonly log?: (message: string) => void
@@ -42,9 +42,13 @@ export interface EmbeddedOptions {
 export interface EmbeddedServer {
   /** Database `evt` on 127.0.0.1 and a local socket, with the password: do not print it. */
   readonly url: string
-  /** False: another evt process had started it, and stops it. */
+  /** False: another evt that lives had it running. */
   readonly started: boolean
-  /** Stops the server if this process started it. Idempotent. */
+  /** PGDATA: in the project's `.evt/postgres`, or where the server's user can reach it. */
+  readonly dataDirectory: string
+  /** Fires when the server is gone though nobody stopped it here, for longer than a restart takes; with a `connect` error. */
+  readonly gone: AbortSignal
+  /** Leaves the server; the last of its users to leave stops it. Idempotent. */
   stop(): Promise<void>
 }
 
@@ -66,8 +70,9 @@ const settings = [
 
 /**
  * The project's own PostgreSQL 18, in `.evt/postgres` (found upwards from `directory` to the git root): made on first use,
- * recovered after a crash, never deleted. One that another evt runs is used as it is; one whose evt was killed is adopted. Throws
- * `config` (no rights, not installed, data of another version), `connect` (port taken, server refuses).
+ * recovered after a crash, never deleted. One that another evt runs is used as it is, and outlives that evt until the last one
+ * leaves it; one whose users were all killed is adopted. Throws `config` (no rights, not installed, data of another version),
+ * `connect` (port taken, server refuses).
  */
 export async function startEmbedded(directory: string, options: EmbeddedOptions = {}): Promise<EmbeddedServer> {
   const project = projectOf(directory)
@@ -75,13 +80,24 @@ export async function startEmbedded(directory: string, options: EmbeddedOptions 
   const serversDirectory = options.serversDirectory ?? defaultServersDirectory()
   createHome(home)
   return withFileLock(home.lockFile, async () => {
-    const state = readState(home)
-    const running = state && readPostmaster(state.dataDirectory)
-    if (state && running) return takeOver(home, state, running, serversDirectory)
-    const server = await start(home, options)
-    rememberServer(serversDirectory, home.key, project)
-    return owned(home, server, serversDirectory)
+    const before = runningIn(home)
+    const running = before ?? (await start(home, options))
+    if (!before) rememberServer(serversDirectory, home.key, project)
+    const shared = before !== undefined && hasUsers(home.usersDirectory)
+    return serverFor(enterUser(home.usersDirectory), { home, running, started: !shared, serversDirectory })
   })
+}
+
+/** What a home says about its server. */
+interface Running {
+  readonly dataDirectory: string
+  readonly postmaster: Postmaster
+}
+
+function runningIn(home: Home): Running | undefined {
+  const state = readState(home)
+  const postmaster = state && readPostmaster(state.dataDirectory)
+  return state && postmaster && { dataDirectory: state.dataDirectory, postmaster }
 }
 
 /** The URL of the server that this project runs, else of the only one that this user runs; undefined when there is none. */
@@ -97,36 +113,72 @@ export async function findEmbedded(
 }
 
 function runningUrl(home: Home): string | undefined {
-  const state = readState(home)
-  const running = state && readPostmaster(state.dataDirectory)
-  return running && existsSync(home.passwordFile) ? urlOf(home, running) : undefined
+  const running = runningIn(home)
+  return running && existsSync(home.passwordFile) ? urlOf(home, running.postmaster) : undefined
 }
 
 function urlOf(home: Home, postmaster: Postmaster, database = 'evt'): string {
   return urlOfPostmaster(postmaster, { password: readFileSync(home.passwordFile, 'utf8').trim(), database })
 }
 
-function takeOver(home: Home, state: ServerState, running: Postmaster, serversDirectory: string): EmbeddedServer {
-  if (state.starter && isRunning(state.starter)) {
-    return { url: urlOf(home, running), started: false, stop: async () => {} }
-  }
-  writeState(home, { ...state, starter: process.pid })
-  return owned(home, running, serversDirectory)
+interface Use {
+  readonly home: Home
+  readonly running: Running
+  readonly started: boolean
+  readonly serversDirectory: string
 }
 
-function owned(home: Home, running: Postmaster, serversDirectory: string): EmbeddedServer {
+/** Somebody who is starting holds the lock for longer only where the server is gone: then it is theirs. */
+const leaveMs = 5_000
+
+function serverFor(user: User, { home, running, started, serversDirectory }: Use): EmbeddedServer {
+  const watch = watchServer(home)
   let stopping: Promise<void> | undefined
+  const leave = async () => {
+    user.leave()
+    if (hasUsers(home.usersDirectory)) return
+    const last = runningIn(home)
+    if (last) await stopCluster(last.postmaster.pid)
+    forgetServer(serversDirectory, home.key)
+  }
   return {
-    url: urlOf(home, running),
-    started: true,
+    url: urlOf(home, running.postmaster),
+    started,
+    dataDirectory: running.dataDirectory,
+    gone: watch.gone,
     stop: () => {
-      stopping ??= stopCluster(running.pid).then(() => forgetServer(serversDirectory, home.key))
+      watch.stop()
+      stopping ??= withFileLock(home.lockFile, leave, leaveMs).catch((error: unknown) => {
+        user.leave()
+        if ((error as EvtError).code !== 'timeout') throw error
+      })
       return stopping
     },
   }
 }
 
-async function start(home: Home, options: EmbeddedOptions): Promise<Postmaster> {
+const lookMs = 500
+/** Another evt that finds it dead starts it anew. */
+const looksUntilGone = 4
+
+function watchServer(home: Home): { readonly gone: AbortSignal; stop(): void } {
+  const gone = new AbortController()
+  let missing = 0
+  const timer = setInterval(() => {
+    missing = runningIn(home) ? 0 : missing + 1
+    if (missing < looksUntilGone) return
+    clearInterval(timer)
+    gone.abort(
+      new EvtError('connect', `cannot go on: the PostgreSQL in ${home.directory} has ended`, {
+        hint: `its own words are in ${join(home.directory, 'server.log')}; start it again with the same command, nothing committed is lost`,
+      }),
+    )
+  }, lookMs)
+  timer.unref()
+  return { gone: gone.signal, stop: () => clearInterval(timer) }
+}
+
+async function start(home: Home, options: EmbeddedOptions): Promise<Running> {
   const runAs = await chooseRunAs()
   const elsewhere = options.systemDirectory ?? systemDirectory
   const binaries = await reachableBinaries(options.binaries ?? embeddedBinaries(), runAs, elsewhere)
@@ -136,10 +188,15 @@ async function start(home: Home, options: EmbeddedOptions): Promise<Postmaster> 
   if (!existsSync(join(dataDirectory, 'PG_VERSION'))) await create(home, cluster, options.log)
   checkVersion(dataDirectory)
   options.log?.(`starting PostgreSQL ${major} in ${dataDirectory}`)
-  const running = await startOnPort(cluster, options.port, before?.port)
-  writeState(home, { dataDirectory, port: running.port, starter: process.pid })
-  await createDatabase(urlOf(home, running, 'postgres'))
-  return running
+  const postmaster = await startOnPort(cluster, options.port, before?.port)
+  writeState(home, { dataDirectory, port: postmaster.port })
+  try {
+    await createDatabase(urlOf(home, postmaster, 'postgres'))
+  } catch (error) {
+    await stopCluster(postmaster.pid)
+    throw error
+  }
+  return { dataDirectory, postmaster }
 }
 
 async function chooseDataDirectory(home: Home, runAs: RunAs, elsewhere: string): Promise<string> {

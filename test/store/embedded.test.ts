@@ -195,6 +195,41 @@ describe('an embedded server', () => {
     expect(isRunning(pid)).toBe(false)
   })
 
+  it('goes on until the last of its users has left, whoever started it', async () => {
+    const project = makeProject()
+    onTestFinished(() => project.remove())
+    const first = await startEmbedded(project.directory, project.options)
+    const second = await startEmbedded(project.directory, project.options)
+    expect([first.started, second.started]).toEqual([true, false])
+    await first.stop()
+    await withStore(second.url, (store) => store.query('select 1'))
+    await second.stop()
+    expect(readPostmaster(project.data)).toBeUndefined()
+  })
+
+  it('is not kept by users that were killed, nor by a later process of their number', async () => {
+    const project = makeProject()
+    onTestFinished(() => project.remove())
+    const { child } = await startElsewhere(project)
+    const mine = await startEmbedded(project.directory, project.options)
+    expect(mine.started).toBe(false)
+    child.kill('SIGKILL')
+    await until(() => !isRunning(child.pid ?? 0))
+    writeFileSync(join(project.directory, `.evt/postgres/users/${process.ppid}.1`), 'started at another time')
+    await mine.stop()
+    expect(readPostmaster(project.data)).toBeUndefined()
+  })
+
+  it('tells those who use it that it is gone', async () => {
+    const project = makeProject()
+    onTestFinished(() => project.remove())
+    const server = await startEmbedded(project.directory, project.options)
+    onTestFinished(() => server.stop())
+    process.kill(readPostmaster(project.data)?.pid ?? 0, 'SIGKILL')
+    await until(() => server.gone.aborted)
+    expect(server.gone.reason).toMatchObject({ code: 'connect', hint: expect.stringContaining('server.log') })
+  })
+
   it('starts over a pid file whose number lives again as another process', async () => {
     const project = makeProject()
     onTestFinished(() => project.remove())

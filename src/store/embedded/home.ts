@@ -19,8 +19,6 @@ export interface ServerState {
   readonly dataDirectory: string
   /** The last port; taken again when it is free, so that a saved URL goes on working. */
   readonly port?: number
-  /** The process that stops the server when it ends. */
-  readonly starter?: number
 }
 
 /** `.evt/postgres` of one project. */
@@ -29,6 +27,7 @@ export interface Home {
   readonly passwordFile: string
   readonly stateFile: string
   readonly lockFile: string
+  readonly usersDirectory: string
   /** Short and stable: names this project's files elsewhere. */
   readonly key: string
 }
@@ -60,6 +59,7 @@ export function homeOf(project: string): Home {
     passwordFile: join(directory, 'password'),
     stateFile: join(directory, 'server.json'),
     lockFile: join(directory, 'starting.lock'),
+    usersDirectory: join(directory, 'users'),
     key: createHash('sha256').update(project).digest('hex').slice(0, 16),
   }
 }

@@ -4,10 +4,10 @@ import { isRunning } from './process.ts'
 
 /**
  * Runs `work` while no other process of this machine is inside on the same file. What a killed process left is recognised by
- * its id. Throws `timeout` after a minute.
+ * its id. Throws `timeout` when it was not free in time.
  */
-export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + 60_000
+export async function withFileLock<T>(path: string, work: () => Promise<T>, withinMs = 60_000): Promise<T> {
+  const deadline = performance.now() + withinMs
   while (!tryLock(path)) {
     if (performance.now() > deadline) {
       throw new EvtError('timeout', `cannot start PostgreSQL: process ${holderOf(path)} is still starting it`, {

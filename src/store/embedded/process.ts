@@ -11,13 +11,22 @@ export function isRunning(pid: number): boolean {
   return stateOf(pid) !== 'Z'
 }
 
-/** Linux only: the letter after the command in /proc; elsewhere undefined. */
 function stateOf(pid: number): string | undefined {
+  return statOf(pid)[0]
+}
+
+/** When it started, in ticks since the machine did; undefined where /proc does not say. Tells it from a later one of its id. */
+export function startOf(pid: number): string | undefined {
+  return statOf(pid)[19]
+}
+
+/** Linux only: the fields after the command in /proc, the state first; elsewhere none. */
+function statOf(pid: number): readonly string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2)[0]
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   } catch {
-    return undefined
+    return []
   }
 }
 
