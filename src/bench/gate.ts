@@ -35,7 +35,7 @@ export const isLatency = (metric: string): metric is LatencyMetric =>
 /**
  * Parses `e2e p99 < 100ms`, `e2e[NAME] p95 <= 2s`, `throughput > 950`, `lost == 0`, `errors rate < 1%`, and k6's
  * `p(95)<200` (of e2e, in ms). Throws `usage`, with what exists, for an unknown metric, statistic, handler or unit, and
- * for a gate that no run could meet.
+ * for a time without a unit elsewhere and for a gate that no run could meet.
  */
 export function parseGate(text: string, scope: GateScope): Gate {
   const [, left = '', sign = '', value = ''] = /^(.*?)\s*([<>=!]=*)\s*(.*?)\s*$/.exec(text) ?? []
@@ -54,7 +54,7 @@ export function parseGate(text: string, scope: GateScope): Gate {
     ...(handler === undefined ? {} : { handler }),
     statistic,
     operator: readOperator(text, sign),
-    limit: readLimit(text, metric, statistic, value),
+    limit: readLimit(text, isBare && left.includes('(') ? k6Units : unitsOf(metric, statistic), value),
   }
   assertPossible(gate, scope)
   return gate
@@ -121,7 +121,9 @@ function readOperator(text: string, operator: string): Operator {
   throw refused(text, `there is no operator '${operator}'`, `operators: ${operators.join(' ')}`)
 }
 
-const timeUnits: Readonly<Record<string, number>> = { us: 1, µs: 1, '': 1_000, ms: 1_000, s: 1e6, m: 60e6 }
+const timeUnits: Readonly<Record<string, number>> = { us: 1, µs: 1, ms: 1_000, s: 1e6, m: 60e6 }
+/** k6 writes times in ms, without a unit. */
+const k6Units = { ...timeUnits, '': 1_000 }
 const rateUnits: Readonly<Record<string, number>> = { '': 1, '/s': 1, k: 1_000, 'k/s': 1_000, m: 1e6, 'm/s': 1e6 }
 const shareUnits: Readonly<Record<string, number>> = { '': 1, '%': 0.01 }
 const countUnits: Readonly<Record<string, number>> = { '': 1, k: 1_000, m: 1e6 }
@@ -132,13 +134,14 @@ function unitsOf(metric: string, statistic: Statistic): Readonly<Record<string, 
   return statistic.kind === 'rate' ? shareUnits : countUnits
 }
 
-function readLimit(text: string, metric: string, statistic: Statistic, value: string): number {
-  const units = unitsOf(metric, statistic)
+function readLimit(text: string, units: Readonly<Record<string, number>>, value: string): number {
   const [, digits, unit = ''] = /^(-?\d+(?:\.\d+)?)\s*([a-zµ%/]*)$/i.exec(value) ?? []
   if (digits === undefined) throw refused(text, `'${value}' is not a number`, examples)
   const factor = Object.hasOwn(units, unit) ? units[unit] : undefined
   if (factor !== undefined) return Number((Number(digits) * factor).toPrecision(12))
   const known = Object.keys(units).filter((one) => one !== '')
+  if (unit === '')
+    throw refused(text, `${digits} of what?`, `write the unit: ${text.trim()}ms (units: ${known.join(', ')})`)
   throw refused(text, `'${unit}' is no unit of it`, `units: ${known.join(', ')}`)
 }
 

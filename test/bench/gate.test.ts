@@ -15,8 +15,8 @@ describe('--gate', () => {
     ['e2e p99.9<=1.5s', { metric: 'e2e', statistic: percentile(0.999), operator: '<=', limit: 1_500_000 }],
     ['e2e[a.x] p95 < 2s', { metric: 'e2e', handler: 'a.x', statistic: percentile(0.95), limit: 2_000_000 }],
     ['p(95)<200', { metric: 'e2e', statistic: percentile(0.95), operator: '<', limit: 200_000 }],
-    ['p95 < 200', { metric: 'e2e', statistic: percentile(0.95), limit: 200_000 }],
-    ['accept p(99.9) < 5', { metric: 'accept', statistic: percentile(0.999), limit: 5_000 }],
+    ['p95 < 200ms', { metric: 'e2e', statistic: percentile(0.95), limit: 200_000 }],
+    ['accept p(99.9) < 5ms', { metric: 'accept', statistic: percentile(0.999), limit: 5_000 }],
     ['send_lag max < 500us', { metric: 'send_lag', statistic: { kind: 'max' }, limit: 500 }],
     ['e2e.all med < 3ms', { metric: 'e2e.all', statistic: percentile(0.5), limit: 3_000 }],
     ['e2e avg < 3ms', { metric: 'e2e', statistic: { kind: 'mean' } }],
@@ -52,6 +52,9 @@ describe('--gate', () => {
     ['e2e p99 < fast', /'fast' is not a number/],
     ['e2e p99 < 5 parsecs', /'parsecs' is no unit/],
     ['lost < 5ms', /'ms' is no unit/],
+    ['e2e p99 < 100', /100 of what\?/],
+    ['p95 < 200', /200 of what\?/],
+    ['backlog.age < 10', /10 of what\?/],
   ])('%j is refused with its reason', (text, reason) => {
     expect(() => parseGate(text, scope)).toThrow(reason)
   })
@@ -67,6 +70,15 @@ describe('--gate', () => {
     'errors rate < 0%',
   ])('%j is refused: no run could meet it', (text) => {
     expect(() => parseGate(text, scope)).toThrow(/no run could meet it/)
+  })
+
+  test('a time without a unit is a usage error that shows it with one', () => {
+    try {
+      parseGate('e2e p99 < 100', scope)
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'usage', hint: expect.stringMatching(/write the unit: e2e p99 < 100ms/) })
+    }
   })
 
   test('an unknown metric is a usage error that lists those that exist', () => {
@@ -93,6 +105,7 @@ const noEvents: Ledger = {
   deadLettered: 0,
   lost: 0,
   stillOpen: 0,
+  unlocated: 0,
   duplicates: 0,
   reordered: 0,
 }
