@@ -24,7 +24,6 @@ export interface RunRecord {
   readonly machine: Machine
   readonly change: ReturnType<typeof machineChange>
   readonly stock: Stock
-  readonly sequencedUs: Float64Array | undefined
   readonly cutOffUs: number
   readonly startedAt: Date
 }
@@ -32,7 +31,7 @@ export interface RunRecord {
 /** From what was recorded to the verdict. */
 export function conclude(record: RunRecord): BenchResult {
   const { options, load, stock } = record
-  const { series, notes } = collectLatencies(record)
+  const { series, notes } = collectLatencies({ ...record, sequencedUs: stock.sequencedUs })
   const rates = measureRates(record)
   const busy = options.plan.pacing === 'precise' ? undefined : load.generator?.busy
   const doubts = findDoubts({
@@ -62,7 +61,7 @@ export function conclude(record: RunRecord): BenchResult {
   return {
     schema: 'evt.bench/1',
     run: options.plan.run,
-    ...decide({ isInterrupted, problems, ledger: stock.ledger, gates, doubts, ...rates, series }),
+    ...decide({ isInterrupted, gone: goneOf(stock), problems, ledger: stock.ledger, gates, doubts, ...rates, series }),
     startedAt: record.startedAt.toISOString(),
     target: record.target.label,
     load: describeLoad(record, rates),
@@ -73,6 +72,8 @@ export function conclude(record: RunRecord): BenchResult {
     notices: [
       ...findDrift(record.workload, record.shared, record.tracker).map(driftSentence),
       ...noticesOf(stock.ledger, notes.overtaken, series),
+      ...(record.target.remarks?.() ?? []),
+      ...(stock.unasked ? [stock.unasked.message] : []),
       ...(load.generator?.reasons ?? []),
     ],
     latencies: series.map(summarise),
@@ -81,6 +82,9 @@ export function conclude(record: RunRecord): BenchResult {
     reproduce: options.reproduce,
   }
 }
+
+/** A target that was asked too much in too little time is still there. */
+const goneOf = ({ unasked }: Stock) => (unasked?.code === 'connect' ? unasked.message : undefined)
 
 interface Rates {
   readonly offered: number | undefined

@@ -7,6 +7,8 @@ import type { Doubt } from './validity.ts'
 
 export interface Findings {
   readonly isInterrupted: boolean
+  /** The target went away: why. */
+  readonly gone: string | undefined
   /** Of the ledger. */
   readonly problems: readonly string[]
   readonly ledger: Ledger
@@ -19,16 +21,17 @@ export interface Findings {
 }
 
 /**
- * The worst thing that was found decides: books that contradict each other, then broken correctness, then an
- * interruption, a failed gate, an inconclusive measurement.
+ * The worst thing that was found decides: books that contradict each other, then a target that went away, for whose
+ * correctness nobody can speak, then broken correctness, an interruption, a failed gate, an inconclusive measurement.
  */
 export function decide(findings: Findings): Pick<BenchResult, 'outcome' | 'verdict'> {
   const outcome = outcomeOf(findings)
   return { outcome, verdict: sentences[outcome](findings) }
 }
 
-function outcomeOf({ isInterrupted, problems, ledger, gates, doubts }: Findings): BenchOutcome {
+function outcomeOf({ isInterrupted, gone, problems, ledger, gates, doubts }: Findings): BenchOutcome {
   if (problems.length > 0) return 'defect'
+  if (gone !== undefined) return 'gone'
   if (isBroken(ledger)) return 'broken'
   if (isInterrupted) return 'interrupted'
   if (gates.some((gate) => gate.verdict === 'fail')) return 'gate'
@@ -40,6 +43,8 @@ const leastShare = 0.97
 
 const sentences: Readonly<Record<BenchOutcome, (findings: Findings) => string>> = {
   defect: ({ problems }) => `a defect of evt: the books do not balance (${problems[0]})`,
+  gone: ({ gone, ledger }) =>
+    `the target went away after ${ledger.sent} events (${gone}): what follows is what was known by then`,
   broken: ({ ledger }) =>
     `correctness is broken: lost ${ledger.lost}, duplicated ${ledger.duplicates}, reordered ${ledger.reordered}`,
   interrupted: ({ ledger }) => `interrupted after ${ledger.sent} events: what follows is partial`,

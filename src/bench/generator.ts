@@ -53,7 +53,7 @@ export interface Generator {
 
 // The same file is TypeScript under Node's type stripping and JavaScript in the package.
 const threadFile = new URL(`./generator-thread${extname(import.meta.url)}`, import.meta.url)
-const closeWithinMs = 10_000
+const closeWithinMs = 3_000
 
 export async function openGenerator(setup: GeneratorSetup): Promise<Generator> {
   const worker = new Worker(threadFile, { workerData: setup, transferList: [...(setup.producer.transfer ?? [])] })

@@ -18,6 +18,8 @@ export interface Ledger {
   readonly lost: number
   /** Waiting in the target when the run was cut off. */
   readonly stillOpen: number
+  /** Not seen to finish by the handler, and the target could not be asked. */
+  readonly unlocated: number
   /** Effects beyond one for an event and handler. */
   readonly duplicates: number
   /** Events that reached a handler, or an effect that stands, after a later event of their key. */
@@ -27,9 +29,9 @@ export interface Ledger {
 /** What the books say that cannot be true at once; each is a defect of evt, not of the target. */
 export function imbalances(ledger: Ledger): string[] {
   const { scheduled, sent, unsent, accepted, rejected, unknown, subscribers } = ledger
-  const { handled, retriedOpen, deadLettered, lost, stillOpen } = ledger
+  const { handled, retriedOpen, deadLettered, lost, stillOpen, unlocated } = ledger
   const expected = accepted * subscribers
-  const found = handled + retriedOpen + deadLettered + lost + stillOpen
+  const found = handled + retriedOpen + deadLettered + lost + stillOpen + unlocated
   const problems: string[] = []
   if (scheduled !== sent + unsent) problems.push(`scheduled ${scheduled} ≠ sent ${sent} + unsent ${unsent}`)
   if (sent !== accepted + rejected + unknown) {
@@ -38,7 +40,7 @@ export function imbalances(ledger: Ledger): string[] {
   if (expected !== found) {
     problems.push(
       `accepted ${accepted} × ${subscribers} = ${expected} ≠ handled ${handled} + retrying ${retriedOpen} + ` +
-        `dead ${deadLettered} + lost ${lost} + open ${stillOpen} = ${found}`,
+        `dead ${deadLettered} + lost ${lost} + open ${stillOpen} + unlocated ${unlocated} = ${found}`,
     )
   }
   return problems

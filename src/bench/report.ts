@@ -29,6 +29,7 @@ const marks: Readonly<Record<BenchOutcome, { readonly word: string; readonly sty
   gate: { word: 'FAIL', style: 'red' },
   broken: { word: 'BROKEN', style: 'red' },
   defect: { word: 'DEFECT', style: 'red' },
+  gone: { word: 'GONE', style: 'red' },
   inconclusive: { word: 'INCONCLUSIVE', style: 'yellow' },
   interrupted: { word: 'INTERRUPTED', style: 'yellow' },
 }
@@ -57,7 +58,7 @@ const plain = (value: number) => (Number.isInteger(value) ? n(value) : String(Nu
 
 function renderAccounting({ ledger, load, imbalances }: BenchResult): string[] {
   const { scheduled, sent, unsent, accepted, rejected, unknown, subscribers } = ledger
-  const { handled, retriedOpen, deadLettered, lost, stillOpen, duplicates, reordered } = ledger
+  const { handled, retriedOpen, deadLettered, lost, stillOpen, unlocated, duplicates, reordered } = ledger
   const offered = load.offeredRate === null ? load.rate : `${n(Math.round(load.offeredRate))}/s`
   return [
     `load       ${offered} ${load.arrival} · sent ${n(Math.round(load.sentRate))}/s · handled ${n(Math.round(load.throughput))}/s` +
@@ -65,7 +66,7 @@ function renderAccounting({ ledger, load, imbalances }: BenchResult): string[] {
     `events     scheduled ${n(scheduled)} = sent ${n(sent)} + unsent ${n(unsent)}` +
       ` · sent = accepted ${n(accepted)} + rejected ${n(rejected)} + unknown ${n(unknown)}`,
     `deliveries accepted × ${subscribers} = handled ${n(handled)} + retrying ${n(retriedOpen)} + dead ${n(deadLettered)}` +
-      ` + lost ${n(lost)} + open ${n(stillOpen)}`,
+      ` + lost ${n(lost)} + open ${n(stillOpen)}${unlocated > 0 ? ` + unlocated ${n(unlocated)}` : ''}`,
     `effects    duplicated ${n(duplicates)} · reordered ${n(reordered)} · late sends ${n(load.late)}` +
       ` · oldest open event ${formatUs(load.backlogAgeMaxMs * 1_000)}`,
     ...imbalances.map((problem) => `UNBALANCED ${problem}`),

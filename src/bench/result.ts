@@ -5,7 +5,7 @@ import type { LatencyMetric } from './metrics.ts'
 import type { Doubt } from './validity.ts'
 
 /** How a run ended; each has an exit code. */
-export type BenchOutcome = 'done' | 'gate' | 'inconclusive' | 'broken' | 'defect' | 'interrupted'
+export type BenchOutcome = 'done' | 'gate' | 'inconclusive' | 'broken' | 'defect' | 'gone' | 'interrupted'
 
 export interface LatencySummary {
   readonly metric: LatencyMetric

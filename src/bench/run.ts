@@ -4,6 +4,7 @@ import { conclude } from './conclude.ts'
 import type { Gate } from './gate.ts'
 import { type Generator, type GeneratorLoad, openGenerator } from './generator.ts'
 import { machineChange, readMachine, readMachineLoad } from './machine.ts'
+import { interrupted, unlessInterrupted } from './patience.ts'
 import { type BenchPlan, createWorkload, type Workload } from './plan.ts'
 import type { BenchResult } from './result.ts'
 import { createShared, type Shared } from './shared.ts'
@@ -49,8 +50,10 @@ export async function runBench(options: BenchOptions, target: BenchTarget): Prom
   const run = createRun(options, { workload, shared, tracker })
   let generator: Generator | undefined
   try {
-    await target.open(tracker, run.clock)
-    generator = await openGenerator({ plan: options.plan, buffers: shared.buffers, producer: target.producer })
+    await unlessInterrupted(target.open(tracker, run.clock), options.signal)
+    void target.gone?.().then(run.cutOff)
+    const opening = openGenerator({ plan: options.plan, buffers: shared.buffers, producer: target.producer })
+    generator = await unlessInterrupted(opening, options.signal, (late) => late.close())
     await run.untilReady(generator)
     const [machine, before] = await Promise.all([readMachine(), readMachineLoad()])
     const startedAt = new Date()
@@ -58,8 +61,8 @@ export async function runBench(options: BenchOptions, target: BenchTarget): Prom
     const change = machineChange(before, await readMachineLoad())
     await generator.close()
     const cutOffUs = run.clock()
-    const stock = await takeStock({ workload, shared, tracker, target, cutOffUs })
-    const sequencedUs = await target.sequenced?.(shared.get('sent'))
+    const { gone } = load
+    const stock = await takeStock({ workload, shared, tracker, target, cutOffUs, gone, signal: options.signal })
     return conclude({
       options,
       workload,
@@ -70,7 +73,6 @@ export async function runBench(options: BenchOptions, target: BenchTarget): Prom
       machine,
       change,
       stock,
-      sequencedUs,
       cutOffUs,
       startedAt,
     })
@@ -85,6 +87,8 @@ export interface RunLoad {
   readonly generator: GeneratorLoad | undefined
   readonly drainMs: number
   readonly backlogAgeMaxUs: number
+  /** The target went away meanwhile. */
+  readonly gone: EvtError | undefined
 }
 
 function createRun(options: BenchOptions, parts: Pick<BenchProgress, 'workload' | 'shared' | 'tracker'>) {
@@ -92,6 +96,7 @@ function createRun(options: BenchOptions, parts: Pick<BenchProgress, 'workload' 
   const { signal } = options
   let clock = createRunClock(monotonicNs())
   let backlogAgeMaxUs = 0
+  let gone: EvtError | undefined
 
   function tell(phase: BenchProgress['phase']): void {
     const nowUs = clock()
@@ -104,7 +109,7 @@ function createRun(options: BenchOptions, parts: Pick<BenchProgress, 'workload' 
     const endUs = clock() + withinMs * 1_000
     let toldUs = Number.NEGATIVE_INFINITY
     while (!isMet()) {
-      if (signal.aborted || clock() >= endUs) return false
+      if (signal.aborted || gone || clock() >= endUs) return false
       if (clock() - toldUs >= progressMs * 1_000) {
         toldUs = clock()
         tell(phase)
@@ -117,16 +122,21 @@ function createRun(options: BenchOptions, parts: Pick<BenchProgress, 'workload' 
   return {
     clock: () => clock(),
 
+    /** Ends what is waited for: the target is gone. */
+    cutOff(reason: EvtError): void {
+      gone = reason
+    },
+
     /** The barrier: nothing counts before an event to each of the first keys has reached every handler. */
     async untilReady(generator: Generator): Promise<void> {
       const count = Math.min(mostProbes, workload.plan.keys)
       const isReady = () => tracker.probes.every((seen) => seen.size >= count)
       const waiting = (async () => {
-        for (let waitedMs = 0; waitedMs < readyWithinMs && !signal.aborted; waitedMs += probeAgainMs) {
+        for (let waitedMs = 0; waitedMs < readyWithinMs && !signal.aborted && !gone; waitedMs += probeAgainMs) {
           generator.probe(count)
           if (await until(isReady, probeAgainMs, 'ready')) return
         }
-        throw signal.aborted ? interrupted() : notReady(tracker, count)
+        throw signal.aborted ? interrupted() : (gone ?? notReady(tracker, count))
       })()
       await Promise.race([waiting, generator.failure])
     },
@@ -144,7 +154,7 @@ function createRun(options: BenchOptions, parts: Pick<BenchProgress, 'workload' 
         const sentAllUs = clock()
         await until(tracker.isDrained, options.drainTimeoutMs, 'drain')
         tell('drain')
-        return { generator: sent, drainMs: (clock() - sentAllUs) / 1_000, backlogAgeMaxUs }
+        return { generator: sent, drainMs: (clock() - sentAllUs) / 1_000, backlogAgeMaxUs, gone }
       })()
       const [load] = await Promise.race([Promise.all([loading, settledOr(sending, loading)]), generator.failure])
       return load
@@ -166,5 +176,3 @@ function notReady(tracker: Tracker, count: number): EvtError {
     },
   )
 }
-
-const interrupted = () => new EvtError('interrupted', 'cannot measure anything: interrupted before the load began')

@@ -1,5 +1,7 @@
+import { EvtError } from '../core/errors.ts'
 import { countDue } from '../core/pacer.ts'
 import { countWhereabouts, type Ledger } from './ledger.ts'
+import { endsWithin } from './patience.ts'
 import type { Workload } from './plan.ts'
 import { type Shared, sendState } from './shared.ts'
 import type { BenchTarget, TargetEvidence, Whereabouts } from './target.ts'
@@ -9,6 +11,10 @@ export interface Stock {
   readonly ledger: Ledger
   /** Per handler, in the target's order. */
   readonly evidence: readonly TargetEvidence[]
+  /** When the target's log had event k; undefined where it has no log or did not answer. */
+  readonly sequencedUs: Float64Array | undefined
+  /** Why the target was not asked, or did not answer: then nobody knows where unfinished events are. */
+  readonly unasked: EvtError | undefined
 }
 
 interface Sources {
@@ -17,20 +23,29 @@ interface Sources {
   readonly tracker: Tracker
   readonly target: BenchTarget
   readonly cutOffUs: number
+  /** The target went away: it is not asked. */
+  readonly gone: EvtError | undefined
+  /** Interrupted, the run waits less long for answers. */
+  readonly signal: AbortSignal
 }
+
+const answerWithinMs = { usually: 60_000, interrupted: 3_000 }
 
 /** Closes the books: asks the target where every event is that was accepted and not finished. */
 export async function takeStock(sources: Sources): Promise<Stock> {
   const { shared, tracker, target } = sources
   const scheduled = countScheduled(sources)
   const sends = countSends(shared, tracker, scheduled)
-  const evidence = await target.evidence()
+  const inquiry = createInquiry(sources)
+  const evidence = (await inquiry.ask(() => target.evidence())) ?? []
   const found: Record<Whereabouts, number> = { retrying: 0, dead: 0, open: 0, lost: 0 }
+  let unlocated = 0
   let handled = 0
   for (const [index, book] of tracker.handlers.entries()) {
     const open = sends.acceptedKs.filter((k) => !book.doneUs[k])
-    const answers = open.length === 0 ? [] : await target.locate(index, open)
-    const counts = countWhereabouts(answers)
+    const answers = open.length === 0 ? [] : await inquiry.ask(() => target.locate(index, open))
+    if (answers === undefined) unlocated += open.length
+    const counts = countWhereabouts(answers ?? [])
     for (const where of Object.keys(found) as Whereabouts[]) found[where] += counts[where]
     handled += sends.acceptedKs.length - open.length
   }
@@ -47,9 +62,32 @@ export async function takeStock(sources: Sources): Promise<Stock> {
     deadLettered: found.dead,
     lost: found.lost,
     stillOpen: found.open,
+    unlocated,
     ...contradictions(tracker.handlers, evidence),
   }
-  return { ledger, evidence }
+  const sequencedUs = await inquiry.ask(async () => target.sequenced?.(shared.get('sent')))
+  return { ledger, evidence, sequencedUs, unasked: inquiry.failure() }
+}
+
+/** Asks until the target does not answer once: whoever is away is asked no further. */
+function createInquiry({ gone, signal }: Sources) {
+  let failure = gone
+  return {
+    failure: () => failure,
+    async ask<T>(question: () => Promise<T>): Promise<T | undefined> {
+      if (failure) return undefined
+      const withinMs = signal.aborted ? answerWithinMs.interrupted : answerWithinMs.usually
+      try {
+        const answer = question()
+        if (await endsWithin(answer, withinMs)) return await answer
+        failure = new EvtError('timeout', `cannot take stock: no answer from the target for ${withinMs / 1_000} s`)
+      } catch (error) {
+        if (!(error instanceof EvtError) || error.code !== 'connect') throw error
+        failure = error
+      }
+      return undefined
+    },
+  }
 }
 
 /** An interrupted run had scheduled what was due by then. */

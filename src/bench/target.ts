@@ -1,3 +1,5 @@
+import type { EvtError } from '../core/errors.ts'
+
 /** One event as the generator hands it over. */
 export interface Outgoing {
   readonly k: number
@@ -70,8 +72,15 @@ export interface BenchTarget {
   evidence(): Promise<readonly TargetEvidence[]>
   /** When the target's log had event k, µs on the run's clock, for events below `total`; undefined where it has no log. */
   sequenced?(total: number): Promise<Float64Array>
+  /** Resolves when the target went away: nothing that is open will be finished, and nobody can be asked. Never rejects. */
+  gone?(): Promise<EvtError>
+  /** What happened to the target meanwhile that a reader of the figures must know. */
+  remarks?(): readonly string[]
   /** Facts about the target for the environment line. */
   facts(): Readonly<Record<string, string>>
-  /** Detaches and removes everything that the run left behind. Idempotent; also called after a failed `open`. */
+  /**
+   * Detaches and removes everything that the run left behind. Idempotent; also called after a failed `open`. Ends within
+   * seconds, also when the target does not answer.
+   */
   close(): Promise<void>
 }

@@ -41,7 +41,7 @@ function generatorDoubts({ offered, sentRate, sendLagP99Us, e2eP99Us, busy, gcSh
   if (sendLagP99Us !== undefined && sendLagP99Us > lagLimitUs) {
     bound(
       `it was late by ${ms(sendLagP99Us)} at p99, more than ${ms(lagLimitUs)}`,
-      'free a core for it, lower --rate, or on 4 cores and more use --pacing precise',
+      'free a core for it, or lower --rate',
     )
   }
   if (busy !== undefined && busy > 0.8) {
@@ -85,6 +85,13 @@ function outcomeDoubts({ samples, ledger }: ValidityEvidence): Doubt[] {
       kind: 'unfinished',
       reason: `${unfinished} deliveries were still open at the cut-off: whether they arrive was not seen`,
       remedy: 'lower --rate, or raise --drain-timeout',
+    })
+  }
+  if (ledger.unlocated > 0) {
+    doubts.push({
+      kind: 'unfinished',
+      reason: `the target could not be asked about ${ledger.unlocated} deliveries that were not seen to finish`,
+      remedy: 'look at the target, and run again',
     })
   }
   if (ledger.unknown > 0) {

@@ -13,8 +13,9 @@ export default defineCommand({
   summary: 'an honest load test of the bridge: latency from the intended time, every event accounted for',
   description: [
     'Sends events of its own (class scratch) through the outbox and the relay that runs to handlers of its own, and',
-    'removes what it made. Without a relay it runs one, without a store it starts the embedded one.',
-    'Gates: METRIC STATISTIC OPERATOR VALUE. Metrics: e2e, accept, commit, relay, deliver, handle, send_lag (p50 … p99.9,',
+    'removes what it made, but for the events: class scratch goes after a day. Without a relay, or when the one that runs',
+    'ends, it runs one; without a store it starts the embedded one. A store that goes away ends it (exit 3).',
+    'Gates: METRIC STATISTIC OPERATOR VALUE, times with their unit. Metrics: e2e, accept, commit, relay, deliver, handle, send_lag (p50 … p99.9,',
     'max, mean), e2e[HANDLER], throughput, lost, duplicates, reordered, errors rate, backlog.age. A gate passes only when',
     'it is proven: too few samples, or a generator that was the limit, make the run inconclusive (exit 98).',
   ].join('\n'),
@@ -34,7 +35,7 @@ export default defineCommand({
     ...formatOptions,
   },
   async run({ options, typed }, runtime): Promise<Outcome | undefined> {
-    const bench = await planBench(options)
+    const bench = planBench(options)
     const reproduce = reproduceLine(bench, options)
     const result = await runOnBridge(runtime, bench, { options, typed, reproduce })
     const { renderReport } = await import('../bench/report.ts')
@@ -51,6 +52,7 @@ const outcomes: Readonly<Record<BenchOutcome, Outcome>> = {
   done: 'done',
   gate: 'gate',
   inconclusive: 'inconclusive',
+  gone: 'connect',
   broken: 'broken',
   defect: 'defect',
   interrupted: 'interrupted',

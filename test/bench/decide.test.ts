@@ -14,6 +14,7 @@ const gate = (verdict: GateVerdict): GateResult => ({
 const doubt = { kind: 'generator-bound', reason: 'it was late', remedy: 'wait' } as const
 const sound: Findings = {
   isInterrupted: false,
+  gone: undefined,
   problems: [],
   ledger: { lost: 0, duplicates: 0, reordered: 0, sent: 10 } as Ledger,
   gates: [],
@@ -36,6 +37,7 @@ describe('the outcome', () => {
     ['a loss beside a failed gate and a doubt', { ledger: lost, gates: [gate('fail')], doubts: [doubt] }, 'broken'],
     ['an interruption', { isInterrupted: true, gates: [gate('inconclusive')] }, 'interrupted'],
     ['a loss in an interrupted run', { isInterrupted: true, ledger: lost }, 'broken'],
+    ['a target that went away beside an interruption', { gone: 'no answer', isInterrupted: true }, 'gone'],
     ['books that do not balance', { problems: ['1 ≠ 2'], ledger: lost }, 'defect'],
   ])('of %s is decided by the worst', (_name, change, outcome) => {
     expect(decide({ ...sound, ...change }).outcome).toBe(outcome)

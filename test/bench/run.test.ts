@@ -25,6 +25,7 @@ describe('a run against a fake broker', () => {
       deadLettered: 0,
       lost: 0,
       stillOpen: 0,
+      unlocated: 0,
       duplicates: 0,
       reordered: 0,
       balanced: true,

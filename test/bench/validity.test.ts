@@ -13,7 +13,7 @@ const valid: ValidityEvidence = {
   gcShare: 0.001,
   throttledPeriods: 0,
   stealShare: 0.03,
-  ledger: { stillOpen: 0, retriedOpen: 0, unknown: 0 } as Ledger,
+  ledger: { stillOpen: 0, unlocated: 0, retriedOpen: 0, unknown: 0 } as Ledger,
 }
 
 describe('validity', () => {

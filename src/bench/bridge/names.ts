@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto'
 /** Everything that a run leaves anywhere carries its name, so that it can be found and removed. */
 export interface ScratchNames {
   readonly run: string
+  /** How this process is called among the running bridges. */
+  readonly instance: string
   /** Event type. */
   readonly type: string
   readonly tenant: string
@@ -17,6 +19,7 @@ export const newRunName = () => randomBytes(4).toString('hex')
 export function scratchNames(run: string): ScratchNames {
   return {
     run,
+    instance: `evt bench ${run}`,
     type: `bench.${run}.sent`,
     tenant: `bench-${run}`,
     handlerPrefix: `bench.${run}.`,

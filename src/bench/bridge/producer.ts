@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { checksumOf } from '../../core/checksum.ts'
 import type { EncodedEvent } from '../../core/codec.ts'
 import { EvtError, toError } from '../../core/errors.ts'
-import { openStore, placeOf } from '../../store/connection.ts'
+import { openStore, placeOf, type Store } from '../../store/connection.ts'
 import { translateError } from '../../store/errors.ts'
 import { publishEncoded } from '../../store/outbox.ts'
 import type { SqlExecutor } from '../../transports/transport.ts'
@@ -30,30 +30,51 @@ const mostAtOnce = 200
  */
 export async function connectProducer({ url, names, connections }: StoreProducerOptions): Promise<Producer> {
   const store = await openStore(url, { applicationName: `evt bench ${names.run}`, max: connections })
-  const clients = await Promise.all(Array.from({ length: connections }, () => store.pool.connect()))
-  const lanes = clients.map((client) => createLane(prepared(client, url), names))
+  const senders = await Promise.all(Array.from({ length: connections }, () => openSender(store)))
+  const lanes = senders.map((sender) => createLane(sender, names))
   return {
     publish(batch, settled) {
       for (const event of batch) lanes[event.key % connections]?.add({ event, settled })
     },
     async close() {
       await Promise.all(lanes.map((lane) => lane.idle()))
-      for (const client of clients) client.release(true)
+      for (const sender of senders) sender.close()
       await store.close()
     },
   }
 }
 
-/** Parsed and planned once a connection: otherwise that costs more than the insert, and is the target's time. */
-function prepared(client: pg.PoolClient, url: string): SqlExecutor {
-  client.on('error', () => {})
+interface Sender extends SqlExecutor {
+  close(): void
+}
+
+/**
+ * One connection, and another one when that is lost. Statements are parsed and planned once a connection: otherwise that
+ * costs more than the insert, and is the target's time.
+ */
+async function openSender(store: Store): Promise<Sender> {
+  const place = placeOf(store.connectionString)
+  let client: pg.PoolClient | undefined = await store.pool.connect()
+  const drop = () => {
+    client?.release(true)
+    client = undefined
+  }
   return {
-    query: (text, values) =>
-      client.query({ name: 'bench_insert', text, values: values as unknown[] }).catch((error: unknown) => {
-        throw translateError(error, placeOf(url))
-      }),
+    async query(text, values) {
+      try {
+        client ??= await store.pool.connect()
+        return await client.query({ name: 'bench_insert', text, values: values as unknown[] })
+      } catch (thrown) {
+        const error = translateError(thrown, place)
+        if (isLost(error)) drop()
+        throw error
+      }
+    },
+    close: drop,
   }
 }
+
+const isLost = (error: Error) => error instanceof EvtError && (error.code === 'connect' || error.code === 'closed')
 
 function createLane(sql: SqlExecutor, names: ScratchNames) {
   let queue: Waiting[] = []
@@ -98,8 +119,7 @@ async function insert(sql: SqlExecutor, names: ScratchNames, waiting: readonly W
   } catch (thrown) {
     const error = toError(thrown)
     // A connection that ended in the middle may have committed.
-    const isRefusal = !(error instanceof EvtError) || (error.code !== 'connect' && error.code !== 'closed')
-    return { state: isRefusal ? 'rejected' : 'unknown', reason: error.message }
+    return { state: isLost(error) ? 'unknown' : 'rejected', reason: error.message }
   }
 }
 

@@ -6,6 +6,8 @@ import { runOfSchema, type ScratchNames, scratchNames } from './names.ts'
 export interface Scratch {
   /** Removes all that the run left in the store, but for its events: they go with their partition after a day. */
   remove(): Promise<void>
+  /** Removes nothing: the store does not answer. The next run finds what was left. */
+  leave(): Promise<void>
 }
 
 /** Held by the process of the run for as long as it lives; released by the server when that process dies. */
@@ -30,6 +32,7 @@ export async function openScratch(store: Store, names: ScratchNames): Promise<Sc
     throw error
   }
   return {
+    leave: release,
     async remove() {
       if (!isOpen) return
       await removeRun(store, names).finally(release)
@@ -65,5 +68,6 @@ async function removeRun(sql: SqlExecutor, names: ScratchNames): Promise<void> {
   for (const [table, column] of handlerTables) {
     await sql.query(`delete from evt.${table} where ${column} >= $1 and ${column} < $2`, [names.handlerPrefix, upTo])
   }
+  await sql.query('delete from evt.instances where instance = $1', [names.instance])
   await sql.query(`drop schema if exists ${names.schema} cascade`)
 }

@@ -1,7 +1,7 @@
 import { EvtError } from '../../core/errors.ts'
 import { createRegistry } from '../../core/registry.ts'
 import type { HandlerDefinition, HandlerLog } from '../../handle/handler.ts'
-import type { HandleRecorder, HandlerMeter } from '../../handle/recorder.ts'
+import type { HandleRecorder } from '../../handle/recorder.ts'
 import { createSubscribers, type Subscribers } from '../../handle/subscribers.ts'
 import type { Store } from '../../store/connection.ts'
 import type { Transport } from '../../transports/transport.ts'
@@ -10,20 +10,22 @@ export interface SubscribeOptions {
   readonly store: Store
   readonly transport: Transport
   readonly handlers: readonly HandlerDefinition[]
-  readonly run: string
+  readonly instance: string
+  readonly recorder: HandleRecorder
   /** An attempt of a bench handler failed, or the runtime has something to say. */
   readonly complain: (message: string) => void
 }
 
 /** The bridge's own subscriber runtime in this process, with nothing but the run's handlers. */
-export async function subscribe({ store, transport, handlers, run, complain }: SubscribeOptions): Promise<Subscribers> {
+export async function subscribe(options: SubscribeOptions): Promise<Subscribers> {
+  const { store, transport, handlers, instance, recorder, complain } = options
   const subscribers = createSubscribers({
     store,
     transport,
     handlers,
     registry: createRegistry([]),
-    recorder: quietRecorder(complain),
-    instance: `bench-${run}`,
+    recorder: outspoken(recorder, complain),
+    instance,
     log: complaints(complain),
     publish: () => Promise.reject(new EvtError('unsupported', 'cannot publish: handlers of the bench do not')),
   })
@@ -31,26 +33,23 @@ export async function subscribe({ store, transport, handlers, run, complain }: S
   return subscribers
 }
 
-/** The run measures for itself; only failures are of interest. */
-function quietRecorder(complain: (message: string) => void): HandleRecorder {
-  const ignore = () => {}
-  const meter: HandlerMeter = {
-    taken: ignore,
-    started: ignore,
-    finished: ignore,
-    returned: ignore,
-    handled: ignore,
-    failed: (message) => complain(`a handler failed: ${message}`),
-    retried: ignore,
-    dead: ignore,
-    skipped: ignore,
-    paused: ignore,
-    health: ignore,
+/** The dashboard shows failures when it is open; whoever runs the bench sees the first ones at once. */
+function outspoken(recorder: HandleRecorder, complain: (message: string) => void): HandleRecorder {
+  return {
+    handler(identity) {
+      const meter = recorder.handler(identity)
+      return {
+        ...meter,
+        failed(message) {
+          complain(`a handler failed: ${message}`)
+          meter.failed(message)
+        },
+      }
+    },
   }
-  return { handler: () => meter }
 }
 
-function complaints(complain: (message: string) => void): HandlerLog {
+export function complaints(complain: (message: string) => void): HandlerLog {
   const say = (message: string, fields?: object) =>
     complain(fields === undefined ? message : `${message} ${JSON.stringify(fields)}`)
   return { debug: () => {}, info: () => {}, warn: say, error: say }

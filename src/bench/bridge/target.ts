@@ -2,6 +2,9 @@ import { extname } from 'node:path'
 import type { Subscribers } from '../../handle/subscribers.ts'
 import type { Store } from '../../store/connection.ts'
 import type { Received, Transport } from '../../transports/transport.ts'
+import { createInstanceRegistry, type InstanceRegistry } from '../../watch/instances.ts'
+import { createRecorder } from '../../watch/recorder.ts'
+import { endsWithin } from '../patience.ts'
 import type { BenchTarget, Sightings } from '../target.ts'
 import { measureClock } from './database-clock.ts'
 import { readEvidence } from './evidence.ts'
@@ -9,11 +12,12 @@ import { type HandlerKind, nameKinds } from './handler-kind.ts'
 import { createBenchHandlers } from './handlers.ts'
 import { locateInStore } from './locate.ts'
 import { kOf, scratchNames } from './names.ts'
+import { type OutageWatch, watchForOutage } from './outage.ts'
 import type { StoreProducerOptions } from './producer.ts'
-import { ensureRelay, type RelayAtHand } from './relay-at-hand.ts'
 import { openScratch, type Scratch } from './scratch.ts'
 import { readSequencedTimes } from './sequenced-times.ts'
-import { subscribe } from './subscribe.ts'
+import { type Standby, standBy } from './standby.ts'
+import { complaints as complaintsLog, subscribe } from './subscribe.ts'
 import { watchCommits } from './watch-commits.ts'
 
 export interface BridgeTargetOptions {
@@ -22,6 +26,8 @@ export interface BridgeTargetOptions {
   readonly transport: Transport
   readonly run: string
   readonly kinds: readonly HandlerKind[]
+  /** Of evt. */
+  readonly version: string
   /** For the report: what the store is to its user. */
   readonly storeLabel: string
   /** Something that the operator should know while it runs. */
@@ -31,6 +37,9 @@ export interface BridgeTargetOptions {
 const producerFile = new URL(`./producer${extname(import.meta.url)}`, import.meta.url).href
 /** Enough to have several commits under way at once; a key stays on one. */
 const producerConnections = 4
+/** Handlers are given up after half of it. */
+const stepMs = 5_000
+const hurriedStepMs = 1_000
 
 /** The whole bridge: outbox → relay → log → lanes → handlers, in a namespace of the run's own. */
 export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
@@ -42,25 +51,40 @@ export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
   let clock = () => 0
   let after = 0n
   let scratch: Scratch | undefined
-  let relay: RelayAtHand | undefined
+  const recorder = createRecorder()
+  let outage: OutageWatch | undefined
+  let isGone = false
+  let registry: InstanceRegistry | undefined
+  let relay: Standby | undefined
   let subscribers: Subscribers | undefined
   let closing: Promise<void> | undefined
 
   const complain = (message: string) => {
+    // What falls over after the store did says nothing new; what is closed has nothing to say.
+    if (isGone || closing) return
     if (!complaints.has(message) && complaints.size < 5) options.warn(message)
     complaints.add(message)
   }
 
   async function closeAll(): Promise<void> {
     const steps = [
-      () => subscribers?.stop(),
+      // What is not finished by now is removed anyway.
+      () => subscribers?.stop({ graceMs: 500 }),
       () => options.transport.close(),
       () => relay?.stop(),
-      () => scratch?.remove(),
+      () => registry?.stop(),
+      () => (isGone ? scratch?.leave() : scratch?.remove()),
+      () => outage?.stop(),
     ]
     const failures: unknown[] = []
-    for (const step of steps) await step()?.catch((error: unknown) => failures.push(error))
+    let isLate = false
+    for (const step of steps) {
+      const ended = endsWithin(step() ?? Promise.resolve(), isGone ? hurriedStepMs : stepMs)
+      isLate = !(await ended.catch((error: unknown) => failures.push(error))) || isLate
+    }
+    if (isGone) return
     if (failures.length > 0) throw failures[0]
+    if (isLate) options.warn(`not all of run ${run} could be removed in time: the next \`evt bench\` removes it`)
   }
 
   return {
@@ -77,16 +101,29 @@ export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
       scratch = await openScratch(store, names)
       const settings = await readSettings(store)
       Object.assign(facts, settings)
-      relay = await ensureRelay(store, run)
+      outage = await watchForOutage(store.connectionString)
+      void outage.gone.then(() => {
+        isGone = true
+      })
+      const shared = { store, instance: names.instance, recorder }
+      const onError = () => {}
+      registry = createInstanceRegistry({ ...shared, roles: ['bench'], version: options.version, onError })
+      await registry.start()
+      relay = await standBy({ ...shared, log: complaintsLog(complain), clock: now })
       after = BigInt((await store.query('select evt.head() as head')).rows[0]?.head as string)
       const commits = createCommits(sightings, { run, prefix: names.handlerPrefix, handlers, clock: now })
       subscribers = await subscribe({
-        store,
+        ...shared,
         transport: watchCommits(options.transport, commits.settled),
         handlers: createBenchHandlers({ kinds, handlers, names, sightings, clock: now, returned: commits.returned }),
-        run,
         complain,
       })
+    },
+    gone: () => outage?.gone ?? new Promise(() => {}),
+    remarks() {
+      const at = relay?.tookOverUs
+      if (at === undefined) return []
+      return [`the relay that ran ended: bench relays itself since ${(at / 1e6).toFixed(1)} s after the start`]
     },
     locate: (handler, ks) =>
       locateInStore(store, { names, handler: `${names.handlerPrefix}${handlers[handler]}`, ks, after }),

@@ -24,6 +24,7 @@ export async function runOnBridge(runtime: Runtime, bench: PlannedBench, asked: 
   try {
     const { migrateUp } = await import('../../store/migrate.ts')
     await migrateUp(server.url)
+    runtime.signal.throwIfAborted()
     return await runOn(runtime, bench, { place: { ...embedded, url: server.url }, asked })
   } finally {
     await server.stop()
@@ -57,19 +58,29 @@ async function runOn(
   { plan, kinds, gates, drainTimeoutMs }: PlannedBench,
   { place, asked }: { readonly place: StorePlace; readonly asked: Asked },
 ): Promise<BenchResult> {
-  const [{ openStore }, { checkSchema }, { openTransport }, { createBridgeTarget }, { runBench }, { createLiveView }] =
-    await Promise.all([
-      import('../../store/connection.ts'),
-      import('../../store/migrate.ts'),
-      import('../../transports/registry.ts'),
-      import('../../bench/bridge/target.ts'),
-      import('../../bench/run.ts'),
-      import('../../bench/live.ts'),
-    ])
-  const store = await openStore(place.url, { applicationName: 'evt bench', max: 6 })
+  const { signal } = runtime
+  const [
+    { endsWithin, unlessInterrupted },
+    { openStore },
+    { checkSchema },
+    { openTransport },
+    { createBridgeTarget },
+    { runBench },
+    { createLiveView },
+  ] = await Promise.all([
+    import('../../bench/patience.ts'),
+    import('../../store/connection.ts'),
+    import('../../store/migrate.ts'),
+    import('../../transports/registry.ts'),
+    import('../../bench/bridge/target.ts'),
+    import('../../bench/run.ts'),
+    import('../../bench/live.ts'),
+  ])
+  const opening = openStore(place.url, { applicationName: 'evt bench', max: 6 })
+  const store = await unlessInterrupted(opening, signal, (late) => late.close())
   const live = createLiveView(asked.options.live ? runtime.terminal.stderr : { write: () => {} })
   try {
-    await checkSchema(store)
+    await unlessInterrupted(checkSchema(store), signal)
     const transport = await openTransport(place.url)
     const storeLabel = place.embedded ? `the embedded store (${place.shown})` : place.shown
     const target = createBridgeTarget({
@@ -77,14 +88,15 @@ async function runOn(
       transport,
       run: plan.run,
       kinds,
+      version: runtime.version,
       storeLabel,
       warn: (message) => runtime.output.warn(message),
     })
-    const { signal } = runtime
     const options = { plan, gates, drainTimeoutMs, signal, reproduce: asked.reproduce, onProgress: live.update }
     return await runBench(options, target)
   } finally {
     live.end()
-    await store.close()
+    // A store that went away may keep its connections for as long as it likes.
+    await endsWithin(store.close(), 2_000)
   }
 }

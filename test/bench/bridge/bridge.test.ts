@@ -1,30 +1,19 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { HandlerKind } from '../../../src/bench/bridge/handler-kind.ts'
 import { newRunName, scratchNames } from '../../../src/bench/bridge/names.ts'
 import { openScratch } from '../../../src/bench/bridge/scratch.ts'
 import { createBridgeTarget } from '../../../src/bench/bridge/target.ts'
 import { runBench } from '../../../src/bench/run.ts'
 import { constantRate } from '../../../src/core/rate.ts'
-import { createRelay } from '../../../src/relay/relay.ts'
 import type { Store } from '../../../src/store/connection.ts'
 import { openTransport } from '../../../src/transports/registry.ts'
 import { createTestDatabase } from '../../setup/database.ts'
-import { until } from '../../setup/until.ts'
+import { startRelay } from '../evt-bench.ts'
 import { optionsOf, planOf } from '../fake/plan.ts'
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} }
-
-/** A relay that leads already, as a running bridge's does. */
-async function startRelay(store: Store): Promise<void> {
-  const relay = createRelay({ store, instance: 'test', recorder: { sequenced() {}, leading() {} }, log: silent })
-  relay.start()
-  onTestFinished(() => relay.stop())
-  await until(() => relay.leading)
-}
 
 async function targetOn(store: Store, kinds: readonly HandlerKind[], run: string) {
   const transport = await openTransport(store.connectionString)
-  return createBridgeTarget({ store, transport, run, kinds, storeLabel: 'test', warn: () => {} })
+  return createBridgeTarget({ store, transport, run, kinds, version: '0.0.0', storeLabel: 'test', warn: () => {} })
 }
 
 async function leftovers(store: Store): Promise<Record<string, number>> {
