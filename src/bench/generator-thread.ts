@@ -1,6 +1,7 @@
 import { type EventLoopUtilization, PerformanceObserver, performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import { toError } from '../core/errors.ts'
+import { type Alarm, openAlarm } from './alarm.ts'
 import { createRunClock } from './clock.ts'
 import type { FromGenerator, GeneratorSetup, ToGenerator } from './generator.ts'
 import { type PaceLoop, startPaceLoop } from './pace-loop.ts'
@@ -21,6 +22,7 @@ const shared = attachShared(setup.buffers)
 const dataOf = createPayloads(setup.plan.run, setup.plan.sizesBytes)
 let producer: Producer | undefined
 let loop: PaceLoop | undefined
+let alarm: Alarm | undefined
 let gcMs = 0
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) gcMs += entry.duration
@@ -29,6 +31,7 @@ new PerformanceObserver((list) => {
 async function connect(): Promise<void> {
   const { connectProducer } = (await import(setup.producer.module)) as { readonly connectProducer: ConnectProducer }
   producer = await connectProducer(setup.producer.options as never)
+  if (setup.plan.pacing === 'auto' && workload.schedule.paced) alarm = await openAlarm(setup.plan)
   say({ is: 'ready' })
 }
 
@@ -49,13 +52,15 @@ async function run(epochNs: bigint): Promise<void> {
   if (!producer) throw new Error('the producer is not connected')
   const before: EventLoopUtilization = performance.eventLoopUtilization()
   gcMs = 0
-  loop = startPaceLoop({ workload, shared, producer, clock: createRunClock(epochNs) })
+  const onAlarm = alarm && ((ring: () => void) => alarm?.start(epochNs, ring))
+  loop = startPaceLoop({ workload, shared, producer, clock: createRunClock(epochNs), ...(onAlarm && { onAlarm }) })
   await loop.finished
   say({ is: 'sent', busy: performance.eventLoopUtilization(before).utilization, gcMs, reasons: [...loop.reasons] })
 }
 
 async function close(): Promise<void> {
   loop?.stop()
+  await alarm?.stop()
   await producer?.close()
   say({ is: 'closed' })
   port?.close()

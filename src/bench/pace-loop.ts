@@ -9,6 +9,8 @@ export interface PaceLoopOptions {
   readonly producer: Producer
   /** µs since the start of the schedule. */
   readonly clock: () => number
+  /** Of `auto` pacing: calls `ring` at least when an event has become due. */
+  readonly onAlarm?: (ring: () => void) => void
 }
 
 export interface PaceLoop {
@@ -28,12 +30,14 @@ const lateUs = 10_000
 const mostReasons = 3
 /** `precise` gives up sleeping this long before an event is due. */
 const spinUs = 2_000
+/** An alarm may ring that much too early. */
+const earlyUs = 100
 
 /**
  * Sends every event when it is due or, being late, at once; in order; never skips one and never moves one's due time.
  * Waits only while more than `maxInflight` events are unacknowledged.
  */
-export function startPaceLoop({ workload, shared, producer, clock }: PaceLoopOptions): PaceLoop {
+export function startPaceLoop({ workload, shared, producer, clock, onAlarm }: PaceLoopOptions): PaceLoop {
   const { plan, schedule, total, dueUs } = workload
   const dataOf = createPayloads(plan.run, plan.sizesBytes)
   const finish = Promise.withResolvers<void>()
@@ -77,13 +81,17 @@ export function startPaceLoop({ workload, shared, producer, clock }: PaceLoopOpt
     else if (hasRoom()) waiting = waitUntil(dueUs(next) - nowUs)
   }
 
-  function waitUntil(aheadUs: number): NodeJS.Timeout | NodeJS.Immediate {
+  function waitUntil(aheadUs: number): NodeJS.Timeout | NodeJS.Immediate | undefined {
+    if (onAlarm) return aheadUs <= earlyUs ? setImmediate(turn) : undefined
     const sleepUs = plan.pacing === 'precise' ? aheadUs - spinUs : aheadUs
     if (aheadUs <= 0 || sleepUs <= 0) return setImmediate(turn)
     return setTimeout(turn, Math.floor(sleepUs / 1_000))
   }
 
   waiting = setImmediate(turn)
+  onAlarm?.(() => {
+    if (!waiting && !stopped) turn()
+  })
   return {
     finished: finish.promise,
     reasons,

@@ -23,8 +23,11 @@ export interface BenchPlan {
   readonly pacing: Pacing
 }
 
-/** `timer` sleeps to the millisecond; `precise` burns a core for the last two. */
-export type Pacing = 'timer' | 'precise'
+/**
+ * `auto` is woken by a thread of its own within a tenth of a millisecond; `timer` sleeps to the millisecond; `precise` burns
+ * a core for the last two.
+ */
+export type Pacing = 'auto' | 'timer' | 'precise'
 
 /** The plan as functions of the event's number k; both threads make their own and agree. */
 export interface Workload {

@@ -73,7 +73,7 @@ export const loadOptions = {
   }),
   pacing: value({
     value: 'kind',
-    says: 'auto, timer (about 1 ms) or precise (burns a core)',
+    says: 'auto (about 0.1 ms), timer (about 1 ms) or precise (burns a core)',
     parse: choice(['auto', 'timer', 'precise']),
     default: 'auto',
   }),

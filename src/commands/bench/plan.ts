@@ -3,8 +3,7 @@ import { nameKinds } from '../../bench/bridge/handler-kind.ts'
 import { newRunName } from '../../bench/bridge/names.ts'
 import { type Gate, parseGate } from '../../bench/gate.ts'
 import type { Skew } from '../../bench/keys.ts'
-import { readMachine } from '../../bench/machine.ts'
-import { type BenchPlan, createWorkload, offeredPerSecond } from '../../bench/plan.ts'
+import { type BenchPlan, createWorkload, offeredPerSecond, type Pacing } from '../../bench/plan.ts'
 import type { Arrival } from '../../core/arrival.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { RateShape } from '../../core/rate.ts'
@@ -22,7 +21,7 @@ export interface BenchFlags {
   readonly gate: readonly string[]
   readonly maxInflight: number
   readonly drainTimeout: number
-  readonly pacing: 'auto' | 'timer' | 'precise'
+  readonly pacing: Pacing
 }
 
 export interface PlannedBench {
@@ -33,7 +32,7 @@ export interface PlannedBench {
 }
 
 /** Everything that can be wrong about the flags is found here, before anything is opened. */
-export async function planBench(flags: BenchFlags): Promise<PlannedBench> {
+export function planBench(flags: BenchFlags): PlannedBench {
   const kinds: readonly HandlerKind[] = flags.handler.length > 0 ? flags.handler : [{ kind: 'effect' }]
   if (flags.keys < 1) throw new EvtError('usage', 'cannot bench with 0 keys: there must be a subject to send')
   const plan: BenchPlan = {
@@ -47,7 +46,7 @@ export async function planBench(flags: BenchFlags): Promise<PlannedBench> {
     skew: flags.skew,
     sizesBytes: flags.size,
     maxInflight: windowOf(flags),
-    pacing: await choosePacing(flags.pacing),
+    pacing: flags.pacing,
   }
   const workload = createWorkload(plan)
   if (workload.total <= (workload.schedule.paced ? workload.measuredFrom : 0)) {
@@ -84,10 +83,4 @@ function windowOf({ rate, maxInflight }: BenchFlags): number {
   if (rate === 'max') return unpacedWindow
   const peak = Math.max(...rate.flatMap(({ from, to }) => [from, to]))
   return Math.max(leastWindow, Math.ceil((peak * maxInflight) / 1_000))
-}
-
-/** A spinning generator is only affordable where cores are left for what is measured. */
-async function choosePacing(asked: BenchFlags['pacing']): Promise<BenchPlan['pacing']> {
-  if (asked !== 'auto') return asked
-  return (await readMachine()).usableCores >= 4 ? 'precise' : 'timer'
 }
