@@ -7,9 +7,10 @@ export default defineCommand({
   section: 'run',
   summary: 'a whole system in this terminal: database, bridge, services, traffic, dashboard',
   description: [
-    'Needs no server and no configuration: an embedded PostgreSQL in .evt/ of the project, the reference services, and an',
-    'application that writes to its tables, some of it poisoned. In a terminal it opens the dashboard; otherwise, or with',
-    '--for, it runs that long, prints a summary and ends. Every other command works against it from a second terminal.',
+    'Needs no server and no configuration: an embedded PostgreSQL in .evt/ of the project (as root in /var/lib/evt/ when only',
+    'root may enter the project), the reference services, and an application that writes to its tables, some of it poisoned.',
+    'In a terminal it opens the dashboard; otherwise, or with --for, it runs that long, prints a summary and ends. Every',
+    'other command works against it from a second terminal.',
   ].join('\n'),
   examples: [
     { line: 'evt demo', says: 'the dashboard on live events; q ends it' },

@@ -14,8 +14,10 @@ export default defineCommand({
   section: 'run',
   summary: 'run the bridge in the foreground: capture, relay, handlers',
   description: [
-    'On the configured store, else on an embedded PostgreSQL in .evt/ of the project, which it starts. SIGTERM or Ctrl-C',
-    'drains within --grace and ends with 0; a second one ends at once. Several may run: one leads, handlers share lanes.',
+    'On the configured store, else on an embedded PostgreSQL in .evt/ of the project, which it starts (as root in',
+    '/var/lib/evt/ when only root may enter the project). SIGTERM or Ctrl-C drains within --grace and ends with 0; a second',
+    'one ends at once. Several may run: one leads, handlers share lanes. While its store is away it waits for it; when an',
+    'embedded one ends by itself, so does this, with 3.',
   ].join('\n'),
   examples: [
     { line: 'evt up', says: 'everything, with the configured services', endless: true },
@@ -59,23 +61,36 @@ export default defineCommand({
       const roles = rolesOf(options.only, runtime)
       const grace = formatDuration(config.get('graceMs').value)
       const bridge = createBridge({ store: store.url, services, roles, grace, log: await logOf(runtime) })
+      const ended = AbortSignal.any([signal, ...(store.gone ? [store.gone] : [])])
+      // Also in the middle of a start that gets no answer.
+      const ending = endOf(ended).then(() => bridge.stop())
       try {
+        ended.throwIfAborted()
         await bridge.start()
         const handlers = roles.includes('handlers') ? services.flatMap((service) => service.handlers).length : 0
+        const data = store.dataDirectory ? `; its data is in ${store.dataDirectory}` : ''
         output.notice(
-          `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers} handlers`,
+          `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers} handlers${data}`,
         )
-        if (!signal.aborted) await once(signal, 'abort')
+        await endOf(ended)
         output.notice(`stopping: handlers have ${grace} to finish`)
+        await ending
+      } catch (error) {
+        throw store.gone?.aborted ? store.gone.reason : error
       } finally {
         await bridge.stop()
       }
+      store.gone?.throwIfAborted()
       return 'done'
     } finally {
       await store.stop()
     }
   },
 })
+
+const endOf = async (signal: AbortSignal): Promise<void> => {
+  if (!signal.aborted) await once(signal, 'abort')
+}
 
 const logOf = ({ config, terminal, output, now }: Runtime) =>
   createLog({ level: config.get('logLevel').value, stderr: terminal.stderr, paint: output.paintNotice, now })

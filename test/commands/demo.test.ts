@@ -1,6 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { readPostmaster } from '../../src/store/embedded/cluster.ts'
+import { homeOf, readState } from '../../src/store/embedded/home.ts'
+import { childrenOf } from '../../src/store/embedded/process.ts'
 import { until } from '../setup/until.ts'
 import { createNowhere, run, runHere, start } from './evt.ts'
 import { pathsOf } from './json-paths.ts'
@@ -52,6 +55,43 @@ describe('demo', () => {
     interrupted.signal('SIGINT')
     expect(await interrupted.ended).toMatchObject({ exit: 130 })
     await until(() => processesHere().length === 0, { withinMs: 5_000, what: 'nothing running' })
+  })
+})
+
+describe('a demo whose server ends', () => {
+  const place = createNowhere()
+  afterAll(() => place.dispose())
+  const serverOf = () => {
+    const state = readState(homeOf(place.path))
+    return (state && readPostmaster(state.dataDirectory)?.pid) || 0
+  }
+
+  it('says where its data is, says that the server is gone, and ends with 3; so does up', {
+    timeout: 60_000,
+  }, async () => {
+    for (const words of [['demo', '--for', '10m'], ['up']]) {
+      const running = start(words, { cwd: place.path })
+      await running.said(/its data is in \/.*data/)
+      process.kill(serverOf(), 'SIGKILL')
+      const began = performance.now()
+      expect(await running.ended).toMatchObject({
+        exit: 3,
+        stderr: expect.stringContaining('has ended\nhint: its own words are in '),
+      })
+      expect(performance.now() - began).toBeLessThan(15_000)
+    }
+  })
+
+  it('ends soon after SIGTERM when the server does not answer', { timeout: 60_000 }, async () => {
+    const running = start(['demo', '--for', '10m'], { cwd: place.path })
+    await running.said(/its data is in/)
+    const frozen = [serverOf(), ...childrenOf(serverOf())]
+    for (const pid of frozen) process.kill(pid, 'SIGSTOP')
+    running.signal('SIGTERM')
+    const began = performance.now()
+    expect(await running.ended).toMatchObject({ exit: 143 })
+    expect(performance.now() - began).toBeLessThan(12_000)
+    expect(serverOf()).toBe(0)
   })
 })
 

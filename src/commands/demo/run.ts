@@ -1,14 +1,16 @@
 import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createBridge } from '../../bridge.ts'
+import { type Bridge, createBridge } from '../../bridge.ts'
 import { redactUrl } from '../../core/mask.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import { createProgress } from '../../output/progress.ts'
+import { closeStoreWithin } from '../../store/close-within.ts'
 import { openStore, type Store } from '../../store/connection.ts'
 import { readSnapshot } from '../../watch/read-snapshot.ts'
 import type { Snapshot } from '../../watch/snapshot.ts'
 import { openDashboardOn } from '../line/dashboard.ts'
-import { startOwn } from '../line/own-store.ts'
+import { type OwnStore, startOwn } from '../line/own-store.ts'
 import { loadServices } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
 import { renderSummary, summaryOf } from './summary.ts'
@@ -25,37 +27,79 @@ const defaultForMs = 15_000
 /** What was written last is handled by then, or stays as lag in the summary. */
 const settleMs = 5_000
 
-/** Starts everything, and leaves nothing running however it ends. */
+/** From Ctrl-C, or the end of the server, to the end of what may still wait for an answer. */
+const endingMs = 2_000
+const closingMs = 500
+
+/** Starts everything, and leaves nothing running however it ends. Throws `connect` when its server ends by itself. */
 export async function runDemo(options: DemoOptions, runtime: Runtime): Promise<Outcome | undefined> {
   const services = await loadServices(runtime)
   const server = await startOwn(runtime)
+  const signal = AbortSignal.any([runtime.signal, server.gone])
   try {
-    const store = await openStore(server.url, { applicationName: 'evt demo', max: 6 })
-    const bridge = createBridge({ store: server.url, services, grace: '3s' })
-    try {
-      await bridge.start()
-      runtime.output.notice(
-        `demo on ${redactUrl(server.url)}; from a second terminal: evt tail 'user.*', evt dlq list, evt dash`,
-      )
-      const writers = (signal: AbortSignal) =>
-        write({
-          store,
-          services,
-          seed: options.seed ?? randomInt(2 ** 31),
-          ratePerSecond: options.rate,
-          poisonRatio: options.poison,
-          nowMs: runtime.now(),
-          signal,
-          onError: (error) => signal.aborted || runtime.output.detail(`a write failed: ${error}`),
-        })
-      return await (wantsDashboard(options, runtime) ? withDashboard : forAWhile)({ options, store, writers }, runtime)
-    } finally {
-      await bridge.stop()
-      await store.close()
-    }
+    const outcome = await onServer(server, { options, services, runtime: { ...runtime, signal } })
+    server.gone.throwIfAborted()
+    return outcome
+  } catch (error) {
+    throw server.gone.aborted ? server.gone.reason : error
   } finally {
     await server.stop()
   }
+}
+
+interface Wanted {
+  readonly options: DemoOptions
+  readonly services: Awaited<ReturnType<typeof loadServices>>
+  readonly runtime: Runtime
+}
+
+async function onServer(server: OwnStore, { options, services, runtime }: Wanted): Promise<Outcome | undefined> {
+  const store = await openStore(server.url, { applicationName: 'evt demo', max: 6 })
+  const bridge = createBridge({ store: server.url, services, grace: '3s' })
+  const { signal, output } = runtime
+  try {
+    await startUntil(signal, bridge)
+    output.notice(`demo on ${redactUrl(server.url)}; its data is in ${server.dataDirectory}`)
+    output.notice("from a second terminal: evt tail 'user.*', evt dlq list, evt dash")
+    const writers = (until: AbortSignal) =>
+      write({
+        store,
+        services,
+        seed: options.seed ?? randomInt(2 ** 31),
+        ratePerSecond: options.rate,
+        poisonRatio: options.poison,
+        nowMs: runtime.now(),
+        signal: until,
+        onError: (error) => until.aborted || output.detail(`a write failed: ${error}`),
+      })
+    const run = wantsDashboard(options, runtime) ? withDashboard : forAWhile
+    return await soonAfter(signal, run({ options, store, writers }, runtime))
+  } finally {
+    await bridge.stop()
+    await closeStoreWithin(store, closingMs)
+  }
+}
+
+/** A start that gets no answer ends with the signal. */
+async function startUntil(signal: AbortSignal, bridge: Bridge): Promise<void> {
+  signal.throwIfAborted()
+  const stop = () => void bridge.stop().catch(() => {})
+  signal.addEventListener('abort', stop, { once: true })
+  await bridge.start()
+  signal.removeEventListener('abort', stop)
+}
+
+/** What `work` gives; throws the signal's reason when it is not done soon after that aborted. */
+async function soonAfter<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const done = new AbortController()
+  const overdue = async (): Promise<never> => {
+    if (!signal.aborted) await once(signal, 'abort', { signal: done.signal })
+    await delay(endingMs, undefined, { signal: done.signal })
+    throw signal.reason
+  }
+  const late = overdue()
+  late.catch(() => {})
+  return Promise.race([work, late]).finally(() => done.abort())
 }
 
 const wantsDashboard = (options: DemoOptions, { stdin, terminal, output }: Runtime) =>

@@ -5,7 +5,11 @@ export interface OwnStore {
   /** With the password. */
   readonly url: string
   readonly embedded: boolean
-  /** Stops the server if this process started it. */
+  /** Of the embedded one: where its data lies. */
+  readonly dataDirectory?: string
+  /** Fires when the embedded server has ended by itself. */
+  readonly gone?: AbortSignal
+  /** Leaves the embedded server; the last evt to leave stops it. */
   stop(): Promise<void>
 }
 
@@ -16,16 +20,17 @@ export async function openOwnStore(runtime: Runtime): Promise<OwnStore> {
 }
 
 /** The embedded store of the project, whatever is configured. */
-export async function startOwn({ cwd, output }: Runtime): Promise<OwnStore> {
+export async function startOwn({ cwd, output }: Runtime): Promise<Required<OwnStore>> {
   const [{ startEmbedded }, { migrateUp }] = await Promise.all([
     import('../../store/embedded.ts'),
     import('../../store/migrate.ts'),
   ])
-  const { url, started, stop } = await startEmbedded(cwd, { log: (message) => output.detail(message) })
+  const server = await startEmbedded(cwd, { log: (message) => output.detail(message) })
+  const { url, started, dataDirectory, gone, stop } = server
   try {
     const applied = await migrateUp(url)
     output.detail(`embedded store ${started ? 'started' : 'found running'}, ${applied.length} migrations applied`)
-    return { url, embedded: true, stop }
+    return { url, embedded: true, dataDirectory, gone, stop }
   } catch (error) {
     await stop()
     throw error

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { EvtError, toError } from '../../core/errors.ts'
-import { eventually, isPostmaster, isRunning } from './process.ts'
+import { childrenOf, eventually, isPostmaster, isRunning } from './process.ts'
 import type { RunAs } from './run-as.ts'
 
 /** PostgreSQL's programs; absolute paths that the user of the server can reach. */
@@ -153,8 +153,19 @@ export function urlOfPostmaster(
 export async function stopCluster(pid: number): Promise<void> {
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
     if (!isRunning(pid)) return
+    const all = [pid, ...childrenOf(pid)]
     process.kill(pid, signal)
+    for (const one of all) wake(one)
     if (await eventually(() => !isRunning(pid), 10_000)) return
+  }
+}
+
+/** One that was stopped (Ctrl-Z, a debugger, SIGSTOP) hears of nothing until it goes on. */
+function wake(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT')
+  } catch {
+    // It has ended meanwhile.
   }
 }
 
