@@ -103,7 +103,10 @@ function jsonOf(event: EvtEvent): string {
 }
 
 function tooDeep(event: Envelope, cause?: unknown): EvtError {
-  return unfit(event, 'data', `is nested deeper than ${formatCount(maxDataDepth)} levels`, { cause })
+  return unfit(event, 'data', `is nested deeper than ${formatCount(maxDataDepth)} levels`, {
+    hint: 'make it flatter, or keep the deep part as a text: many readers of JSON go no deeper',
+    cause,
+  })
 }
 
 function unfit(event: Envelope, field: string, reason: string, options: EvtErrorOptions = {}): EvtError {

@@ -12,6 +12,30 @@ export function formatJson(value: unknown, indent?: number): string {
   }
 }
 
+/**
+ * As JSON.parse, for printing again: a number whose digits a double cannot hold stays as it was written when `formatJson`
+ * or JSON.stringify writes the result. Such a number is an object; do not compute with it.
+ */
+export function parseExactly(json: string): unknown {
+  try {
+    return parseWithSource(json, (_key, value, { source }) =>
+      typeof value === 'number' && source !== undefined && String(value) !== source ? rawJSON(source) : value,
+    )
+  } catch (error) {
+    // A reviver is called for the innermost value first, which takes a stack as deep as the text.
+    if (!(error instanceof RangeError)) throw error
+    return JSON.parse(json)
+  }
+}
+
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown
+/** ECMAScript's JSON.parse source text access, which TypeScript does not know yet. */
+const { rawJSON, isRawJSON } = JSON as unknown as {
+  rawJSON(text: string): object
+  isRawJSON(value: unknown): boolean
+}
+const parseWithSource = JSON.parse as (json: string, reviver: Reviver) => unknown
+
 /** Levels of arrays and objects in valid JSON text. */
 export function jsonDepth(json: string): number {
   let depth = 0
@@ -118,5 +142,5 @@ function plain(value: unknown, key: string): unknown {
 
 function isContainer(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
-  return !(value instanceof String || value instanceof Number || value instanceof Boolean)
+  return !(isRawJSON(value) || value instanceof String || value instanceof Number || value instanceof Boolean)
 }

@@ -53,6 +53,7 @@ function parseLine(raw: string, line: number): NdjsonLine | undefined {
     throw new EvtError(
       'decode',
       `cannot read line ${line}: it is nested deeper than ${formatCount(maxDataDepth)} levels`,
+      { hint: 'make it flatter, or keep the deep part as a text' },
     )
   }
   return { line, value, text }

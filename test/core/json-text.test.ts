@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatJson, jsonDepth, memberText } from '../../src/core/json-text.ts'
+import { formatJson, jsonDepth, memberText, parseExactly } from '../../src/core/json-text.ts'
 import { anyJson } from './events.ts'
 
 const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels)
@@ -48,6 +48,17 @@ describe('formatJson', () => {
     expect(() => formatJson(deep)).toThrow(TypeError)
     expect(() => formatJson(10n)).toThrow(TypeError)
   })
+})
+
+describe('parseExactly', () => {
+  it('keeps the digits of every number for printing', () => {
+    const text = '{"a":12345678901234567890,"b":[1.0,1e400,-0,7],"__proto__":{"c":0.12345678901234567890}}'
+    expect(JSON.stringify(parseExactly(text))).toBe(text)
+    expect(formatJson([JSON.parse(nested(20_000)), parseExactly(text)])).toBe(`[${nested(20_000)},${text}]`)
+    expect(parseExactly('[7,"1.0"]')).toEqual([7, '1.0'])
+  })
+
+  it('reads any depth', () => expect(formatJson(parseExactly(nested(50_000)))).toBe(nested(50_000)))
 })
 
 describe('jsonDepth', () => {
