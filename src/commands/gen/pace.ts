@@ -1,35 +1,41 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import type { EvtEvent } from '../../core/event.ts'
-import type { EventSource } from './source.ts'
+import type { Tally } from './silence.ts'
+import type { EventSource, SourceEvent } from './source.ts'
 
 export interface PaceOptions {
   /** Events in one batch at most. */
   readonly max: number
   readonly signal: AbortSignal
+  /** Counted up as they come. */
+  readonly tally: Tally
 }
 
 /**
  * Batches of events when they are due; late ones come at once, in order, and none is left out. Ends with the source,
  * with its time, or when `signal` aborts. A batch may be empty where `--where` drops all of it.
  */
-export async function* inTime(source: EventSource, { max, signal }: PaceOptions): AsyncGenerator<readonly EvtEvent[]> {
+export async function* inTime(
+  source: EventSource,
+  { max, signal, tally }: PaceOptions,
+): AsyncGenerator<readonly SourceEvent[]> {
   const { schedule, where, durationMs = Number.POSITIVE_INFINITY } = source
   const startedMs = performance.now()
-  let taken = 0
   while (!signal.aborted) {
     const elapsedMs = performance.now() - startedMs
     if (!schedule && elapsedMs >= durationMs) return
-    const size = schedule ? dueCount(schedule, { from: taken, elapsedMs, max }) : max
+    const size = schedule ? dueCount(schedule, { from: tally.taken, elapsedMs, max }) : max
     if (size === 0) {
-      const dueMs = schedule?.at(taken) ?? 0
+      const dueMs = schedule?.at(tally.taken) ?? 0
       if (!(dueMs < durationMs)) return
       await delay(Math.max(1, dueMs - elapsedMs), undefined, { signal }).catch(() => {})
       continue
     }
     const events = await source.take(size)
     if (events.length === 0) return
-    taken += events.length
-    yield where ? events.filter((event) => where.test(event)) : events
+    const passed = where ? events.filter((event) => where.test(event)) : events
+    tally.taken += events.length
+    tally.passed += passed.length
+    yield passed
     // Signals and the reader of a pipe get their turn.
     await nextTurn()
   }

@@ -1,11 +1,13 @@
 import { formatCloudEvent } from '../../core/codec.ts'
 import { formatDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
+import { parseExactly } from '../../core/json-text.ts'
 import { formatCount } from '../../core/quantity.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import { createProgress } from '../../output/progress.ts'
 import type { Runtime } from '../runtime.ts'
 import { inTime } from './pace.ts'
+import { explainSilence } from './silence.ts'
 import type { EventSource } from './source.ts'
 
 const mostInOneDocument = 10_000
@@ -25,21 +27,23 @@ export async function printTo(runtime: Runtime, source: EventSource): Promise<Ou
   })
   const startedMs = performance.now()
   let made = 0
-  for await (const events of inTime(source, { max: 1_000, signal })) {
+  const { tally, end } = explainSilence(source, output)
+  for await (const events of inTime(source, { max: 1_000, signal, tally })) {
     made += events.length
     if (output.format !== 'none') {
-      const lines = events.map((event) => formatCloudEvent(event))
+      const lines = events.map((event) => formatCloudEvent(event, event))
       if (inDocument) inDocument.push(...lines)
       else if (lines.length > 0) await output.write(`${lines.join('\n')}\n`)
     }
     progress.update(made)
   }
   progress.end()
+  if (!signal.aborted) end()
   const elapsedMs = performance.now() - startedMs
   const perSecond = Math.round((made * 1000) / Math.max(1, elapsedMs))
   const ending = `made ${formatCount(made)} in ${formatDuration(Math.round(elapsedMs))} · ${formatCount(perSecond)}/s · published none`
   if (inDocument) {
-    const data = { dryRun: true, made, events: inDocument.map((line) => JSON.parse(line)) }
+    const data = { dryRun: true, made, events: inDocument.map(parseExactly) }
     output.result({ data, meta: { elapsedMs: Math.round(elapsedMs), perSecond }, render: () => '' })
   }
   output.notice(ending)

@@ -1,6 +1,6 @@
 import { type EncodedEvent, encodeEvent, formatCloudEvent } from '../../core/codec.ts'
 import { EvtError } from '../../core/errors.ts'
-import { type EvtEvent, maxDataBytes } from '../../core/event.ts'
+import { maxDataBytes } from '../../core/event.ts'
 import { redactUrl } from '../../core/mask.ts'
 import { formatCount } from '../../core/quantity.ts'
 import { hasGap, type Written, writeLine } from '../../output/ending.ts'
@@ -14,7 +14,8 @@ import { auditAs } from '../line/operator.ts'
 import { isOwnMachine, withStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
 import { inTime } from './pace.ts'
-import type { EventSource } from './source.ts'
+import { explainSilence } from './silence.ts'
+import type { EventSource, SourceEvent } from './source.ts'
 
 interface PublishInput {
   readonly options: ConsentAnswers & { readonly target?: string | undefined }
@@ -86,9 +87,10 @@ async function publishAll(runtime: Runtime, source: EventSource, to: Destination
   }
   const total = source.total ? { total: source.total } : {}
   const progress = createProgress({ stderr: runtime.terminal.stderr, verb: 'published', now, ...total })
+  const { tally, end } = explainSilence(source, output)
   const startedMs = performance.now()
   try {
-    for await (const events of inTime(source, { max: batchSize, signal })) {
+    for await (const events of inTime(source, { max: batchSize, signal, tally })) {
       const { encoded, reason } = encodeAll(events)
       totals.refused += events.length - encoded.length
       totals.problem ??= reason
@@ -104,6 +106,7 @@ async function publishAll(runtime: Runtime, source: EventSource, to: Destination
     totals.broken = true
   }
   progress.end()
+  if (!totals.broken && !signal.aborted) end()
   return { ...totals, elapsedMs: performance.now() - startedMs }
 }
 
@@ -133,7 +136,7 @@ async function printAll(encoded: readonly EncodedEvent[], output: Output): Promi
 }
 
 /** Fixes the bytes; an event that no store would take is left out, with the reason. */
-function encodeAll(events: readonly EvtEvent[]): { encoded: EncodedEvent[]; reason?: EvtError } {
+function encodeAll(events: readonly SourceEvent[]): { encoded: EncodedEvent[]; reason?: EvtError } {
   const encoded: EncodedEvent[] = []
   let reason: EvtError | undefined
   for (const event of events) {
@@ -148,8 +151,8 @@ function encodeAll(events: readonly EvtEvent[]): { encoded: EncodedEvent[]; reas
 }
 
 /** A checksum that an event brings stays, also a wrong one: `--corrupt bad-checksum` means it. */
-function encodeOne(event: EvtEvent): EncodedEvent {
-  const encoded = encodeEvent(event)
+function encodeOne(event: SourceEvent): EncodedEvent {
+  const encoded = event.dataText === undefined ? encodeEvent(event) : (event as EncodedEvent)
   const bytes = Buffer.byteLength(encoded.dataText)
   if (bytes > maxDataBytes) {
     throw new EvtError(
@@ -167,7 +170,7 @@ function report(
 ): Outcome | undefined {
   if (problem && written.confirmed === 0) throw problem
   const perSecond = Math.round((written.confirmed * 1000) / Math.max(1, elapsedMs))
-  if (problem) output.warn(problem.message, problem.hint)
+  if (problem) output.problem(problem)
   const gap = broken || hasGap(written)
   const line = `${writeLine(written)}${refused > 0 ? ` · refused ${formatCount(refused)}` : ''} · ${formatCount(perSecond)}/s`
   if (output.format === 'ndjson') output.notice(line)

@@ -1,20 +1,18 @@
-import { createHash, randomInt } from 'node:crypto'
-import { reasonOf } from '../../config/load.ts'
-import { fromCloudEvent } from '../../core/codec.ts'
+import { randomInt } from 'node:crypto'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
 import { countDue, createSchedule, type Schedule } from '../../core/pacer.ts'
 import type { RateShape } from '../../core/rate.ts'
-import type { Registry } from '../../core/registry.ts'
 import type { Where } from '../../core/where.ts'
 import type { Corruption } from '../../generators/corruption.ts'
 import type { Assignment } from '../../generators/overrides.ts'
-import { type NdjsonLine, readNdjson } from '../../generators/read-ndjson.ts'
+import { readNdjson } from '../../generators/read-ndjson.ts'
 import { refuseExpandedGlob } from '../line/expanded-glob.ts'
 import { openInput } from '../line/input.ts'
 import { loadRegistry } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
+import { readEvent } from './read-event.ts'
 
 export interface GenOptions {
   readonly count?: number | undefined
@@ -33,8 +31,13 @@ export interface GenOptions {
   readonly dryRun: boolean
 }
 
+/** An event whose bytes are fixed already has the text of its data. */
+export type SourceEvent = EvtEvent & { readonly dataText?: string }
+
 /** Where the events come from, and when. */
 export interface EventSource {
+  /** What is read; undefined when they are generated. */
+  readonly name: string | undefined
   /** How many there will be; undefined when that is not known before the end. */
   readonly total: number | undefined
   /** Due times; without one they come as fast as they are taken. */
@@ -45,7 +48,7 @@ export interface EventSource {
   readonly keyed: boolean
   readonly where: Where | undefined
   /** [] at the end. */
-  take(max: number): readonly EvtEvent[] | Promise<readonly EvtEvent[]>
+  take(max: number): readonly SourceEvent[] | Promise<readonly SourceEvent[]>
 }
 
 interface GenInput {
@@ -77,6 +80,7 @@ async function generatorSource(types: readonly string[], options: GenOptions, ru
   })
   let left = total ?? Number.POSITIVE_INFINITY
   return {
+    name: undefined,
     total,
     schedule: schedule?.paced ? schedule : undefined,
     durationMs: options.duration,
@@ -126,26 +130,28 @@ async function inputSource(types: readonly string[], options: GenOptions, runtim
         ? '--set'
         : types[0]
   if (unfit) throw new EvtError('usage', `cannot use ${unfit} with --input: those events are published as they are`)
-  const lines = readNdjson(await openInput(options.input as string, runtime.stdin))
+  const input = await openInput(options.input as string, runtime.stdin)
+  const lines = readNdjson(input.bytes)
   const registry = options.check ? await loadRegistry(runtime) : undefined
   const limit = options.count ?? Number.POSITIVE_INFINITY
   let taken = 0
   let failure: unknown
   return {
+    name: input.name,
     total: options.count,
     schedule: options.rate ? createSchedule({ shape: options.rate }) : undefined,
     durationMs: options.duration,
     keyed: true,
     where: options.where,
     async take(max) {
-      const events: EvtEvent[] = []
+      const events: SourceEvent[] = []
       if (failure) throw failure
       try {
         while (events.length < max && taken < limit) {
           const line = await lines.next()
           if (line.done) break
           taken++
-          events.push(parseEvent(line.value, { nowMs: runtime.now(), registry }))
+          events.push(readEvent(line.value, { nowMs: runtime.now(), registry }))
         }
       } catch (error) {
         // What stands before the bad line is good.
@@ -156,35 +162,3 @@ async function inputSource(types: readonly string[], options: GenOptions, runtim
     },
   }
 }
-
-interface Reading {
-  readonly nowMs: number
-  /** Events of its types must fit their contracts; others pass. */
-  readonly registry: Registry | undefined
-}
-
-const whatIsRead = 'one CloudEvent as JSON on each line; "type" and "data" are enough'
-
-/** CloudEvents structured JSON; an `evt` member is ignored, so what `evt tail -o ndjson` printed is fine. */
-function parseEvent({ line, value }: NdjsonLine, { nowMs, registry }: Reading): EvtEvent {
-  const given =
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? { ...defaultsOf(value, nowMs), ...value }
-      : value
-  try {
-    const { checksum: _checksum, ...event } = fromCloudEvent(given)
-    if (registry?.get(event.type)) registry.validate(event)
-    return event
-  } catch (error) {
-    const { code, hint = whatIsRead } = error as EvtError
-    throw new EvtError(code, `cannot read line ${line}: ${reasonOf(error)}`, { cause: error, hint })
-  }
-}
-
-/** What the line may leave out: the id then comes from its content, so that the same input twice is recognised. */
-const defaultsOf = (value: object, nowMs: number) => ({
-  specversion: '1.0',
-  id: `sha256-${createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32)}`,
-  source: 'evt-gen',
-  time: new Date(nowMs).toISOString(),
-})

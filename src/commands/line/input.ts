@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { EvtError, toError } from '../../core/errors.ts'
@@ -23,13 +23,49 @@ export async function* readLines(stream: Readable): AsyncGenerator<InputLine> {
   }
 }
 
-/** `-` is stdin. Throws EvtError('usage') for a file that cannot be read. */
-export async function openInput(path: string, stdin: Readable): Promise<Readable> {
-  if (path === '-') return stdin
-  const stream = createReadStream(path)
-  await new Promise<void>((resolve, reject) => {
-    stream.once('open', () => resolve())
-    stream.once('error', (error) => reject(new EvtError('usage', `cannot read ${path}: ${toError(error).message}`)))
+export interface OpenInput {
+  /** `standard input`, or the path. */
+  readonly name: string
+  /** Throws EvtError('usage') when reading fails. */
+  readonly bytes: AsyncIterable<Uint8Array>
+}
+
+/** `-` is stdin. Throws EvtError('usage') for what is no readable file. */
+export async function openInput(path: string, stdin: Readable): Promise<OpenInput> {
+  if (path === '-') return { name: 'standard input', bytes: readable(stdin, 'standard input') }
+  const file = await openFile(path)
+  return { name: path, bytes: readable(file.createReadStream(), path) }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    const file = await open(path)
+    if (!(await file.stat()).isDirectory()) return file
+    await file.close()
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+  throw unreadable(path, { code: 'EISDIR' })
+}
+
+async function* readable(stream: Readable, name: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream
+  } catch (error) {
+    throw unreadable(name, error)
+  }
+}
+
+const plainly: Readonly<Record<string, string>> = {
+  EISDIR: 'it is a directory',
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+}
+
+function unreadable(name: string, error: unknown): EvtError {
+  const { code = '' } = error as NodeJS.ErrnoException
+  return new EvtError('usage', `cannot read ${name}: ${plainly[code] ?? toError(error).message}`, {
+    hint: 'name a file, or - for standard input',
+    cause: error,
   })
-  return stream
 }

@@ -1,0 +1,120 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { checksumOf } from '../../src/core/checksum.ts'
+import { createTestDatabase, type TestDatabase } from '../setup/database.ts'
+import { createNowhere, type RunOptions, run, runHere } from './evt.ts'
+
+const nowhere = createNowhere()
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createTestDatabase({ max: 3 })
+})
+afterAll(async () => {
+  nowhere.dispose()
+  await database[Symbol.asyncDispose]()
+})
+
+const options = (more: RunOptions = {}) => ({ store: database.url, cwd: nowhere.path, ...more })
+const gen = (words: readonly string[], stdin = '') => runHere(['gen', ...words], options({ stdin }))
+const stored = async (type: string) =>
+  (
+    await database.store.query(
+      'select id, data::text as data, checksum, subject from evt.outbox where type = $1 order by seq',
+      [type],
+    )
+  ).rows
+const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
+
+describe('gen --input', () => {
+  it('publishes data as it stands in the line, and prints it so', async () => {
+    const data = '{"n": 12345678901234567890, "x": 1.0, "e":1e400, "2":"\\u0041", "1":-0}'
+    const line = `{"type":"digits.kept","subject":"a/1","data": ${data} }\n`
+    expect(await gen(['-f', '-'], line)).toMatchObject({ exit: 0, stdout: expect.stringContaining('confirmed 1') })
+    expect(await stored('digits.kept')).toMatchObject([{ data, checksum: checksumOf(data), subject: 'a/1' }])
+    for (const words of [['--dry-run'], ['--dry-run', '-o', 'ndjson'], ['-o', 'ndjson']]) {
+      const ran = await gen(['-f', '-', ...words], line)
+      expect(ran.stdout, words.join(' ')).toContain(`"data":${data}`)
+    }
+    const { stdout } = await gen(['-f', '-', '--dry-run', '--json', '--count', '1'], line)
+    for (const number of ['12345678901234567890', '1e400']) expect(stdout).toContain(number)
+  })
+
+  it('publishes JSON in data_base64 as it stands there', async () => {
+    const data = '{"n":12345678901234567890}'
+    const base64 = Buffer.from(data).toString('base64')
+    await gen(['-f', '-'], `{"type":"base64.kept","data_base64":"${base64}"}\n`)
+    expect(await stored('base64.kept')).toMatchObject([{ data }])
+  })
+
+  it('tells two lines without ids apart that differ in digits only', async () => {
+    const line = (n: string) => `{"type":"ids.made","data":${n}}\n`
+    await gen(['-f', '-'], line('12345678901234567890') + line('12345678901234567891'))
+    expect(new Set((await stored('ids.made')).map(({ id }) => id)).size).toBe(2)
+  })
+
+  it.each([
+    ['"subject":7', 'subject is 7, not a text'],
+    ['"subject":true', 'subject is true, not a text'],
+    ['"subject":{"id":7}', 'subject is {"id":7}, not a text'],
+    ['"userid":12345678901234567890', 'userid is a number whose digits would be lost'],
+    ['"shop":12345678901234567890', 'shop is a number whose digits would be lost'],
+    ['"shop":-1e400', 'shop is a number whose digits would be lost'],
+    ['"type":"a b"', 'type '],
+    ['"type":""', 'type '],
+    ['"type":"a.*"', 'type '],
+    ['"data":nope', 'it is no JSON'],
+    ['"data":[…5,000 deep…]', 'deeper than 1,000 levels'],
+    ['"far":[…50,000 deep…]', 'deeper than 1,000 levels'],
+  ])('refuses %s with line and reason: %s', async (given, reason) => {
+    const member = given.replace(/\[…([\d,]+) deep…\]/, (_, levels: string) => nested(Number(levels.replace(',', ''))))
+    const good = '{"type":"note.taken","data":1}\n'
+    for (const words of [[], ['--dry-run'], ['--dry-run', '--no-check']]) {
+      const ran = await gen(['-f', '-', ...words], `${good.repeat(2)}{"type":"note.taken","data":1,${member}}\n`)
+      expect(ran, words.join()).toMatchObject({ exit: words.length > 0 ? 2 : 5 })
+      expect(ran.stderr).toMatch(/^evt: cannot read line 3: .*\nhint: /m)
+      expect(ran.stderr).toContain(reason)
+    }
+  })
+
+  it('says that it was given a directory, and what no file is', async () => {
+    mkdirSync(join(nowhere.path, 'events'), { recursive: true })
+    const directory = await gen(['-f', join(nowhere.path, 'events')])
+    expect(directory).toMatchObject({
+      exit: 2,
+      stderr: expect.stringMatching(/^evt: cannot read .*events: it is a dir/),
+    })
+    expect(await gen(['-f', join(nowhere.path, 'none.ndjson')])).toMatchObject({
+      exit: 2,
+      stderr: expect.stringMatching(/^evt: cannot read .*none\.ndjson: there is no such file\nhint: /),
+    })
+    expect(await gen(['-f', '/proc/self/mem'])).toMatchObject({
+      exit: 2,
+      stderr: expect.stringMatching(/^evt: cannot read \/proc\/self\/mem: /),
+    })
+  })
+})
+
+describe('gen that makes nothing', () => {
+  it.each([
+    [['-f', '-'], /standard input holds no event/],
+    [['-f', '-', '--dry-run'], /standard input holds no event/],
+    [['-f', '/dev/null'], /\/dev\/null holds no event/],
+    [['user.created', '--count', '3', '--where', "type == 'x'"], /--where matched none of 3 events/],
+    [['user.created', '--count', '3', '--where', "type == 'x'", '--dry-run'], /--where matched none of 3 events/],
+    [['user.created', '--count', '3', '--where', "type == 'x'", '--json'], /--where matched none of 3 events/],
+    [['user.created', '--count', '0'], /--count is 0/],
+    [['user.created', '--rate', '1', '--duration', '0s', '--dry-run'], /--duration is 0/],
+  ])('%j says why', async (words, why) => {
+    const ran = await gen(words)
+    expect(ran).toMatchObject({ exit: 0, stderr: expect.stringMatching(why) })
+  })
+
+  it('says so while it goes on, where its filter lets nothing through', async () => {
+    const ran = await run(
+      ['gen', 'user.created', '--rate', '100', '--duration', '4s', '--where', "type == 'x'"],
+      options(),
+    )
+    expect(ran.stderr).toMatch(/--where matched none of \d+ events so far\n(.*\n)*.*--where matched none of 400 events/)
+  })
+})
