@@ -1,16 +1,19 @@
 import { formatAge } from '../core/duration.ts'
-import { toError } from '../core/errors.ts'
 import { formatCount } from '../core/quantity.ts'
 import { visible } from '../core/visible.ts'
+import { type Outcome, outcomeOf } from '../output/exit-codes.ts'
+import { problemOf } from '../output/problem.ts'
 import type { Snapshot } from '../watch/snapshot.ts'
 import { defineCommand } from './command.ts'
 import { formatOptions, storeOptions } from './line/options.ts'
-import { findStore, type StorePlace, withStore } from './line/store.ts'
+import { findStore, type StorePlace, storesElsewhere, withStore } from './line/store.ts'
 import type { Runtime } from './runtime.ts'
 
 /** Where evt stands in this directory. */
 interface Standing {
   readonly store: { readonly url: string; readonly origin: string; readonly problem?: string } | null
+  /** Where embedded stores run, when there is none here and more than one elsewhere. */
+  readonly elsewhere: readonly string[]
   readonly profile: string | null
   readonly head: string | null
   readonly bridges: readonly { readonly instance: string; readonly leader: boolean; readonly handlers: number }[]
@@ -36,18 +39,19 @@ export default defineCommand({
   options: { ...storeOptions, ...formatOptions },
   async run(_input, runtime) {
     const place = await findStore(runtime)
-    const standing = place ? await look(place, runtime) : nothingYet(runtime)
+    const { standing, outcome } = place ? await look(place, runtime) : { standing: await nowhere(runtime) }
     runtime.output.result({
-      status: standing.store?.problem ? 'fail' : 'pass',
+      status: outcome ? 'fail' : 'pass',
       data: standing,
       render: () => render(standing, runtime),
     })
-    return standing.store?.problem ? 'failed' : undefined
+    return outcome
   },
 })
 
 const nothingYet = ({ config }: Runtime): Standing => ({
   store: null,
+  elsewhere: [],
   profile: config.profile?.name ?? null,
   head: null,
   bridges: [],
@@ -56,16 +60,36 @@ const nothingYet = ({ config }: Runtime): Standing => ({
   next: 'evt demo',
 })
 
-async function look(place: StorePlace, runtime: Runtime): Promise<Standing> {
+async function nowhere(runtime: Runtime): Promise<Standing> {
+  const elsewhere = await storesElsewhere()
+  const [first] = elsewhere
+  return { ...nothingYet(runtime), elsewhere, ...(first ? { next: `cd ${inShell(first)} && evt status` } : {}) }
+}
+
+const inShell = (path: string) => (/^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`)
+
+interface Look {
+  readonly standing: Standing
+  /** Why there is nothing to see. */
+  readonly outcome?: Outcome
+}
+
+/** Throws what is wrong with the command line itself: then there is no store to speak of. */
+async function look(place: StorePlace, runtime: Runtime): Promise<Look> {
   const store = { url: place.shown, origin: place.origin }
   try {
-    return await withStore(runtime, { command: 'status', max: 2 }, async (opened) => {
+    const standing = await withStore(runtime, { command: 'status', max: 2 }, async (opened) => {
       const { readSnapshot } = await import('../watch/read-snapshot.ts')
       return standingOf(store, await readSnapshot(opened), runtime)
     })
+    return { standing }
   } catch (error) {
-    const next = (error as { hint?: string }).hint ?? 'evt config show --origin'
-    return { ...nothingYet(runtime), store: { ...store, problem: toError(error).message }, next }
+    const { code, message, hint = 'evt config show --origin' } = problemOf(error)
+    if (code === 'usage' || code === 'internal') throw error
+    return {
+      standing: { ...nothingYet(runtime), store: { ...store, problem: message }, next: hint },
+      outcome: outcomeOf(code),
+    }
   }
 }
 
@@ -74,6 +98,7 @@ function standingOf(store: { url: string; origin: string }, snapshot: Snapshot, 
   const [slowest] = [...snapshot.backlog].sort((a, b) => b.lagEvents - a.lagEvents)
   return {
     store,
+    elsewhere: [],
     profile: config.profile?.name ?? null,
     head: snapshot.head.position,
     bridges: alive.map(({ instance, leader, handlers }) => ({ instance, leader, handlers: handlers.length })),
@@ -91,10 +116,10 @@ function nextStep(bridges: number, snapshot: Snapshot): string {
 }
 
 function render(standing: Standing, { output }: Runtime): string {
-  const { store, bridges, largestLag } = standing
-  const rows: [string, string][] = [
-    ['store', store ? `${store.url} (${store.origin})` : 'none is configured and no embedded one runs'],
-  ]
+  const { store, elsewhere, bridges, largestLag } = standing
+  const none = `none is configured and no embedded one runs${elsewhere.length > 0 ? ' here' : ''}`
+  const rows: [string, string][] = [['store', store ? `${store.url} (${store.origin})` : none]]
+  for (const directory of elsewhere) rows.push(['runs elsewhere', directory])
   if (store?.problem) rows.push(['problem', store.problem])
   if (standing.profile) rows.push(['profile', standing.profile])
   if (standing.head !== null) {
@@ -107,7 +132,7 @@ function render(standing: Standing, { output }: Runtime): string {
     rows.push(['largest lag', `${largestLag.handler}: ${formatCount(largestLag.lagEvents)} events${age}`])
   }
   rows.push(['next', output.paint('bold', standing.next)])
-  return rows.map(([name, text]) => `${name.padEnd(14)}${name === 'next' ? text : visible(text)}`).join('\n')
+  return rows.map(([name, text]) => `${name.padEnd(16)}${name === 'next' ? text : visible(text)}`).join('\n')
 }
 
 const bridgeText = (bridge: Standing['bridges'][number]) =>

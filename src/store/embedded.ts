@@ -101,15 +101,20 @@ function runningIn(home: Home): Running | undefined {
 }
 
 /** The URL of the server that this project runs, else of the only one that this user runs; undefined when there is none. */
-export async function findEmbedded(
-  cwd: string,
-  options: Pick<EmbeddedOptions, 'serversDirectory'> = {},
-): Promise<string | undefined> {
+export async function findEmbedded(cwd: string, options: ListOptions = {}): Promise<string | undefined> {
   const own = runningUrl(homeOf(projectOf(cwd)))
   if (own) return own
-  const projects = rememberedProjects(options.serversDirectory ?? defaultServersDirectory())
-  const urls = projects.map((project) => runningUrl(homeOf(project))).filter((url) => url !== undefined)
+  const urls = runningProjects(options).map((project) => runningUrl(homeOf(project)))
   return urls.length === 1 ? urls[0] : undefined
+}
+
+type ListOptions = Pick<EmbeddedOptions, 'serversDirectory'>
+
+/** The directories of the projects whose server this user runs now. */
+export function runningProjects({ serversDirectory = defaultServersDirectory() }: ListOptions = {}): readonly string[] {
+  return rememberedProjects(serversDirectory)
+    .filter((project) => runningUrl(homeOf(project)) !== undefined)
+    .sort()
 }
 
 function runningUrl(home: Home): string | undefined {

@@ -143,7 +143,18 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
   status: {
     needs: 'store',
     words: ['--json'],
-    fields: ['bridges', 'deadLetters', 'head', 'largestLag', 'next', 'profile', 'store', 'store.origin', 'store.url'],
+    fields: [
+      'bridges',
+      'deadLetters',
+      'elsewhere',
+      'head',
+      'largestLag',
+      'next',
+      'profile',
+      'store',
+      'store.origin',
+      'store.url',
+    ],
   },
   tail: {
     needs: 'store',

@@ -26,10 +26,23 @@ export async function findStore({ config, cwd }: Pick<Runtime, 'config' | 'cwd'>
   return url ? { url, shown: redactUrl(url), origin: embeddedOrigin, embedded: true } : undefined
 }
 
+/** Where embedded stores of this user run, none of them here: which one is meant is not for us to guess. */
+export async function storesElsewhere(): Promise<readonly string[]> {
+  const { runningProjects } = await import('../../store/embedded.ts')
+  return runningProjects()
+}
+
 /** Like `findStore`; throws EvtError('connect') with what to do when there is none. */
 export async function requireStore(runtime: Pick<Runtime, 'config' | 'cwd'>): Promise<StorePlace> {
   const place = await findStore(runtime)
   if (place) return place
+  const elsewhere = await storesElsewhere()
+  if (elsewhere.length > 0)
+    throw new EvtError(
+      'usage',
+      `cannot choose a store: none is configured, and ${elsewhere.length} embedded ones run, in ${elsewhere.join(' and ')}`,
+      { hint: 'run this in the directory of one of them, or name yours with --store postgres://… (EVT_STORE)' },
+    )
   throw new EvtError('connect', 'cannot find a store: none is configured and no embedded one runs', {
     hint: 'start one with `evt demo` or `evt up`, or name yours with --store postgres://… (EVT_STORE)',
   })
