@@ -19,6 +19,8 @@ export default defineCommand({
   description: [
     'Observes: joins no group, acknowledges nothing, writes nothing, and needs no running bridge. Quote patterns:',
     "'user.*' is every user event, '*.created' whatever was created, 'user.{created,deleted}' a list.",
+    '--stages shows what the store measured: handlers that write no inbox (their own database, no transaction) are not in',
+    "it, and when one committed is kept only by a server with track_commit_timestamp. Times are of the server's clock.",
     'With --no-follow it shows what is there and ends. Ctrl-C while following ends it with exit 0.',
   ].join('\n'),
   examples: [
@@ -31,6 +33,7 @@ export default defineCommand({
       line: "evt tail 'document.*' --since start --limit 5 --no-follow -o ndjson",
       says: 'for jq, or for evt gen --input -',
     },
+    { line: 'evt tail --since 15m --no-follow --stages', says: 'where they spent their time' },
     { line: 'evt tail --since start --no-follow --report', says: 'which types there are' },
   ],
   args: { patterns: argumentList({ says: "types or patterns; default '*'", optional: true }) },
@@ -50,6 +53,7 @@ export default defineCommand({
     fields: value({ value: 'paths', says: 'only these: time,type,data.user_id', parse: list }),
     data: flag({ says: 'the whole data, however wide' }),
     wide: flag({ says: 'also id, version, position, source, correlation' }),
+    stages: flag({ says: 'where each event spent its time: relay, deliver, handle; ? is not measured' }),
     report: flag({ says: 'a table of what flows in place of the events' }),
     raw: flag({ says: 'control characters as they are; not to a terminal' }),
     ...storeOptions,

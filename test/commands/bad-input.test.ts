@@ -66,6 +66,8 @@ describe('bad input', () => {
     [['migrate', 'up', 'now'], 'too many arguments'],
     [['capture', 'add', 'nothing_here'], 'there is no such table'],
     [['capture', 'add', 'users', '--rule', 'is_active'], 'column=value:type'],
+    [['tail', '--stages', '--report'], 'a table of types has no single events'],
+    [['tail', '--limit', '0'], 'it must be 1 or more'],
     [['tail', '--profile', 'prod'], 'no configuration file defines it'],
     [['tail', '--config', 'missing.yaml'], 'there is no such file'],
   ])('%j is refused: %s', async (words, reason) => {

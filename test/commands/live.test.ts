@@ -73,6 +73,15 @@ describe('commands against a running bridge', () => {
     expect(some.meta).toMatchObject({ matched: 3, stopped: '--until' })
   })
 
+  it('tail --stages names the handlers and what is known of each', async () => {
+    const { data } = await json('tail', 'user.created', '--since', 'start', '--no-follow', '--stages', '--limit', '3')
+    for (const { evt } of data.events) {
+      expect(evt.stages.relayMs).toBeGreaterThan(0)
+      const one = evt.stages.handlers.find(({ handler }: { handler: string }) => handler === 'icons.preferences')
+      expect(one).toMatchObject({ deliverMs: expect.any(Number), handleMs: null })
+    }
+  })
+
   it('dlq replay reports what the handlers did, and fails when it died again', async () => {
     await bury(3, true)
     const mended = await evt('dlq', 'replay', '--yes')

@@ -28,7 +28,12 @@ const made = (type: string, data: object): EvtEvent => ({
   ...{ subject: `${type.split('.')[0]}/${count}`, priority: 'normal', metadata: {}, data },
 })
 const publish = (...events: EvtEvent[]) =>
-  database.store.transaction((sql) => publishEncoded(sql, events.map(encodeEvent)))
+  database.store.transaction((sql) =>
+    publishEncoded(
+      sql,
+      events.map((event) => encodeEvent(event)),
+    ),
+  )
 const evt = (...words: string[]) => runHere(words, { store: database.url, cwd: nowhere.path })
 const shown = async (...words: string[]) =>
   (await evt('tail', '--since', 'start', '--no-follow', ...words)).stdout.trim().split('\n').filter(Boolean)
@@ -115,6 +120,35 @@ describe('tail', () => {
     expect(meta).toMatchObject({ matched: 3, stopped: 'end' })
   })
 
+  it.each([
+    [['--since', '5m', '--until', '10m'], /: --since is after --until; /],
+    [
+      ['--since', 'position:9', '--until', 'position:5'],
+      /between position 9 and position 5: --since is after --until; /,
+    ],
+    [['--since', '2h', '--until', '1h'], /between 2\d{3}-\S+Z and 2\d{3}-\S+Z: looked at /],
+    [['--until', '1h'], /before 2\d{3}-\S+Z: looked at /],
+    [['--since', '1ms', '--no-follow'], /after 2\d{3}-\S+Z: looked at /],
+  ])('says that nothing lies in the range of %j, and where it looked', async (words, range) => {
+    const { exit, stdout, stderr } = await evt('tail', ...words)
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: '' })
+    const [said, ...more] = stderr.split('\n').filter((line) => line.startsWith('nothing lies '))
+    expect(more).toEqual([])
+    expect(said).toMatch(range)
+    expect(said).toMatch(/looked at postgres\S+: head \d+, \d+ not sequenced yet, no bridge runs$/)
+  })
+
+  it('says that nothing came in the range that it followed', async () => {
+    const { stderr } = await evt('tail', '--until', new Date(Date.now() + 300).toISOString())
+    expect(stderr).toMatch(/\nnothing lies between 2\d{3}-\S+Z and 2\d{3}-\S+Z: looked at .*\n.*stopped: --until\n$/)
+  })
+
+  it('says nothing of a range in which events lie that a filter leaves out', async () => {
+    const { stderr } = await evt('tail', 'nothing.here', '--since', '1h', '--until', 'now')
+    expect(stderr).not.toContain('nothing lies')
+    expect(stderr).toMatch(/scanned [1-9]/)
+  })
+
   it('explains silence: where it looked, how far that is, and what would show something', async () => {
     const { exit, stderr } = await evt('tail', 'user.creatd', '--idle-timeout', '3500ms')
     expect(exit).toBe(0)
@@ -167,7 +201,7 @@ describe('tail', () => {
     expect(stderr).not.toContain('secret')
   })
 
-  it('leaves no trace: no row written, no lock beyond reading', async () => {
+  it.each([[[]], [['--stages']]])('leaves no trace with %j: no row written, no lock beyond reading', async (more) => {
     const traces = async () => {
       await database.store.query('select pg_stat_force_next_flush()')
       const { rows } = await database.store.query(
@@ -178,7 +212,7 @@ describe('tail', () => {
       return rows[0]
     }
     const before = await traces()
-    const running = start(['tail', '--since', 'start'], { store: database.url, cwd: nowhere.path })
+    const running = start(['tail', '--since', 'start', ...more], { store: database.url, cwd: nowhere.path })
     await running.said(/document\.created/)
     const during = await traces()
     running.signal('SIGINT')

@@ -3,6 +3,7 @@ import { visible } from '../../core/visible.ts'
 import { colorOf, type Paint } from '../../output/paint.ts'
 import { cut } from '../../output/table.ts'
 import type { Seen } from './source.ts'
+import { renderStages } from './stages.ts'
 
 export interface LineOptions {
   readonly format: 'text' | 'ndjson' | 'json' | 'none'
@@ -56,6 +57,7 @@ function textLine({ fields, wide, raw, badge }: LineOptions): (seen: Seen) => st
     const parts = [event.time.slice(11, 23), shown(event.type), shown(event.subject ?? '-')]
     if (badge) parts.unshift(shown(`[${evt.transport} ${evt.topic}]`))
     if (wide) parts.push(shown(wideText(seen)))
+    if (evt.stages) parts.push(shown(renderStages(evt.stages)))
     parts.push(shown(dataText))
     return parts.join('  ')
   }

@@ -3,13 +3,16 @@ import type { Instant } from '../../core/instant.ts'
 import type { Where } from '../../core/where.ts'
 import { type Scan, scanLine } from '../../output/ending.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
+import type { StageReader } from '../../store/observe-stages.ts'
 import type { Runtime } from '../runtime.ts'
 import { createFilter, type Filter } from './filter.ts'
+import { isReversed } from './range.ts'
 import { readAhead } from './read-ahead.ts'
 import { createRender } from './render.ts'
 import { createReport, renderFlows } from './report.ts'
-import { explainSilence } from './silence.ts'
+import { explainEmptyRange, explainSilence } from './silence.ts'
 import { openSource, type Seen, type Span, sourceUrls, type TailSource } from './source.ts'
+import { stagesText, withStages } from './stages.ts'
 
 export interface TailOptions {
   readonly patterns: readonly string[]
@@ -26,6 +29,7 @@ export interface TailOptions {
   readonly fields?: readonly string[] | undefined
   readonly data: boolean
   readonly wide: boolean
+  readonly stages: boolean
   readonly report: boolean
   readonly raw: boolean
 }
@@ -34,17 +38,26 @@ const silenceMs = 3_000
 
 /** Everything is checked before the first connection; the sources are closed however it ends. */
 export async function runTail(options: TailOptions, runtime: Runtime): Promise<Outcome | undefined> {
-  const follow = options.follow ?? !isPast(options.until, runtime.now())
+  const nowMs = runtime.now()
+  const follow = !isReversed(options, nowMs) && (options.follow ?? !isPast(options.until, nowMs))
   checkTogether(options, follow, runtime)
-  const filter = createFilter({ ...options, nowMs: runtime.now() })
+  const filter = createFilter({ ...options, nowMs })
   const urls = await sourceUrls(options.source, runtime)
   const sources: TailSource[] = []
+  const readers: StageReader[] = []
   try {
     for (const url of urls) sources.push(await openSource(url))
-    const scan = await show({ options, follow, sources, filter }, runtime)
+    const stages = options.stages ? await openStages(sources, readers) : new Map()
+    const scan = await show({ options, follow, sources, stages, filter }, runtime)
+    const isBounded = options.until !== undefined || (options.since !== undefined && !follow)
+    if (isBounded && scan.inRange === 0 && !runtime.signal.aborted) {
+      const range = { since: options.since ?? (follow ? 'now' : undefined), until: options.until }
+      await explainEmptyRange(range, { sources, nowMs }, runtime)
+    }
     runtime.output.notice(scanLine(scan))
     return follow || !runtime.signal.aborted ? 'done' : 'interrupted'
   } finally {
+    await Promise.all(readers.map((reader) => reader.close()))
     await Promise.all(sources.map((source) => source.close()))
   }
 }
@@ -54,10 +67,34 @@ function isPast(until: Instant | undefined, nowMs: number): boolean {
   return typeof until === 'string' || ('timeMs' in until ? until.timeMs <= nowMs : false)
 }
 
+/** Fills `opened`, which the caller closes, also when it throws. */
+async function openStages(
+  sources: readonly TailSource[],
+  opened: StageReader[],
+): Promise<ReadonlyMap<TailSource, StageReader>> {
+  const stages = new Map<TailSource, StageReader>()
+  for (const source of sources) {
+    if (!source.openStages) {
+      throw new EvtError('usage', `cannot show the stages of ${source.name}: only a store measures them`, {
+        hint: 'leave out --stages, or tail the store itself',
+      })
+    }
+    const reader = await source.openStages()
+    opened.push(reader)
+    stages.set(source, reader)
+  }
+  return stages
+}
+
 function checkTogether(options: TailOptions, follow: boolean, { output }: Runtime): void {
   if (options.raw && output.isTTY) {
     throw new EvtError('usage', 'cannot use --raw on a terminal: events may hold control sequences', {
       hint: 'send it into a file or a pipe',
+    })
+  }
+  if (options.stages && options.report) {
+    throw new EvtError('usage', 'cannot use --stages with --report: a table of types has no single events', {
+      hint: 'leave out one of them; `evt dash --once` shows the stages of all events together',
     })
   }
   const endless = follow && options.limit === undefined && options.idleTimeout === undefined
@@ -72,14 +109,18 @@ interface Tail {
   readonly options: TailOptions
   readonly follow: boolean
   readonly sources: readonly TailSource[]
+  /** Of each source; empty without --stages. */
+  readonly stages: ReadonlyMap<TailSource, StageReader>
   readonly filter: Filter
 }
 
-async function show(tail: Tail, runtime: Runtime): Promise<Scan> {
-  const { options, follow, sources } = tail
+/** `inRange`: what `--until` left, whatever the filter did with it. */
+async function show(tail: Tail, runtime: Runtime): Promise<Scan & { readonly inRange: number }> {
+  const { options, follow, sources, stages } = tail
   const ending = new AbortController()
   const signal = AbortSignal.any([ending.signal, runtime.signal])
   const scan = { scanned: 0, matched: 0, stopped: '' }
+  let inRange = 0
   const stop = (why: string) => {
     scan.stopped ||= why
     ending.abort()
@@ -89,37 +130,54 @@ async function show(tail: Tail, runtime: Runtime): Promise<Scan> {
   const span = { from: options.since ?? (follow ? 'now' : 'start'), follow, signal } as const
   const limit = options.limit ?? Number.POSITIVE_INFINITY
 
+  /** From `at` on, as many as may still be shown; `next` is where the rest begins. */
+  const sift = (batch: readonly Seen[], at: number) => {
+    const wanted: Seen[] = []
+    let next = at
+    while (next < batch.length && wanted.length < limit - scan.matched) {
+      const seen = batch[next++] as Seen
+      scan.scanned++
+      const verdict = tail.filter.test(seen)
+      if (verdict === 'end') return { wanted, next, ended: true }
+      inRange++
+      if (verdict === 'show') wanted.push(seen)
+    }
+    return { wanted, next, ended: false }
+  }
   const pump = async (source: TailSource) => {
-    for await (const batch of readAhead(source.read({ ...span, ...announcements(source, runtime) }))) {
-      for (const seen of batch) {
-        if (scan.matched >= limit) return stop('--limit')
-        scan.scanned++
-        const verdict = tail.filter.test(seen)
-        if (verdict === 'end') return stop('--until')
-        if (verdict === 'skip' || !presenter.add(seen)) continue
-        scan.matched++
-      }
+    const reader = stages.get(source)
+    const announced = announcements(source, runtime, reader)
+    for await (const batch of readAhead(source.read({ ...span, ...announced }))) {
       timers.seen()
-      if (scan.matched >= limit) return stop('--limit')
+      for (let at = 0; at < batch.length; ) {
+        const { wanted, next, ended } = sift(batch, at)
+        const shown = reader ? await withStages(reader, wanted, { follow, signal: runtime.signal }) : wanted
+        for (const seen of shown) if (scan.matched < limit && presenter.add(seen)) scan.matched++
+        if (ended) return stop('--until')
+        if (scan.matched >= limit) return stop('--limit')
+        at = next
+      }
       await presenter.flush()
       if (signal.aborted) return
     }
   }
   try {
-    await Promise.all(sources.map((source) => pump(source).catch(failUnless(signal, stop))))
+    if (isReversed(options, runtime.now())) stop('--until')
+    else await Promise.all(sources.map((source) => pump(source).catch(failUnless(signal, stop))))
   } finally {
     timers.end()
   }
   scan.stopped ||= runtime.signal.aborted ? 'interrupted' : 'end'
   await presenter.end(scan)
-  return scan
+  return { ...scan, inRange }
 }
 
 const announcements = (
   { name, how }: TailSource,
   { output }: Runtime,
+  stages: StageReader | undefined,
 ): Pick<Span, 'onReady' | 'onLost' | 'onBack'> => ({
-  onReady: () => output.notice(`tail ${name}: ${how}`),
+  onReady: () => output.notice(`tail ${name}: ${how}${stages ? `; ${stagesText(stages)}` : ''}`),
   onLost: (error) => output.warn(`${error.message}; trying again until it is back`),
   onBack: () => output.notice(`tail ${name}: connected again; goes on where it was`),
 })

@@ -4,9 +4,11 @@ import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
 import { redactUrl } from '../../core/mask.ts'
 import type { ObservedEvent } from '../../store/observe.ts'
+import type { StageReader } from '../../store/observe-stages.ts'
 import type { Received } from '../../transports/transport.ts'
 import { requireStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
+import type { Stages } from './stages.ts'
 
 /** One event on its way to the screen. `event.data` is parsed when it is first looked at. */
 export interface Seen {
@@ -14,7 +16,15 @@ export interface Seen {
   /** The JSON of `data` as it was stored; bytes that are no JSON as JSON text. */
   readonly dataText: string
   /** Where it was read: what NDJSON carries as `evt`. */
-  readonly evt: { readonly transport: string; readonly topic: string; readonly position?: string }
+  readonly evt: {
+    readonly transport: string
+    readonly topic: string
+    readonly position?: string
+    /** With --stages. */
+    readonly stages?: Stages
+  }
+  /** Its row, when it comes from a store. */
+  readonly stored?: ObservedEvent
   /** When the source took it, ms since the epoch. */
   readonly recordedMs: number
 }
@@ -36,6 +46,8 @@ export interface TailSource {
   /** How it observes: said when it starts. */
   readonly how: string
   read(span: Span): AsyncIterable<readonly Seen[]>
+  /** To be opened before `read`; absent where nobody measures stages. The caller closes it. */
+  openStages?(): Promise<StageReader>
   /** What is known of it when nothing comes. */
   explain(): Promise<Quiet>
   close(): Promise<void>
@@ -85,6 +97,7 @@ async function openStoreSource(url: string): Promise<TailSource> {
         const outage = span.follow ? { onLost, onBack } : {}
         for await (const events of observeOutbox(store, { ...span, ...outage, batch })) yield events.map(seenInStore)
       },
+      openStages: async () => (await import('../../store/observe-stages.ts')).openStageReader(store),
       explain: () => explainStore(store),
       close: () => store.close(),
     }
@@ -124,6 +137,7 @@ function seenInStore(entry: ObservedEvent): Seen {
     dataText: entry.dataText,
     evt,
     recordedMs: entry.recordedMs,
+    stored: entry,
   }
 }
 
