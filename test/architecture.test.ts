@@ -115,7 +115,7 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
   {
     room: /^bench\/$/,
     may: /^(core\/|transports\/transport\.ts|bridge\.ts|index\.ts|store\/|relay\/|handle\/|publish\/|watch\/|output\/)$/,
-    why: 'bench runs a bridge of its own on the run\'s transport: its rooms, never a concrete transport',
+    why: "bench runs a bridge of its own on the run's transport: its rooms, never a concrete transport",
   },
   { room: /^services\/registry\.ts$/, may: /^services\//, why: 'the registry names the services, and nothing else' },
   {

@@ -4,7 +4,7 @@ import { createRunClock } from './clock.ts'
 import { createWorkload } from './plan.ts'
 
 /** Waking and being woken costs some 20 µs on both sides: not more often than this. */
-const leastGapUs = 250
+const leastGapUs = 500
 /** Linux wakes a sleeper that much too late. */
 const slackUs = 50
 
