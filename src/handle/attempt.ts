@@ -15,10 +15,8 @@ export type AttemptResult =
       readonly thrown: unknown
     } & RunTimes)
 
-/** Where a worker is, for those who have to end it from outside. */
-export interface Interruptible {
-  current?: { readonly owned: OwnedLane; readonly interrupt: (reason: unknown) => void }
-}
+/** What a worker waits for, for those who have to end it from outside. */
+export type Interruptible = Set<{ readonly owned: OwnedLane; readonly interrupt: (reason: unknown) => void }>
 
 /**
  * Runs the handler once, within its time. After it returns, nothing that the handler still does reaches the
@@ -27,12 +25,18 @@ export interface Interruptible {
 export async function runAttempt(
   runtime: HandlerRuntime,
   item: Item,
-  at: { readonly event: EvtEvent; readonly session: Session | undefined; readonly place: Interruptible },
+  at: {
+    readonly event: EvtEvent
+    readonly session: Session | undefined
+    readonly place: Interruptible
+    /** Others run in the same transaction. */
+    readonly abreast: boolean
+  },
 ): Promise<AttemptResult> {
   const startedMs = wallMs()
   const began = performance.now()
-  const { event, session } = at
-  const context = new AttemptContext({ runtime, item, event, session })
+  const { event, session, abreast } = at
+  const context = new AttemptContext({ runtime, item, event, session, abreast })
   try {
     const running = runtime.config.handle(event, context)
     if (isThenable(running)) await within(runtime, item, { work: running, place: at.place })
@@ -40,7 +44,9 @@ export async function runAttempt(
     if (unfinished) await within(runtime, item, { work: unfinished, place: at.place })
     AttemptContext.close(context, 'the handler has returned')
     assertOpen(session, context)
-    return { ok: true, startedMs, runUs: (performance.now() - began) * 1000 }
+    const runUs = (performance.now() - began) * 1000
+    runtime.pace.handled(runUs)
+    return { ok: true, startedMs, runUs }
   } catch (thrown) {
     const times = { startedMs, runUs: (performance.now() - began) * 1000 }
     if (thrown === timedOut) {
@@ -77,17 +83,19 @@ interface Bounded {
 /** A handler that never settles is left behind; what it throws later is nobody's. */
 async function within(runtime: HandlerRuntime, item: Item, { work, place }: Bounded): Promise<void> {
   let timer: NodeJS.Timeout | undefined
+  const here = { owned: item.owned, interrupt: (_reason: unknown) => {} }
+  place.add(here)
   try {
     await new Promise<unknown>((resolve, reject) => {
       timer = setTimeout(() => reject(timedOut), runtime.config.timeoutMs)
-      place.current = { owned: item.owned, interrupt: (reason) => reject(new Interruption(reason)) }
+      here.interrupt = (reason) => reject(new Interruption(reason))
       work.then(resolve, reject)
       // Lost while the handler's first part ran, before anyone could interrupt it.
       if (item.owned.closed) reject(new Interruption(item.owned.lane.lost.reason))
     })
   } finally {
     clearTimeout(timer)
-    delete place.current
+    place.delete(here)
   }
 }
 

@@ -14,6 +14,8 @@ export interface AttemptOf {
   readonly item: Item
   readonly event: EvtEvent
   readonly session: Session | undefined
+  /** Others run in the same transaction. */
+  readonly abreast: boolean
 }
 
 /**
@@ -28,6 +30,7 @@ export class AttemptContext implements HandlerContext {
   #controller: AbortController | undefined
   #aborted: { readonly reason: unknown } | undefined
   #pending = 0
+  #statements = 0
   #onIdle: (() => void) | undefined
   #sqlError: unknown
 
@@ -108,6 +111,15 @@ export class AttemptContext implements HandlerContext {
     return running
   }
 
+  /** A second statement may build on the first: from now on nothing of others comes between them. */
+  #count(): void {
+    this.#statements += 1
+    if (this.#statements < 2) return
+    const { runtime, abreast } = this.#of
+    runtime.pace.several()
+    if (abreast) throw new EvtError('internal', 'this transaction is rolled back, and tried again one event at a time')
+  }
+
   #left(): void {
     this.#pending -= 1
     if (this.#pending === 0) this.#onIdle?.()
@@ -132,6 +144,7 @@ export class AttemptContext implements HandlerContext {
         },
       )
     }
+    this.#count()
     return session
   }
 }

@@ -1,7 +1,7 @@
 import type { Store } from '../store/connection.ts'
 import { readDue } from '../store/due.ts'
 import type { DueJob, OwnedLane } from './item.ts'
-import type { Worker } from './worker.ts'
+import type { Workers } from './workers.ts'
 
 /** How often the store is asked what is due: redrives and other processes' leavings are found by that. */
 const pollMs = 1000
@@ -10,7 +10,7 @@ const horizonMs = 1500
 
 /** Tells workers when something of their lanes is due: one poll for a whole process, and a timer for what is near. */
 export interface DueSchedule {
-  own(owned: OwnedLane, handler: string, worker: Pick<Worker, 'ring' | 'isPaused'>): void
+  own(owned: OwnedLane, handler: string, workers: Pick<Workers, 'ring' | 'isPaused'>): void
   add(owned: OwnedLane, job: DueJob, delayMs: number): void
   stop(): void
 }
@@ -18,7 +18,7 @@ export interface DueSchedule {
 interface Owner {
   readonly owned: OwnedLane
   readonly handler: string
-  readonly worker: Pick<Worker, 'ring' | 'isPaused'>
+  readonly workers: Pick<Workers, 'ring' | 'isPaused'>
 }
 
 export function createDueSchedule(store: Store, onError: (error: unknown) => void): DueSchedule {
@@ -43,7 +43,7 @@ export function createDueSchedule(store: Store, onError: (error: unknown) => voi
       own.delete(key)
       if (owned.closed || stopped) return
       if (!owned.due.some((other) => keyOf(other) === key)) owned.due.push(job)
-      byLane.get(owned)?.worker.ring()
+      byLane.get(owned)?.workers.ring()
     }
     if (delayMs <= 0) fire()
     else own.set(key, setTimeout(fire, delayMs))
@@ -61,7 +61,7 @@ export function createDueSchedule(store: Store, onError: (error: unknown) => voi
   async function lookOnce(): Promise<void> {
     forgetClosed()
     if (owners.size === 0) return
-    const awake = [...owners.values()].filter(({ worker }) => !worker.isPaused())
+    const awake = [...owners.values()].filter(({ workers }) => !workers.isPaused())
     if (awake.length === 0) return
     const places = awake.map(({ handler, owned }) => ({ handler, lane: owned.lane.id }))
     for (const due of await readDue(store, places, horizonMs)) {
@@ -88,8 +88,8 @@ export function createDueSchedule(store: Store, onError: (error: unknown) => voi
   }
 
   return {
-    own(owned, handler, worker) {
-      const owner = { owned, handler, worker }
+    own(owned, handler, workers) {
+      const owner = { owned, handler, workers }
       owners.set(placeOf(handler, owned.lane.id), owner)
       byLane.set(owned, owner)
       lookSoon()

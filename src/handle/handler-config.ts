@@ -15,7 +15,12 @@ export interface HandlerConfig {
   /** Type → the version that the handler's token asks for; types that come by pattern get the latest one. */
   readonly versions: ReadonlyMap<string, number>
   readonly priority: Priority
+  /** Events in the handler at the same time, in one process: `workers × width` at most. */
   readonly concurrency: number
+  /** Transactions at the same time. */
+  readonly workers: number
+  /** Events of one transaction at the same time, where that is safe. */
+  readonly width: number
   readonly timeoutMs: number
   readonly attempts: number
   readonly backoff: BackoffPolicy
@@ -27,6 +32,8 @@ export interface HandlerConfig {
   readonly handle: HandlerDefinition['handle']
 }
 
+/** Shared by many events each: more would only be smaller. */
+const mostTransactions = 4
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,99}$/
 
 /** Throws EvtError('config') naming the handler and the field. */
@@ -57,6 +64,9 @@ export function resolveHandler(definition: HandlerDefinition): HandlerConfig {
   const priority = definition.priority ?? 'normal'
   if (!priorities.includes(priority))
     throw refuse(`priority ${String(priority)} is unknown`, `one of ${priorities.join(', ')}`)
+  const transaction = definition.transaction ?? 'batch'
+  const concurrency = within('concurrency', definition.concurrency ?? (transaction === 'batch' ? 16 : 4), 256)
+  const workers = transaction === 'batch' ? Math.min(concurrency, mostTransactions) : concurrency
   const patterns = definition.on.map((one) => (typeof one === 'string' ? one : one.type))
   return {
     name,
@@ -65,7 +75,9 @@ export function resolveHandler(definition: HandlerDefinition): HandlerConfig {
     wanted: compilePatterns(patterns),
     versions: versionsOf(definition),
     priority,
-    concurrency: within('concurrency', definition.concurrency ?? 4, 256),
+    concurrency,
+    workers,
+    width: Math.floor(concurrency / workers),
     timeoutMs: duration('timeout', definition.timeout ?? '30s'),
     attempts: within('retry.attempts', retry.attempts ?? 5, 1000),
     backoff: {
@@ -75,7 +87,7 @@ export function resolveHandler(definition: HandlerDefinition): HandlerConfig {
     },
     ordered: (definition.ordering ?? 'subject') === 'subject',
     blockAfterDead: definition.afterDead === 'block',
-    transaction: definition.transaction ?? 'batch',
+    transaction,
     start: definition.start ?? 'latest',
     nonRetryable: new Set(definition.nonRetryable ?? []),
     handle: (event, context) => definition.handle(event, context),

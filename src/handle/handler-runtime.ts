@@ -5,6 +5,7 @@ import type { SqlExecutor, Transport } from '../transports/transport.ts'
 import type { HandlerLog } from './handler.ts'
 import type { HandlerConfig } from './handler-config.ts'
 import type { DueJob, OwnedLane } from './item.ts'
+import type { Pace } from './pace.ts'
 import type { Preparer } from './prepare.ts'
 import type { HandlerMeter } from './recorder.ts'
 
@@ -17,6 +18,7 @@ export interface HandlerRuntime {
   readonly meter: HandlerMeter
   readonly log: HandlerLog
   readonly instance: string
+  readonly pace: Pace
   /** Aborted when the time to drain is over. */
   readonly forced: AbortSignal
   /** A connection in the order of priorities; `leave` when it is released or terminated. */

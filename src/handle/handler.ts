@@ -53,7 +53,10 @@ export interface HandlerDefinition {
   readonly group?: string
   /** Default 'normal'. Higher classes get connections first. */
   readonly priority?: Priority
-  /** Workers in one process. Default 4. */
+  /**
+   * Events of this handler in one process at the same time: in up to four transactions, and where an event makes one statement
+   * at most, several to a transaction. Default 16 with `transaction: 'batch'`, else 4. 1 runs one after the other.
+   */
   readonly concurrency?: number
   /** Default '30s'. Aborts the signal and fences the transaction. */
   readonly timeout?: string

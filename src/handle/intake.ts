@@ -6,28 +6,28 @@ import type { HandlerRuntime } from './handler-runtime.ts'
 import { createItem, createOwnedLane, type OwnedLane } from './item.ts'
 import { settle } from './settle.ts'
 import { wallMs } from './wall-clock.ts'
-import type { Worker } from './worker.ts'
+import type { Workers } from './workers.ts'
 
 /** Messages asked for at once. */
 const takeSize = 200
 
-/** Brings one lane's messages to its worker, from the moment we own it until it is lost or given back. */
+/** Brings one lane's messages to the workers, from the moment we own it until it is lost or given back. */
 export async function takeIn(
   runtime: HandlerRuntime,
   lane: Lane,
-  at: { readonly worker: Worker; readonly signal: AbortSignal },
+  at: { readonly workers: Workers; readonly signal: AbortSignal },
 ): Promise<OwnedLane | undefined> {
-  const { worker, signal } = at
+  const { workers, signal } = at
   const owned = await openLane(runtime, lane, signal)
   if (!owned) return undefined
   const onLost = () => {
     close(runtime, owned)
-    worker.interrupt(lane.lost.reason, owned)
+    workers.interrupt(lane.lost.reason, owned)
   }
   lane.lost.addEventListener('abort', onLost, { once: true })
   // It may have gone while we read, before anyone listened.
   if (lane.lost.aborted) onLost()
-  worker.bind(owned)
+  workers.bind(owned)
   void pump(runtime, owned, at)
   return owned
 }
@@ -55,7 +55,7 @@ async function openLane(runtime: HandlerRuntime, lane: Lane, signal: AbortSignal
 async function pump(
   runtime: HandlerRuntime,
   owned: OwnedLane,
-  { worker, signal }: { readonly worker: Worker; readonly signal: AbortSignal },
+  { workers, signal }: { readonly workers: Workers; readonly signal: AbortSignal },
 ): Promise<void> {
   const { lane, buffer } = owned
   while (!owned.closed && !signal.aborted && !lane.lost.aborted) {
@@ -76,7 +76,7 @@ async function pump(
     const wanted = foreign.length === 0 ? batch : batch.filter((message) => !foreign.includes(message))
     for (const message of wanted) buffer.push(createItem(owned, message, takenMs))
     runtime.meter.taken(wanted.length)
-    if (wanted.length > 0) worker.ring()
+    if (wanted.length > 0) workers.ring()
   }
 }
 

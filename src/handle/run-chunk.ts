@@ -2,25 +2,20 @@ import { EvtError, toError } from '../core/errors.ts'
 import { isOutage } from '../store/errors.ts'
 import { dayOf, enterInbox } from '../store/inbox.ts'
 import type { Session } from '../store/sessions.ts'
-import { type AttemptResult, type Interruptible, runAttempt } from './attempt.ts'
+import { type Interruptible, runAttempt } from './attempt.ts'
 import { classify } from './classify.ts'
 import { factsOf } from './failure.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import type { Entry, Item, RunTimes } from './item.ts'
+import type { Entry } from './item.ts'
 import { failureOf } from './plan.ts'
 import { progressOf } from './progress.ts'
-import { type AfterCommit, writeEntries } from './write-entries.ts'
+import { type Run, runEntries, type Unsuccessful } from './run-entries.ts'
+import { type AfterCommit, type ChunkWrites, writeEntries } from './write-entries.ts'
 
 /** How long evt's own statements wait for a lock: the other lanes of the worker wait with them. */
 export const lockWaitMs = 1000
 /** Over the time that the handler has: then a process that froze in its transaction is ended by the server. */
 const frozenMs = 10_000
-
-/** One attempt that succeeded. */
-export interface Run {
-  readonly item: Item
-  readonly times: RunTimes
-}
 
 /** How one try of a chunk ended. Only `committed` has left anything behind. */
 export type ChunkOutcome =
@@ -32,6 +27,8 @@ export type ChunkOutcome =
     }
   /** This entry's attempt failed. */
   | { readonly kind: 'failed'; readonly at: number; readonly entry: Extract<Entry, { kind: 'failed' }> }
+  /** One of several that ran at the same time failed: which one is found when they run one after the other. */
+  | { readonly kind: 'crowded'; readonly timedOut: boolean }
   /** Another transaction was in the way, at this entry or at the commit. */
   | { readonly kind: 'spoiled'; readonly thrown: unknown; readonly at: number | undefined }
   /** A lock that evt itself needs was not free: somebody is in the middle of the same events, perhaps frozen. */
@@ -44,23 +41,22 @@ export type ChunkOutcome =
   /** It could not be committed, and no single event is known to be the reason. */
   | { readonly kind: 'refused'; readonly thrown: unknown }
 
-/** One transaction: inbox rows, handlers one after the other, what became of the others, the lanes' positions. */
+/** One transaction: inbox rows, handlers, what became of the others, the lanes' positions. */
 export async function runChunk(
   runtime: HandlerRuntime,
   entries: readonly Entry[],
-  place: Interruptible,
+  { place, width }: { readonly place: Interruptible; readonly width: number },
 ): Promise<ChunkOutcome> {
   const withoutSession = runtime.config.transaction === 'none' ? await runBare(runtime, entries, place) : undefined
   if (withoutSession && withoutSession.kind !== 'committed') return withoutSession
-  if (withoutSession && entries.every((entry) => entry.kind === 'run' && !entry.item.stored && !entry.item.suspect))
-    return withoutSession
+  if (withoutSession && entries.every(isPlain)) return withoutSession
   const opened = await runtime.openSession().catch((thrown: unknown) => ({ thrown }))
   if ('thrown' in opened) return { kind: 'outage', at: undefined, thrown: opened.thrown }
   const { session, leave } = opened
   try {
     const outcome = withoutSession
       ? await finishBare(runtime, { session, entries, bare: withoutSession })
-      : await runWithin(runtime, { session, entries, place })
+      : await runWithin(runtime, { session, entries, place, width })
     if (outcome.kind !== 'committed') await undo(session, outcome)
     return outcome
   } finally {
@@ -73,40 +69,42 @@ interface Within {
   readonly session: Session
   readonly entries: readonly Entry[]
   readonly place: Interruptible
+  readonly width: number
 }
 
-async function runWithin(runtime: HandlerRuntime, { session, entries, place }: Within): Promise<ChunkOutcome> {
-  const runs: Run[] = []
-  const skipped = new Set<Item>()
-  let at: number | undefined
+async function runWithin(runtime: HandlerRuntime, within: Within): Promise<ChunkOutcome> {
+  const { session, entries, width } = within
   try {
     const fresh = await enter(runtime, session, entries)
-    for (at = 0; at < entries.length; at++) {
-      const entry = entries[at] as Entry
-      if (entry.kind !== 'run') continue
-      // Twice the same event in one chunk: the second one is a duplicate too.
-      if (!fresh.delete(entry.item.message.id)) {
-        skipped.add(entry.item)
-        continue
-      }
-      await session.keepAlive()
-      const result = await runAttempt(runtime, entry.item, { event: entry.event, session, place })
-      if (!result.ok) return judge(runtime, { entry, at, result, session })
-      runs.push({ item: entry.item, times: result })
-    }
-    at = undefined
-    // Not waited for: what comes behind it is sent at once.
-    const limited = session.limitLockWait(lockWaitMs)
-    limited.catch(() => {})
-    const after = await writeEntries(runtime, session.sql, { entries, skipped })
-    if (runtime.transport.settleIn) await runtime.transport.settleIn(session.sql, progressOf(entries))
-    await limited
-    await session.commit()
+    const { runs, skipped, unsuccessful, lost } = await runEntries(runtime, { ...within, fresh })
+    if (lost) return judgeTransaction(runtime, { ...lost, session })
+    if (unsuccessful && !isCrowded(unsuccessful, session)) return judge(runtime, { ...unsuccessful, session })
+    if (unsuccessful || (width > 1 && runtime.pace.severalSeen))
+      return { kind: 'crowded', timedOut: unsuccessful?.result.why === 'timeout' }
+    const after = await finish(runtime, session, { entries, skipped })
     return { kind: 'committed', runs, skipped: skipped.size, after }
   } catch (thrown) {
-    return judgeTransaction(runtime, { thrown, at, session })
+    return judgeTransaction(runtime, { thrown, at: undefined, session })
   }
 }
+
+const isCrowded = ({ among, result }: Unsuccessful, session: Session) =>
+  among && !session.broken && result.why !== 'interrupted'
+
+/** What became of the others, the lanes' positions, the commit: where nothing else is to be written, all are sent at once. */
+async function finish(runtime: HandlerRuntime, session: Session, chunk: ChunkWrites): Promise<AfterCommit[]> {
+  let after: AfterCommit[] = []
+  if (!chunk.entries.every(isPlain)) {
+    // Not waited for: what comes behind it is sent at once.
+    session.limitLockWait(lockWaitMs).catch(() => {})
+    after = await writeEntries(runtime, session.sql, chunk)
+  }
+  await Promise.all([runtime.transport.settleIn?.(session.sql, progressOf(chunk.entries)), session.commit()])
+  return after
+}
+
+/** Nothing is written about it but its inbox row and its lane's position. */
+const isPlain = (entry: Entry) => entry.kind === 'run' && !entry.item.stored && !entry.item.suspect
 
 /** All on their way at once: the inbox does not wait for the answer to `begin`. */
 async function enter(runtime: HandlerRuntime, session: Session, entries: readonly Entry[]): Promise<Set<string>> {
@@ -116,20 +114,15 @@ async function enter(runtime: HandlerRuntime, session: Session, entries: readonl
   const [, fresh] = await Promise.all([
     begin(runtime, session),
     inbox.length === 0 ? new Set<string>() : enterInbox(session.sql, runtime.config.name, inbox),
-    // A handler's own statements wait as long as they like.
-    session.limitLockWait(undefined),
   ])
   return fresh
 }
 
 function begin(runtime: HandlerRuntime, session: Session): Promise<void> {
-  return session.begin({ idleMs: runtime.config.timeoutMs + frozenMs, lockWaitMs })
+  return session.begin(runtime.config.timeoutMs + frozenMs)
 }
 
-interface Judged {
-  readonly entry: Extract<Entry, { kind: 'run' }>
-  readonly at: number
-  readonly result: Extract<AttemptResult, { ok: false }>
+interface Judged extends Pick<Unsuccessful, 'entry' | 'at' | 'result'> {
   readonly session: Session | undefined
 }
 
@@ -164,8 +157,10 @@ function judgeTransaction(
 
 /** A session that may be in the middle of a statement, or prepared for a schema that is gone, does not go back. */
 async function undo(session: Session, outcome: ChunkOutcome): Promise<void> {
-  const isClean = outcome.kind === 'blocked' || outcome.kind === 'failed' || outcome.kind === 'refused'
-  const timedOut = outcome.kind === 'failed' && outcome.entry.failure.record.class === 'TimeoutError'
+  const isClean = ['blocked', 'failed', 'refused', 'crowded'].includes(outcome.kind)
+  const timedOut =
+    (outcome.kind === 'failed' && outcome.entry.failure.record.class === 'TimeoutError') ||
+    (outcome.kind === 'crowded' && outcome.timedOut)
   if (!isClean || timedOut || session.broken) await session.terminate()
   else await session.rollback().catch(() => session.terminate())
 }
@@ -180,7 +175,12 @@ async function runBare(
   for (const [at, entry] of entries.entries()) {
     if (entry.kind !== 'run') continue
     if (!entry.item.done) {
-      const result = await runAttempt(runtime, entry.item, { event: entry.event, session: undefined, place })
+      const result = await runAttempt(runtime, entry.item, {
+        event: entry.event,
+        session: undefined,
+        place,
+        abreast: false,
+      })
       if (!result.ok) return judge(runtime, { entry, at, result, session: undefined })
       entry.item.done = result
     }
@@ -203,9 +203,7 @@ async function finishBare(
 ): Promise<ChunkOutcome> {
   try {
     await begin(runtime, session)
-    const after = await writeEntries(runtime, session.sql, { entries, skipped: new Set() })
-    if (runtime.transport.settleIn) await runtime.transport.settleIn(session.sql, progressOf(entries))
-    await session.commit()
+    const after = await finish(runtime, session, { entries, skipped: new Set() })
     return { ...bare, after }
   } catch (thrown) {
     return judgeTransaction(runtime, { thrown, at: undefined, session })

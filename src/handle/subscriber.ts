@@ -5,7 +5,7 @@ import type { HandlerRuntime } from './handler-runtime.ts'
 import { close, takeIn } from './intake.ts'
 import type { OwnedLane } from './item.ts'
 import type { ReadLogged } from './rebuild-item.ts'
-import { createWorker, type Worker } from './worker.ts'
+import { createWorkers } from './workers.ts'
 
 /** Ordered shards of a handler; fixed when its group is created. */
 const lanesOf = (concurrency: number) => (concurrency <= 16 ? 16 : 64)
@@ -19,7 +19,7 @@ export interface SubscriberOptions {
   readonly readLogged: ReadLogged
 }
 
-/** One handler, subscribed: its lanes, spread over its workers. */
+/** One handler, subscribed: its lanes and its workers. */
 export interface Subscriber {
   readonly handler: string
   pause(state: boolean): void
@@ -31,9 +31,7 @@ export interface Subscriber {
 
 export function startSubscriber({ runtime, topics, schedule, readLogged }: SubscriberOptions): Subscriber {
   const { config } = runtime
-  const workers = Array.from({ length: Math.min(config.concurrency, lanesOf(config.concurrency)) }, () =>
-    createWorker(runtime, readLogged),
-  )
+  const workers = createWorkers({ runtime, readLogged, count: config.workers })
   const owned = new Set<OwnedLane>()
   const stopping = new AbortController()
   const options: LaneOptions = {
@@ -45,19 +43,15 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
     signal: stopping.signal,
   }
 
-  const leastBusy = () =>
-    workers.reduce((best, worker) => (worker.lanes.length < best.lanes.length ? worker : best), workers[0] as Worker)
-
   async function subscribe(): Promise<void> {
     if (!runtime.transport.lanes)
       throw new EvtError('unsupported', `cannot subscribe ${config.name}: ${runtime.transport.name} has no lanes`)
     for await (const lane of runtime.transport.lanes(topics, config.name, options)) {
       for (const one of owned) if (one.closed) owned.delete(one)
-      const worker = leastBusy()
-      const taken = await takeIn(runtime, lane, { worker, signal: stopping.signal })
+      const taken = await takeIn(runtime, lane, { workers, signal: stopping.signal })
       if (!taken) continue
       owned.add(taken)
-      schedule.own(taken, config.name, worker)
+      schedule.own(taken, config.name, workers)
     }
   }
 
@@ -75,18 +69,18 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
     handler: config.name,
     pause(state) {
       runtime.meter.paused(state)
-      for (const worker of workers) worker.pause(state)
+      workers.pause(state)
     },
     async drain() {
-      const ended = workers.map((worker) => worker.stop())
+      const ended = workers.stop()
       stopping.abort(new EvtError('interrupted', `${config.name} stops`))
-      await Promise.all(ended)
+      await ended
       for (const one of owned) close(runtime, one)
       await Promise.all([...owned].map((one) => one.lane.release().catch(() => {})))
       await running
     },
     force(reason) {
-      for (const worker of workers) worker.interrupt(reason)
+      workers.interrupt(reason)
     },
   }
 }

@@ -11,6 +11,7 @@ import type { HandlerDefinition, HandlerLog } from './handler.ts'
 import { type HandlerConfig, resolveHandler } from './handler-config.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { createHealthJudge } from './health.ts'
+import { createPace } from './pace.ts'
 import { createPreparer } from './prepare.ts'
 import type { HandleRecorder } from './recorder.ts'
 import { createStoreWatch } from './store-watch.ts'
@@ -94,6 +95,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       meter,
       log,
       instance: options.instance,
+      pace: createPace(config.width),
       forced: forced.signal,
       async openSession() {
         const leave = await gate.enter(config.priority)

@@ -46,9 +46,9 @@ export async function workOffEntries(
   entries: readonly Entry[],
   place: Interruptible,
 ): Promise<Item[]> {
-  for (;;) {
+  for (let width = entries.length > 1 ? runtime.pace.width() : 1; ; ) {
     if (entries.length === 0 || runtime.forced.aborted) return []
-    const outcome = await runChunk(runtime, entries, place)
+    const outcome = await runChunk(runtime, entries, { place, width })
     const itemAt = 'at' in outcome && outcome.at !== undefined ? entries[outcome.at]?.item : undefined
     switch (outcome.kind) {
       case 'committed':
@@ -56,6 +56,10 @@ export async function workOffEntries(
         return []
       case 'stopped':
         return []
+      case 'crowded':
+        runtime.pace.narrow()
+        width = 1
+        break
       case 'failed':
         return afterFailure(runtime, { entries, at: outcome.at, failed: outcome.entry, place })
       case 'outage':

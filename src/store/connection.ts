@@ -35,7 +35,7 @@ export interface Store extends SqlExecutor {
   readonly pool: pg.Pool
   /** As PostgreSQL says it: 180004 is 18.4. */
   readonly serverVersion: number
-  /** Commits when `work` resolves, rolls back when it throws; the error of `work` is thrown as it is. */
+  /** Commits when `work` resolves, rolls back when it throws; the error of `work` is thrown as it is. Never resolves without having committed. */
   transaction<T>(work: (sql: SqlExecutor) => Promise<T>): Promise<T>
   /** Idempotent. Waits for queries that run; afterwards every call throws `closed`. */
   close(): Promise<void>
@@ -133,7 +133,10 @@ async function inTransaction<T>(pool: pg.Pool, place: Place, work: (sql: SqlExec
     const sql = executorOf(client, place)
     await sql.query('begin')
     const result = await work(sql)
-    await sql.query('commit')
+    const { command } = (await client.query('commit')) as { command?: string }
+    // What PostgreSQL answers where a statement had failed and `work` went on all the same.
+    if (command === 'ROLLBACK')
+      throw new EvtError('internal', 'cannot commit: a statement had failed, and everything was rolled back')
     return result
   } catch (error) {
     broken = await client.query('rollback').then(

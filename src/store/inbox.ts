@@ -6,13 +6,12 @@ export interface InboxEntry {
   readonly day: string
 }
 
-const enter = `insert into evt.inbox (handler, event_id, day, scope)
-  select $1, e.id, e.day, $4 from unnest($2::text[], $3::date[]) as e(id, day)
-  on conflict do nothing returning event_id`
+const enter = 'select event_id from evt.enter_inbox($1, $2::text[], $3::date[], $4) as event_id'
 
 /**
  * Writes down, in the caller's transaction, that `handler` has these events' effects. Returns the ids that were not
- * there yet: the others are to be skipped. Waits for a transaction that is just entering the same event.
+ * there yet: the others are to be skipped. Waits for a transaction that is just entering the same event, a second at most:
+ * then it throws `timeout`.
  */
 export async function enterInbox(
   sql: SqlExecutor,

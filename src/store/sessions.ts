@@ -1,3 +1,5 @@
+import { nextTick } from 'node:process'
+import type { Writable } from 'node:stream'
 import pg from 'pg'
 import { EvtError } from '../core/errors.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
@@ -9,13 +11,10 @@ export interface Session {
   readonly sql: SqlExecutor
   /** The connection is gone or about to go: what was tried is a matter of the store, not of the event. */
   readonly broken: boolean
-  /**
-   * From here on evt's own statements wait for locks: 'timeout' when one is not free within `lockWaitMs`. The server
-   * ends the transaction when its client has been silent for `idleMs`: a process that froze must not keep its locks.
-   */
-  begin(limits: { readonly idleMs: number; readonly lockWaitMs: number }): Promise<void>
-  /** How long statements wait for locks; undefined: as long as the server says, which is what handlers expect. */
-  limitLockWait(ms: number | undefined): Promise<void>
+  /** The server ends the transaction when its client has been silent for `idleMs`: a process that froze must not keep its locks. */
+  begin(idleMs: number): Promise<void>
+  /** From here on statements of this transaction wait so long for locks, and then throw `timeout`. Before, as long as the server says. */
+  limitLockWait(ms: number): Promise<void>
   /** Shows the server that the client lives, when no statement has done so lately. */
   keepAlive(): Promise<void>
   /** Throws when the server answered with a rollback, or when the connection went: then the outcome is unknown. */
@@ -56,6 +55,7 @@ export function createSessions(
   // For its whole life: a client may fail between two owners, and an error that nobody hears ends the process.
   pool.on('connect', (client) => client.on('error', () => {}))
   const statements = createStatementNames()
+  const idleLimits = new WeakMap<pg.PoolClient, number>()
   const inUse = new Set<Session>()
   return {
     async open() {
@@ -63,7 +63,7 @@ export function createSessions(
         throw translateError(error, place, 'connect to')
       })
       const onLeft = () => void inUse.delete(session)
-      const session = createSession(client as PipelinedClient, place, { store, statements, onLeft })
+      const session = createSession(client as PipelinedClient, place, { store, idleLimits, statements, onLeft })
       inUse.add(session)
       return session
     },
@@ -75,10 +75,23 @@ export function createSessions(
 }
 
 /** What pg 8.23 has and its types do not say. */
-type PipelinedClient = pg.PoolClient & { getTransactionStatus(): string | null; readonly processID: number }
+type PipelinedClient = pg.PoolClient & {
+  getTransactionStatus(): string | null
+  readonly processID: number
+  readonly connection: { readonly stream: Writable }
+}
+
+/** What is sent in one turn of the event loop leaves in one write: a write costs more than the statement in it. */
+function sendTogether({ connection: { stream } }: PipelinedClient): void {
+  if (stream.writableCorked > 0) return
+  stream.cork()
+  nextTick(() => stream.uncork())
+}
 
 interface Surroundings {
   readonly store: Store
+  /** What `idle_in_transaction_session_timeout` was set to, by connection. */
+  readonly idleLimits: WeakMap<pg.PoolClient, number>
   readonly statements: StatementNames
   readonly onLeft: () => void
 }
@@ -87,7 +100,11 @@ interface Surroundings {
 const silentMs = 5_000
 const mostMs = 2 ** 31 - 1
 
-function createSession(client: PipelinedClient, place: Place, { store, statements, onLeft }: Surroundings): Session {
+function createSession(
+  client: PipelinedClient,
+  place: Place,
+  { store, idleLimits, statements, onLeft }: Surroundings,
+): Session {
   let usedMs = performance.now()
   let broken = false
   let left = false
@@ -107,6 +124,7 @@ function createSession(client: PipelinedClient, place: Place, { store, statement
   }
   const send = async (text: string, values?: readonly unknown[]) => {
     usedMs = performance.now()
+    sendTogether(client)
     try {
       const name = values && statements.nameOf(text)
       if (name) return await client.query({ name, text, values: values as unknown[] })
@@ -122,14 +140,17 @@ function createSession(client: PipelinedClient, place: Place, { store, statement
     get broken() {
       return broken
     },
-    async begin({ idleMs, lockWaitMs }) {
+    async begin(idleMs) {
       const idle = Math.min(idleMs + silentMs, mostMs)
-      await send(
-        `begin; set local idle_in_transaction_session_timeout = ${idle}; set local lock_timeout = ${lockWaitMs}`,
-      )
+      // It stays with the connection: handlers with the same limit need not send it again.
+      const limited =
+        idleLimits.get(client) === idle ? undefined : send(`set idle_in_transaction_session_timeout = ${idle}`)
+      idleLimits.delete(client)
+      await Promise.all([limited, send('begin')])
+      idleLimits.set(client, idle)
     },
     async limitLockWait(ms) {
-      await send(`set local lock_timeout = ${ms ?? 'default'}`)
+      await send(`set local lock_timeout = ${ms}`)
     },
     async keepAlive() {
       if (performance.now() - usedMs > silentMs) await send('select')

@@ -179,8 +179,9 @@ export interface Transport {
    */
   lanes?(topics: readonly string[], group: string, options: LaneOptions): AsyncIterable<Lane>
   /**
-   * Settles inside the caller's transaction; throws `fenced` when a lane is no longer owned, and then the caller rolls back.
-   * After the commit call `lane.settle(done)` (only then do the messages leave the prefetch); after a rollback do not.
+   * Settles inside the caller's transaction; throws `fenced` when a lane is no longer owned. Its statements are sent before it
+   * returns, and one that is refused fails the transaction in the server: the caller may send its commit behind them without
+   * waiting. After the commit call `lane.settle(done)` (only then do the messages leave the prefetch); after a rollback do not.
    * Needs `transactional`.
    */
   settleIn?(sql: SqlExecutor, progress: readonly LaneProgress[]): Promise<void>

@@ -22,7 +22,9 @@ describe('a handler definition', () => {
     expect(resolveHandler(definition())).toMatchObject({
       service: 'icons',
       priority: 'normal',
-      concurrency: 4,
+      concurrency: 16,
+      workers: 4,
+      width: 4,
       timeoutMs: 30_000,
       attempts: 5,
       backoff: { backoff: 'exponential', initialMs: 1000, maxMs: 600_000 },

@@ -122,7 +122,7 @@ it('a transaction whose process is silent is ended by the server', async () => {
   onTestFinished(() => sessions.close())
   const session = await sessions.open()
   // The margin for a living client's silence comes on top of it.
-  await session.begin({ idleMs: -4800, lockWaitMs: 100 })
+  await session.begin(-4800)
   await until(() => session.broken)
   await session.terminate()
 })

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { EvtError } from '../../src/core/errors.ts'
 import type { HandlerRuntime } from '../../src/handle/handler-runtime.ts'
 import { createOwnedLane } from '../../src/handle/item.ts'
+import { createPace } from '../../src/handle/pace.ts'
 import { workOffJob } from '../../src/handle/stored-job.ts'
 import { createRecorder } from '../../src/watch/recorder.ts'
 import { createTestDatabase } from '../setup/database.ts'
@@ -19,6 +20,7 @@ it('a retry whose event could not be read is no attempt', async () => {
     store,
     transport: {},
     instance: 'me',
+    pace: createPace(1),
     log: silent,
     meter: createRecorder().handler({ handler: 'test.job', group: 'test', priority: 'normal', concurrency: 1 }),
     async storeIsBack() {
@@ -28,7 +30,8 @@ it('a retry whose event could not be read is no attempt', async () => {
   const [row] = (await store.query('select id from evt.deliveries')).rows
   const readLogged = () => Promise.reject(new EvtError('connect', 'cannot reach the log'))
   const owned = createOwnedLane({ id: 'log/0' } as never, new Set())
-  for (let n = 0; n < 3; n++) await workOffJob(runtime, { id: String(row?.id) }, { owned, place: {}, readLogged })
+  for (let n = 0; n < 3; n++)
+    await workOffJob(runtime, { id: String(row?.id) }, { owned, place: new Set(), readLogged })
   expect(looks).toBe(3)
   expect((await store.query('select attempts, errors, started_at, instance from evt.deliveries')).rows).toEqual([
     { attempts: 1, errors: [], started_at: null, instance: null },

@@ -1,4 +1,3 @@
-import { EvtError } from '../../core/errors.ts'
 import type { LaneProgress, SqlExecutor } from '../transport.ts'
 import type { LogLane } from './lane.ts'
 
@@ -20,29 +19,26 @@ function valuesOf(positions: readonly LanePosition[]): readonly unknown[] {
   ]
 }
 
-const settleText = `update evt.lanes l set position = greatest(l.position, v.position) from ${given} where ${same} returning l.lane`
+const settleText = 'select evt.settle_lanes($1::text[], $2::smallint[], $3::bigint[], $4::bigint[])'
 
-/** In the caller's transaction: moves the positions and keeps the lanes until it ends. Throws `fenced`. */
+/**
+ * In the caller's transaction: moves the positions and keeps the lanes until it ends. It is the server that refuses (`fenced`),
+ * also where we know already: what the caller has sent behind it must fail with it.
+ */
 export async function settleInSql(
   sql: SqlExecutor,
   lanes: ReadonlySet<unknown>,
   progress: readonly LaneProgress[],
 ): Promise<void> {
   if (progress.length === 0) return
-  const positions = progress.map(({ lane, done }) => {
-    if (!isOurs(lane, lanes)) throw fenced(`lane ${lane.id}`)
-    return { lane, position: lane.progress(done) }
-  })
-  const { rows } = await sql.query(settleText, valuesOf(positions))
-  if (rows.length !== positions.length) throw fenced(`${positions.length - rows.length} of ${positions.length} lanes`)
-}
-
-function isOurs(lane: unknown, lanes: ReadonlySet<unknown>): lane is LogLane {
-  return lanes.has(lane)
-}
-
-function fenced(what: string): EvtError {
-  return new EvtError('fenced', `cannot settle: ${what} of this process went to another owner`)
+  const isOurs = (lane: unknown): lane is LogLane => lanes.has(lane)
+  const rows = progress.map(({ lane, done }) =>
+    isOurs(lane) ? [lane.group, lane.index, String(lane.epoch), String(lane.progress(done))] : ['', 0, '-1', '0'],
+  )
+  await sql.query(
+    settleText,
+    [0, 1, 2, 3].map((column) => rows.map((row) => row[column])),
+  )
 }
 
 // Lanes that a handler's transaction has locked are passed over: it writes their position itself.

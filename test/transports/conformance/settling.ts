@@ -134,4 +134,25 @@ export function settling(setup: Setup): void {
       expect(idsOf(await takeExactly(next, 4))).toEqual(idsOf(messages))
     },
   )
+
+  it.skipIf(setup.transaction === undefined)(
+    'commits nothing when the commit was sent behind a settling that is fenced',
+    async () => {
+      const world = createWorld(setup, 1)
+      const { transport, lane } = await oneLane(world, 1)
+      const taken = await takeExactly(lane, 1)
+      await lane.release()
+      let transaction = ''
+      const behind = setup.transaction?.(async (sql) => {
+        const { rows } = await sql.query('select pg_current_xact_id()::text as id')
+        transaction = String(rows[0]?.id)
+        transport.settleIn?.(sql, [{ lane, done: taken }]).catch(() => {})
+      })
+      await expect(behind).rejects.toThrow('cannot commit')
+      await setup.transaction?.(async (sql) => {
+        const { rows } = await sql.query('select pg_xact_status($1::text::xid8) as status', [transaction])
+        expect(rows[0]?.status).toBe('aborted')
+      })
+    },
+  )
 }

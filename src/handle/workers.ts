@@ -7,12 +7,8 @@ import { workOffJob } from './stored-job.ts'
 import { workOffSuspect } from './suspects.ts'
 import { workOff } from './work-off.ts'
 
-/** Events of one transaction at most. */
-const chunkSize = 100
-
-/** Works on the lanes that are bound to it, one thing at a time: order within a lane needs no locks. */
-export interface Worker {
-  readonly lanes: readonly OwnedLane[]
+/** The workers of one handler, over all its lanes in this process. A lane is in one worker's hands at a time: order needs no locks. */
+export interface Workers {
   bind(owned: OwnedLane): void
   /** There may be something to do. */
   ring(): void
@@ -20,23 +16,33 @@ export interface Worker {
   isPaused(): boolean
   /** Resolves when what was begun is done; nothing new is begun. */
   stop(): Promise<void>
-  /** What it runs now has lost its lane, or its process has to stop. */
+  /** What runs now has lost its lane, or its process has to stop. */
   interrupt(reason: unknown, owned?: OwnedLane): void
 }
 
-export function createWorker(runtime: HandlerRuntime, readLogged: ReadLogged): Worker {
+export interface WorkersOptions {
+  readonly runtime: HandlerRuntime
+  readonly readLogged: ReadLogged
+  readonly count: number
+}
+
+export function createWorkers({ runtime, readLogged, count }: WorkersOptions): Workers {
   const lanes: OwnedLane[] = []
-  const place: Interruptible = {}
-  let wake: (() => void) | undefined
+  /** In a worker's hands. */
+  const held = new Set<OwnedLane>()
+  const idle: (() => void)[] = []
+  const places: readonly Interruptible[] = Array.from({ length: count }, () => new Set())
   let rung = false
   let stopping = false
   let paused = false
   let turn = 0
   let jobsFirst = true
 
+  const isFree = (owned: OwnedLane) => !owned.closed && !held.has(owned) && !isResting(owned)
+
   function nextJob(): { readonly job: DueJob; readonly owned: OwnedLane } | undefined {
     for (const owned of lanes) {
-      const job = owned.closed || isResting(owned) ? undefined : owned.due.shift()
+      const job = isFree(owned) ? owned.due.shift() : undefined
       if (job) return { job, owned }
     }
     return undefined
@@ -45,18 +51,19 @@ export function createWorker(runtime: HandlerRuntime, readLogged: ReadLogged): W
   /** From each lane in turn what is there, in its order; a suspect comes alone. */
   function nextItems(): Item[] {
     const items: Item[] = []
+    const most = runtime.pace.chunkSize()
     turn += 1
-    for (let n = 0; n < lanes.length && items.length < chunkSize; n++) {
+    for (let n = 0; n < lanes.length && items.length < most; n++) {
       const owned = lanes[(turn + n) % lanes.length] as OwnedLane
-      if (isResting(owned)) continue
+      if (owned.buffer.length === 0 || !isFree(owned)) continue
       const suspect = owned.buffer.findIndex((item) => item.message.deliveries > 1)
       if (suspect === 0 && items.length === 0) return owned.buffer.splice(0, 1)
-      items.push(...owned.buffer.splice(0, Math.min(chunkSize - items.length, suspect < 0 ? chunkSize : suspect)))
+      items.push(...owned.buffer.splice(0, Math.min(most - items.length, suspect < 0 ? most : suspect)))
     }
     return items
   }
 
-  async function runItems(items: readonly Item[]): Promise<void> {
+  async function runItems(items: readonly Item[], place: Interruptible): Promise<void> {
     runtime.meter.started(items.length)
     const [first] = items
     if (first && first.message.deliveries > 1) await workOffSuspect(runtime, first, place)
@@ -65,26 +72,45 @@ export function createWorker(runtime: HandlerRuntime, readLogged: ReadLogged): W
   }
 
   /** Retries and fresh events take turns, so that neither waits for all of the other. */
-  async function step(): Promise<boolean> {
+  function next():
+    | { readonly lanes: readonly OwnedLane[]; readonly run: (place: Interruptible) => Promise<void> }
+    | undefined {
     for (let at = lanes.length - 1; at >= 0; at--) if (lanes[at]?.closed) lanes.splice(at, 1)
     jobsFirst = !jobsFirst
     const due = jobsFirst ? nextJob() : undefined
     const items = due ? [] : nextItems()
-    const job = due ?? (items.length === 0 ? nextJob() : undefined)
-    if (job) await workOffJob(runtime, job.job, { owned: job.owned, place, readLogged })
-    else if (items.length > 0) await runItems(items)
-    return job !== undefined || items.length > 0
+    const found = due ?? (items.length === 0 ? nextJob() : undefined)
+    if (found) {
+      const { job, owned } = found
+      return { lanes: [owned], run: (place) => workOffJob(runtime, job, { owned, place, readLogged }) }
+    }
+    if (items.length === 0) return undefined
+    return { lanes: [...new Set(items.map(({ owned }) => owned))], run: (place) => runItems(items, place) }
   }
 
-  async function loop(): Promise<void> {
+  async function step(place: Interruptible): Promise<boolean> {
+    const work = paused ? undefined : next()
+    if (!work) return false
+    for (const owned of work.lanes) held.add(owned)
+    // There may be more than one can do.
+    ring()
+    try {
+      await work.run(place)
+    } finally {
+      for (const owned of work.lanes) held.delete(owned)
+    }
+    return true
+  }
+
+  async function loop(place: Interruptible): Promise<void> {
     while (!stopping) {
       rung = false
-      if (!paused && (await step().catch(onDefect))) continue
+      if (await step(place).catch(onDefect)) continue
       // A ring between looking and waiting must not be lost.
+      if (rung) continue
       const rested = ringAfterRest()
-      if (!rung) await new Promise<void>((resolve) => (wake = resolve))
+      await new Promise<void>((resolve) => idle.push(resolve))
       clearTimeout(rested)
-      wake = undefined
     }
   }
 
@@ -99,14 +125,15 @@ export function createWorker(runtime: HandlerRuntime, readLogged: ReadLogged): W
     return true
   }
 
-  const ring = () => {
+  /** One that is idle looks; when it finds something it rings for the next. */
+  function ring(): void {
     rung = true
-    wake?.()
+    idle.pop()?.()
   }
-  const running = loop()
+
+  const running = Promise.all(places.map(loop))
 
   return {
-    lanes,
     bind: (owned) => void lanes.push(owned),
     ring,
     pause(state) {
@@ -114,13 +141,14 @@ export function createWorker(runtime: HandlerRuntime, readLogged: ReadLogged): W
       ring()
     },
     isPaused: () => paused,
-    stop() {
+    async stop() {
       stopping = true
-      ring()
-      return running
+      for (const wake of idle.splice(0)) wake()
+      await running
     },
     interrupt(reason, owned) {
-      if (place.current && (owned === undefined || place.current.owned === owned)) place.current.interrupt(reason)
+      for (const place of places)
+        for (const one of place) if (owned === undefined || one.owned === owned) one.interrupt(reason)
     },
   }
 }

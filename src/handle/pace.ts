@@ -1,0 +1,51 @@
+/** What is known about a handler's events, and how they are put together because of it. */
+export interface Pace {
+  /**
+   * How many events of one transaction may be in the handler at the same time. Their statements go over one connection, so it
+   * is safe only where no event can notice the others in between its own: a handler that makes one statement an event. It
+   * starts with one event at a time, widens when that was seen often enough, and never again once an event makes a second one.
+   */
+  width(): number
+  /** Events of one transaction: many where the handler is quick; slow ones are spread over the transactions instead. */
+  chunkSize(): number
+  handled(runUs: number): void
+  /** An event makes a second statement. */
+  several(): void
+  readonly severalSeen: boolean
+  /** An attempt failed among others: for a while they run one after the other, so that it is clear which one. */
+  narrow(): void
+}
+
+const enough = 100
+const narrowMs = 1000
+const largestChunk = 100
+/** How long the handlers of one transaction should take together, about. */
+const chunkUs = 100_000
+/** Weight of the latest event in what one takes on average. */
+const learning = 0.02
+
+export function createPace(widest: number): Pace {
+  let handled = 0
+  let severalSeen = false
+  let narrowUntilMs = 0
+  let averageUs = 1000
+
+  const width = () => (severalSeen || handled < enough || performance.now() < narrowUntilMs ? 1 : widest)
+  return {
+    width,
+    chunkSize: () => Math.max(width(), Math.min(largestChunk, Math.round((chunkUs * width()) / averageUs))),
+    handled(runUs) {
+      handled += 1
+      averageUs += learning * (runUs - averageUs)
+    },
+    get severalSeen() {
+      return severalSeen
+    },
+    several() {
+      severalSeen = true
+    },
+    narrow() {
+      narrowUntilMs = performance.now() + narrowMs
+    },
+  }
+}

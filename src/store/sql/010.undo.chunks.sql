@@ -1,0 +1,2 @@
+drop function evt.settle_lanes;
+drop function evt.enter_inbox;
