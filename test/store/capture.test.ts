@@ -247,6 +247,24 @@ describeServers('capturing a table', (server) => {
     await store.query(insertAda)
   })
 
+  it.each(['row', 'statement'] as const)(
+    'per %s, lets the server compile nothing (JIT), which would take a writer of one row a second',
+    async (mode) => {
+      const store = await withUsers(server, { mode })
+      const client = await store.pool.connect()
+      const plans: string[] = []
+      client.on('notice', ({ message }) => plans.push(message ?? ''))
+      await client.query(`load 'auto_explain'; set client_min_messages = log; set jit = on;
+        set auto_explain.log_min_duration = 0; set auto_explain.log_analyze = on; set auto_explain.log_nested_statements = on`)
+      await client.query(insertAda)
+      await client.query("update users set name = 'Ada L.'")
+      await client.query('delete from users')
+      client.release(true)
+      expect(plans.filter((plan) => /Insert on (evt\.)?outbox/.test(plan)).length).toBeGreaterThanOrEqual(3)
+      expect(plans.filter((plan) => plan.includes('JIT:'))).toEqual([])
+    },
+  )
+
   it('shows its SQL without changing anything', async () => {
     const { store } = await createTestDatabase({ server })
     await store.query(usersTable)

@@ -48,10 +48,11 @@ function dropTriggers(schema: string, table: string): readonly string[] {
 /**
  * Runs as its owner, so that writers of the table need no rights in evt; the path is fixed, so that they cannot put functions
  * of theirs into it. In statement mode nested loops are off: the plan is made for the first statement's row count and kept.
+ * Where one is needed all the same its cost looks enormous, so the server would compile it, a second for each statement.
  */
 function createFunction(config: CaptureConfig, operation: Operation, body: string): string {
   const path = 'set search_path = pg_catalog, pg_temp'
-  const joins = config.mode === 'statement' && operation === 'update' ? ' set enable_nestloop = off' : ''
+  const joins = config.mode === 'statement' && operation === 'update' ? ' set enable_nestloop = off set jit = off' : ''
   const name = functionOf(config.shape.schema, config.shape.table, operation)
   return `create or replace function ${name}() returns trigger language plpgsql security definer ${path}${joins} as ${literal(body)}`
 }
