@@ -1,9 +1,10 @@
 import { EvtError } from '../core/errors.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { Audit } from './audit.ts'
+import { assertCapturable } from './capture/capturable.ts'
 import { type CaptureConfig, type CaptureOptions, configureCapture } from './capture/config.ts'
 import { captureStatements, dropStatements, operations, triggerOf } from './capture/statements.ts'
-import { readTableShape } from './capture/table-shape.ts'
+import { noTableName, readTableShape } from './capture/table-shape.ts'
 import type { Store } from './connection.ts'
 
 export type { CaptureOptions, CaptureRule } from './capture/config.ts'
@@ -76,12 +77,7 @@ export async function captureSql(store: Store, options: CaptureOptions): Promise
 
 async function planned(sql: SqlExecutor, options: CaptureOptions) {
   const shape = await readTableShape(sql, options.table)
-  if (shape.schema === 'evt') {
-    throw new EvtError(
-      'usage',
-      `cannot capture ${options.table}: it is evt's own, and its capture would capture itself`,
-    )
-  }
+  await assertCapturable(sql, options.table, shape)
   const config = configureCapture(options, shape)
   for (const rule of config.rules) await checkRule(sql, rule)
   const { rows } = await sql.query('select class from evt.classes order by class')
@@ -130,7 +126,7 @@ export async function removeCapture(store: Store, table: string, change: Capture
 }
 
 async function findCapture(sql: SqlExecutor, table: string) {
-  const { rows } = await sql.query(
+  const found = sql.query(
     `select c.table_schema, c.table_name, to_regclass(format('%I.%I', c.table_schema, c.table_name)) is not null as exists
      from evt.captures c cross join parse_ident($1) as parts
      where case cardinality(parts)
@@ -139,6 +135,9 @@ async function findCapture(sql: SqlExecutor, table: string) {
        else c.table_schema = parts[1] and c.table_name = parts[2] end`,
     [table],
   )
+  const { rows } = await found.catch((error: unknown) => {
+    throw noTableName(error, table)
+  })
   if (rows.length > 1) {
     throw new EvtError('usage', `cannot tell which ${table}: several schemas have it`, {
       hint: `write ${rows.map((row) => `${row.table_schema}.${row.table_name}`).join(' or ')}`,

@@ -5,6 +5,47 @@ import { until } from '../setup/until.ts'
 import { capturedEvents, capturedTypes, usersTable } from './captured-events.ts'
 
 describeServers('a captured table', (server) => {
+  it('is captured as a whole or by its partitions, never twice', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(`create table orders (id int primary key) partition by range (id);
+      create table orders_1 partition of orders for values from (0) to (10) partition by range (id);
+      create table "orders 1a" partition of orders_1 for values from (0) to (5)`)
+    await addCapture(store, { table: 'orders' })
+    for (const table of ['orders_1', '"orders 1a"']) {
+      await expect(addCapture(store, { table }), table).rejects.toMatchObject({
+        code: 'usage',
+        message: expect.stringContaining('it is a partition of public.orders'),
+        hint: 'change that: evt capture add public.orders',
+      })
+    }
+    await removeCapture(store, 'orders')
+    await addCapture(store, { table: '"orders 1a"' })
+    await expect(addCapture(store, { table: 'orders' })).rejects.toMatchObject({
+      code: 'usage',
+      hint: 'first: evt capture remove public."orders 1a"',
+    })
+    await expect(addCapture(store, { table: '"orders 1a"', mode: 'statement' })).rejects.toMatchObject({
+      code: 'usage',
+      hint: 'use --mode row',
+    })
+    await store.query('insert into orders values (1)')
+    expect(await capturedEvents(store)).toHaveLength(1)
+  })
+
+  it.each(['pg_class', 'information_schema.sql_features', 'evt.outbox', 'pg_temp.mine', 'a.b.c'])(
+    "is none of those that are not the application's: %s",
+    async (table) => {
+      const { store } = await createTestDatabase({ server, max: 1 })
+      await store.query('create temporary table mine (id int primary key)')
+      await expect(addCapture(store, { table })).rejects.toMatchObject({ code: 'usage' })
+    },
+  )
+
+  it('has a name that SQL can read, also where it is to be removed', async () => {
+    const { store } = await createTestDatabase({ server })
+    await expect(removeCapture(store, 'a..b')).rejects.toMatchObject({ code: 'usage', hint: expect.any(String) })
+  })
+
   it.each(['row', 'statement'] as const)('may have columns of every kind, per %s', async (mode) => {
     const { store } = await createTestDatabase({ server })
     await store.query("create type mood as enum ('sad', 'ok')")

@@ -126,6 +126,7 @@ function chooseMode(
   if (mode !== 'statement') return 'row'
   const byRow = 'use --mode row'
   if (shape.partitioned) throw refuse(shape, 'per statement: writes that name a partition would be missed', byRow)
+  if (shape.inherits) throw refuse(shape, 'per statement: writes that name its parent would be missed', byRow)
   if (namesOf(key) !== shape.primaryKey.join(', ')) {
     throw refuse(shape, 'per statement: old and new rows are matched by the primary key', byRow)
   }

@@ -14,6 +14,8 @@ export interface TableShape {
   readonly schema: string
   readonly table: string
   readonly partitioned: boolean
+  /** A partition, or one that inherits: its rows are also written through another table. */
+  readonly inherits: boolean
   /** In the table's order. Without virtual generated columns: they have no value inside a trigger. */
   readonly columns: readonly Column[]
   readonly hasVirtualColumns: boolean
@@ -26,7 +28,7 @@ export interface TableShape {
  */
 export async function readTableShape(sql: SqlExecutor, name: string): Promise<TableShape> {
   const { rows } = await sql.query(tableQuery, [name]).catch((error: unknown) => {
-    throw new EvtError('usage', `cannot capture ${name}: it is no table name`, { cause: error })
+    throw noTableName(error, name)
   })
   const row = rows[0]
   if (!row) {
@@ -46,6 +48,7 @@ export async function readTableShape(sql: SqlExecutor, name: string): Promise<Ta
     schema: String(row.schema),
     table: String(row.name),
     partitioned: row.kind === 'p',
+    inherits: Boolean(row.inherits),
     hasVirtualColumns: Boolean(row.has_virtual),
     columns: columns.map((column) => ({
       name: String(column.name),
@@ -57,8 +60,18 @@ export async function readTableShape(sql: SqlExecutor, name: string): Promise<Ta
   }
 }
 
+/** What PostgreSQL says of a name that it cannot read, as `usage`; what is wrong with the server stays that. */
+export function noTableName(error: unknown, name: string): unknown {
+  if (error instanceof EvtError) return error
+  return new EvtError('usage', `cannot capture ${name}: it is no table name`, {
+    hint: 'write it as SQL does: users, shop.orders, "Odd Name"',
+    cause: error,
+  })
+}
+
 const tableQuery = `
   select c.oid, n.nspname as schema, c.relname as name, c.relkind as kind,
+    exists (select from pg_inherits where inhrelid = c.oid) as inherits,
     exists (select from pg_attribute where attrelid = c.oid and attgenerated = 'v' and not attisdropped) as has_virtual,
     (select array_agg(a.attname::text order by k.place)
      from pg_index i
