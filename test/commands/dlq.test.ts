@@ -73,6 +73,28 @@ describe('dlq replay --ids', () => {
   })
 })
 
+describe('dlq show', () => {
+  it('keeps every digit of the data, as text and as a document', async () => {
+    const { database, evt } = await sevenDeadLetters()
+    const body = Buffer.from('{"n":12345678901234567890,"price":1.10}')
+    await database.store.query('update evt.dead_letters set body = $1 where id = 1', [body])
+    expect((await evt('show', '1')).stdout).toContain('  {\n    "n": 12345678901234567890,\n    "price": 1.10\n  }\n')
+    expect((await evt('show', '1', '--json')).stdout).toContain('"data":{"n":12345678901234567890,"price":1.10}')
+  })
+
+  it('shows bytes that are no JSON as far as they are text, and they stop no --where', async () => {
+    const { database, evt } = await sevenDeadLetters()
+    await database.store.query('update evt.dead_letters set body = $1 where id = 1', [Buffer.from('{"half')])
+    expect(await evt('show', '1')).toMatchObject({ exit: 0, stdout: expect.stringContaining('\ndata\n  {"half\n') })
+    const { data } = JSON.parse((await evt('show', '1', '--json')).stdout)
+    expect(data).toMatchObject({ bytes: 6, text: '{"half', event: { id: 'event-0', source: 'test' } })
+    expect(data.event).not.toHaveProperty('data')
+    const { stdout } = await evt('list', '--flat', '--json', '--where', "source == 'test' and subject == 'user/0'")
+    expect(JSON.parse(stdout).data.letters).toHaveLength(1)
+    expect((await evt('list', '--where', "data.user_id == '3'")).stdout).toContain('3f2a0000'.slice(0, 8))
+  })
+})
+
 describe('--limit', () => {
   it('0 is refused with the range that is allowed, and replays nothing', async () => {
     const { evt, open } = await sevenDeadLetters()

@@ -107,6 +107,20 @@ describe('tail', () => {
     ])
   })
 
+  it('keeps every digit of the data', async () => {
+    const data = '{"n":12345678901234567890,"price":1.10}'
+    await database.store.query(
+      `insert into evt.outbox (id, type, source, subject, data) values ('exact', 'exact.number', 'test', 'x', $1)`,
+      [data],
+    )
+    expect((await shown('exact.number', '-o', 'ndjson')).join()).toContain(`"data":${data}`)
+    expect((await shown('exact.number', '--json')).join()).toContain(`"data":${data}`)
+    expect(await shown('exact.number', '--fields', 'data.n,data.price')).toEqual(['12345678901234567890\t1.10'])
+    expect(await shown('exact.number', '--fields', 'data.n', '-o', 'ndjson')).toEqual([
+      '{"data.n":12345678901234567890}',
+    ])
+  })
+
   it('reports what flows instead, by type', async () => {
     const { stdout } = await evt('tail', 'user.*', '--since', 'start', '--no-follow', '--report', '--json')
     const { data, meta } = JSON.parse(stdout)

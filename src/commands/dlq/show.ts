@@ -1,5 +1,7 @@
 import { formatDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
+import type { EvtEvent } from '../../core/event.ts'
+import { formatJson, jsonDepth, parseExactly } from '../../core/json-text.ts'
 import { visible } from '../../core/visible.ts'
 import type { Output } from '../../output/output.ts'
 import type { DeadLetter, Redrive } from '../../store/dead-letters.ts'
@@ -34,12 +36,23 @@ export default defineCommand({
           hint: 'see `evt dlq list --flat`',
         })
       const { headers: _headers, body, ...rest } = letter
-      const data = { ...rest, event: eventOf(letter), bytes: body.byteLength, onReplay: onReplay(letter) }
+      const event = exactEventOf(letter)
+      const text = 'data' in event ? {} : { text: textOf(letter) }
+      const data = { ...rest, event, ...text, bytes: body.byteLength, onReplay: onReplay(letter) }
       runtime.output.result({ data, render: () => render(letter, runtime.output) })
       return undefined
     })
   },
 })
+
+const textOf = ({ body }: Letter) => new TextDecoder().decode(body)
+
+/** For printing: numbers of its data keep their digits. */
+function exactEventOf(letter: Letter): Partial<EvtEvent> {
+  const event = eventOf(letter)
+  // A text may be the body of something that is no JSON.
+  return typeof event.data === 'object' ? { ...event, data: parseExactly(textOf(letter)) } : event
+}
 
 function onReplay(letter: Letter): string {
   if (letter.status !== 'open') return `nothing: it is ${letter.status}`
@@ -49,7 +62,6 @@ function onReplay(letter: Letter): string {
 
 function render(letter: Letter, output: Output): string {
   const { paint } = output
-  const event = eventOf(letter)
   const facts: [string, string][] = [
     ['dead letter', `${letter.id} (${letter.status})`],
     ['handler', letter.handler],
@@ -63,7 +75,7 @@ function render(letter: Letter, output: Output): string {
     ...facts.map(([name, text]) => `${paint('bold', name.padEnd(12))} ${visible(text)}`),
     '',
     paint('bold', 'data'),
-    ...dataLines(letter, event.data),
+    ...dataLines(letter),
     '',
     paint('bold', `attempts (${letter.attempts.length})`),
     ...letter.attempts.flatMap(attemptLines),
@@ -71,9 +83,14 @@ function render(letter: Letter, output: Output): string {
   ].join('\n')
 }
 
+/** More levels are not indented: nobody reads them, and the blanks alone would be megabytes. */
+const deepestIndented = 100
+
 /** Indented JSON, each line made visible; bytes that are no event as far as they are text. */
-function dataLines(letter: Letter, data: unknown): string[] {
-  const text = data === undefined ? new TextDecoder().decode(letter.body) : (JSON.stringify(data, null, 2) ?? '')
+function dataLines(letter: Letter): string[] {
+  const { data } = exactEventOf(letter)
+  const indented = data !== undefined && jsonDepth(textOf(letter)) <= deepestIndented
+  const text = indented ? formatJson(data, 2) : textOf(letter)
   return text.split('\n').map((line) => `  ${visible(line)}`)
 }
 

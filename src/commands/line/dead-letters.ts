@@ -112,12 +112,20 @@ export function matchingDeadLetters(
   return { letters: pages(), seen }
 }
 
-/** The event in a dead letter, as far as it can be read. */
+/** The event in a dead letter, as far as it can be read: without `data` when its bytes are none. */
 export function eventOf(letter: DeadLetter): Partial<EvtEvent> {
+  const { headers, body, eventId, type, subject } = letter
+  // Data is parsed when it is first looked at: here.
+  const read = (bytes: Uint8Array | string) => ({ ...fromHeaders(headers, bytes) })
   try {
-    return fromHeaders(letter.headers, letter.body)
+    return read(body)
   } catch {
-    return { id: letter.eventId, type: letter.type, ...(letter.subject ? { subject: letter.subject } : {}) }
+    try {
+      const { data: _none, ...envelope } = read('null')
+      return envelope
+    } catch {
+      return { id: eventId, type, ...(subject ? { subject } : {}) }
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { formatCloudEvent } from '../../core/codec.ts'
+import { formatJson, parseExactly } from '../../core/json-text.ts'
 import { visible } from '../../core/visible.ts'
 import { colorOf, type Paint } from '../../output/paint.ts'
 import { cut } from '../../output/table.ts'
@@ -43,15 +44,23 @@ export function createRender(options: LineOptions): Render {
 }
 
 function jsonLine({ fields }: LineOptions): (seen: Seen) => string {
-  if (fields.length > 0)
-    return (seen) => JSON.stringify(Object.fromEntries(fields.map((path) => [path, valueAt(seen, path) ?? null])))
+  if (fields.length > 0) {
+    return (seen) => {
+      const values = valuesAt(seen, fields)
+      return formatJson(Object.fromEntries(fields.map((path, i) => [path, values[i] ?? null])))
+    }
+  }
   return ({ event, dataText, evt }) => formatCloudEvent(event, { dataText, evt })
 }
 
 /** `10:00:00.000  user.created  user/1  {"plan":"pro"}`. */
 function textLine({ fields, wide, raw, badge }: LineOptions): (seen: Seen) => string {
   const shown = raw ? (text: string) => text : visible
-  if (fields.length > 0) return (seen) => fields.map((path) => shown(fieldText(seen, path))).join('\t')
+  if (fields.length > 0)
+    return (seen) =>
+      valuesAt(seen, fields)
+        .map((value) => shown(fieldText(value)))
+        .join('\t')
   return (seen) => {
     const { event, evt, dataText } = seen
     const parts = [event.time.slice(11, 23), shown(event.type), shown(event.subject ?? '-')]
@@ -80,18 +89,25 @@ function wideText({ event, evt }: Seen): string {
     .join(' ')
 }
 
-const fieldText = (seen: Seen, path: string): string => {
-  const value = valueAt(seen, path)
-  return typeof value === 'string' ? value : value === undefined ? '-' : (JSON.stringify(value) ?? '-')
+const fieldText = (value: unknown): string =>
+  typeof value === 'string' ? value : value === undefined ? '-' : formatJson(value)
+
+/** What stands at `data.user.plan`, `evt.position`, `type`; numbers of the data keep their digits. */
+function valuesAt({ event, evt, dataText }: Seen, paths: readonly string[]): readonly unknown[] {
+  const inData = paths.some((path) => path === 'data' || path.startsWith('data.'))
+  const data = inData ? parseExactly(dataText) : undefined
+  return paths.map((path) => {
+    const names = path.split('.')
+    if (names[0] === 'data') return valueIn(data, names.slice(1))
+    return names[0] === 'evt' ? valueIn(evt, names.slice(1)) : valueIn(event, names)
+  })
 }
 
-/** `data.user.plan`, `evt.position`, `type`. */
-function valueAt({ event, evt }: Seen, path: string): unknown {
-  let value: unknown = { evt, event }
-  for (const name of path.startsWith('evt.') ? path.split('.') : ['event', ...path.split('.')]) {
-    if (typeof value !== 'object' || value === null) return undefined
-    const own = name === 'data' || Object.hasOwn(value, name)
-    value = own ? (value as Record<string, unknown>)[name] : undefined
+function valueIn(root: unknown, names: readonly string[]): unknown {
+  let value = root
+  for (const name of names) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+    value = (value as Record<string, unknown>)[name]
   }
   return value
 }

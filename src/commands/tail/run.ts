@@ -1,5 +1,6 @@
 import { EvtError } from '../../core/errors.ts'
 import type { Instant } from '../../core/instant.ts'
+import { parseExactly } from '../../core/json-text.ts'
 import type { Where } from '../../core/where.ts'
 import { type Scan, scanLine } from '../../output/ending.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
@@ -223,7 +224,7 @@ function createLines({ options, sources }: Tail, { output }: Runtime): Presenter
     async end(scan) {
       await write()
       if (format === 'json')
-        output.result({ data: { events: lines.map((line) => JSON.parse(line)) }, meta: { ...scan }, render: () => '' })
+        output.result({ data: { events: lines.map(parseExactly) }, meta: { ...scan }, render: () => '' })
     },
   }
 }
