@@ -74,7 +74,7 @@ function redactQuery(query: string): string {
 
 function redactPairs(text: string): string {
   return text.replace(
-    /(?<![a-z_])([a-z_]+)(\s*=\s*)('(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)+)/gi,
+    /(?<![a-z_])([a-z_]+)(\s*=\s*)('(?:[^'\\]|\\.)*'?(?:[^\s\\]|\\.)*|(?:[^\s\\]|\\.)+)/gi,
     (pair, key: string, equals: string) => (secretKeys.has(key.toLowerCase()) ? `${key}${equals}${hidden}` : pair),
   )
 }

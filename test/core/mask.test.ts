@@ -14,6 +14,7 @@ describe('redactUrl', () => {
     ['amqp://u:p@h/v%2Fhost?exchange=e&key=user.%23', 'amqp://u:***@h/v%2Fhost?exchange=e&key=user.%23'],
     ['https://h/cb#access_token=abc', 'https://h/cb#access_token=***'],
     ["host=h password='a b\\'c' user=u", 'host=h password=*** user=u'],
+    ["password='a b'c user=u", 'password=*** user=u'],
     ['host=h password = a\\ b user=u', 'host=h password = *** user=u'],
     ['cannot connect to postgres://u:p@h/db: refused', 'cannot connect to postgres://u:***@h/db: refused'],
   ])('%s is shown as %s', (url, shown) => {
