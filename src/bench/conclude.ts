@@ -73,7 +73,7 @@ export function conclude(record: RunRecord): BenchResult {
       ...findDrift(record.workload, record.shared, record.tracker).map(driftSentence),
       ...noticesOf(stock.ledger, notes.overtaken, series),
       ...(record.target.remarks?.() ?? []),
-      ...(stock.unasked ? [stock.unasked.message] : []),
+      ...unaskedNotices(stock),
       ...(load.generator?.reasons ?? []),
     ],
     latencies: series.map(summarise),
@@ -85,6 +85,12 @@ export function conclude(record: RunRecord): BenchResult {
 
 /** A target that was asked too much in too little time is still there. */
 const goneOf = ({ unasked }: Stock) => (unasked?.code === 'connect' ? unasked.message : undefined)
+
+function unaskedNotices(stock: Stock): string[] {
+  if (goneOf(stock) !== undefined)
+    return ['what the run made in the target is still there: the next `evt bench` removes it']
+  return stock.unasked ? [stock.unasked.message] : []
+}
 
 interface Rates {
   readonly offered: number | undefined

@@ -89,7 +89,12 @@ function renderLatencies(latencies: readonly LatencySummary[], paint: Paint): st
 
 function renderConditions({ target, environment, load, generator, reproduce }: BenchResult): string[] {
   const facts = Object.entries(environment).map(([name, value]) => `${name} ${value}`)
-  const busy = generator.busy === null ? 'spins' : `busy ${Math.round(generator.busy * 100)} %`
+  const busy =
+    generator.busy === null
+      ? load.pacing === 'precise'
+        ? 'spins'
+        : 'cut off'
+      : `busy ${Math.round(generator.busy * 100)} %`
   return [
     `target     ${target}`,
     `machine    ${facts.join(' · ')}`,
