@@ -68,7 +68,7 @@ export function createOwnedLane(lane: Lane, parked: Set<string>): OwnedLane {
   return { lane, buffer: [], parked, due: [], closed: false, restsUntilMs: 0 }
 }
 
-export const isResting = (owned: OwnedLane) => owned.restsUntilMs > performance.now()
+export const isResting = (owned: OwnedLane) => owned.restsUntilMs > 0 && owned.restsUntilMs > performance.now()
 
 export function createItem(owned: OwnedLane, message: Received, takenMs: number): Item {
   return { owned, message, takenMs, attempt: 1, errors: [], suspect: false, spoiled: 0 }

@@ -6,7 +6,7 @@ export interface Pace {
    * starts with one event at a time, widens when that was seen often enough, and never again once an event makes a second one.
    */
   width(): number
-  /** Events of one transaction: many where the handler is quick; slow ones are spread over the transactions instead. */
+  /** Events that one worker takes at once: many where the handler is quick; slow ones are spread over the workers instead. */
   chunkSize(): number
   handled(runUs: number): void
   /** An event makes a second statement. */
@@ -19,12 +19,12 @@ export interface Pace {
 const enough = 100
 const narrowMs = 1000
 const largestChunk = 100
-/** How long the handlers of one transaction should take together, about. */
-const chunkUs = 100_000
+/** How long what one worker takes at once should take in the handler, about. Where no transaction is shared, little is gained by more. */
+const chunkUs = { shared: 100_000, own: 5_000 } as const
 /** Weight of the latest event in what one takes on average. */
 const learning = 0.02
 
-export function createPace(widest: number): Pace {
+export function createPace(widest: number, transactions: keyof typeof chunkUs): Pace {
   let handled = 0
   let severalSeen = false
   let narrowUntilMs = 0
@@ -33,7 +33,8 @@ export function createPace(widest: number): Pace {
   const width = () => (severalSeen || handled < enough || performance.now() < narrowUntilMs ? 1 : widest)
   return {
     width,
-    chunkSize: () => Math.max(width(), Math.min(largestChunk, Math.round((chunkUs * width()) / averageUs))),
+    chunkSize: () =>
+      Math.max(width(), Math.min(largestChunk, Math.round((chunkUs[transactions] * width()) / averageUs))),
     handled(runUs) {
       handled += 1
       averageUs += learning * (runUs - averageUs)

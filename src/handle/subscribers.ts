@@ -95,7 +95,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       meter,
       log,
       instance: options.instance,
-      pace: createPace(config.width),
+      pace: createPace(config.width, config.transaction === 'batch' ? 'shared' : 'own'),
       forced: forced.signal,
       async openSession() {
         const leave = await gate.enter(config.priority)

@@ -22,11 +22,15 @@ const restMs = 3000
 export async function workOff(runtime: HandlerRuntime, items: readonly Item[], place: Interruptible): Promise<void> {
   const step = runtime.config.transaction === 'event' ? 1 : items.length
   const resting: Item[] = []
-  for (let rest = [...items]; rest.length > 0 && !runtime.forced.aborted; ) {
-    resting.push(...rest.filter((item) => isResting(item.owned)))
-    rest = rest.filter((item) => !item.owned.closed && !resting.includes(item))
-    const now = rest.splice(0, step)
-    rest = [...(await workOffEntries(runtime, planEntries(runtime, now), place)), ...rest]
+  const rest = [...items]
+  while (rest.length > 0 && !runtime.forced.aborted) {
+    const now: Item[] = []
+    while (rest.length > 0 && now.length < step) {
+      const item = rest.shift() as Item
+      if (isResting(item.owned)) resting.push(item)
+      else if (!item.owned.closed) now.push(item)
+    }
+    rest.unshift(...(await workOffEntries(runtime, planEntries(runtime, now), place)))
   }
   putBack(runtime, resting)
 }

