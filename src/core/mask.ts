@@ -15,15 +15,19 @@ const secretKeys = new Set([
 
 /**
  * A URL or libpq connection string with its passwords shown as `***` and everything else as it was: `user:password@`
- * (also before several hosts, and with characters in it that should have been escaped), `?password=` and its like,
- * `password='…'`. Other text is searched for the same forms. Where a malformed URL is ambiguous, too much is hidden
- * rather than too little. Never throws.
+ * (also before several hosts), `?password=` and its like, `password='…'`. Other text is searched for the same forms. Of a URL in
+ * which a password may end too early, at a `/`, `?` or `#` that should have been escaped, only the scheme is shown. Never throws.
  */
 export function redactUrl(url: string): string {
   const text = String(url)
   // A whole URL may hold spaces in its password; in a sentence it ends at the first one.
-  if (/^\s*[a-z][a-z0-9+.-]*:\/\//i.test(text)) return redactOneUrl(text)
-  return redactPairs(text.replace(/\b[a-z][a-z0-9+.-]{0,40}:\/\/\S*/gi, redactOneUrl))
+  if (wholeUrl.test(text)) return redactOneUrl(text)
+  return redactPairs(text.replace(/\b[a-z][a-z0-9+.-]{0,40}:\/\/\S*/gi, redactInText))
+}
+
+/** False for a URL whose password may have ended too early: what a parser finds in it as host and path may be a part of that. */
+export function readsAsMeant(url: string): boolean {
+  return !wholeUrl.test(url) || partsOf(url) !== undefined
 }
 
 /**
@@ -35,35 +39,49 @@ export function maskFields(data: unknown, paths: readonly string[]): unknown {
   return paths.reduce<unknown>((masked, path) => maskedAt(masked, path.split('.'), 0), data)
 }
 
+const wholeUrl = /^\s*[a-z][a-z0-9+.-]*:\/\//i
+
+/** A sentence goes on after it: `cannot use redis://h:6379: refused`. */
+function redactInText(found: string): string {
+  const url = found.replace(/[:;,.)'"]+$/, '')
+  return redactOneUrl(url) + found.slice(url.length)
+}
+
 function redactOneUrl(url: string): string {
+  const parts = partsOf(url)
+  if (!parts) return `${url.slice(0, url.indexOf('://'))}://${hidden}`
+  return parts.scheme + redactUserInfo(parts.authority) + redactQuery(parts.rest)
+}
+
+interface UrlParts {
+  /** With `://`. */
+  readonly scheme: string
+  readonly authority: string
+  readonly rest: string
+}
+
+function partsOf(url: string): UrlParts | undefined {
   const start = url.indexOf('://') + 3
-  const queryAt = firstOf(url, '?#', passwordEnd(url, start))
-  const rest = redactUserInfo(url.slice(start, queryAt))
-  return url.slice(0, start) + rest + redactQuery(url.slice(queryAt))
+  const end = firstOf(url, '/?#', start)
+  const parts = { scheme: url.slice(0, start), authority: url.slice(start, end), rest: url.slice(end) }
+  return mayBeCutOff(parts) ? undefined : parts
 }
 
-/** Where the credentials end: at the last `@` before the query, or later when what stands before is no host. */
-function passwordEnd(url: string, start: number): number {
-  const end = firstOf(url, '?#', start)
-  const at = url.lastIndexOf('@', end - 1)
-  if (at >= start) {
-    // No query has an `@` without a name and `=` before it: a password with `?` or `#` in it does.
-    const later = url.lastIndexOf('@')
-    return later > end && url.includes(':', start) && !url.slice(end, later).includes('=') ? later : at
-  }
-  const hosts = url.slice(start, firstOf(url, '/?#', start))
-  return /:(?!\d{0,5}(?:,|$))/.test(hosts.replace(/\[[^\]]*\]/g, '')) ? Math.max(url.lastIndexOf('@'), start) : start
+/** What stands for a port is none, or an `@` comes where only a password that began before it could have one. */
+function mayBeCutOff({ authority, rest }: UrlParts): boolean {
+  const withoutIp6 = authority.replace(/\[[^\]]*\]/g, '')
+  const hosts = withoutIp6.slice(withoutIp6.lastIndexOf('@') + 1)
+  if (/:(?!\d{0,5}(?:,|$))/.test(hosts)) return true
+  if (!rest.includes('@') || !withoutIp6.includes(':') || authority.startsWith('[')) return false
+  // `h:6379/0?pubsub=user@x`: a path, and a value with a name.
+  return authority.includes('@') || !/^\/[^@?#]*\?[^@#]*=/.test(rest)
 }
 
-function redactUserInfo(rest: string): string {
-  const at = rest.lastIndexOf('@')
-  const colon = rest.indexOf(':')
-  if (at < 0 || colon < 0 || colon > at) return rest
-  const hosts = rest.slice(0, firstOf(rest, '/', 0))
-  // `h:9092/topic@x`: a port and a path, not a password, unless another port follows.
-  const portAfter = /^[^/:]*:\d/.test(rest.slice(at + 1))
-  if (!hosts.includes('@') && /:\d{1,5}$/.test(hosts) && !portAfter) return rest
-  return `${rest.slice(0, colon + 1)}${hidden}${rest.slice(at)}`
+function redactUserInfo(authority: string): string {
+  const at = authority.lastIndexOf('@')
+  const colon = authority.indexOf(':')
+  if (at < 0 || colon < 0 || colon > at) return authority
+  return `${authority.slice(0, colon + 1)}${hidden}${authority.slice(at)}`
 }
 
 function redactQuery(query: string): string {

@@ -111,6 +111,21 @@ describe('bad input', () => {
     expect(await shell("tail 'user.*' --since start --no-follow -q")).toEqual({ stdout: '', stderr: '' })
   })
 
+  it.each(['q7z/zqz', '771/993', 'q7z#zqz', '771#993', 'q7z@zqz/zz', 'q7z?zqz'])(
+    'shows nothing of a password that ends its URL too early, and says how to write it: %s',
+    async (password) => {
+      const store = `postgres://me:${password}@127.0.0.1:1/shop`
+      for (const words of [['tail'], ['up'], ['status'], ['dlq', 'list'], ['migrate', 'up'], ['capture', 'list']]) {
+        const { exit, stdout, stderr } = await evt(words, { store })
+        expect({ exit, stderr }).toMatchObject({
+          exit: 2,
+          stderr: expect.stringMatching(/cannot use postgres:\/\/\*\*\* .*\nhint: percent-encode.*%2F/),
+        })
+        for (const part of password.split(/[^a-z0-9]/)) expect(stdout + stderr).not.toContain(part)
+      }
+    },
+  )
+
   it('names host and database of a server that cannot be reached, and hides the password', async () => {
     const url = 'postgres://me:secret@127.0.0.1:1/shop'
     for (const words of [['tail'], ['gen', 'user.created'], ['dlq', 'list'], ['migrate', 'up'], ['capture', 'list']]) {
@@ -163,7 +178,7 @@ describe('bad input', () => {
       expect({ exit, stderr }).toMatchObject({ exit: 2, stderr: expect.stringContaining('run `evt migrate up`') })
     }
     expect(await evt([], { store: empty.url })).toMatchObject({
-      exit: 1,
+      exit: 2,
       stdout: expect.stringContaining('evt migrate up'),
     })
   })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatJson } from '../../src/core/json-text.ts'
-import { maskFields, redactUrl } from '../../src/core/mask.ts'
+import { maskFields, readsAsMeant, redactUrl } from '../../src/core/mask.ts'
 import { anyText } from './texts.ts'
 
 describe('redactUrl', () => {
@@ -21,18 +21,57 @@ describe('redactUrl', () => {
     expect(redactUrl(url)).toBe(shown)
   })
 
-  test.each(['p@ss', 'p/ss', 'p?ss', 'p#ss', 'p:ss', 'p ss', 'p@/?#:ss', '12/34x', 'a=b&password=c'])(
-    'a password that should have been escaped does not leak: %s',
+  test.each(['p@ss', 'p:ss', 'p ss', '[x'])(
+    'a password that is read as it was meant is hidden alone: %s',
     (password) => {
       expect(redactUrl(`postgres://u:${password}@h:5432/db?a=b`)).toBe('postgres://u:***@h:5432/db?a=b')
     },
   )
 
+  const cutOff = [
+    'p/ss',
+    'p?ss',
+    'p#ss',
+    '12/34',
+    '12#34',
+    '12?a=b',
+    '/',
+    '#x',
+    'se/cr@et',
+    'a@b/c',
+    'a@b#c=d',
+    'a@b?c=d',
+    '1#a@b=c',
+  ]
+
+  test.each([...cutOff, 'p@/?#:ss', '12/34x', 'a=b&password=c?', 'a@b/c?d=e'])(
+    'of a URL whose password ends too early nothing is shown: %s',
+    (password) => {
+      for (const rest of ['h:5432/db?a=b', 'h/db', 'h', 'h1:1,h2:2/db']) {
+        expect(redactUrl(`postgres://u:${password}@${rest}`)).toBe('postgres://***')
+        expect(redactUrl(`redis://:${password}@${rest}`)).toBe('redis://***')
+        expect(readsAsMeant(`postgres://u:${password}@${rest}`)).toBe(false)
+      }
+    },
+  )
+
+  test.each(['postgres://u:p/s', 'postgres://u:p#s', 'postgres://u:p', 'kafka://h:9092/topic@x'])(
+    'what may be a password before a host that is missing is not shown: %s',
+    (url) => {
+      expect(redactUrl(url)).toMatch(/^\w+:\/\/\*\*\*$/)
+    },
+  )
+
+  test('a sentence goes on after a URL', () => {
+    expect(redactUrl('cannot use redis://h:6379: refused')).toBe('cannot use redis://h:6379: refused')
+    expect(redactUrl('(see postgres://u:p/x@h/db).')).toBe('(see postgres://***).')
+  })
+
   test.each([
     'postgres://u@h/db',
     'postgres://h1:1,h2:2/db',
     'postgres://[::1]:5432/db@x',
-    'kafka://h:9092/topic@x',
+    'kafka://h/topic@x',
     'redis://h:6379/0?pubsub=user@x',
     'host=h user=u dbname=d',
     'nothing here',
@@ -40,6 +79,7 @@ describe('redactUrl', () => {
     '://',
   ])('%s has nothing to hide', (url) => {
     expect(redactUrl(url)).toBe(url)
+    expect(readsAsMeant(url)).toBe(true)
   })
 
   test('hides the password of any well-formed URL and nothing else', () => {

@@ -1,4 +1,5 @@
 import type { Runtime } from '../runtime.ts'
+import { storeUrl } from './store.ts'
 
 /** A store that lasts as long as the command: the configured one, or the project's embedded one, started if need be. */
 export interface OwnStore {
@@ -15,8 +16,8 @@ export interface OwnStore {
 
 /** An embedded store is migrated; somebody else's is left to `evt migrate up`. */
 export async function openOwnStore(runtime: Runtime): Promise<OwnStore> {
-  const { value: url } = runtime.config.get('store')
-  return url ? { url, embedded: false, stop: async () => {} } : startOwn(runtime)
+  const { value: url, origin } = runtime.config.get('store')
+  return url ? { url: storeUrl(url, origin), embedded: false, stop: async () => {} } : startOwn(runtime)
 }
 
 /** The embedded store of the project, whatever is configured. */

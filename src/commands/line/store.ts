@@ -1,5 +1,5 @@
 import { EvtError } from '../../core/errors.ts'
-import { redactUrl } from '../../core/mask.ts'
+import { readsAsMeant, redactUrl } from '../../core/mask.ts'
 import type { Store } from '../../store/connection.ts'
 import type { Runtime } from '../runtime.ts'
 
@@ -20,10 +20,22 @@ export async function findStore({ config, cwd }: Pick<Runtime, 'config' | 'cwd'>
   const { value, origin } = config.get('store')
   // `--store "$UNSET"` must not fall back to whatever runs here.
   if (value === '') throw new EvtError('usage', `cannot use the store of ${origin}: it is empty`)
-  if (value) return { url: value, shown: redactUrl(value), origin, embedded: false }
+  if (value) return { url: storeUrl(value, origin), shown: redactUrl(value), origin, embedded: false }
   const { findEmbedded } = await import('../../store/embedded.ts')
   const url = await findEmbedded(cwd)
   return url ? { url, shown: redactUrl(url), origin: embeddedOrigin, embedded: true } : undefined
+}
+
+/** Throws `usage` where a raw character ends the password: its rest would be looked up as a host, and shown as one. */
+export function storeUrl(url: string, origin: string): string {
+  if (readsAsMeant(url)) return url
+  throw new EvtError(
+    'usage',
+    `cannot use ${redactUrl(url)} of ${origin}: its user or password ends at a raw character`,
+    {
+      hint: 'percent-encode what is special in a URL: / is %2F, # is %23, ? is %3F, @ is %40, : is %3A, % is %25',
+    },
+  )
 }
 
 /** Where embedded stores of this user run, none of them here: which one is meant is not for us to guess. */
@@ -77,7 +89,7 @@ export async function withStore<T>(
   work: (store: Store, place: StorePlace) => Promise<T>,
 ): Promise<T> {
   const place = url
-    ? { url, shown: redactUrl(url), origin: 'the command line', embedded: false }
+    ? { url: storeUrl(url, 'the command line'), shown: redactUrl(url), origin: 'the command line', embedded: false }
     : await requireStore(runtime)
   const { openStore } = await import('../../store/connection.ts')
   runtime.output.detail(`store: ${place.shown} (${place.origin})`)
