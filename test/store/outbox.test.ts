@@ -139,4 +139,38 @@ describeServers('the outbox', (server) => {
       message: expect.stringContaining('2000002'),
     })
   })
+
+  test('takes json, jsonb, text and what has no type, each with the metadata of its kind', async () => {
+    const { store } = await createTestDatabase({ server })
+    const spaced = '{"b":  1, "a": 2}'
+    const calls = {
+      literal: `select evt.publish('literal', '${spaced}', 'a', metadata => '{"k":  1}')`,
+      named: `select evt.publish(data => '${spaced}', type => 'named')`,
+      json: `select evt.publish('json', '${spaced}'::json, metadata => '{"k":  1}'::json)`,
+      mixed: `select evt.publish('mixed', '${spaced}', metadata => '{"k":  1}'::json)`,
+      text: `select evt.publish('text', '${spaced}'::text)`,
+      jsonb: `select evt.publish('jsonb', '${spaced}'::jsonb, 'a', metadata => '{"k":  1}'::jsonb)`,
+      built: `select evt.publish('built', jsonb_build_object('a', 2, 'b', 1), metadata => '{"k":  1}')`,
+      many: `select evt.publish_many(jsonb_agg(jsonb_build_object('type', 'many', 'data', 1)))`,
+    }
+    for (const call of Object.values(calls)) await store.query(call)
+    await store.query('select evt.publish($1, $2, $3)', ['parameter', spaced, 'a'])
+    const { rows } = await store.query('select type, data::text, metadata::text from evt.outbox order by seq')
+    const sorted = '{"a": 2, "b": 1}'
+    expect(rows).toEqual([
+      { type: 'literal', data: spaced, metadata: '{"k":  1}' },
+      { type: 'named', data: spaced, metadata: null },
+      { type: 'json', data: spaced, metadata: '{"k":  1}' },
+      { type: 'mixed', data: spaced, metadata: '{"k":  1}' },
+      { type: 'text', data: spaced, metadata: null },
+      { type: 'jsonb', data: sorted, metadata: '{"k": 1}' },
+      { type: 'built', data: sorted, metadata: '{"k": 1}' },
+      { type: 'many', data: '1', metadata: null },
+      { type: 'parameter', data: spaced, metadata: null },
+    ])
+    await expect(store.query(`select evt.publish('no.json', 'no json')`)).rejects.toMatchObject({ code: '22P02' })
+    await expect(store.query(`select evt.publish('big', to_jsonb(repeat('x', 2000000)))`)).rejects.toMatchObject({
+      code: 'too-large',
+    })
+  })
 })
