@@ -34,13 +34,13 @@ export async function renewLease(sql: SqlExecutor, lease: Lease, leaseMs: number
   return rows.length > 0
 }
 
-/** Lets a standby lead at once. Harmless when the lease is no longer ours. */
+/** Lets a standby lead at once; where a full queue forbids to tell it, as soon as it looks. Harmless when the lease is no longer ours. */
 export async function releaseLease(sql: SqlExecutor, lease: Lease): Promise<void> {
   await sql.query(
     `with freed as (
        update evt.relay set leader = null, lease_until = null where leader = $1 and epoch = $2 returning epoch
      )
-     select pg_notify('evt_lead', '') from freed`,
+     select pg_notify('evt_lead', '') from freed where pg_notification_queue_usage() < 0.5`,
     [lease.instance, String(lease.epoch)],
   )
 }
