@@ -10,7 +10,7 @@ import type { BeatState } from './lane-sql.ts'
 /** One call of `lanes()`: what this process owns of a group, and whether it wants more. */
 export interface LocalGroup extends Follower {
   readonly name: string
-  /** Of the group, everywhere. */
+  /** Of the group, everywhere; 0 once it was removed, until somebody makes it again. */
   readonly laneCount: number
   readonly prefetch: number
   readonly wanted: Wanted
@@ -19,21 +19,26 @@ export interface LocalGroup extends Follower {
   readonly owned: ReadonlyMap<number, LogLane>
   add(lane: LogLane): void
   remove(lane: LogLane): void
+  /** The group was removed, or made again: with another number of lanes, those in hand are shards of nothing any more. */
+  resize(laneCount: number): void
   leave(): void
 }
 
 export function createLocalGroup(
   name: string,
-  laneCount: number,
+  lanes: number,
   options: Pick<LaneOptions, 'prefetch' | 'patterns'>,
   onLane: (lane: LogLane) => void,
 ): LocalGroup {
   const owned = new Map<number, LogLane>()
   const wanted = createWanted(options.patterns)
+  let laneCount = lanes
   let joined = true
   return {
     name,
-    laneCount,
+    get laneCount() {
+      return laneCount
+    },
     prefetch: options.prefetch,
     wanted,
     owned,
@@ -56,6 +61,12 @@ export function createLocalGroup(
     },
     remove(lane) {
       if (owned.get(lane.index) === lane) owned.delete(lane.index)
+    },
+    resize(now) {
+      if (now === laneCount) return
+      laneCount = now
+      const why = now === 0 ? 'the group was removed' : `the group was made again, with ${now} lanes`
+      for (const lane of [...owned.values()]) lane.lose(why)
     },
     leave() {
       joined = false

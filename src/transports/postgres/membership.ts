@@ -63,6 +63,8 @@ export function createMembership({ connectionString, problems, onClaimed, onBeat
       await removeDead(client, dead)
       return beatOnce(client, me)
     }
+    const lanesOf = new Map(state.groups.map(({ name, lanes }) => [name, lanes]))
+    for (const local of locals) if (known.includes(local.name)) local.resize(lanesOf.get(local.name) ?? 0)
     for (const group of state.groups) {
       const sharers = named(group.name)
       const plan = planGroup(group, sharers, state.members, String(me))
