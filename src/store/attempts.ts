@@ -21,3 +21,5 @@ export type DeadReason =
   | 'contract'
   | 'checksum'
   | 'process-ended'
+  /** Its row in the store is damaged, and not even its type is known. */
+  | 'unreadable'

@@ -16,12 +16,12 @@ export interface ReplayPlanEntry {
   readonly bodyHash: string
 }
 
-/** What a replay of this selection would touch, oldest first. Changes nothing. */
+/** What a replay of this selection would touch, oldest first: not what no handler ever had. Changes nothing. */
 export async function planReplay(sql: SqlExecutor, selection: DeadLetterSelection): Promise<ReplayPlanEntry[]> {
   const { where, values } = selectionSql({ ...selection, status: 'open' })
   const { rows } = await sql.query(
     `select d.id, d.handler, d.event_id, d.type, d.subject, d.cause, d.replay_count, encode(sha256(d.body), 'hex') as body_hash
-     from evt.dead_letters d where ${where} order by coalesce(d.rank, d.position, d.id), d.id`,
+     from evt.dead_letters d where ${where} and d.reason <> 'unreadable' order by coalesce(d.rank, d.position, d.id), d.id`,
     values,
   )
   return rows.map((row) => ({
@@ -52,7 +52,7 @@ export interface ReplayRequest {
 
 export interface ReplayStarted {
   readonly replayed: readonly string[]
-  /** Not open any more, unknown, or replayed too often. */
+  /** Not open any more, unknown, replayed too often, or without a handler because it could not be read. */
   readonly left: readonly string[]
 }
 
@@ -73,7 +73,7 @@ export async function replayDeadLetters(store: Store, request: ReplayRequest): P
 }
 
 const replay = `with chosen as materialized (
-    select * from evt.dead_letters where id = any($1::bigint[]) and status = 'open' and replay_count < $2
+    select * from evt.dead_letters where id = any($1::bigint[]) and status = 'open' and replay_count < $2 and reason <> 'unreadable'
     order by coalesce(rank, position, id), id for update skip locked
   ), marked as (
     update evt.dead_letters d set status = 'replaying', replay_count = d.replay_count + 1 from chosen c where d.id = c.id

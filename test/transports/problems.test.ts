@@ -123,3 +123,16 @@ test.each(['57P01', '42501', '53200'])('what says nothing of a row passes over n
   )
   await expect(reader.read(0n, 10)).rejects.toBe(error)
 })
+
+test('what is found of a damaged row stands in its place; where there is no row, the error is thrown', async () => {
+  const told: string[] = []
+  const onProblem = (error: Error) => void told.push(error.message)
+  const problems = createProblems({ place, signal: new AbortController().signal, onProblem })
+  const damage = Object.assign(new Error('missing chunk'), { code: 'XX001' })
+  const damaged = readerOf([1, 2, 3], (position) => position === 2 && damage)
+  const found = readAround(damaged, problems, async (after) => ({ position: after + 1n, type: 'found' }) as LogEntry)
+  expect((await found.read(0n, 10)).map(({ position }) => position)).toEqual([1n, 2n, 3n])
+  expect(told).toEqual(['cannot read the event at position 2: missing chunk; it is a dead letter'])
+  const nothing = readAround(damaged, problems, async () => undefined)
+  await expect(nothing.read(0n, 10)).rejects.toBe(damage)
+})

@@ -21,6 +21,9 @@ import { isJsonType, splitMetadata } from './cloudevents.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
+/** Set by a store that could read only a part of the event: says which, and why. */
+export const unreadableName = 'evt-unreadable'
+
 const prefix = 'ce-'
 const prefixed = Object.fromEntries(Object.entries(attributeNames).map(([field, name]) => [field, prefix + name]))
 const names = { ...prefixed, datacontenttype: 'content-type' } as AttributeNames
@@ -66,6 +69,8 @@ export interface FromHeadersOptions extends DecodeDefaults {
  * EvtError('decode') naming the attribute, EvtError('checksum') when asked to verify.
  */
 export function fromHeaders(headers: Headers, body: Uint8Array | string, options: FromHeadersOptions = {}): EvtEvent {
+  const unreadable = headers[unreadableName]
+  if (unreadable !== undefined) throw new EvtError('decode', unreadable)
   const metadata: Record<string, MetadataValue> = {}
   let plain = headers
   for (const name of Object.keys(headers)) {

@@ -1,16 +1,19 @@
 // Transport postgres: the store's log as the topic `log`, read over lanes; and NOTIFY channels of others, observed.
 // It alone, among transports, knows the store: there is one place that reads the log.
 import { EvtError } from '../../core/errors.ts'
-import { openStore, type Store } from '../../store/connection.ts'
-import { createLogReader } from '../../store/log.ts'
+import { openStore, placeOf, type Store } from '../../store/connection.ts'
+import { createLogReader, type LogReader } from '../../store/log.ts'
+import { salvageEntry } from '../../store/salvage.ts'
 import type { Capabilities, LaneOptions, Transport, TransportOptions } from '../transport.ts'
 import { createChannelTransport } from './channels.ts'
 import { inspectLog } from './inspect.ts'
 import { type LogLanes, openLogLanes } from './lanes.ts'
 import { observeLog } from './observe.ts'
 import { parsePostgresUrl } from './options.ts'
+import { createProblems } from './problems.ts'
 import { settleInSql } from './progress.ts'
 import { publishToLog } from './publish.ts'
+import { readAround } from './read-around.ts'
 
 export const logCapabilities: Capabilities = {
   order: 'per-key',
@@ -40,7 +43,7 @@ export function createLogTransport(store: Store, options: TransportOptions = {})
   let closed: Promise<void> | undefined
 
   async function open(): Promise<LogLanes> {
-    const opening = opened ?? openLogLanes(store, reader, options)
+    const opening = opened ?? openLogLanes(store, salvaging(), options)
     opened = opening
     try {
       const logLanes = await opening
@@ -50,6 +53,13 @@ export function createLogTransport(store: Store, options: TransportOptions = {})
       if (opened === opening) opened = undefined
       throw error
     }
+  }
+
+  /** For handlers: what cannot be read must not vanish. Observers write nothing, and are told instead. */
+  function salvaging(): LogReader {
+    const place = placeOf(store.connectionString)
+    const problems = createProblems({ place, signal: closing.signal, onProblem: options.onProblem })
+    return readAround(reader, problems, (after, error) => salvageEntry(store, after, error))
   }
 
   function assertOpen(topics: readonly string[]): void {

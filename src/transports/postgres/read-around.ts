@@ -2,28 +2,38 @@ import { EvtError } from '../../core/errors.ts'
 import type { LogEntry, LogReader } from '../../store/log.ts'
 import type { Problems } from './problems.ts'
 
+/** The first entry after a position, as far as it can be read; undefined when there is none. */
+export type Salvage = (after: bigint, error: Error) => Promise<LogEntry | undefined>
+
 /**
- * A reader that passes over what cannot be read however often it is tried, a damaged row of the outbox, instead of stalling
- * all groups before it. Each is told as a problem that names its position.
+ * A reader that stops at nothing that cannot be read however often it is tried, a damaged row of the outbox: that would stall
+ * all groups before it. What `salvage` finds of it is handed on in its place; without `salvage` it is passed over. Each is told as a
+ * problem that names its position.
  */
-export function readAround(reader: LogReader, problems: Problems): LogReader {
+export function readAround(reader: LogReader, problems: Problems, salvage?: Salvage): LogReader {
   async function read(after: bigint, max: number): Promise<readonly LogEntry[]> {
     try {
       return await reader.read(after, max)
     } catch (error) {
       if (!isDamage(error)) throw error
-      if (max <= 1) {
-        problems.report(passedOver(after + 1n, error), 0)
-        return []
-      }
+      if (max <= 1) return readDamaged(after, error)
       const half = max >> 1
       const first = await read(after, half)
-      const rest = await read(after + BigInt(half), max - half)
       // The first half may have gone on into a later partition.
       const last = first.at(-1)?.position ?? after
+      const rest = await read(after + BigInt(half), max - half)
       return [...first, ...rest.filter(({ position }) => position > last)]
     }
   }
+
+  async function readDamaged(after: bigint, error: Error): Promise<readonly LogEntry[]> {
+    const entry = await salvage?.(after, error)
+    // Not a row: something else is wrong, and may be mended.
+    if (salvage && entry === undefined) throw error
+    problems.report(unreadable(entry?.position ?? after + 1n, error, entry ? 'a dead letter' : 'passed over'), 0)
+    return entry ? [entry] : []
+  }
+
   return { ...reader, read }
 }
 
@@ -33,8 +43,8 @@ function isDamage(error: unknown): error is Error {
   return error instanceof Error && ['XX001', 'XX002'].includes(String((error as { code?: unknown }).code))
 }
 
-function passedOver(position: bigint, cause: Error): EvtError {
-  return new EvtError('decode', `cannot read the event at position ${position}: ${cause.message}; it is passed over`, {
+function unreadable(position: bigint, cause: Error, fate: string): EvtError {
+  return new EvtError('decode', `cannot read the event at position ${position}: ${cause.message}; it is ${fate}`, {
     hint: `select * from evt.log where position = ${position} says which row of evt.outbox it is`,
     cause,
   })
