@@ -40,7 +40,7 @@ describe('a store that goes away while evt bench runs', () => {
   test('for the time of a restart does not end the run', async () => {
     const { server, store } = await ownServer()
     const { ended } = evtBench(
-      ['--rate', '100', '--warmup', '0', '--duration', '6s', '--drain-timeout', '3s', '--json'],
+      ['--rate', '100', '--warmup', '0', '--duration', '5s', '--drain-timeout', '2s', '--json'],
       {
         EVT_STORE: server.url,
       },

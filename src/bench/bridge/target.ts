@@ -37,9 +37,8 @@ export interface BridgeTargetOptions {
 const producerFile = new URL(`./producer${extname(import.meta.url)}`, import.meta.url).href
 /** Enough to have several commits under way at once; a key stays on one. */
 const producerConnections = 4
-/** Handlers are given up after half of it. */
-const stepMs = 5_000
-const hurriedStepMs = 1_000
+/** For one step of closing: usually, and when the store does not answer or another step hung. */
+const stepMs = { usually: 5_000, hurried: 1_000 }
 
 /** The whole bridge: outbox → relay → log → lanes → handlers, in a namespace of the run's own. */
 export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
@@ -66,7 +65,13 @@ export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
     complaints.add(message)
   }
 
+  /** It may have gone a moment ago: the watch needs longer to be sure. */
+  async function answers(): Promise<boolean> {
+    return !isGone && (await endsWithin(store.query('select 1'), stepMs.hurried * 2).catch(() => false))
+  }
+
   async function closeAll(): Promise<void> {
+    isGone = !(await answers())
     const steps = [
       // What is not finished by now is removed anyway.
       () => subscribers?.stop({ graceMs: 500 }),
@@ -79,7 +84,7 @@ export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
     const failures: unknown[] = []
     let isLate = false
     for (const step of steps) {
-      const ended = endsWithin(step() ?? Promise.resolve(), isGone ? hurriedStepMs : stepMs)
+      const ended = endsWithin(step() ?? Promise.resolve(), isGone || isLate ? stepMs.hurried : stepMs.usually)
       isLate = !(await ended.catch((error: unknown) => failures.push(error))) || isLate
     }
     if (isGone) return

@@ -1,13 +1,15 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { HandlerKind } from '../../../src/bench/bridge/handler-kind.ts'
 import { newRunName, scratchNames } from '../../../src/bench/bridge/names.ts'
 import { openScratch } from '../../../src/bench/bridge/scratch.ts'
 import { createBridgeTarget } from '../../../src/bench/bridge/target.ts'
 import { runBench } from '../../../src/bench/run.ts'
 import { constantRate } from '../../../src/core/rate.ts'
-import type { Store } from '../../../src/store/connection.ts'
+import { openStore, type Store } from '../../../src/store/connection.ts'
+import { migrateUp } from '../../../src/store/migrate.ts'
 import { openTransport } from '../../../src/transports/registry.ts'
 import { createTestDatabase } from '../../setup/database.ts'
+import { startPrivateServer } from '../../setup/private-server.ts'
 import { startRelay } from '../evt-bench.ts'
 import { optionsOf, planOf } from '../fake/plan.ts'
 
@@ -87,6 +89,26 @@ describe('a run on the bridge', () => {
     expect(result.ledger).toMatchObject({ lost: 0, duplicates: 4, reordered: 0 })
     expect(result.outcome).toBe('broken')
   })
+
+  test('that ends as its store goes away still gives what it knows', async () => {
+    const server = await startPrivateServer({ version: 18 })
+    onTestFinished(() => server.stop())
+    await migrateUp(server.url)
+    const store = await openStore(server.url, { applicationName: 'evt test' })
+    onTestFinished(() => store.close())
+    const run = newRunName()
+    const target = await targetOn(store, [{ kind: 'effect' }], run)
+    const dying = {
+      ...target,
+      async evidence() {
+        await server.kill('SIGKILL')
+        return target.evidence()
+      },
+    }
+    const plan = planOf({ run, shape: constantRate(100), warmupMs: 0, durationMs: 300 })
+    const result = await runBench(optionsOf({ plan }), dying)
+    expect(result).toMatchObject({ outcome: 'gone', ledger: { accepted: 30, handled: 30, balanced: true } })
+  }, 30_000)
 
   test('removes what a killed run left, and not what one that goes on uses', async () => {
     const { store } = await createTestDatabase()
