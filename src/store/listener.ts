@@ -10,6 +10,8 @@ export interface ListenerOptions {
   onListening(): void
   /** How often to ask whether the session still listens; default 10,000 ms. */
   readonly heartbeatMs?: number
+  /** How long an answer may take before the connection counts as lost; default 5,000 ms. */
+  readonly answerMs?: number
 }
 
 export interface Listener {
@@ -41,7 +43,7 @@ export function openListener(connectionString: string, options: ListenerOptions)
       application_name: options.applicationName,
       keepAlive: true,
       connectionTimeoutMillis: 5_000,
-      query_timeout: 5_000,
+      query_timeout: options.answerMs ?? 5_000,
     })
     client = mine
     const lost = once(() => {
