@@ -42,25 +42,25 @@ export function createLogHead(connectionString: string, readHead: () => Promise<
 
   return {
     async beyond(position, signal) {
-      const stop = AbortSignal.any([signal, closed.signal])
-      if (known > position || stop.aborted) return
+      if (known > position || signal.aborted || closed.signal.aborted) return
       listener ??= listen()
       await new Promise<void>((resolve) => {
         const one = {
           position,
           resolve: () => {
             waiting.delete(one)
-            stop.removeEventListener('abort', one.resolve)
+            signal.removeEventListener('abort', one.resolve)
             resolve()
           },
         }
-        stop.addEventListener('abort', one.resolve, { once: true })
+        signal.addEventListener('abort', one.resolve, { once: true })
         waiting.add(one)
         looking ??= keepLooking()
       })
     },
     async close() {
       closed.abort()
+      for (const one of waiting) one.resolve()
       await Promise.all([listener?.close(), looking])
     },
   }

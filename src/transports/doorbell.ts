@@ -29,16 +29,3 @@ export function createDoorbell(): Doorbell {
     },
   }
 }
-
-/** Resolves when `promise` does, or as soon as `signal` aborts. Leaves no listener behind. */
-export async function untilAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  const { promise: aborted, resolve } = Promise.withResolvers<void>()
-  const onAbort = () => resolve()
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
-}

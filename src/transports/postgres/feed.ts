@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LogEntry, LogReader } from '../../store/log.ts'
-import { untilAborted } from '../doorbell.ts'
 import { createPages, type Pages } from './pages.ts'
 import type { Problems } from './problems.ts'
 import { readAround } from './read-around.ts'
@@ -39,7 +38,7 @@ export async function openFeed(log: LogReader, problems: Problems): Promise<Feed
   const isFollowed = () => [...followers].some((follower) => follower.following)
 
   async function readOn(): Promise<void> {
-    await untilAborted(reader.beyond(tip, closing.signal), closing.signal)
+    await reader.beyond(tip, closing.signal)
     if (closing.signal.aborted) return
     const entries = await reader.read(tip, readAtOnce)
     const last = entries.at(-1)
