@@ -1,7 +1,8 @@
 import type { Message } from '../transports/transport.ts'
 import type { Store } from './connection.ts'
-import { eventColumns, storedEvent } from './event-row.ts'
+import { eventColumns, type StoredEvent, storedEvent } from './event-row.ts'
 import { openReading } from './reading.ts'
+import { isDamage, salvageEntry } from './salvage.ts'
 
 /** What the log knows of a message beside the message itself; times in ms since the epoch. */
 export interface LoggedMessage extends Message {
@@ -10,7 +11,7 @@ export interface LoggedMessage extends Message {
 }
 
 export interface LoggedMessages {
-  /** By position; those that retention has removed are missing. */
+  /** By position; those that retention has removed are missing. What is damaged says so in its headers: see `salvageEntry`. */
   read(positions: readonly bigint[]): Promise<ReadonlyMap<bigint, LoggedMessage>>
   close(): Promise<void>
 }
@@ -22,19 +23,29 @@ const select = `select l.position, date_part('epoch', l.sequenced_at) * 1000, ${
 /** Reads single events of the log again: for deliveries that refer to it. */
 export function openLoggedMessages(store: Store): LoggedMessages {
   const reading = openReading(store, 'evt retries')
-  return {
-    async read(positions) {
+
+  async function read(positions: readonly bigint[]): Promise<ReadonlyMap<bigint, LoggedMessage>> {
+    try {
       const rows = await reading.rows('logged_messages', select, [positions.map(String)])
-      return new Map(
-        rows.map((row) => {
-          const event = storedEvent(row, 2)
-          const position = BigInt(row[0] as string)
-          const times = { timeMs: event.recordedMs, sequencedMs: Number(row[1]) }
-          const body = Buffer.from(event.dataText)
-          return [position, { id: event.id, key: event.subject, headers: event.headers, body, log: position, ...times }]
-        }),
-      )
-    },
-    close: reading.close,
+      return new Map(rows.map((row) => entryOf(BigInt(row[0] as string), storedEvent(row, 2), Number(row[1]))))
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      const [position, ...others] = positions
+      if (position === undefined || others.length === 0) return readDamaged(position ?? 0n, error)
+      return new Map((await Promise.all(positions.map((one) => read([one])))).flatMap((found) => [...found]))
+    }
   }
+
+  async function readDamaged(position: bigint, error: Error): Promise<ReadonlyMap<bigint, LoggedMessage>> {
+    const entry = await salvageEntry(store, position - 1n, error)
+    if (entry?.position !== position) throw error
+    return new Map([entryOf(position, entry, entry.sequencedMs)])
+  }
+
+  return { read, close: reading.close }
+}
+
+function entryOf(log: bigint, event: StoredEvent, sequencedMs: number): [bigint, LoggedMessage] {
+  const { id, subject, headers, recordedMs } = event
+  return [log, { id, key: subject, headers, body: Buffer.from(event.dataText), log, timeMs: recordedMs, sequencedMs }]
 }

@@ -6,7 +6,13 @@ import type { SqlExecutor } from '../transports/transport.ts'
 import type { LogEntry } from './log.ts'
 
 /** The handler that events without a readable type are dead letters of: nobody's, and nobody replays them. */
-export const unreadableHandler = 'evt.log'
+const unreadableHandler = 'evt.log'
+
+/** About the rows and lasting: data that PostgreSQL finds corrupted, or that JavaScript cannot hold. */
+export function isDamage(error: unknown): error is Error {
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError) return true
+  return error instanceof Error && ['XX001', 'XX002'].includes(String((error as { code?: unknown }).code))
+}
 
 interface Salvaged {
   readonly position: string

@@ -102,4 +102,34 @@ describeServers('an event whose row is damaged', (server) => {
     const ids = dead.map(({ id }) => id)
     expect(await replayDeadLetters(store, { ids, replayId: 'x', by: 'ada' })).toEqual({ replayed: [], left: ids })
   })
+
+  it('is a dead letter too when it was damaged between two attempts', async () => {
+    const { url, store } = await createTestDatabase({ server })
+    const handled: string[] = []
+    const handler = defineHandler({
+      name: 'test.retrying',
+      on: ['*'],
+      start: 'earliest',
+      retry: { attempts: 1000, backoff: 'fixed', initial: '50ms', max: '50ms' },
+      async handle(event) {
+        if (event.id === 'b') throw new Error('not yet')
+        handled.push(event.id)
+      },
+    })
+    const bridge = createBridge({ store: url, handlers: [handler], registry: createRegistry([]) })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    await store.query(`select evt.publish('user.created', to_json($1::text), 'user/1', id => 'b')`, [long()])
+    await store.query(`select evt.publish('user.created', '1', 'user/1', id => 'c')`)
+    await until(async () => (await store.query('select from evt.deliveries')).rows.length === 2)
+    await damage(store)
+    const [dead] = await until(async () => {
+      const found = await listDeadLetters(store)
+      return found.length > 0 && found
+    })
+    expect(dead).toMatchObject({ handler: 'test.retrying', eventId: 'b', reason: 'undecodable' })
+    expect(dead?.error.message).toContain('cannot read the event at position 1 in evt.outbox')
+    await until(() => handled.length === 1)
+    expect(handled).toEqual(['c'])
+  })
 })

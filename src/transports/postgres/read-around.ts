@@ -1,9 +1,10 @@
 import { EvtError } from '../../core/errors.ts'
 import type { LogEntry, LogReader } from '../../store/log.ts'
+import { isDamage } from '../../store/salvage.ts'
 import type { Problems } from './problems.ts'
 
 /** The first entry after a position, as far as it can be read; undefined when there is none. */
-export type Salvage = (after: bigint, error: Error) => Promise<LogEntry | undefined>
+type Salvage = (after: bigint, error: Error) => Promise<LogEntry | undefined>
 
 /**
  * A reader that stops at nothing that cannot be read however often it is tried, a damaged row of the outbox: that would stall
@@ -35,12 +36,6 @@ export function readAround(reader: LogReader, problems: Problems, salvage?: Salv
   }
 
   return { ...reader, read }
-}
-
-/** About the rows and lasting: data that PostgreSQL finds corrupted, or that JavaScript cannot hold. */
-function isDamage(error: unknown): error is Error {
-  if (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError) return true
-  return error instanceof Error && ['XX001', 'XX002'].includes(String((error as { code?: unknown }).code))
 }
 
 function unreadable(position: bigint, cause: Error, fate: string): EvtError {
