@@ -1,20 +1,31 @@
-// A bridge of its own process, to be killed: `node bridge-process.ts <url> <instance> <roles>`. Prints `ready` when it runs.
-import { appendFileSync } from 'node:fs'
+// A bridge of its own process, to be killed: `node bridge-process.ts <BridgeProcessOptions>`. Says `loaded`, waits for a
+// line on stdin, starts, says `ready`; says `fenced` when it finds that another relay leads. Ends with its parent.
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import { createBridge } from '../../src/bridge.ts'
 import { defineEvent } from '../../src/core/define-event.ts'
 import { createRegistry } from '../../src/core/registry.ts'
 import { defineHandler } from '../../src/index.ts'
 
-const [url = '', instance = '', roles = 'relay,handlers', attemptsFile = ''] = process.argv.slice(2)
+export interface BridgeProcessOptions {
+  readonly url: string
+  readonly instance: string
+  readonly roles: readonly ('relay' | 'handlers')[]
+  /** Every event that `faults.exiting` begins is a line here: it outlives the process. */
+  readonly attemptsFile: string
+  /** Of `faults.exiting`: its workers, and the event that ends the process, counted from its first one. */
+  readonly concurrency: number
+  readonly dieAt: number
+}
+
+const options = JSON.parse(process.argv[2] ?? '{}') as BridgeProcessOptions
+const { instance } = options
 const retry = { attempts: 5, initial: '20ms', max: '200ms' } as const
 
 const happened = defineEvent('fault.happened', { 1: z.object({ sequence: z.number(), flaky: z.boolean() }) })
-const exiting = defineEvent('fault.exit', { 1: z.object({ sequence: z.number(), kills: z.boolean() }) })
+const exiting = defineEvent('fault.exit', { 1: z.object({ sequence: z.number() }) })
 
-const note = (handler: string, id: string) => {
-  if (attemptsFile !== '') appendFileSync(attemptsFile, `${handler} ${id}\n`)
-}
+const say = (word: string) => void process.stdout.write(`${word}\n`)
 
 const effect = (
   handler: string,
@@ -23,6 +34,21 @@ const effect = (
 ) => [handler, event.id, event.subject ?? '', event.data.sequence, instance, attempt] as const
 const insert =
   'insert into faults.effects (handler, event_id, subject, sequence, instance, attempt) values ($1, $2, $3, $4, $5, $6)'
+
+const guiltyFile = `${options.attemptsFile}.guilty`
+let guilty = existsSync(guiltyFile) ? readFileSync(guiltyFile, 'utf8') : undefined
+let begun = 0
+
+/** Chosen by when it is begun, so that others of its batch were begun before it. */
+function endsProcess(id: string): boolean {
+  appendFileSync(options.attemptsFile, `${id}\n`)
+  begun += 1
+  if (guilty === undefined && begun === options.dieAt) {
+    guilty = id
+    writeFileSync(guiltyFile, id)
+  }
+  return id === guilty
+}
 
 const handlers = [
   defineHandler({
@@ -48,22 +74,32 @@ const handlers = [
     name: 'faults.exiting',
     on: [exiting],
     start: 'earliest',
+    concurrency: options.concurrency,
     retry,
     async handle(event, ctx) {
-      note('faults.exiting', event.id)
-      if (event.data.kills) process.exit(7)
+      if (endsProcess(event.id)) process.exit(7)
       await ctx.sql.query(insert, effect('faults.exiting', event, ctx.attempt))
     },
   }),
 ]
 
 const bridge = createBridge({
-  store: url,
+  store: options.url,
   handlers,
   registry: createRegistry([happened, exiting]),
   instance,
-  roles: roles.split(',') as ('relay' | 'handlers')[],
+  roles: options.roles,
+  log: {
+    debug() {},
+    info: (message) => message === 'another relay leads' && say('fenced'),
+    warn() {},
+    error: (message, facts) => process.stderr.write(`${message} ${JSON.stringify(facts ?? {})}\n`),
+  },
 })
-await bridge.start()
-process.stdout.write('ready\n')
+process.stdin.on('end', () => process.exit(0))
 process.on('SIGTERM', () => void bridge.stop().then(() => process.exit(0)))
+say('loaded')
+process.stdin.once('data', async () => {
+  await bridge.start()
+  say('ready')
+})

@@ -6,27 +6,28 @@ export interface Verdict {
   readonly committed: number
   readonly unknown: number
   readonly lost: readonly string[]
-  /** Effects of events that were rolled back. */
+  /** Effects of events that nobody committed. */
   readonly phantom: readonly string[]
   readonly duplicated: readonly string[]
   /** `handler subject: before → after` where the order of a subject broke. */
   readonly reordered: readonly string[]
+  /** Where the log is not what one leader after the other makes: positions left out, events with two. */
+  readonly sequencing: readonly string[]
   readonly dead: number
 }
 
 interface Ledger {
   readonly committed: ReadonlySet<string>
-  readonly rolledBack: ReadonlySet<string>
   readonly unknown: ReadonlySet<string>
 }
 
-export function readLedger(file: string): Ledger {
+function readLedger(file: string): Ledger {
   const sets = { C: new Set<string>(), R: new Set<string>(), U: new Set<string>() }
   for (const line of readFileSync(file, 'utf8').split('\n')) {
     const [outcome, id] = line.split(' ')
     if (id && (outcome === 'C' || outcome === 'R' || outcome === 'U')) sets[outcome].add(id)
   }
-  return { committed: sets.C, rolledBack: sets.R, unknown: sets.U }
+  return { committed: sets.C, unknown: sets.U }
 }
 
 interface Effect {
@@ -46,9 +47,12 @@ export async function judge(sql: SqlExecutor, ledgerFile: string, handlers: read
     committed: ledger.committed.size,
     unknown: ledger.unknown.size,
     lost: handlers.flatMap((handler) => missing(ledger.committed, effects, handler)),
-    phantom: effects.filter((effect) => ledger.rolledBack.has(effect.event_id)).map((effect) => effect.event_id),
+    phantom: effects
+      .filter(({ event_id: id }) => !ledger.committed.has(id) && !ledger.unknown.has(id))
+      .map((effect) => `${effect.handler} ${effect.event_id}`),
     duplicated: twice(effects),
     reordered: disordered(effects),
+    sequencing: await missequenced(sql),
     dead: Number(dead[0]?.dead),
   }
 }
@@ -78,6 +82,18 @@ function disordered(effects: readonly Effect[]): string[] {
     last.set(key, now)
     return now === before + 1 ? [] : [`${key}: ${before} → ${now}`]
   })
+}
+
+async function missequenced(sql: SqlExecutor): Promise<string[]> {
+  const { rows } = await sql.query(
+    `select count(*)::int as events, count(distinct (class, day, xid, seq))::int as different, coalesce(max(position), 0)::int as head
+     from evt.log`,
+  )
+  const { events, different, head } = rows[0] as { events: number; different: number; head: number }
+  return [
+    ...(events === head ? [] : [`${events} events up to position ${head}`]),
+    ...(events === different ? [] : [`${events - different} events were sequenced twice`]),
+  ]
 }
 
 /** True when every committed event has its effect at each handler: nothing more will come. */

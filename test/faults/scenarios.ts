@@ -1,11 +1,22 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
+import { openStore } from '../../src/store/connection.ts'
+import { readLease } from '../../src/store/lease.ts'
 import type { Verdict } from './ledger.ts'
 import type { World } from './world.ts'
 
 /** How long a scenario goes on making trouble. */
 export interface Trouble {
   readonly seconds: number
+  /** Between two kills, where the scenario has a beat of its own. */
+  readonly everySeconds?: number
+}
+
+/** What a scenario found, beside the ledger's verdict. */
+export interface Outcome extends Verdict {
+  /** Promises of this scenario that did not hold, in words. */
+  readonly broken: readonly string[]
+  /** What happened and what was measured, in a few words. */
+  readonly note: string
 }
 
 const within = 60_000
@@ -15,21 +26,101 @@ async function until(trouble: Trouble, step: () => Promise<void>): Promise<void>
   while (performance.now() < end) await step()
 }
 
-/** A6: the bridge is killed at random moments and started again. */
-export async function killBridge(world: World, trouble: Trouble): Promise<Verdict> {
-  const writer = await world.startWriter()
+/** A1: sixteen writers whose transactions stay open for up to half a second, a fifth rolled back, savepoints. */
+export async function manyWriters(world: World, trouble: Trouble): Promise<Outcome> {
+  await world.startBridge('bridge')
+  const shape = { connections: 16, pauseMs: 0, openShare: 1, openMs: 500, rollbackShare: 0.2, savepointShare: 0.5 }
+  const writer = await world.startWriter(shape)
+  await wait(trouble.seconds * 1000)
+  await writer.end('SIGTERM')
+  return { ...(await world.settle(within)), broken: [], note: '16 writers' }
+}
+
+/** A2: a transaction of another database that has written stays open; whoever waits for `xmin` would stand still. */
+export async function idleElsewhere(world: World, trouble: Trouble): Promise<Outcome & Delivery> {
+  await world.startBridge('bridge')
+  const elsewhere = await openStore(world.server.url, { applicationName: 'faults', max: 1 })
+  const idle = await elsewhere.pool.connect()
+  try {
+    const writer = await world.startWriter({ pauseMs: 10 })
+    await wait(trouble.seconds * 250)
+    await idle.query('begin')
+    const { rows } = await idle.query('select clock_timestamp() as at, pg_current_xact_id()')
+    await wait(trouble.seconds * 1000)
+    await writer.end('SIGTERM')
+    const complete = await world.complete(within)
+    const broken = complete ? [] : ['delivery waits for a transaction of another database']
+    const delivery = await measureDelivery(world, rows[0].at)
+    const note = `p99 of delivery ${delivery.p99Ms.toFixed(1)} ms, before that ${delivery.p99BeforeMs.toFixed(1)} ms`
+    return { ...(await world.settle(0)), ...delivery, broken, note }
+  } finally {
+    await idle.query('rollback')
+    idle.release()
+    await elsewhere.close()
+  }
+}
+
+interface Delivery {
+  readonly p99Ms: number
+  /** While nothing was open elsewhere. */
+  readonly p99BeforeMs: number
+}
+
+/** From the event's commit to the commit of its effect, as the server noted them. */
+async function measureDelivery(world: World, openedAt: Date): Promise<Delivery> {
+  const { rows } = await world.store.query(
+    `select percentile_cont(0.99) within group (order by ms) filter (where opened)::float8 as during,
+       percentile_cont(0.99) within group (order by ms) filter (where not opened)::float8 as before
+     from (select pg_xact_commit_timestamp(o.xid::xid) >= $1 as opened,
+         1000 * extract(epoch from pg_xact_commit_timestamp(e.xmin) - pg_xact_commit_timestamp(o.xid::xid)) as ms
+       from faults.effects e join evt.outbox o on o.id = e.event_id where e.handler = 'faults.ledger') deliveries`,
+    [openedAt],
+  )
+  return { p99Ms: Number(rows[0]?.during), p99BeforeMs: Number(rows[0]?.before) }
+}
+
+/** A6: the bridge is killed at random moments, also while it starts, and another one takes its place. */
+export async function killBridge(world: World, trouble: Trouble): Promise<Outcome> {
+  // Not more than one bridge works off between two kills: suspects run one at a time.
+  const writer = await world.startWriter({ pauseMs: 6 })
+  let kills = 0
+  let leaders = 0
+  let name = 'bridge'
+  let next = world.holdBridge(name)
   await until(trouble, async () => {
-    const bridge = await world.startBridge('bridge')
+    const bridge = next
+    const instance = name
+    kills += 1
+    // Its successor has the same name or another one.
+    name = world.random() < 0.5 ? name : `bridge-${kills}`
+    await bridge.says('loaded')
+    bridge.go()
+    // Loads meanwhile.
+    next = world.holdBridge(name)
     await world.sleep(20, 900)
     await bridge.end('SIGKILL')
+    if (await expireLease(world, instance)) leaders += 1
   })
   await writer.end('SIGTERM')
-  await world.startBridge('last')
-  return world.settle(within)
+  next.go()
+  const verdict = await world.settle(within)
+  return { ...verdict, broken: [], note: `${kills} kills, ${leaders} of a leader` }
+}
+
+/** What two and a half seconds would do to the lease of a leader that is dead: the next kill meets a relay at work. */
+async function expireLease(world: World, dead: string): Promise<boolean> {
+  const { rows } = await world.store.query(
+    `update evt.relay set lease_until = '-infinity' where leader = $1 and lease_until > clock_timestamp() returning epoch`,
+    [dead],
+  )
+  return rows.length > 0
 }
 
 /** A7: the leader is stopped, a standby leads; the leader comes back and finds itself fenced. */
-export async function stopLeader(world: World, trouble: Trouble): Promise<Verdict & { readonly takeoverMs: number }> {
+export async function stopLeader(
+  world: World,
+  trouble: Trouble,
+): Promise<Outcome & { readonly takeoverMs: number; readonly fenced: boolean }> {
   const first = await world.startBridge('first')
   await world.startBridge('second')
   const writer = await world.startWriter()
@@ -38,119 +129,81 @@ export async function stopLeader(world: World, trouble: Trouble): Promise<Verdic
   await first.end('SIGSTOP')
   const stopped = performance.now()
   // What was sequenced before the stop took effect does not count: the standby has to move the head on its own.
-  while ((await leader(world)) !== 'second' || (await head(world)) <= before) {
+  while ((await readLease(world.store)).leader !== 'second' || (await head(world)) <= before) {
     if (performance.now() - stopped > 20_000) break
     await wait(50)
   }
   const takeoverMs = performance.now() - stopped
-  await wait(trouble.seconds * 500)
+  await wait(trouble.seconds * 1000 - takeoverMs)
+  const fenced = first.says('fenced').then(() => true)
   await first.end('SIGCONT')
-  await wait(trouble.seconds * 500)
+  const isFenced = await Promise.race([fenced, wait(10_000, false)])
+  await world.sleep(500, 1500)
   await writer.end('SIGTERM')
-  return { ...(await world.settle(within)), takeoverMs }
+  const verdict = await world.settle(within)
+  const broken = [
+    ...(takeoverMs < 10_000 ? [] : ['no standby led within 10 s']),
+    ...(isFenced ? [] : ['the former leader was not fenced']),
+  ]
+  return { ...verdict, broken, note: `takeover ${Math.round(takeoverMs)} ms`, takeoverMs, fenced: isFenced }
 }
 
 /** A8: connections of bridge and writers are cut, again and again. */
-export async function cutConnections(world: World, trouble: Trouble): Promise<Verdict> {
+export async function cutConnections(world: World, trouble: Trouble): Promise<Outcome> {
   await world.startBridge('bridge')
   const writer = await world.startWriter()
+  const cut = new Map<string, number>()
   await until(trouble, async () => {
     await world.sleep(100, 600)
-    await world.store.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity
+    const { rows } = await world.store.query(
+      `select application_name as who, pg_terminate_backend(pid) from pg_stat_activity
        where datname = current_database() and pid <> pg_backend_pid() and application_name not in ('faults') and random() < 0.6`,
     )
+    for (const { who } of rows as { who: string }[]) cut.set(who, (cut.get(who) ?? 0) + 1)
   })
   await writer.end('SIGTERM')
-  return world.settle(within)
+  const listeners = cut.get('evt relay listener') ?? 0
+  const all = [...cut.values()].reduce((sum, count) => sum + count, 0)
+  return { ...(await world.settle(within)), broken: [], note: `${all} cut, ${listeners} that listened` }
 }
 
-/** A9: PostgreSQL itself is killed and comes back. */
-export async function killPostgres(world: World, trouble: Trouble): Promise<Verdict> {
+/** A9: PostgreSQL itself is killed, or stopped at once (`pg_ctl -m immediate`), and comes back. */
+export async function killPostgres(world: World, trouble: Trouble): Promise<Outcome> {
   await world.startBridge('bridge')
   const writer = await world.startWriter()
+  let kills = 0
+  let immediate = 0
   await until(trouble, async () => {
     await world.sleep(500, 2000)
-    await world.server.kill('SIGKILL')
+    const kill = world.random() < 0.5
+    await world.server.kill(kill ? 'SIGKILL' : 'SIGQUIT')
     await world.server.restart()
+    if (kill) kills += 1
+    else immediate += 1
   })
   await world.sleep(200, 400)
   await writer.end('SIGTERM')
-  return world.settle(within)
+  const note = `${kills} kills, ${immediate} immediate stops`
+  return { ...(await world.settle(within)), broken: [], note }
 }
 
-/** Bridges come and go while others work. */
-export async function churn(world: World, trouble: Trouble): Promise<Verdict> {
+/** Three bridges, of which one after the other is killed, or ends in order, when the next one runs. */
+export async function churn(world: World, trouble: Trouble): Promise<Outcome> {
+  const beatMs = (trouble.everySeconds ?? 1) * 1000
   const writer = await world.startWriter({ connections: 6 })
   const running = await Promise.all(['a', 'b', 'c'].map((name) => world.startBridge(name)))
-  let started = 0
+  const ends = { SIGKILL: 0, SIGTERM: 0 }
   await until(trouble, async () => {
-    await world.sleep(800, 1200)
-    started += 1
-    const victim = running.shift()
-    running.push(await world.startBridge(`next-${started}`))
-    await victim?.end(world.random() < 0.7 ? 'SIGKILL' : 'SIGTERM')
+    await world.sleep(beatMs * 0.8, beatMs * 1.2)
+    const [victim] = running.splice(Math.floor(world.random() * running.length), 1)
+    const signal = world.random() < 0.7 ? 'SIGKILL' : 'SIGTERM'
+    ends[signal] += 1
+    running.push(await world.startBridge(`next-${ends.SIGKILL + ends.SIGTERM}`))
+    await victim?.end(signal)
   })
   await writer.end('SIGTERM')
-  return world.settle(within)
-}
-
-export interface ExitVerdict {
-  /** Dead letters of the event that ends the process: one. */
-  readonly deadLetters: number
-  readonly attemptsOfGuilty: number
-  /** The most often that any innocent event was started. */
-  readonly mostAttemptsOfBystander: number
-  readonly bystandersHandled: number
-}
-
-/** A handler ends its own process: one dead letter after five attempts, and bystanders hardly notice. */
-export async function exitingHandler(world: World, bystanders: number): Promise<ExitVerdict> {
-  for (let index = 0; index < bystanders; index++) {
-    const data = JSON.stringify({ sequence: index, kills: index === Math.floor(bystanders / 2) })
-    await world.store.query(`select evt.publish('fault.exit', $1::json, $2)`, [data, `account/${index}`])
-  }
-  const deadline = performance.now() + within
-  let restarts = 0
-  let bridge = await world.startBridge('exiting-0')
-  while (performance.now() < deadline) {
-    if (bridge.gone) {
-      restarts += 1
-      bridge = await world.startBridge(`exiting-${restarts}`)
-    }
-    const { rows } = await world.store.query(
-      `select (select count(*) from faults.effects)::int as done, (select count(*) from evt.dead_letters)::int as dead`,
-    )
-    if (Number(rows[0]?.done) === bystanders - 1 && Number(rows[0]?.dead) === 1) break
-    await wait(100)
-  }
-  return exitVerdict(world)
-}
-
-async function exitVerdict(world: World): Promise<ExitVerdict> {
-  const counts = new Map<string, number>()
-  for (const line of existsSync(world.attemptsFile)
-    ? readFileSync(world.attemptsFile, 'utf8').split('\n').filter(Boolean)
-    : []) {
-    counts.set(line, (counts.get(line) ?? 0) + 1)
-  }
-  const { rows: dead } = await world.store.query('select event_id from evt.dead_letters')
-  const { rows: done } = await world.store.query('select count(distinct event_id)::int as handled from faults.effects')
-  const guilty = `faults.exiting ${dead[0]?.event_id}`
-  const others = [...counts].filter(([key]) => key !== guilty).map(([, count]) => count)
-  return {
-    deadLetters: dead.length,
-    attemptsOfGuilty: counts.get(guilty) ?? 0,
-    mostAttemptsOfBystander: Math.max(0, ...others),
-    bystandersHandled: Number(done[0]?.handled),
-  }
-}
-
-async function leader(world: World): Promise<string | undefined> {
-  const { rows } = await world.store.query(
-    'select instance from evt.instances where leader order by beat_at desc limit 1',
-  )
-  return rows[0]?.instance as string | undefined
+  const note = `${ends.SIGKILL} killed, ${ends.SIGTERM} stopped`
+  return { ...(await world.settle(within)), broken: [], note }
 }
 
 async function head(world: World): Promise<bigint> {
