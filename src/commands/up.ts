@@ -5,7 +5,7 @@ import { redactUrl } from '../core/mask.ts'
 import { createLog } from '../output/log.ts'
 import { choice, defineCommand, text, value } from './command.ts'
 import { duration, list, storeOptions } from './line/options.ts'
-import { openOwnStore } from './line/own-store.ts'
+import { causeOf, openOwnStore } from './line/own-store.ts'
 import { loadServices } from './line/services.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -64,6 +64,7 @@ export default defineCommand({
       const ended = AbortSignal.any([signal, ...(store.gone ? [store.gone] : [])])
       // Also in the middle of a start that gets no answer.
       const ending = endOf(ended).then(() => bridge.stop())
+      ending.catch(() => {})
       try {
         ended.throwIfAborted()
         await bridge.start()
@@ -76,7 +77,7 @@ export default defineCommand({
         output.notice(`stopping: handlers have ${grace} to finish`)
         await ending
       } catch (error) {
-        throw store.gone?.aborted ? store.gone.reason : error
+        throw await causeOf(error, store)
       } finally {
         await bridge.stop()
       }

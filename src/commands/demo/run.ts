@@ -10,7 +10,7 @@ import { openStore, type Store } from '../../store/connection.ts'
 import { readSnapshot } from '../../watch/read-snapshot.ts'
 import type { Snapshot } from '../../watch/snapshot.ts'
 import { openDashboardOn } from '../line/dashboard.ts'
-import { type OwnStore, startOwn } from '../line/own-store.ts'
+import { causeOf, type OwnStore, startOwn } from '../line/own-store.ts'
 import { loadServices } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
 import { renderSummary, summaryOf } from './summary.ts'
@@ -41,7 +41,7 @@ export async function runDemo(options: DemoOptions, runtime: Runtime): Promise<O
     server.gone.throwIfAborted()
     return outcome
   } catch (error) {
-    throw server.gone.aborted ? server.gone.reason : error
+    throw await causeOf(error, server)
   } finally {
     await server.stop()
   }

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { EvtError } from '../../core/errors.ts'
 import type { Runtime } from '../runtime.ts'
 import { storeUrl } from './store.ts'
 
@@ -18,6 +21,16 @@ export interface OwnStore {
 export async function openOwnStore(runtime: Runtime): Promise<OwnStore> {
   const { value: url, origin } = runtime.config.get('store')
   return url ? { url: storeUrl(url, origin), embedded: false, stop: async () => {} } : startOwn(runtime)
+}
+
+/** It takes a moment to be sure that a server has ended and is not only being started again. */
+const surelyGoneMs = 3_000
+
+/** What to tell for an error: that the server has ended, where that is behind it. */
+export async function causeOf(error: unknown, { gone }: Pick<OwnStore, 'gone'>): Promise<unknown> {
+  const lost = error instanceof EvtError && error.code === 'connect'
+  if (gone && lost && !gone.aborted) await Promise.race([once(gone, 'abort'), delay(surelyGoneMs)])
+  return gone?.aborted ? gone.reason : error
 }
 
 /** The embedded store of the project, whatever is configured. */
