@@ -81,16 +81,20 @@ export function startPaceLoop({ workload, shared, producer, clock, onAlarm }: Pa
     else if (hasRoom()) waiting = waitUntil(dueUs(next) - nowUs)
   }
 
-  function waitUntil(aheadUs: number): NodeJS.Timeout | NodeJS.Immediate | undefined {
-    if (onAlarm) return aheadUs <= earlyUs ? setImmediate(turn) : undefined
+  function waitUntil(aheadUs: number): NodeJS.Timeout | NodeJS.Immediate {
+    if (onAlarm && aheadUs <= earlyUs) return setImmediate(turn)
     const sleepUs = plan.pacing === 'precise' ? aheadUs - spinUs : aheadUs
     if (aheadUs <= 0 || sleepUs <= 0) return setImmediate(turn)
     return setTimeout(turn, Math.floor(sleepUs / 1_000))
   }
 
   waiting = setImmediate(turn)
+  // Whichever is first, the timer or the alarm: on a machine that is busy an alarm may be the later one.
   onAlarm?.(() => {
-    if (!waiting && !stopped) turn()
+    if (stopped) return
+    clearTimeout(waiting as NodeJS.Timeout | undefined)
+    clearImmediate(waiting as NodeJS.Immediate | undefined)
+    turn()
   })
   return {
     finished: finish.promise,
