@@ -65,7 +65,9 @@ describeServers('a writer of a captured table that is blocked in a prepared tran
       await blocked.query(`prepare transaction '${prepared}'`)
       blocked.release()
       // Only when the test fails is it still there.
-      onTestFinished(() => store.query(`rollback prepared '${prepared}'`).then(Boolean, () => {}))
+      onTestFinished(async () => {
+        await store.query(`rollback prepared '${prepared}'`).catch(() => {})
+      })
 
       const writers = ['ada', 'bob', 'eve'].map((name) => startWriting(store, name))
       relay.start()

@@ -125,7 +125,7 @@ describeServers('an event whose row is damaged', (server) => {
     await damage(store)
     const [dead] = await until(async () => {
       const found = await listDeadLetters(store)
-      return found.length > 0 && found
+      return found.length > 0 ? found : undefined
     })
     expect(dead).toMatchObject({ handler: 'test.retrying', eventId: 'b', reason: 'undecodable' })
     expect(dead?.error.message).toContain('cannot read the event at position 1 in evt.outbox')

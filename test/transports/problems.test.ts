@@ -96,7 +96,9 @@ function readerOf(positions: readonly number[], fails: (position: number) => unk
   return { read } as LogReader
 }
 
-test('a damaged row is passed over and named; all around it are read', async () => {
+const salvaged = async (after: bigint) => ({ position: after + 1n, type: 'found' }) as LogEntry
+
+test('each damaged row is found and named; all around it are read', async () => {
   const told: string[] = []
   const onProblem = (error: Error) => void told.push(error.message)
   const problems = createProblems({ place, signal: new AbortController().signal, onProblem })
@@ -106,11 +108,13 @@ test('a damaged row is passed over and named; all around it are read', async () 
   const reader = readAround(
     readerOf(positions, (position) => damaged.has(position) && damage),
     problems,
+    salvaged,
   )
   const read = await reader.read(0n, 1000)
-  expect(read.map(({ position }) => Number(position))).toEqual(positions.filter((position) => !damaged.has(position)))
+  expect(read.map(({ position }) => Number(position))).toEqual(positions)
+  expect(read.filter(({ type }) => type === 'found').map(({ position }) => Number(position))).toEqual([...damaged])
   expect(told).toEqual(
-    [3, 500, 501, 1000].map((at) => `cannot read the event at position ${at}: missing chunk; it is passed over`),
+    [3, 500, 501, 1000].map((at) => `cannot read the event at position ${at}: missing chunk; it is a dead letter`),
   )
 })
 
@@ -120,6 +124,7 @@ test.each(['57P01', '42501', '53200'])('what says nothing of a row passes over n
   const reader = readAround(
     readerOf([1, 2], (position) => position === 2 && error),
     problems,
+    salvaged,
   )
   await expect(reader.read(0n, 10)).rejects.toBe(error)
 })
@@ -130,7 +135,7 @@ test('what is found of a damaged row stands in its place; where there is no row,
   const problems = createProblems({ place, signal: new AbortController().signal, onProblem })
   const damage = Object.assign(new Error('missing chunk'), { code: 'XX001' })
   const damaged = readerOf([1, 2, 3], (position) => position === 2 && damage)
-  const found = readAround(damaged, problems, async (after) => ({ position: after + 1n, type: 'found' }) as LogEntry)
+  const found = readAround(damaged, problems, salvaged)
   expect((await found.read(0n, 10)).map(({ position }) => position)).toEqual([1n, 2n, 3n])
   expect(told).toEqual(['cannot read the event at position 2: missing chunk; it is a dead letter'])
   const nothing = readAround(damaged, problems, async () => undefined)

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LogEntry, LogReader } from '../../store/log.ts'
 import { createPages, type Pages } from './pages.ts'
 import type { Problems } from './problems.ts'
-import { readAround } from './read-around.ts'
 
 const readAtOnce = 1000
 const retryMs = 100
@@ -27,8 +26,7 @@ export interface Feed {
   close(): Promise<void>
 }
 
-export async function openFeed(log: LogReader, problems: Problems): Promise<Feed> {
-  const reader = readAround(log, problems)
+export async function openFeed(reader: LogReader, problems: Problems): Promise<Feed> {
   const closing = new AbortController()
   const followers = new Set<Follower>()
   let tip = await reader.head()

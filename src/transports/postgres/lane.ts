@@ -117,6 +117,8 @@ export function createLogLane(init: LogLaneInit): LogLane {
     })
   }
 
+  const isOpen = () => !lost.signal.aborted && releasing === undefined && drainTimer === undefined
+
   async function pause(error: unknown, signal: AbortSignal): Promise<void> {
     const woken = AbortSignal.any([signal, lost.signal])
     await delay(problems.report(error, retryMs), undefined, { signal: woken }).catch(() => {})
@@ -132,7 +134,9 @@ export function createLogLane(init: LogLaneInit): LogLane {
         continue
       }
       const marked = await init.markStarted(lane, last.position)
-      if (marked && !signal.aborted && !lost.signal.aborted && drainTimer === undefined) return handOut(count)
+      // It is another's by now: the next beat says so.
+      if (!marked) await delay(retryMs, undefined, { signal: lost.signal }).catch(() => {})
+      else if (isOpen() && !signal.aborted) return handOut(count)
     }
     return []
   }

@@ -8,10 +8,9 @@ type Salvage = (after: bigint, error: Error) => Promise<LogEntry | undefined>
 
 /**
  * A reader that stops at nothing that cannot be read however often it is tried, a damaged row of the outbox: that would stall
- * all groups before it. What `salvage` finds of it is handed on in its place; without `salvage` it is passed over. Each is told as a
- * problem that names its position.
+ * all groups before it. What `salvage` finds of it is handed on in its place, and told as a problem that names its position.
  */
-export function readAround(reader: LogReader, problems: Problems, salvage?: Salvage): LogReader {
+export function readAround(reader: LogReader, problems: Problems, salvage: Salvage): LogReader {
   async function read(after: bigint, max: number): Promise<readonly LogEntry[]> {
     try {
       return await reader.read(after, max)
@@ -28,19 +27,23 @@ export function readAround(reader: LogReader, problems: Problems, salvage?: Salv
   }
 
   async function readDamaged(after: bigint, error: Error): Promise<readonly LogEntry[]> {
-    const entry = await salvage?.(after, error)
+    const entry = await salvage(after, error)
     // Not a row: something else is wrong, and may be mended.
-    if (salvage && entry === undefined) throw error
-    problems.report(unreadable(entry?.position ?? after + 1n, error, entry ? 'a dead letter' : 'passed over'), 0)
-    return entry ? [entry] : []
+    if (entry === undefined) throw error
+    problems.report(unreadable(entry.position, error), 0)
+    return [entry]
   }
 
   return { ...reader, read }
 }
 
-function unreadable(position: bigint, cause: Error, fate: string): EvtError {
-  return new EvtError('decode', `cannot read the event at position ${position}: ${cause.message}; it is ${fate}`, {
-    hint: `select * from evt.log where position = ${position} says which row of evt.outbox it is`,
-    cause,
-  })
+function unreadable(position: bigint, cause: Error): EvtError {
+  return new EvtError(
+    'decode',
+    `cannot read the event at position ${position}: ${cause.message}; it is a dead letter`,
+    {
+      hint: `select * from evt.log where position = ${position} says which row of evt.outbox it is`,
+      cause,
+    },
+  )
 }
