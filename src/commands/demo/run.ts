@@ -5,7 +5,7 @@ import { type Bridge, createBridge } from '../../bridge.ts'
 import { redactUrl } from '../../core/mask.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import { createProgress } from '../../output/progress.ts'
-import { closeStoreWithin } from '../../store/close-within.ts'
+import { closeStoreWithin, settlesWithin } from '../../store/close-within.ts'
 import { openStore, type Store } from '../../store/connection.ts'
 import { readSnapshot } from '../../watch/read-snapshot.ts'
 import type { Snapshot } from '../../watch/snapshot.ts'
@@ -118,7 +118,7 @@ async function withDashboard({ store, writers }: Demo, runtime: Runtime): Promis
     await openDashboardOn(store, runtime)
   } finally {
     ending.abort()
-    await writing
+    await settlesWithin(writing, endingMs)
   }
   return 'done'
 }
