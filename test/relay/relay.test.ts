@@ -37,6 +37,13 @@ const positions = async (store: Store): Promise<number> =>
 const parkedMark = async (store: Store): Promise<number> =>
   Number((await store.query('select last_value from evt.parked')).rows[0]?.last_value)
 
+/** Between two looks: what it does right after finding something would find the next event too. */
+const isAsleep = async (store: Store): Promise<boolean> =>
+  (
+    await store.query(`select coalesce(max(state_change) < clock_timestamp() - interval '20 ms', false) as asleep
+      from pg_stat_activity where application_name = 'evt relay' and datname = current_database()`)
+  ).rows[0]?.asleep === true
+
 describeServers('the relay', (server) => {
   test('leads, sequences while many write, and says how much', async () => {
     const { store } = await createTestDatabase({ server, max: 20 })
@@ -88,6 +95,7 @@ describeServers('the relay', (server) => {
     runRelay(store, 'a', { ...quick, backstop: 40, blindBackstop: 40 })
     await until(async () => (await readLease(store)).leader === 'a')
     for (let n = 1; n <= 5; n += 1) {
+      await until(() => isAsleep(store))
       await insertEvent(store.pool as never, 'a', n)
       await until(async () => (await positions(store)) === n, { withinMs: 2_000 })
     }
