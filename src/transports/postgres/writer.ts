@@ -1,3 +1,4 @@
+import { nextTick } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { shortStatements } from '../../store/connection.ts'
@@ -54,6 +55,8 @@ export function createLaneWriter(connectionString: string, problems: Problems): 
   }
 
   async function writeMarks(): Promise<void> {
+    // Lanes that got something in the same turn, a page of the log, go together.
+    await new Promise<void>(nextTick)
     while (waiting.length > 0) {
       const batch = waiting
       waiting = []
