@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { EvtError } from '../core/errors.ts'
-import { redactUrl } from '../core/mask.ts'
+import { EvtError, toError } from '../core/errors.ts'
+import { readsAsMeant, redactUrl } from '../core/mask.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import { type Place, translateError } from './errors.ts'
 
@@ -69,15 +69,20 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
 
 /** Host, database and user of a PostgreSQL URL, to be named in messages. Throws `usage`. */
 export function placeOf(url: string): Place {
+  const refuse = (reason: string, hint: string) =>
+    new EvtError('usage', `cannot use ${redactUrl(url)}: ${reason}`, { hint })
+  const encode = 'percent-encode what is special in it: / is %2F, # is %23, @ is %40, % is %25'
+  if (!readsAsMeant(url)) throw refuse('its user or password ends at a raw character', encode)
   const parsed = URL.canParse(url) ? new URL(url) : undefined
-  if (parsed?.protocol !== 'postgres:' && parsed?.protocol !== 'postgresql:') {
-    throw new EvtError('usage', `cannot use ${redactUrl(url)}: it is no PostgreSQL URL`, {
-      hint: 'write it as postgres://user:password@host:5432/database',
-    })
+  if (parsed?.protocol !== 'postgres:' && parsed?.protocol !== 'postgresql:')
+    throw refuse('it is no PostgreSQL URL', 'write it as postgres://user:password@host:5432/database')
+  try {
+    const [user, path] = [parsed.username, parsed.pathname.slice(1), parsed.password].map(decodeURIComponent)
+    const database = path || user || 'the default database'
+    return { url: redactUrl(url), host: parsed.host || 'the local socket', database, user: user || 'the default user' }
+  } catch (error) {
+    throw refuse(toError(error).message, encode)
   }
-  const user = decodeURIComponent(parsed.username) || 'the default user'
-  const database = decodeURIComponent(parsed.pathname.slice(1)) || user
-  return { url: redactUrl(url), host: parsed.host || 'the local socket', database, user }
 }
 
 async function readServerVersion(pool: pg.Pool, place: Place): Promise<number> {

@@ -174,6 +174,30 @@ it('a reader whose connection is half open says so in time, and reads on over an
   expect(await reading.rows('one', 'select 1', [])).toEqual([['1']])
 })
 
+it.each(['postgres://u:se/cret@h/db', 'postgres://u:%zz@h/db', 'postgres://%zz:p@h/db'])(
+  'a URL that does not read as it was meant shows no part of its password: %s',
+  async (url) => {
+    const opening = openStore(url, options)
+    await expect(opening).rejects.toMatchObject({ code: 'usage', hint: expect.stringContaining('percent-encode') })
+    await expect(opening).rejects.not.toThrow(/cret/)
+  },
+)
+
+it('a local socket at which nothing listens is told as such', async () => {
+  await expect(openStore('postgres://u@127.0.0.1:1/db?host=/nowhere', options)).rejects.toMatchObject({
+    code: 'connect',
+    message: expect.stringContaining('nothing listens at the local socket'),
+  })
+})
+
+it('a transaction that goes on after a statement has failed is not taken for committed', async () => {
+  const { store } = await createTestDatabase()
+  const going = store.transaction(async (sql) => {
+    await sql.query('select 1/0').catch(() => {})
+  })
+  await expect(going).rejects.toMatchObject({ code: 'internal', message: expect.stringContaining('rolled back') })
+})
+
 it.each(['mysql://u:p@h/db', 'not a url', ''])('%j is refused as no PostgreSQL URL', async (url) => {
   await expect(openStore(url, options)).rejects.toMatchObject({ code: 'usage' })
 })

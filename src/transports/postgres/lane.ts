@@ -25,6 +25,8 @@ export interface LogLane extends Lane {
   readonly draining: boolean
   /** The settled prefix, as if `also` were settled too. */
   progress(also?: readonly Received[]): bigint
+  /** That prefix goes into the transaction of a caller, who settles when it is committed. */
+  settlesIn(position: bigint): void
   /** One entry at the tip, for this lane and wanted. */
   offer(entry: LogEntry): void
   /** Hands out nothing more and is released when nothing is unsettled. */
@@ -43,7 +45,8 @@ export interface LogLaneInit {
   readonly problems: Problems
   /** Makes durable that everything up to `position` may have been started; false when the lane is not ours. */
   markStarted(lane: LogLane, position: bigint): Promise<boolean>
-  onSettled(): void
+  /** `written` is durable already. */
+  onSettled(lane: LogLane, written: bigint | undefined): void
   onRelease(lane: LogLane): Promise<void>
 }
 
@@ -59,6 +62,7 @@ export function createLogLane(init: LogLaneInit): LogLane {
   let cursor = claimed.position
   let drainTimer: NodeJS.Timeout | undefined
   let releasing: Promise<void> | undefined
+  let settlesIn: bigint | undefined
 
   const isSuspect = (position: bigint) => position <= claimed.suspicion.suspectTo
   const isFull = () => queue.length >= prefetch * 2 || queuedBytes > maxQueuedBytes
@@ -167,12 +171,16 @@ export function createLogLane(init: LogLaneInit): LogLane {
     async settle(done) {
       if (lost.signal.aborted) return
       for (const { log } of done) if (log !== undefined) window.settle(log)
-      init.onSettled()
+      init.onSettled(lane, settlesIn)
+      settlesIn = undefined
       if (drainTimer !== undefined && window.unsettled === 0) await release()
       bell.ring()
     },
     release,
     progress: (also) => prefix(also && new Set(also.map(({ log }) => log ?? 0n))),
+    settlesIn(position) {
+      settlesIn = position
+    },
     offer(entry) {
       if (entry.position <= cursor) return
       if (isFull()) {

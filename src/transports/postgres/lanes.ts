@@ -11,7 +11,7 @@ import { createMembership } from './membership.ts'
 import { createProblems } from './problems.ts'
 import { createLaneWriter } from './writer.ts'
 
-/** How long a settled position may stay in memory; one that only moved over unwanted events waits for two beats. */
+/** How long a settled position may stay in memory; one that only moved over unwanted events waits for the second beat. */
 const flushMs = 100
 const closeMs = 3_000
 
@@ -35,21 +35,23 @@ export async function openLogLanes(
   const writer = createLaneWriter(store.connectionString, problems)
   const owned = new Set<LogLane>()
   const written = new WeakMap<LogLane, bigint>()
+  /** Settled, and not durable yet. */
+  const unwritten = new Set<LogLane>()
   let flushTimer: NodeJS.Timeout | undefined
   let beats = 0
   const membership = createMembership({ connectionString: store.connectionString, problems, onClaimed, onBeat })
 
   function onBeat(): void {
     beats++
-    if (beats % 2 === 0) void flush()
+    if (beats % 2 === 0) void flush(owned)
   }
 
-  async function flush(): Promise<void> {
-    clearTimeout(flushTimer)
-    flushTimer = undefined
-    const moved = [...owned]
+  async function flush(lanes: ReadonlySet<LogLane>): Promise<void> {
+    const moved = [...lanes]
+      .filter((lane) => owned.has(lane))
       .map((lane) => ({ lane, position: lane.progress() }))
       .filter(({ lane, position }) => position > (written.get(lane) ?? 0n))
+    unwritten.clear()
     if (moved.length === 0) return
     // What could not be written now is written by a later flush, or at release.
     const ok = await writer.flush(moved).catch((error: unknown) => {
@@ -59,8 +61,13 @@ export async function openLogLanes(
     for (const [i, { lane, position }] of moved.entries()) if (ok[i]) written.set(lane, position)
   }
 
-  function onSettled(): void {
-    flushTimer ??= setTimeout(flush, flushMs)
+  function onSettled(lane: LogLane, position: bigint | undefined): void {
+    if (position !== undefined) return void written.set(lane, position)
+    unwritten.add(lane)
+    flushTimer ??= setTimeout(() => {
+      flushTimer = undefined
+      void flush(unwritten)
+    }, flushMs)
   }
 
   function onClaimed(group: LocalGroup, claimed: ClaimedLane): void {

@@ -127,9 +127,9 @@ export function createMembership({ connectionString, problems, onClaimed, onBeat
     close() {
       closed ??= (async () => {
         clearTimeout(timer)
-        await beating
-        await session.run((client, me) => leave(client, me)).catch(() => {})
+        session.run((client, me) => leave(client, me)).catch(() => {})
         await session.close(closeMs)
+        await beating
       })()
       return closed
     },

@@ -32,9 +32,12 @@ export async function settleInSql(
 ): Promise<void> {
   if (progress.length === 0) return
   const isOurs = (lane: unknown): lane is LogLane => lanes.has(lane)
-  const rows = progress.map(({ lane, done }) =>
-    isOurs(lane) ? [lane.group, lane.index, String(lane.epoch), String(lane.progress(done))] : ['', 0, '-1', '0'],
-  )
+  const rows = progress.map(({ lane, done }) => {
+    if (!isOurs(lane)) return ['', 0, '-1', '0']
+    const position = lane.progress(done)
+    lane.settlesIn(position)
+    return [lane.group, lane.index, String(lane.epoch), String(position)]
+  })
   await sql.query(
     settleText,
     [0, 1, 2, 3].map((column) => rows.map((row) => row[column])),

@@ -61,8 +61,17 @@ export function createSession({ connectionString, member, problems, onAdopted }:
     }
     client.on('error', onLost)
     client.on('end', onLost)
-    await client.connect()
-    await registerAnew(client)
+    const giveUp = () => void client.end().catch(() => {})
+    closing.signal.addEventListener('abort', giveUp, { once: true })
+    try {
+      await client.connect()
+      await registerAnew(client)
+    } catch (error) {
+      giveUp()
+      throw error
+    } finally {
+      closing.signal.removeEventListener('abort', giveUp)
+    }
     current = opened
     return client
   }
@@ -101,7 +110,11 @@ export function createSession({ connectionString, member, problems, onAdopted }:
     },
     reregister: registerAnew,
     async close(withinMs) {
-      const timer = setTimeout(() => closing.abort(), withinMs)
+      const timer = setTimeout(() => {
+        closing.abort()
+        // What waits for an answer on it fails now.
+        current?.client.end().catch(() => {})
+      }, withinMs)
       await queue
       clearTimeout(timer)
       closing.abort()
