@@ -26,6 +26,11 @@ export interface WorkersOptions {
   readonly count: number
 }
 
+/** When its first event was stored, or came here. */
+function ageOf({ buffer: [head] }: OwnedLane): number {
+  return head?.message.sequencedMs ?? head?.takenMs ?? 0
+}
+
 export function createWorkers({ runtime, readLogged, count }: WorkersOptions): Workers {
   const lanes: OwnedLane[] = []
   /** In a worker's hands. */
@@ -35,7 +40,6 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
   let rung = false
   let stopping = false
   let paused = false
-  let turn = 0
   let jobsFirst = true
 
   const isFree = (owned: OwnedLane) => !owned.closed && !held.has(owned) && !isResting(owned)
@@ -48,17 +52,16 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     return undefined
   }
 
-  /** From each lane in turn what is there, in its order; a suspect comes alone. */
+  /** What is there, in each lane's order; the lane with the oldest event first, so that all stay near each other in the log. A suspect comes alone. */
   function nextItems(): Item[] {
     const items: Item[] = []
     const most = runtime.pace.chunkSize()
-    turn += 1
-    for (let n = 0; n < lanes.length && items.length < most; n++) {
-      const owned = lanes[(turn + n) % lanes.length] as OwnedLane
-      if (owned.buffer.length === 0 || !isFree(owned)) continue
+    const ready = lanes.filter((owned) => owned.buffer.length > 0 && isFree(owned))
+    for (const owned of ready.sort((a, b) => ageOf(a) - ageOf(b))) {
       const suspect = owned.buffer.findIndex((item) => item.message.deliveries > 1)
       if (suspect === 0 && items.length === 0) return owned.buffer.splice(0, 1)
       items.push(...owned.buffer.splice(0, Math.min(most - items.length, suspect < 0 ? most : suspect)))
+      if (items.length === most) break
     }
     return items
   }
