@@ -3,7 +3,7 @@ import { wakeHeld } from '../store/due.ts'
 import { readParked } from '../store/parked.ts'
 import type { Lane } from '../transports/transport.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import { createItem, createOwnedLane, type OwnedLane } from './item.ts'
+import { createItem, createOwnedLane, lowWater, type OwnedLane } from './item.ts'
 import { settle } from './settle.ts'
 import { wallMs } from './wall-clock.ts'
 import type { Workers } from './workers.ts'
@@ -77,6 +77,8 @@ async function pump(
     for (const message of wanted) buffer.push(createItem(owned, message, takenMs))
     runtime.meter.taken(wanted.length)
     if (wanted.length > 0) workers.ring()
+    // Many at once: a take costs the transport about as much as an event's transaction.
+    if (buffer.length > lowWater) await new Promise<void>((resolve) => (owned.onLow = resolve))
   }
 }
 
@@ -87,4 +89,5 @@ export function close(runtime: HandlerRuntime, owned: OwnedLane): void {
   runtime.meter.returned(owned.buffer.length)
   owned.buffer.length = 0
   owned.due.length = 0
+  owned.onLow?.()
 }

@@ -13,6 +13,8 @@ export interface OwnedLane {
   readonly parked: Set<string>
   /** What is due in the store. */
   readonly due: DueJob[]
+  /** Told when few are left in the buffer, or none will be begun any more. */
+  onLow?: () => void
   /** Given back or taken away: nothing of it is begun any more. */
   closed: boolean
   /** Somebody else is in the middle of its events: nothing of it is begun before then. By `performance.now()`. */
@@ -67,6 +69,9 @@ export type Entry =
 export function createOwnedLane(lane: Lane, parked: Set<string>): OwnedLane {
   return { lane, buffer: [], parked, due: [], closed: false, restsUntilMs: 0 }
 }
+
+/** So many in the buffer are few. */
+export const lowWater = 100
 
 export const isResting = (owned: OwnedLane) => owned.restsUntilMs > 0 && owned.restsUntilMs > performance.now()
 

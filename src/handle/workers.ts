@@ -1,7 +1,7 @@
 import { toError } from '../core/errors.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import { type DueJob, type Item, isResting, type OwnedLane } from './item.ts'
+import { type DueJob, type Item, isResting, lowWater, type OwnedLane } from './item.ts'
 import type { ReadLogged } from './rebuild-item.ts'
 import { workOffJob } from './stored-job.ts'
 import { workOffSuspect } from './suspects.ts'
@@ -61,6 +61,7 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
       const suspect = owned.buffer.findIndex((item) => item.message.deliveries > 1)
       if (suspect === 0 && items.length === 0) return owned.buffer.splice(0, 1)
       items.push(...owned.buffer.splice(0, Math.min(most - items.length, suspect < 0 ? most : suspect)))
+      if (owned.buffer.length <= lowWater) owned.onLow?.()
       if (items.length === most) break
     }
     return items
