@@ -6,7 +6,8 @@ export interface InboxEntry {
   readonly day: string
 }
 
-const enter = 'select event_id from evt.enter_inbox($1, $2::text[], $3::date[], $4) as event_id'
+const enterOne = 'select event_id from evt.enter_inbox($1, $2::text, $3::date, $4) as event_id'
+const enterSeveral = 'select event_id from evt.enter_inbox($1, $2::text[], $3::date[], $4) as event_id'
 
 /**
  * Writes down, in the caller's transaction, that `handler` has these events' effects. Returns the ids that were not
@@ -19,9 +20,16 @@ export async function enterInbox(
   entries: readonly InboxEntry[],
   scope = '',
 ): Promise<Set<string>> {
-  const ids = entries.map((entry) => entry.eventId)
-  const days = entries.map((entry) => entry.day)
-  const { rows } = await sql.query(enter, [handler, ids, days, scope])
+  const [one] = entries
+  const { rows } =
+    one && entries.length === 1
+      ? await sql.query(enterOne, [handler, one.eventId, one.day, scope])
+      : await sql.query(enterSeveral, [
+          handler,
+          entries.map((each) => each.eventId),
+          entries.map((each) => each.day),
+          scope,
+        ])
   return new Set(rows.map((row) => String(row.event_id)))
 }
 

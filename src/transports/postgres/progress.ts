@@ -19,7 +19,8 @@ function valuesOf(positions: readonly LanePosition[]): readonly unknown[] {
   ]
 }
 
-const settleText = 'select evt.settle_lanes($1::text[], $2::smallint[], $3::bigint[], $4::bigint[])'
+const settleOne = 'select evt.settle_lane($1, $2, $3, $4)'
+const settleSeveral = 'select evt.settle_lanes($1::text[], $2::smallint[], $3::bigint[], $4::bigint[])'
 
 /**
  * In the caller's transaction: moves the positions and keeps the lanes until it ends. It is the server that refuses (`fenced`),
@@ -38,11 +39,13 @@ export async function settleInSql(
     lane.settlesIn(position)
     return [lane.group, lane.index, String(lane.epoch), String(position)]
   })
-  await sql.query(
-    settleText,
-    [0, 1, 2, 3].map((column) => rows.map((row) => row[column])),
-  )
+  const [one] = rows
+  if (one && rows.length === 1) await sql.query(settleOne, one)
+  else await sql.query(settleSeveral, columnsOf(rows))
 }
+
+const columnsOf = (rows: readonly (readonly unknown[])[]) =>
+  [0, 1, 2, 3].map((column) => rows.map((row) => row[column]))
 
 // Lanes that a handler's transaction has locked are passed over: it writes their position itself.
 const flushText = `with free as (
