@@ -53,9 +53,15 @@ function checkEnvelope(event: Envelope): string {
   checkRequired(event, 'type')
   checkRequired(event, 'source')
   if (!isEventType(event.type)) {
-    throw unfit(event, 'type', 'is no dotted name that a pattern could select', {
-      hint: `a type is words joined by dots, as user.created; no spaces, quotes or any of * ? ! , ; | \\ < > ( ) [ ] { }`,
-    })
+    const isLong = [...event.type].length > 255
+    throw unfit(
+      event,
+      'type',
+      isLong ? 'is longer than 255 characters' : 'is no dotted name that a pattern could select',
+      {
+        hint: `a type is words joined by dots, as user.created; no spaces, quotes or any of * ? ! , ; | \\ < > ( ) [ ] { }`,
+      },
+    )
   }
   if (event.id.length > 255) throw unfit(event, 'id', 'is longer than 255 characters')
   for (const field of ['subject', 'tenant', 'correlationId', 'causationId', 'traceparent'] as const) {

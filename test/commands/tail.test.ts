@@ -76,12 +76,10 @@ describe('tail', () => {
     const line = (await shown('user.created')).join('\n')
     for (const control of ['\u001b', '\u0007']) expect(line).not.toContain(control)
     expect((await shown('user.created')).length).toBe(1)
-    // Only a writer in SQL can: `encodeEvent` refuses such a type.
-    const odd = { ...encodeEvent(made('odd.type', {})), type: 'odd.\u001b[2Jtype' }
-    await database.store.transaction((sql) => publishEncoded(sql, [odd]))
+    await publish({ ...made('odd.subject', {}), subject: 'odd/\u001b[2J' })
     expect((await evt('tail', '--since', 'start', '--no-follow')).stdout).not.toContain('\u001b')
     const raw = await evt('tail', '--since', 'start', '--no-follow', '--raw')
-    expect(raw.stdout).toContain('odd.\u001b[2Jtype')
+    expect(raw.stdout).toContain('odd/\u001b[2J')
   })
 
   it('prints NDJSON that gen takes unchanged', async () => {

@@ -94,6 +94,12 @@ describe('encodeEvent', () => {
     },
   )
 
+  test('takes a type of 255 characters, and says of a longer one that it is', () => {
+    const longest = '😀'.repeat(255)
+    expect(encodeEvent({ ...plain, type: longest }).type).toBe(longest)
+    expect(refusal({ type: `${longest}x` }).message).toContain('type is longer than 255 characters')
+  })
+
   test('takes a type exactly when it is a pattern that names itself', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), anyText(), fc.stringMatching(/^[a-c.*{},]{1,6}$/)), (type) => {

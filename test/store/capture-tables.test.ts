@@ -222,6 +222,13 @@ describeServers('capturing', (server) => {
     [{ table: 'keyless', subject: ['a'], mode: 'statement' as const }, /matched by the primary key/],
     [{ table: 'users', class: 'nix' }, /there is no such class/],
     [{ table: 'users', entity: 'User!' }, /names are lower-case words/],
+    [{ table: 'users', entity: 'x'.repeat(248) }, /as entity: its events' types are longer than 255 characters/],
+    [{ table: 'users', rules: [{ when: { column: 'name', to: 1 }, type: 'a b' }] }, /names are lower-case words/],
+    [{ table: 'users', rules: [{ when: { column: 'name', to: 1 }, type: '' }] }, /names are lower-case words/],
+    [
+      { table: 'users', rules: [{ when: { column: 'name', to: 1 }, type: 'x'.repeat(256) }] },
+      /as type: its events' types are longer than 255/,
+    ],
     [{ table: 'users', rules: [{ when: { column: 'x', to: 1 }, type: 'a.b' }] }, /rule on x: there is no such column/],
   ])('refuses %j', async (options, message) => {
     const { store } = await createTestDatabase({ server })

@@ -8,6 +8,7 @@ import { listDeadLetters } from '../../src/store/dead-letters.ts'
 import { planReplay, replayDeadLetters } from '../../src/store/redrive.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
+import { allowAnyType } from '../store/any-type.ts'
 
 /** Loses the pieces of all long values, as a bad disk does: reading one fails from now on. */
 async function damage(store: Store): Promise<void> {
@@ -75,6 +76,7 @@ describeServers('an event whose row is damaged', (server) => {
 
   it('and whose type is lost is one dead letter of nobody, which no replay touches', async () => {
     const { url, store } = await createTestDatabase({ server })
+    await allowAnyType(store)
     for (const id of ['a', 'b', 'c'])
       await store.query(`select evt.publish($2, '{"n": 1}', 'user/1', id => $1)`, [
         id,

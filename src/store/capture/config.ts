@@ -1,4 +1,5 @@
 import { EvtError } from '../../core/errors.ts'
+import { isEventType } from '../../core/pattern.ts'
 import type { Column, TableShape } from './table-shape.ts'
 
 /** A change of one column that has a name of its own: `is_active` goes to false → `user.suspended`. */
@@ -150,8 +151,13 @@ function assertVisible(shape: TableShape, columns: readonly Column[], hidden: re
     throw refuse(shape, `${bad.name} is shown in the event, so it cannot be excluded or masked`, 'name another subject')
 }
 
-function assertName(name: string, what: string): void {
-  if (/^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$/.test(name)) return
+/** What an event's type may be is wider; these can be written without quotes wherever a type is named. */
+function assertName(name: string, what: 'entity' | 'type'): void {
+  const type = what === 'entity' ? `${name}.created` : name
+  if (/^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$/.test(name)) {
+    if (isEventType(type)) return
+    throw new EvtError('usage', `cannot use ${name} as ${what}: its events' types are longer than 255 characters`)
+  }
   throw new EvtError('usage', `cannot use ${JSON.stringify(name)} as ${what}: names are lower-case words with dots`, {
     hint: 'for example user, or user.suspended',
   })
