@@ -89,7 +89,7 @@ const cases: Readonly<Record<string, Case>> = {
   singles: {
     title: 'one-row effect, a transaction each',
     floor: 5_000,
-    handler: { transaction: 'event', concurrency: 8 },
+    handler: { transaction: 'event', concurrency: 16 },
     effect: true,
   },
 }

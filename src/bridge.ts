@@ -31,7 +31,7 @@ export interface BridgeOptions {
   readonly log?: HandlerLog
   /** How long handlers may finish what they began; default '10s'. */
   readonly grace?: string
-  /** Connections for handlers' transactions; default 8. */
+  /** Connections for handlers' transactions; default 16. */
   readonly connections?: number
 }
 

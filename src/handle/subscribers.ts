@@ -31,7 +31,7 @@ export interface SubscribersOptions {
   publish(sql: SqlExecutor, events: readonly NewEvent[]): Promise<readonly string[]>
   /** Default: the log. */
   readonly topics?: readonly string[]
-  /** Connections for handlers' transactions, over all of them; default 8. */
+  /** Connections for handlers' transactions, over all of them; default 16. */
   readonly connections?: number
 }
 
@@ -63,7 +63,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   const { store, log } = options
   const configs = resolveAll(options.handlers)
   const forced = new AbortController()
-  const connections = options.connections ?? 8
+  const connections = options.connections ?? 16
   const sessions = createSessions(store, { max: connections, applicationName: `evt handlers ${options.instance}` })
   const gate = createConnectionGate(connections)
   const logged = openLoggedMessages(store)

@@ -22,7 +22,7 @@ export interface Session {
   rollback(): Promise<void>
   /** `open`: everything so far could be committed. `failed`: a statement failed. `none`: someone ended the transaction. */
   state(): 'open' | 'failed' | 'none'
-  /** Back to the pool. */
+  /** For the next transaction. Once, by whoever opened it. */
   release(): void
   /** Ends the server's side too, also in the middle of a statement, so that nothing can be committed and no lock stays. */
   terminate(): Promise<void>
@@ -46,7 +46,6 @@ export function createSessions(
     connectionString: store.connectionString,
     application_name: options.applicationName,
     max: options.max,
-    idleTimeoutMillis: 30_000,
     connectionTimeoutMillis: 5_000,
     ...keptAlive,
     pipeline: true,
@@ -55,23 +54,65 @@ export function createSessions(
   // For its whole life: a client may fail between two owners, and an error that nobody hears ends the process.
   pool.on('connect', (client) => client.on('error', () => {}))
   const statements = createStatementNames()
-  const idleLimits = new WeakMap<pg.PoolClient, number>()
   const inUse = new Set<Session>()
+  /** The last one that was used is used next: the others may go. */
+  const spare: { readonly session: OwnSession; readonly sinceMs: number }[] = []
+  let closed = false
+  let sweeping: NodeJS.Timeout | undefined
+
+  function onReleased(session: OwnSession): void {
+    inUse.delete(session)
+    if (session.broken || closed) {
+      session.end()
+      return
+    }
+    spare.push({ session, sinceMs: performance.now() })
+    sweeping ??= setTimeout(sweep, spareMs).unref()
+  }
+
+  function sweep(): void {
+    sweeping = undefined
+    const before = performance.now() - spareMs
+    for (const { session } of spare.splice(0, spare.filter(({ sinceMs }) => sinceMs <= before).length)) session.end()
+    if (spare.length > 0) sweeping = setTimeout(sweep, spareMs).unref()
+  }
+
+  async function connect(): Promise<OwnSession> {
+    const client = await pool.connect().catch((error: unknown) => {
+      throw translateError(error, place, 'connect to')
+    })
+    return createSession(client as PipelinedClient, place, { store, statements, onReleased })
+  }
+
+  function takeSpare(): OwnSession | undefined {
+    for (let last = spare.pop(); last; last = spare.pop()) {
+      if (!last.session.broken) return last.session
+      last.session.end()
+    }
+    return undefined
+  }
+
   return {
     async open() {
-      const client = await pool.connect().catch((error: unknown) => {
-        throw translateError(error, place, 'connect to')
-      })
-      const onLeft = () => void inUse.delete(session)
-      const session = createSession(client as PipelinedClient, place, { store, idleLimits, statements, onLeft })
+      const session = takeSpare() ?? (await connect())
       inUse.add(session)
       return session
     },
     async terminate() {
       await Promise.all([...inUse].map((session) => session.terminate()))
     },
-    close: () => pool.end(),
+    close() {
+      closed = true
+      clearTimeout(sweeping)
+      for (const { session } of spare.splice(0)) session.end()
+      return pool.end()
+    },
   }
+}
+
+/** As long as a connection stands. */
+interface OwnSession extends Session {
+  end(): void
 }
 
 /** What pg 8.23 has and its types do not say. */
@@ -90,37 +131,38 @@ function sendTogether({ connection: { stream } }: PipelinedClient): void {
 
 interface Surroundings {
   readonly store: Store
-  /** What `idle_in_transaction_session_timeout` was set to, by connection. */
-  readonly idleLimits: WeakMap<pg.PoolClient, number>
   readonly statements: StatementNames
-  readonly onLeft: () => void
+  readonly onReleased: (session: OwnSession) => void
 }
 
 /** A handler that talks to others between its statements must not make the server believe that we froze. */
 const silentMs = 5_000
+/** A connection that nobody needed for so long is closed. */
+const spareMs = 30_000
 const mostMs = 2 ** 31 - 1
 
 function createSession(
   client: PipelinedClient,
   place: Place,
-  { store, idleLimits, statements, onLeft }: Surroundings,
-): Session {
+  { store, statements, onReleased }: Surroundings,
+): OwnSession {
   let usedMs = performance.now()
   let broken = false
-  let left = false
+  let ended = false
+  /** What `idle_in_transaction_session_timeout` was set to. */
+  let idleLimit: number | undefined
   const onGone = () => {
     broken = true
   }
   client.on('error', onGone)
   client.on('end', onGone)
 
-  const leave = (destroy: boolean) => {
-    if (left) return
-    left = true
+  const end = () => {
+    if (ended) return
+    ended = true
     client.off('error', onGone)
     client.off('end', onGone)
-    client.release(destroy)
-    onLeft()
+    client.release(true)
   }
   const send = async (text: string, values?: readonly unknown[]) => {
     usedMs = performance.now()
@@ -135,7 +177,7 @@ function createSession(
       throw translated
     }
   }
-  return {
+  const session: OwnSession = {
     sql: { query: send },
     get broken() {
       return broken
@@ -143,11 +185,10 @@ function createSession(
     async begin(idleMs) {
       const idle = Math.min(idleMs + silentMs, mostMs)
       // It stays with the connection: handlers with the same limit need not send it again.
-      const limited =
-        idleLimits.get(client) === idle ? undefined : send(`set idle_in_transaction_session_timeout = ${idle}`)
-      idleLimits.delete(client)
+      const limited = idleLimit === idle ? undefined : send(`set idle_in_transaction_session_timeout = ${idle}`)
+      idleLimit = undefined
       await Promise.all([limited, send('begin')])
-      idleLimits.set(client, idle)
+      idleLimit = idle
     },
     async limitLockWait(ms) {
       await send(`set local lock_timeout = ${ms}`)
@@ -168,16 +209,20 @@ function createSession(
       if (status === 'T') return 'open'
       return status === 'E' ? 'failed' : 'none'
     },
-    release: () => leave(broken),
+    end,
+    release() {
+      if (!ended) onReleased(session)
+    },
     async terminate() {
-      if (left) return
+      if (ended) return
       const { processID } = client
       broken = true
-      leave(true)
+      onReleased(session)
       // Where the server is gone there is nothing left to end.
       await store.query('select pg_terminate_backend($1)', [processID]).catch(() => {})
     },
   }
+  return session
 }
 
 interface StatementNames {
