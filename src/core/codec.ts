@@ -7,9 +7,9 @@ import { jsonDepth } from './json-text.ts'
 import { isEventType } from './pattern.ts'
 import { formatCount } from './quantity.ts'
 
-export { formatCloudEvent, fromCloudEvent, toCloudEvent } from './codec/cloudevents.ts'
+export { formatAttributes, formatCloudEvent, fromCloudEvent, toCloudEvent } from './codec/cloudevents.ts'
 export { decodeAny } from './codec/decode-any.ts'
-export { fromHeaders, toHeaders } from './codec/headers.ts'
+export { attributesOf, fromHeaders, toHeaders, typeIn } from './codec/headers.ts'
 
 /** An event whose bytes are fixed: stored, sent and retried as they are. */
 export interface EncodedEvent<T = unknown> extends EvtEvent<T> {

@@ -1,3 +1,4 @@
+import { typeIn } from '../core/codec.ts'
 import { toError } from '../core/errors.ts'
 import { wakeHeld } from '../store/due.ts'
 import { readParked } from '../store/parked.ts'
@@ -71,7 +72,7 @@ async function pump(
     if (owned.closed) return
     const takenMs = wallMs()
     // Where the substrate cannot filter: what nobody wants is settled, and so never comes again.
-    const foreign = batch.filter((message) => !runtime.config.wanted.matches(message.headers['ce-type'] ?? ''))
+    const foreign = batch.filter((message) => !runtime.config.wanted.matches(typeIn(message.headers)))
     if (foreign.length > 0) await settle(runtime, lane, foreign)
     const wanted = foreign.length === 0 ? batch : batch.filter((message) => !foreign.includes(message))
     for (const message of wanted) buffer.push(createItem(owned, message, takenMs))

@@ -1,4 +1,5 @@
 import { backoffMs } from '../core/backoff.ts'
+import { typeIn } from '../core/codec.ts'
 import { fingerprintOf } from '../core/fingerprint.ts'
 import {
   holdDelivery,
@@ -17,7 +18,7 @@ import type { DueJob, Entry, Failure, Item } from './item.ts'
 import { queueOf } from './plan.ts'
 import type { AfterCommit } from './write-entries.ts'
 
-const typeOf = (item: Item) => item.message.headers['ce-type'] ?? 'unknown'
+const typeOf = ({ message }: Item) => ('ce-type' in message.headers ? typeIn(message.headers) : 'unknown')
 
 /** How the store will keep a message that its lane settles. */
 export function deliveryOf(

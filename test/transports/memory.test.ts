@@ -38,6 +38,21 @@ describe('memory', () => {
     expect(lane && idsOf(await takeExactly(lane, 5))).toEqual(idsOf(messages.slice(20)))
   })
 
+  it('knows types that headers carry encoded', async () => {
+    const transport = openMemory('memory://')
+    await transport.ensure([{ name: 'a', lanes: 1 }], 'create')
+    const message = { id: '1', key: null, headers: { 'ce-type': 'gr%C3%B6%C3%9Fe.100%25' }, body: new Uint8Array() }
+    const signal = AbortSignal.timeout(1_000)
+    await transport.publish('a', [message], signal)
+    for (const [pattern, expected] of [['größe.*', 1] as const, ['gr%C3%B6%C3%9Fe.*', 0] as const]) {
+      const seen = await Array.fromAsync(
+        transport.observe({ topics: ['a'], patterns: [pattern] }, { from: 'start', follow: false, signal }),
+      )
+      expect(seen.flat()).toHaveLength(expected)
+    }
+    await transport.close()
+  })
+
   it('keeps topics to one transport when its URL has no name', async () => {
     const [one, two] = [openMemory('memory://'), openMemory('memory://')]
     await one.ensure([{ name: 'a', lanes: 1 }], 'create')

@@ -41,10 +41,17 @@ export interface CloudEventText {
 
 /** The structured form as one line of JSON, without a line break. Given `dataText`, it never touches `event.data`. */
 export function formatCloudEvent(event: EvtEvent, { dataText, evt }: CloudEventText = {}): string {
-  const head = JSON.stringify(structuredAttributes(event)).slice(0, -1)
-  const data = dataText ?? formatJson(event.data)
+  return formatAttributes(structuredAttributes(event), { dataText: dataText ?? formatJson(event.data), evt })
+}
+
+/** One line as `formatCloudEvent` writes it, of attributes as they stand, whatever they are. */
+export function formatAttributes(
+  attributes: Readonly<Record<string, unknown>>,
+  { dataText, evt }: { readonly dataText: string; readonly evt?: object | undefined },
+): string {
+  const head = JSON.stringify(attributes).slice(0, -1)
   // In JSON a raw line break can only stand between two tokens.
-  const line = data.includes('\n') || data.includes('\r') ? data.replace(/[\r\n]/g, ' ') : data
+  const line = dataText.includes('\n') || dataText.includes('\r') ? dataText.replace(/[\r\n]/g, ' ') : dataText
   return `${head},"data":${line}${evt === undefined ? '' : `,"evt":${JSON.stringify(evt)}`}}`
 }
 

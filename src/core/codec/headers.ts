@@ -93,6 +93,29 @@ export function fromHeaders(headers: Headers, body: Uint8Array | string, options
   return withData(envelope, body, isJson)
 }
 
+/** The event's type, as patterns match it; '' when there is none. Never throws. */
+export function typeIn(headers: Headers): string {
+  const type = headers['ce-type'] ?? ''
+  return type.includes('%') || type.startsWith('"') ? decodedOr(type, 'ce-type') : type
+}
+
+/** The attributes in the headers of what `fromHeaders` refuses, each as it stands. Never throws. */
+export function attributesOf(headers: Headers): Readonly<Record<string, string>> {
+  const attributes: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (name.startsWith(prefix)) setOwn(attributes, name.slice(prefix.length), decodedOr(value, name))
+  }
+  return attributes
+}
+
+function decodedOr(value: string, name: string): string {
+  try {
+    return decoded(value, name)
+  } catch {
+    return value
+  }
+}
+
 /** Throws EvtError('checksum') when the bytes are not the ones that the envelope was made for. */
 function verify(envelope: Envelope, body: Uint8Array | string): void {
   if (envelope.checksum === undefined) return

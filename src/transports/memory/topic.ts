@@ -1,3 +1,4 @@
+import { typeIn } from '../../core/codec.ts'
 import { slotCount, slotOf } from '../../core/slot.ts'
 import type { Doorbell } from '../doorbell.ts'
 import type { Message } from '../transport.ts'
@@ -49,7 +50,7 @@ export function createTopic(name: string): Topic {
       const position = BigInt(dropped + log.length + 1)
       // Without a key there is no order to keep: such messages spread over all lanes.
       const slot = message.key === null ? Number(position % BigInt(slotCount)) : slotOf(message.key)
-      const stored = { position, slot, timeMs, type: message.headers['ce-type'] ?? '', message }
+      const stored = { position, slot, timeMs, type: typeIn(message.headers), message }
       log.push(stored)
       ids.set(message.id, position)
       return stored
