@@ -16,3 +16,6 @@ function escaped(code: number): string {
   const hex = code.toString(16)
   return code < 0x100 ? `\\x${hex.padStart(2, '0')}` : `\\u{${hex}}`
 }
+
+/** An event's type where a person reads it. SQL could write an empty one, before migration 11. */
+export const typeText = (type: string): string => type || '(no type)'

@@ -91,9 +91,13 @@ function optional<K extends string>(name: K, value: string | undefined): { [P in
   return (value === undefined ? {} : { [name]: value }) as { [P in K]?: string }
 }
 
-/** `2026-11-21 08:49:58.69+00` as `2026-11-21T08:49:58.690Z`: all the digits that the server keeps, at least three. */
+/**
+ * `2026-11-21 08:49:58.69+00` as `2026-11-21T08:49:58.690Z`: all the digits that the server keeps, at least three. What no
+ * such time can say (`infinity`, a year before the first) comes as it is.
+ */
 export function rfc3339(text: string): string {
-  const [date, clock = ''] = text.replace(/\+00$/, '').split(' ')
+  if (!text.endsWith('+00')) return text
+  const [date, clock = ''] = text.slice(0, -3).split(' ')
   const [seconds, fraction = ''] = clock.split('.')
   return `${date}T${seconds}.${fraction.padEnd(3, '0')}Z`
 }

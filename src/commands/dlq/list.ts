@@ -1,5 +1,6 @@
 import { formatAge } from '../../core/duration.ts'
 import { formatCount } from '../../core/quantity.ts'
+import { typeText } from '../../core/visible.ts'
 import { scanLine } from '../../output/ending.ts'
 import type { Output } from '../../output/output.ts'
 import { type Column, renderTable } from '../../output/table.ts'
@@ -110,7 +111,7 @@ function renderCauses(causes: readonly Cause[], nowMs: number, output: Output): 
     { head: 'COUNT', cell: ({ count }) => formatCount(count), align: 'right' },
     { head: '↩', cell: ({ returned }) => formatCount(returned), align: 'right', expendable: 3 },
     { head: 'HANDLER', cell: ({ handler }) => handler },
-    { head: 'TYPE', cell: ({ type }) => type, expendable: 5 },
+    { head: 'TYPE', cell: ({ type }) => typeText(type), expendable: 5 },
     { head: 'ERROR', cell: ({ error }) => error, grows: true },
     { head: 'FIRST', cell: ({ firstAt }) => ago(firstAt, nowMs), expendable: 2 },
     { head: 'LAST', cell: ({ lastAt }) => ago(lastAt, nowMs), expendable: 4 },
@@ -140,7 +141,7 @@ const flatColumns = (nowMs: number): Column<Row>[] => [
   { head: 'ID', cell: ({ id }) => id, align: 'right' },
   { head: 'CAUSE', cell: ({ cause }) => cause.slice(0, 8), expendable: 4 },
   { head: 'HANDLER', cell: ({ handler }) => handler },
-  { head: 'TYPE', cell: ({ type }) => type, expendable: 6 },
+  { head: 'TYPE', cell: ({ type }) => typeText(type), expendable: 6 },
   { head: 'SUBJECT', cell: ({ subject }) => subject, expendable: 3 },
   { head: 'ERROR', cell: ({ error }) => error, grows: true },
   { head: 'ATTEMPTS', cell: ({ attempts }) => attempts, align: 'right', expendable: 1 },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { formatCount } from '../../core/quantity.ts'
+import { typeText } from '../../core/visible.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import { createProgress } from '../../output/progress.ts'
 import type { Store } from '../../store/connection.ts'
@@ -86,7 +87,7 @@ export default defineCommand({
 const slim = (letter: DeadLetter): DeadLetter => ({ ...letter, body: new Uint8Array(), attempts: [] })
 const handlersOf = (letters: readonly DeadLetter[]) => [...new Set(letters.map(({ handler }) => handler))]
 const sampleOf = ({ id, handler, type, subject, error }: DeadLetter) =>
-  `${id}  ${handler}  ${type}${subject ? ` ${subject}` : ''}  ${error.class}: ${error.message}`
+  `${id}  ${handler}  ${typeText(type)}${subject ? ` ${subject}` : ''}  ${error.class}: ${error.message}`
 
 function noteWornOut(left: number, { output }: Runtime): void {
   if (left === 0) return

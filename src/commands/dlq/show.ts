@@ -2,7 +2,7 @@ import { formatDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import { formatJson, jsonDepth, parseExactly } from '../../core/json-text.ts'
-import { visible } from '../../core/visible.ts'
+import { typeText, visible } from '../../core/visible.ts'
 import type { Output } from '../../output/output.ts'
 import type { DeadLetter, Redrive } from '../../store/dead-letters.ts'
 import { argument, defineCommand } from '../command.ts'
@@ -66,7 +66,7 @@ function render(letter: Letter, output: Output): string {
     ['dead letter', `${letter.id} (${letter.status})`],
     ['handler', letter.handler],
     ['cause', `${letter.cause} · ${letter.reason}`],
-    ['event', `${letter.type}${letter.version ? ` v${letter.version}` : ''} · ${letter.eventId}`],
+    ['event', `${typeText(letter.type)}${letter.version ? ` v${letter.version}` : ''} · ${letter.eventId}`],
     ['subject', letter.subject ?? '-'],
     ['position', letter.position ?? letter.at],
     ['on replay', onReplay(letter)],

@@ -1,6 +1,6 @@
-import { formatCloudEvent } from '../../core/codec.ts'
+import { formatAttributes, formatCloudEvent } from '../../core/codec.ts'
 import { formatJson, parseExactly } from '../../core/json-text.ts'
-import { visible } from '../../core/visible.ts'
+import { typeText, visible } from '../../core/visible.ts'
 import { colorOf, type Paint } from '../../output/paint.ts'
 import { cut } from '../../output/table.ts'
 import type { Seen } from './source.ts'
@@ -50,10 +50,14 @@ function jsonLine({ fields }: LineOptions): (seen: Seen) => string {
       return formatJson(Object.fromEntries(fields.map((path, i) => [path, values[i] ?? null])))
     }
   }
-  return ({ event, dataText, evt }) => formatCloudEvent(event, { dataText, evt })
+  return ({ event, attributes, dataText, evt }) =>
+    attributes ? formatAttributes(attributes, { dataText, evt }) : formatCloudEvent(event, { dataText, evt })
 }
 
-/** `10:00:00.000  user.created  user/1  {"plan":"pro"}`. */
+/**
+ * `10:00:00.000  user.created  user/1  {"plan":"pro"}`; of what cannot be decoded, the time of its recording, its id and
+ * position, and what is wrong.
+ */
 function textLine({ fields, wide, raw, badge }: LineOptions): (seen: Seen) => string {
   const shown = raw ? (text: string) => text : visible
   if (fields.length > 0)
@@ -63,9 +67,10 @@ function textLine({ fields, wide, raw, badge }: LineOptions): (seen: Seen) => st
         .join('\t')
   return (seen) => {
     const { event, evt, dataText } = seen
-    const parts = [event.time.slice(11, 23), shown(event.type), shown(event.subject ?? '-')]
+    const parts = [event.time.slice(11, 23), shown(typeText(event.type)), shown(event.subject ?? '-')]
     if (badge) parts.unshift(shown(`[${evt.transport} ${evt.topic}]`))
-    if (wide) parts.push(shown(wideText(seen)))
+    if (evt.error !== undefined) parts.push(shown(`id=${event.id} position=${evt.position ?? '?'}  ${evt.error}`))
+    else if (wide) parts.push(shown(wideText(seen)))
     if (evt.stages) parts.push(shown(renderStages(evt.stages)))
     parts.push(shown(dataText))
     return parts.join('  ')
@@ -114,7 +119,7 @@ function valueIn(root: unknown, names: readonly string[]): unknown {
 
 /** The type in its own colour, what is before and after it faint. */
 function coloured(line: string, { event }: Seen, paint: Paint): string {
-  const type = visible(event.type)
+  const type = visible(typeText(event.type))
   const at = line.indexOf(type)
   if (at < 0) return line
   return `${paint('dim', line.slice(0, at))}${paint(colorOf(event.type), type)}${line.slice(at + type.length)}`

@@ -1,4 +1,5 @@
 import { formatCount, formatSize } from '../../core/quantity.ts'
+import { typeText } from '../../core/visible.ts'
 import type { Output } from '../../output/output.ts'
 import { type Column, renderTable } from '../../output/table.ts'
 import type { Seen } from './source.ts'
@@ -45,7 +46,7 @@ export function createReport(): Report {
 }
 
 const columns: readonly Column<Flow>[] = [
-  { head: 'TYPE', cell: ({ type }) => type, grows: true },
+  { head: 'TYPE', cell: ({ type }) => typeText(type), grows: true },
   { head: 'COUNT', cell: ({ count }) => formatCount(count), align: 'right' },
   { head: 'RATE/S', cell: ({ perSecond }) => perSecond, align: 'right' },
   { head: 'DATA', cell: ({ bytes }) => formatSize(bytes), align: 'right' },

@@ -1,18 +1,22 @@
-import { decodeAny, fromHeaders } from '../../core/codec.ts'
+import { attributesOf, decodeAny, fromHeaders } from '../../core/codec.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
+import { formatJson } from '../../core/json-text.ts'
 import { redactUrl } from '../../core/mask.ts'
 import type { ObservedEvent } from '../../store/observe.ts'
 import type { StageReader } from '../../store/observe-stages.ts'
-import type { Received } from '../../transports/transport.ts'
+import type { Headers, Received } from '../../transports/transport.ts'
 import { requireStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Stages } from './stages.ts'
 
 /** One event on its way to the screen. `event.data` is parsed when it is first looked at. */
 export interface Seen {
+  /** Of what cannot be decoded: what is known of it, the rest made up. */
   readonly event: EvtEvent
+  /** Only of what cannot be decoded: its attributes as they stand. */
+  readonly attributes?: Readonly<Record<string, string>>
   /** The JSON of `data` as it was stored; bytes that are no JSON as JSON text. */
   readonly dataText: string
   /** Where it was read: what NDJSON carries as `evt`. */
@@ -20,6 +24,8 @@ export interface Seen {
     readonly transport: string
     readonly topic: string
     readonly position?: string
+    /** Why it cannot be decoded. */
+    readonly error?: string
     /** With --stages. */
     readonly stages?: Stages
   }
@@ -132,13 +138,27 @@ function seenInStore(entry: ObservedEvent): Seen {
     topic: 'log',
     ...(entry.position === undefined ? {} : { position: String(entry.position) }),
   }
-  return {
-    event: fromHeaders(entry.headers, entry.dataText),
-    dataText: entry.dataText,
-    evt,
-    recordedMs: entry.recordedMs,
-    stored: entry,
+  const { headers, dataText, recordedMs } = entry
+  const rest = { dataText, recordedMs, stored: entry }
+  try {
+    return { event: fromHeaders(headers, dataText), evt, ...rest }
+  } catch (error) {
+    return { ...undecodable({ headers, dataText, recordedMs }, error, evt), ...rest }
   }
+}
+
+/** An event that SQL wrote wrongly, or a foreign one, ends nothing. Throws what is about no event. */
+function undecodable(
+  { headers, dataText, recordedMs }: { headers: Headers; dataText: string; recordedMs: number },
+  thrown: unknown,
+  evt: Seen['evt'],
+): Pick<Seen, 'event' | 'attributes' | 'evt'> {
+  if (!(thrown instanceof EvtError)) throw thrown
+  const attributes = attributesOf(headers)
+  const { id = '', type = '', source = '', subject } = attributes
+  const made = { version: 1, time: new Date(recordedMs).toISOString(), priority: 'normal', metadata: {} } as const
+  const known = { id, type, source, ...(subject === undefined ? {} : { subject }), data: JSON.parse(dataText) }
+  return { event: { ...made, ...known }, attributes, evt: { ...evt, error: thrown.message } }
 }
 
 async function openTransportSource(url: string): Promise<TailSource> {
@@ -164,10 +184,15 @@ async function openTransportSource(url: string): Promise<TailSource> {
 function seenOnTransport(received: Received, transport: string): Seen {
   const recordedMs = received.timeMs ?? 0
   const evt = { transport, topic: received.topic, position: received.at }
-  const binary = received.headers['ce-specversion'] !== undefined
   const time = new Date(recordedMs).toISOString()
-  const event = binary
-    ? fromHeaders(received.headers, received.body)
-    : decodeAny(received.body, { topic: received.topic, time, id: received.id }).event
-  return { event, dataText: JSON.stringify(event.data) ?? 'null', evt, recordedMs }
+  const unknown = () => decodeAny(received.body, { topic: received.topic, time, id: received.id }).event
+  const shown = (event: EvtEvent) => ({ event, dataText: formatJson(event.data), evt, recordedMs })
+  const { headers } = received
+  if (headers['ce-specversion'] === undefined) return shown(unknown())
+  try {
+    return shown(fromHeaders(headers, received.body))
+  } catch (error) {
+    const dataText = formatJson(unknown().data)
+    return { dataText, recordedMs, ...undecodable({ headers, dataText, recordedMs }, error, evt) }
+  }
 }

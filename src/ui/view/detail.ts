@@ -1,5 +1,5 @@
 import type { Histogram } from '../../core/histogram.ts'
-import { visible } from '../../core/visible.ts'
+import { typeText, visible } from '../../core/visible.ts'
 import type { Model, TailLine } from '../state/model.ts'
 import { backlogRows, deadRows, handlerRows } from '../state/rows.ts'
 import { age, blank, clip, type Line, left, milliseconds, perSecond, short, span, sparkline } from './text.ts'
@@ -88,7 +88,7 @@ function deadDetail(model: Model, cause: string, columns: number): readonly Line
   return [
     [span(`${short(row.count)} dead letters of ${row.handler}`, 'title')],
     field('cause', row.cause),
-    field('type', visible(row.type)),
+    field('type', visible(typeText(row.type))),
     field('error', clip(visible(row.error), columns - 18)),
     field('first', row.firstAt),
     field('last', row.lastAt),
@@ -101,7 +101,7 @@ function deadDetail(model: Model, cause: string, columns: number): readonly Line
 
 function tailDetail(row: TailLine, columns: number): readonly Line[] {
   return [
-    [span(visible(row.type), 'title')],
+    [span(visible(typeText(row.type)), 'title')],
     field('id', visible(row.id)),
     field('subject', visible(row.subject)),
     field('stored', new Date(row.timeMs).toISOString()),

@@ -1,4 +1,4 @@
-import { visible } from '../../core/visible.ts'
+import { typeText, visible } from '../../core/visible.ts'
 import type { DeadLetterCause, HandlerBacklog } from '../../watch/snapshot.ts'
 import type { Model, Panel, TailLine } from '../state/model.ts'
 import { backlogRows, deadRows, type HandlerRow, handlerRows, tailRows } from '../state/rows.ts'
@@ -60,7 +60,7 @@ const deadColumns: readonly Column<DeadLetterCause>[] = [
   { title: 'count', width: 6, align: 'right', keep: 0, cell: (row) => short(row.count), tone: () => 'bad' },
   { title: 'cause', width: 8, align: 'left', keep: 3, cell: (row) => row.cause },
   { title: 'handler', width: 22, align: 'left', keep: 2, cell: (row) => row.handler },
-  { title: 'type', width: 18, align: 'left', keep: 4, cell: (row) => visible(row.type) },
+  { title: 'type', width: 18, align: 'left', keep: 4, cell: (row) => visible(typeText(row.type)) },
   { title: 'last', width: 8, align: 'left', keep: 5, cell: (row) => row.lastAt.slice(11, 19) },
   { title: 'error', width: 16, align: 'left', keep: 1, cell: (row) => visible(row.error), grows: true },
 ]
@@ -74,7 +74,14 @@ const tailColumns: readonly Column<TailLine>[] = [
     cell: (row) => new Date(row.timeMs).toISOString().slice(11, 23),
     tone: () => 'dim',
   },
-  { title: 'type', width: 22, align: 'left', keep: 0, cell: (row) => visible(row.type), tone: () => 'accent' },
+  {
+    title: 'type',
+    width: 22,
+    align: 'left',
+    keep: 0,
+    cell: (row) => visible(typeText(row.type)),
+    tone: () => 'accent',
+  },
   { title: 'subject', width: 18, align: 'left', keep: 1, cell: (row) => visible(row.subject) },
   { title: 'data', width: 10, align: 'left', keep: 3, cell: (row) => visible(row.data), grows: true },
 ]
