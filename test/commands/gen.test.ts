@@ -1,9 +1,10 @@
-import { mkdirSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { checksumOf } from '../../src/core/checksum.ts'
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts'
-import { createNowhere, type RunOptions, run, runHere } from './evt.ts'
+import { createNowhere, main, type RunOptions, run, runHere } from './evt.ts'
 
 const nowhere = createNowhere()
 let database: TestDatabase
@@ -93,6 +94,24 @@ describe('gen --input', () => {
       stderr: expect.stringMatching(/^evt: cannot read \/proc\/self\/mem: /),
     })
   })
+})
+
+describe('standard input that is a directory', () => {
+  it.each([[['gen', '-f', '-']], [['gen', '-f', '-', '--dry-run']], [['dlq', 'replay', '--ids', '-']]])(
+    'is no empty one for %j',
+    (words) => {
+      const stdin = openSync(nowhere.path, 'r')
+      onTestFinished(() => closeSync(stdin))
+      const env = { PATH: process.env.PATH, HOME: nowhere.path, EVT_STORE: database.url }
+      const ran = spawnSync(process.execPath, [main, ...words], {
+        cwd: nowhere.path,
+        env,
+        stdio: [stdin, 'pipe', 'pipe'],
+      })
+      expect(ran.stderr.toString()).toMatch(/^evt: cannot read standard input: it is a directory\nhint: /)
+      expect({ exit: ran.status, stdout: ran.stdout.toString() }).toEqual({ exit: 2, stdout: '' })
+    },
+  )
 })
 
 describe('gen that makes nothing', () => {

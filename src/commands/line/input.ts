@@ -1,6 +1,8 @@
+import { fstat } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { promisify } from 'node:util'
 import { EvtError, toError } from '../../core/errors.ts'
 
 export interface InputLine {
@@ -9,10 +11,11 @@ export interface InputLine {
   readonly text: string
 }
 
-/** Lines that are not blank, with their numbers; memory does not grow with the input. */
-export async function* readLines(stream: Readable): AsyncGenerator<InputLine> {
+/** Lines of stdin that are not blank, with their numbers; memory does not grow with it. Throws EvtError('usage'). */
+export async function* readLines(stdin: Readable): AsyncGenerator<InputLine> {
+  await refuseDirectory(stdin)
   let number = 0
-  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })
+  const lines = createInterface({ input: stdin, crlfDelay: Number.POSITIVE_INFINITY })
   try {
     for await (const text of lines) {
       number++
@@ -32,9 +35,21 @@ export interface OpenInput {
 
 /** `-` is stdin. Throws EvtError('usage') for what is no readable file. */
 export async function openInput(path: string, stdin: Readable): Promise<OpenInput> {
-  if (path === '-') return { name: 'standard input', bytes: readable(stdin, 'standard input') }
+  if (path === '-') {
+    await refuseDirectory(stdin)
+    return { name: standardInput, bytes: readable(stdin, standardInput) }
+  }
   const file = await openFile(path)
   return { name: path, bytes: readable(file.createReadStream(), path) }
+}
+
+const standardInput = 'standard input'
+
+/** Node makes an empty stream of one. */
+async function refuseDirectory(stdin: Readable & { readonly fd?: number }): Promise<void> {
+  if (stdin.fd === undefined) return
+  const stats = await promisify(fstat)(stdin.fd).catch(() => undefined)
+  if (stats?.isDirectory()) throw unreadable(standardInput, { code: 'EISDIR' })
 }
 
 async function openFile(path: string): Promise<FileHandle> {
@@ -65,7 +80,7 @@ const plainly: Readonly<Record<string, string>> = {
 function unreadable(name: string, error: unknown): EvtError {
   const { code = '' } = error as NodeJS.ErrnoException
   return new EvtError('usage', `cannot read ${name}: ${plainly[code] ?? toError(error).message}`, {
-    hint: 'name a file, or - for standard input',
+    hint: name === standardInput ? 'send it lines: from a pipe, or `< FILE`' : 'name a file, or - for standard input',
     cause: error,
   })
 }
