@@ -5,7 +5,10 @@ export type Wanted = (type: string) => boolean
 
 const maxRemembered = 4096
 
-/** No patterns, or one that matches everything among them: everything, also what has no type. Throws `usage` for a pattern that cannot be read. */
+/**
+ * No patterns, or one that matches everything among them: everything, also what has no type. Throws `usage` for a pattern
+ * that cannot be read.
+ */
 export function createWanted(patterns: readonly string[]): Wanted {
   if (patterns.length === 0 || patterns.some((pattern) => pattern === '*' || pattern === '**')) return () => true
   const pattern = compilePatterns(patterns)
