@@ -4,6 +4,7 @@ import { formatDuration } from '../core/duration.ts'
 import { redactUrl } from '../core/mask.ts'
 import { createLog } from '../output/log.ts'
 import { choice, defineCommand, text, value } from './command.ts'
+import { releaseAfterStart } from './line/memory.ts'
 import { duration, list, storeOptions } from './line/options.ts'
 import { causeOf, openOwnStore } from './line/own-store.ts'
 import { loadServices } from './line/services.ts'
@@ -73,6 +74,7 @@ export default defineCommand({
         output.notice(
           `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers} handlers${data}`,
         )
+        releaseAfterStart()
         await endOf(ended)
         output.notice(`stopping: handlers have ${grace} to finish`)
         await ending
