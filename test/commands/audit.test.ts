@@ -49,8 +49,8 @@ it('says who migrated, as long as there is a table to say it in', async () => {
   await evt(['migrate', 'up'])
   await evt(['migrate', 'down', '--yes', '--reason', 'a try'])
   const [up, down, ...more] = await audited()
-  const migrations = (await database.store.query('select max(version) as latest from evt.migrations')).rows[0]?.latest
-  expect(up).toMatchObject({ who, verb: 'migrate up', target: 'evt', affected: Number(migrations) + 1 })
+  const { rows } = await database.store.query('select count(*)::int as left from evt.migrations where version > 0')
+  expect(up).toMatchObject({ who, verb: 'migrate up', target: 'evt', affected: Number(rows[0]?.left) + 1 })
   expect(down).toMatchObject({ verb: 'migrate down', reason: 'a try', affected: 1 })
   expect(more).toEqual([])
   expect(await evt(['migrate', 'down', '--steps', '99', '--yes'])).toMatchObject({ exit: 0 })
