@@ -132,7 +132,7 @@ const typeName = new RegExp(`^(?=[^]{1,255}$)[^${foreign}*{},.]+(?:\\.[^${foreig
 
 /**
  * Segments joined by dots that a pattern can name, 1 to 255 characters in all. A type of any other form could be
- * published and never selected: the store refuses it by the same rule (011.do.types.sql).
+ * published and never selected: the store refuses it by the same rule (010.do.types.sql).
  */
 export const isEventType = (type: string): boolean => typeName.test(type)
 

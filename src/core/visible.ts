@@ -17,5 +17,5 @@ function escaped(code: number): string {
   return code < 0x100 ? `\\x${hex.padStart(2, '0')}` : `\\u{${hex}}`
 }
 
-/** An event's type where a person reads it. SQL could write an empty one, before migration 11. */
+/** An event's type where a person reads it. SQL could write an empty one, before migration 10. */
 export const typeText = (type: string): string => type || '(no type)'
