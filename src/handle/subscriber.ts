@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError, toError } from '../core/errors.ts'
 import type { LaneOptions } from '../transports/transport.ts'
 import type { DueSchedule } from './due-schedule.ts'
@@ -60,7 +61,7 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
       await subscribe().catch((error: unknown) =>
         runtime.log.error('cannot subscribe; trying again', { handler: config.name, error: toError(error).message }),
       )
-      if (!stopping.signal.aborted) await pauseFor(restartMs, stopping.signal)
+      if (!stopping.signal.aborted) await delay(restartMs, undefined, { signal: stopping.signal }).catch(() => {})
     }
   }
   const running = run()
@@ -83,16 +84,4 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
       workers.interrupt(reason)
     },
   }
-}
-
-function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms)
-    function done(): void {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    signal.addEventListener('abort', done, { once: true })
-  })
 }
