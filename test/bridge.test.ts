@@ -210,6 +210,18 @@ describe('a bridge whose schema is dropped', () => {
     const hinted = () => said.filter(({ fields = {} }) => JSON.stringify(fields).includes('run `evt migrate up`'))
     await until(() => hinted().some(({ message }) => message === 'something fails under the handlers'))
     await until(() => hinted().some(({ message }) => message.startsWith('cannot use ')), { what: 'the relay' })
+    // Lanes are tried again and again: each try ends the connection that it opened.
+    const open = `select pid from pg_stat_activity where datname = current_database() and application_name = 'evt lanes'`
+    const pids = new Set<unknown>()
+    await until(
+      async () => {
+        const { rows } = await store.query(open)
+        for (const { pid } of rows) pids.add(pid)
+        expect(rows.length).toBeLessThanOrEqual(1)
+        return pids.size > 3
+      },
+      { what: 'several tries', withinMs: 15_000 },
+    )
     const began = performance.now()
     await bridge.stop()
     expect(performance.now() - began).toBeLessThan(5_000)
