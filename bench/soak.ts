@@ -39,9 +39,9 @@ async function watch(what: string, pid: number, seconds: number): Promise<void> 
 const server = await startPrivateServer({ version: 18, durable: true, settings: ['max_prepared_transactions=0'] })
 const env = { ...process.env, EVT_STORE: server.url }
 const idleNode = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+await migrateUp(server.url)
 const bridge = spawn(process.execPath, [evt, 'up', '-q'], { env, stdio: 'ignore' })
 try {
-  await migrateUp(server.url)
   await wait(15_000)
   say(`an idle Node process: ${look(idleNode.pid ?? 0).residentMiB.toFixed(0)} MiB`)
   await watch('idle     ', bridge.pid ?? 0, 60)
