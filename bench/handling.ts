@@ -172,7 +172,9 @@ if (first === 'produce') await produce(names[0] ?? '')
 else {
   for (const name of names.length > 0 ? names : Object.keys(cases)) {
     const one = cases[name]
-    if (one) stdout.write(await measure(one, Number(first)))
+    const said = one ? await measure(one, Number(first)) : ''
+    if (said.includes('NOT MET')) process.exitCode = 1
+    stdout.write(said)
   }
 }
 process.exit()

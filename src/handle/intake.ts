@@ -4,7 +4,7 @@ import { wakeHeld } from '../store/due.ts'
 import { readParked } from '../store/parked.ts'
 import type { Lane } from '../transports/transport.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import { createItem, createOwnedLane, lowWater, type OwnedLane } from './item.ts'
+import { closeLane, createItem, createOwnedLane, lowWater, type OwnedLane } from './item.ts'
 import { settle } from './settle.ts'
 import { wallMs } from './wall-clock.ts'
 import type { Workers } from './workers.ts'
@@ -22,7 +22,7 @@ export async function takeIn(
   const owned = await openLane(runtime, lane, signal)
   if (!owned) return undefined
   const onLost = () => {
-    close(runtime, owned)
+    closeLane(owned, runtime.meter)
     workers.interrupt(lane.lost.reason, owned)
   }
   lane.lost.addEventListener('abort', onLost, { once: true })
@@ -81,14 +81,4 @@ async function pump(
     // Many at once: a take costs the transport about as much as an event's transaction.
     if (buffer.length > lowWater) await new Promise<void>((resolve) => (owned.onLow = resolve))
   }
-}
-
-/** Nothing of the lane is begun any more; what was not begun comes again at its next owner. */
-export function close(runtime: HandlerRuntime, owned: OwnedLane): void {
-  if (owned.closed) return
-  owned.closed = true
-  runtime.meter.returned(owned.buffer.length)
-  owned.buffer.length = 0
-  owned.due.length = 0
-  owned.onLow?.()
 }

@@ -3,6 +3,7 @@ import type { AttemptRecord, DeadReason } from '../store/attempts.ts'
 import type { StoredDelivery } from '../store/deliveries.ts'
 import type { Lane, Received } from '../transports/transport.ts'
 import type { Prepared } from './prepare.ts'
+import type { HandlerMeter } from './recorder.ts'
 
 /** A lane that this process owns, for one handler. One worker works on it. */
 export interface OwnedLane {
@@ -68,6 +69,16 @@ export type Entry =
 
 export function createOwnedLane(lane: Lane, parked: Set<string>): OwnedLane {
   return { lane, buffer: [], parked, due: [], closed: false, restsUntilMs: 0 }
+}
+
+/** Nothing of the lane is begun any more; what was not begun comes again at its next owner. */
+export function closeLane(owned: OwnedLane, meter: Pick<HandlerMeter, 'returned'>): void {
+  if (owned.closed) return
+  owned.closed = true
+  meter.returned(owned.buffer.length)
+  owned.buffer.length = 0
+  owned.due.length = 0
+  owned.onLow?.()
 }
 
 /** So many in the buffer are few. */

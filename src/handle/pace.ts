@@ -24,13 +24,26 @@ const chunkUs = { shared: 100_000, own: 5_000 } as const
 /** Weight of the latest event in what one takes on average. */
 const learning = 0.02
 
-export function createPace(widest: number, transactions: keyof typeof chunkUs): Pace {
+export interface PaceOptions {
+  /** Events of one transaction at the same time, at most. */
+  readonly widest: number
+  readonly timeoutMs: number
+  /** Events share transactions, or have their own or none. */
+  readonly transactions: keyof typeof chunkUs
+}
+
+export function createPace({ widest, timeoutMs, transactions }: PaceOptions): Pace {
   let handled = 0
   let severalSeen = false
   let narrowUntilMs = 0
   let averageUs = 1000
 
-  const width = () => (severalSeen || handled < enough || performance.now() < narrowUntilMs ? 1 : widest)
+  function width(): number {
+    if (severalSeen || handled < enough || performance.now() < narrowUntilMs) return 1
+    // Each waits for the statements of those before it: well within its time.
+    return Math.max(1, Math.min(widest, Math.floor((timeoutMs * 1000) / 4 / averageUs)))
+  }
+
   return {
     width,
     chunkSize: () =>

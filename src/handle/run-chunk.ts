@@ -1,4 +1,5 @@
 import { EvtError, toError } from '../core/errors.ts'
+import { settlesWithin } from '../store/close-within.ts'
 import { isOutage } from '../store/errors.ts'
 import { dayOf, enterInbox } from '../store/inbox.ts'
 import type { Session } from '../store/sessions.ts'
@@ -14,6 +15,8 @@ import { type AfterCommit, type ChunkWrites, writeEntries } from './write-entrie
 
 /** How long evt's own statements wait for a lock: the other lanes of the worker wait with them. */
 export const lockWaitMs = 1000
+/** A rollback waits behind what the handler has sent and not waited for, and that perhaps for a lock of somebody else. */
+const rollbackMs = 1000
 /** Over the time that the handler has: then a process that froze in its transaction is ended by the server. */
 const frozenMs = 10_000
 
@@ -162,7 +165,13 @@ async function undo(session: Session, outcome: ChunkOutcome): Promise<void> {
     (outcome.kind === 'failed' && outcome.entry.failure.record.class === 'TimeoutError') ||
     (outcome.kind === 'crowded' && outcome.timedOut)
   if (!isClean || timedOut || session.broken) await session.terminate()
-  else await session.rollback().catch(() => session.terminate())
+  else if (
+    !(await settlesWithin(
+      session.rollback().catch(() => session.terminate()),
+      rollbackMs,
+    ))
+  )
+    await session.terminate()
 }
 
 /** Without a transaction: what succeeded stays done, also when a later one fails. */

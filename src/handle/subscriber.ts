@@ -3,8 +3,8 @@ import { EvtError, toError } from '../core/errors.ts'
 import type { LaneOptions } from '../transports/transport.ts'
 import type { DueSchedule } from './due-schedule.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import { close, takeIn } from './intake.ts'
-import type { OwnedLane } from './item.ts'
+import { takeIn } from './intake.ts'
+import { closeLane, type OwnedLane } from './item.ts'
 import type { ReadLogged } from './rebuild-item.ts'
 import { createWorkers } from './workers.ts'
 
@@ -76,7 +76,7 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
       const ended = workers.stop()
       stopping.abort(new EvtError('interrupted', `${config.name} stops`))
       await ended
-      for (const one of owned) close(runtime, one)
+      for (const one of owned) closeLane(one, runtime.meter)
       await Promise.all([...owned].map((one) => one.lane.release().catch(() => {})))
       await running
     },

@@ -95,7 +95,11 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       meter,
       log,
       instance: options.instance,
-      pace: createPace(config.width, config.transaction === 'batch' ? 'shared' : 'own'),
+      pace: createPace({
+        widest: config.width,
+        timeoutMs: config.timeoutMs,
+        transactions: config.transaction === 'batch' ? 'shared' : 'own',
+      }),
       forced: forced.signal,
       async openSession() {
         const leave = await gate.enter(config.priority)

@@ -1,7 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import { type Entry, type Item, isResting } from './item.ts'
+import { closeLane, type Entry, type Item, isResting } from './item.ts'
 import { failureOf, planEntries } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { type ChunkOutcome, runChunk } from './run-chunk.ts'
@@ -226,7 +226,7 @@ async function afterFence(runtime: HandlerRuntime, entries: readonly Entry[], pl
       error: new EvtError('fenced', 'no longer the owner').message,
     })
     if (owned) {
-      owned.closed = true
+      closeLane(owned, runtime.meter)
       void owned.lane.release().catch(() => {})
     }
     return []

@@ -59,10 +59,11 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     const ready = lanes.filter((owned) => owned.buffer.length > 0 && isFree(owned))
     for (const owned of ready.sort((a, b) => ageOf(a) - ageOf(b))) {
       const suspect = owned.buffer.findIndex((item) => item.message.deliveries > 1)
-      if (suspect === 0 && items.length === 0) return owned.buffer.splice(0, 1)
-      items.push(...owned.buffer.splice(0, Math.min(most - items.length, suspect < 0 ? most : suspect)))
+      const isAlone = suspect === 0 && items.length === 0
+      const count = isAlone ? 1 : Math.min(most - items.length, suspect < 0 ? most : suspect)
+      items.push(...owned.buffer.splice(0, count))
       if (owned.buffer.length <= lowWater) owned.onLow?.()
-      if (items.length === most) break
+      if (isAlone || items.length === most) break
     }
     return items
   }

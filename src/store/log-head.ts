@@ -36,7 +36,8 @@ export function createLogHead(connectionString: string, readHead: () => Promise<
     openListener(connectionString, {
       channels: ['evt_log'],
       applicationName: 'evt log listener',
-      onNotification: (_, payload) => learn(BigInt(payload)),
+      // Anybody may notify anything: what is no position is a reason to look.
+      onNotification: (_, payload) => (/^\d{1,18}$/.test(payload) ? learn(BigInt(payload)) : void look()),
       onListening: () => void look(),
     })
 

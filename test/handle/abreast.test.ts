@@ -102,13 +102,13 @@ describe('events of one transaction', () => {
 
 describe('the pace of a handler', () => {
   const learned = (runUs: number, count = 1000) => {
-    const pace = createPace(4, 'shared')
+    const pace = createPace({ widest: 4, timeoutMs: 30_000, transactions: 'shared' })
     for (let n = 0; n < count; n++) pace.handled(runUs)
     return pace
   }
 
   it('starts with one event at a time', () => {
-    expect(createPace(4, 'shared').width()).toBe(1)
+    expect(createPace({ widest: 4, timeoutMs: 30_000, transactions: 'shared' }).width()).toBe(1)
     expect(learned(100, 99).width()).toBe(1)
     expect(learned(100, 100).width()).toBe(4)
   })
@@ -116,7 +116,12 @@ describe('the pace of a handler', () => {
   it('puts many quick events into one transaction, and spreads slow ones', () => {
     expect(learned(300).chunkSize()).toBe(100)
     expect(learned(20_000).chunkSize()).toBe(20)
-    expect(learned(5_000_000).chunkSize()).toBe(4)
+    expect(learned(1_000_000).chunkSize()).toBe(4)
+  })
+
+  it('lets no more run side by side than their time allows: each waits for the statements before it', () => {
+    expect(learned(4_000_000).width()).toBe(1)
+    expect(learned(2_500_000).width()).toBe(3)
   })
 
   it('narrows for a while after a failure among others, and for good after a second statement', () => {

@@ -126,3 +126,58 @@ it('a transaction whose process is silent is ended by the server', async () => {
   await until(() => session.broken)
   await session.terminate()
 })
+
+describe('a statement that waits for a lock of somebody else', () => {
+  const open = async (running: Running) => {
+    await running.store.query('create table busy (n int)')
+    await running.store.query('insert into busy values (0)')
+    const client = new pg.Client({ connectionString: running.url })
+    client.on('error', () => {})
+    await client.connect()
+    onTestFinished(() => client.end())
+    await client.query('begin')
+    await client.query('update busy set n = 1')
+  }
+  const bystanders = Array.from({ length: 6 }, (_, n) => ({ type: 'thing.done', subject: `x${n}` }))
+  const patience = { withinMs: 15_000 }
+
+  it('holds up the events beside it no longer than its time, when its handler has failed already', async () => {
+    const locked = handler({
+      timeout: '1s',
+      async handle(event, ctx) {
+        if (event.subject === 'locked')
+          await Promise.all([ctx.sql`update busy set n = n + 1`, Promise.reject(new Error('no answer'))])
+        await ctx.sql`insert into effects (id, subject) values (${event.id}, ${event.subject})`
+      },
+    })
+    const running = await run([locked])
+    await open(running)
+    await running.publish({ type: 'thing.done', subject: 'locked' }, ...bystanders)
+    await until(async () => (await handled(running)).length === bystanders.length, patience)
+  })
+
+  it('nor when another event of its transaction has failed', async () => {
+    let warm = true
+    const mixed = handler({
+      timeout: '1s',
+      concurrency: 16,
+      async handle(event, ctx) {
+        if (!warm && event.subject === 'bad') throw new Error('no answer')
+        if (!warm && event.subject === 'locked') await ctx.sql`update busy set n = n + 1`
+        else await ctx.sql`insert into effects (id, subject) values (${event.id}, ${event.subject})`
+      },
+    })
+    const running = await run([mixed])
+    await open(running)
+    const quick = Array.from({ length: 300 }, (_, n) => ({ type: 'thing.done', subject: `s${n % 9}` }))
+    await running.publish(...quick)
+    await until(async () => (await handled(running)).length === quick.length)
+    warm = false
+    await running.publish(
+      { type: 'thing.done', subject: 'locked' },
+      { type: 'thing.done', subject: 'bad' },
+      ...bystanders,
+    )
+    await until(async () => (await handled(running)).length === quick.length + bystanders.length, patience)
+  })
+})

@@ -20,7 +20,7 @@ it('a retry whose event could not be read is no attempt', async () => {
     store,
     transport: {},
     instance: 'me',
-    pace: createPace(1, 'shared'),
+    pace: createPace({ widest: 1, timeoutMs: 30_000, transactions: 'shared' }),
     log: silent,
     meter: createRecorder().handler({ handler: 'test.job', group: 'test', priority: 'normal', concurrency: 1 }),
     async storeIsBack() {

@@ -12,6 +12,7 @@ import {
   urlOfPostmaster,
 } from '../../src/store/embedded/cluster.ts'
 import { childrenOf, eventually, isRunning } from '../../src/store/embedded/process.ts'
+import { reachableBinaries } from '../../src/store/embedded/reach.ts'
 import { chooseRunAs } from '../../src/store/embedded/run-as.ts'
 import { findPostgres, type PostgresVersion, remedies } from './postgres-binaries.ts'
 
@@ -71,12 +72,13 @@ export function startKeptServer(options: PrivateServerOptions): Promise<PlacedSe
 async function start(options: PrivateServerOptions, owner: string): Promise<PlacedServer> {
   const source = findPostgres(options.version)
   if (!source) throw new Error(`PostgreSQL ${options.version} is not here: ${remedies[options.version]}`)
+  const runAs = await chooseRunAs()
   const directory = makeDirectory(options.durable ? onDisk : fastest(), owner)
   const cluster: ClusterOptions = {
-    binaries: source.binaries,
+    binaries: await reachableBinaries(source.binaries, runAs),
     dataDirectory: join(directory, 'data'),
     logFile: join(directory, 'log'),
-    runAs: await chooseRunAs(),
+    runAs,
     settings: [...always, ...(options.durable ? [] : fast), ...(options.settings ?? [])],
   }
   await initCluster(cluster, 'evt', ['--no-sync', ...source.initArgs])

@@ -173,7 +173,14 @@ describeServers('the log reader', (server) => {
     await insertEvent(store.pool as never, 'a', 2)
     await tick(store, epoch, 10)
     await again
-    const never = reader.beyond(2n, signal.signal)
+    // Anybody who may connect may notify anything.
+    const third = reader.beyond(2n, signal.signal)
+    for (const payload of ['abc', '', '-1', '9'.repeat(40)])
+      await store.query('select pg_notify($1, $2)', ['evt_log', payload])
+    await insertEvent(store.pool as never, 'a', 3)
+    await tick(store, epoch, 10)
+    await third
+    const never = reader.beyond(3n, signal.signal)
     signal.abort()
     await never
   })

@@ -98,10 +98,14 @@ export async function removeDead(client: pg.Client, dead: readonly Found[]): Pro
 
 const found = 'unnest($1::bigint[], $2::bigint[]) d (session, beats)'
 
-// The member's own connection is known by its lock, which nobody else tries while it has it, the others by their name, as the server keeps it: cut, and without what is
-// not ASCII. `set_config` does the same with a name. A name that a living member has too says nothing.
+// The member's own connection is known by its lock, which nobody else tries while it has it, the others by their name, as the
+// server keeps it: without what is not ASCII, and cut. Not by giving that name to ourselves (`set_config` would spell it too): for
+// a moment another member would take us for the dead one. A name that a living member has too says nothing.
+const spelled = `(select left(string_agg(case when byte between 32 and 126 then chr(byte)
+    when current_setting('server_version_num')::int < 160000 then '?' else '\\x' || lpad(to_hex(byte), 2, '0') end, '' order by at), 63)
+  from convert_to(kind || m.member, current_setting('server_encoding')) bytes, generate_series(0, length(bytes) - 1) at, get_byte(bytes, at) byte)`
 const endBackends = `with named as materialized (
-  select m.session, d.session is not null as dead, left(set_config('application_name', kind || m.member, true), 63) as name, kind
+  select m.session, d.session is not null as dead, ${spelled} as name, kind
   from evt.members m left join ${found} on m.session = d.session and m.beats = d.beats,
     unnest(array['evt handlers ', 'evt bridge ']) kind
 ), gone as (

@@ -104,7 +104,7 @@ export function createLogLane(init: LogLaneInit): LogLane {
 
   /** How many of the queue's first may be handed out now. */
   function ready(max: number): number {
-    if (drainTimer !== undefined) return 0
+    if (!isOpen()) return 0
     const next = queue[0]
     if (next === undefined) return 0
     // What may have killed an owner comes alone: not behind others, and nothing behind it.

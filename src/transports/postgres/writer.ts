@@ -72,6 +72,7 @@ export function createLaneWriter(connectionString: string, problems: Problems): 
         }
       }
     }
+    running = undefined
   }
 
   return {
@@ -79,9 +80,7 @@ export function createLaneWriter(connectionString: string, problems: Problems): 
       if (closing !== undefined) return Promise.resolve(false)
       const { promise, resolve } = Promise.withResolvers<boolean>()
       waiting.push({ lane, position, resolve })
-      running ??= writeMarks().finally(() => {
-        running = undefined
-      })
+      running ??= writeMarks()
       return promise
     },
     flush: (positions) => flushPositions(sql, positions),
