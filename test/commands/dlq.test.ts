@@ -47,7 +47,7 @@ describe('dlq replay --ids', () => {
     const { database, evt } = await sevenDeadLetters()
     await database.store.query("update evt.dead_letters set status = 'replayed' where id < 3")
     const ran = await evt('replay', '--ids', '2', '--yes')
-    expect(ran).toMatchObject({ exit: 0, stdout: expect.stringMatching(/^nothing to replay on postgres/) })
+    expect(ran).toMatchObject({ exit: 1, stdout: expect.stringMatching(/^nothing to replay on postgres/) })
     expect(ran.stderr).toContain('left out 2 (replayed): only open ones are replayed')
   })
 
@@ -70,6 +70,62 @@ describe('dlq replay --ids', () => {
       expect(ran, words.join()).toMatchObject({ exit: 2, stderr: expect.stringContaining(`cannot use ${words[0]}`) })
     }
     expect(await open()).toHaveLength(7)
+  })
+})
+
+describe('dlq replay of what was replayed too often', () => {
+  const wornOut = async () => {
+    const made = await sevenDeadLetters()
+    await made.database.store.query('update evt.dead_letters set replay_count = 3 where id < 6')
+    return made
+  }
+
+  it('counts for --limit only what may be replayed', async () => {
+    const { evt, open } = await wornOut()
+    const ran = await evt('replay', '--limit', '1', '--yes')
+    expect(ran).toMatchObject({ exit: 5, stdout: expect.stringMatching(/^replayed 1 /) })
+    expect(ran.stderr).toContain('left out 5 that were replayed too often')
+    expect(await open()).toEqual([1, 2, 3, 4, 5, 7])
+  })
+
+  it('says so before the plan', async () => {
+    const { evt } = await wornOut()
+    const { stderr } = await evt('replay')
+    expect(stderr).toMatch(/^left out 5 [^\n]*\nhint: [^\n]*\nwould replay 2 dead letters/)
+  })
+
+  it('exits 1 when all that was named is left out, and 0 when nothing was named', async () => {
+    const { evt } = await wornOut()
+    const ran = await evt('replay', '--ids', '1', '--yes')
+    expect(ran).toMatchObject({ exit: 1, stdout: expect.stringMatching(/^nothing to replay on postgres/) })
+    expect(ran.stderr).toContain('raise --max-replays')
+    const document = await evt('replay', '--cause', '3f', '--max-replays', '1', '--ids', '1', '--yes', '--json')
+    expect(document.exit).toBe(1)
+    expect(JSON.parse(document.stdout)).toMatchObject({ status: 'fail', data: { plan: { count: 0 } } })
+    expect(await evt('replay', '--where', "subject == 'user/0'", '--yes')).toMatchObject({ exit: 0 })
+  })
+})
+
+describe('dlq replay --cause', () => {
+  it('exits 2 for a cause that no dead letter has, and names the nearest ones', async () => {
+    const { evt, open } = await sevenDeadLetters()
+    const typo = await evt('replay', '--cause', '3f2b', '--yes')
+    expect(typo).toMatchObject({ exit: 2, stdout: '' })
+    expect(typo.stderr).toMatch(/^evt: cannot replay cause 3f2b: no dead letter on postgres[^\n]* has it\n/)
+    expect(typo.stderr).toContain('hint: did you mean 3f2a0000?')
+    const far = await evt('replay', '--cause', 'zzzz', '--dry-run')
+    expect(far).toMatchObject({ exit: 2, stderr: expect.stringContaining('hint: causes: b1770000, 3f2a0000;') })
+    expect(await open()).toHaveLength(7)
+  })
+
+  it('exits 1 when none of that cause is open, or none of it matches --where', async () => {
+    const { database, evt } = await sevenDeadLetters()
+    const other = await evt('replay', '--cause', '3f', '--where', "type == 'nothing'", '--yes')
+    expect(other).toMatchObject({ exit: 1, stderr: expect.stringContaining('no open dead letter of cause 3f matches') })
+    await database.store.query("update evt.dead_letters set status = 'replayed'")
+    const settled = await evt('replay', '--cause', '3f', '--yes')
+    expect(settled).toMatchObject({ exit: 1, stderr: expect.stringContaining('no dead letter of cause 3f is open') })
+    expect(await evt('replay', '--yes')).toMatchObject({ exit: 0 })
   })
 })
 

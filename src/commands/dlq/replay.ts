@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { EvtError } from '../../core/errors.ts'
 import { formatCount } from '../../core/quantity.ts'
+import { closest } from '../../core/suggest.ts'
 import { typeText } from '../../core/visible.ts'
+import type { Where } from '../../core/where.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import { createProgress } from '../../output/progress.ts'
 import type { Store } from '../../store/connection.ts'
-import type { DeadLetter } from '../../store/dead-letters.ts'
+import type { DeadLetter, DeadLetterSelection } from '../../store/dead-letters.ts'
 import { defineCommand, value } from '../command.ts'
 import { askConsent } from '../line/consent.ts'
 import { deadLetterOptions, leaveOutIds, matchingDeadLetters, selectionOf } from '../line/dead-letters.ts'
@@ -28,8 +31,8 @@ export default defineCommand({
   summary: 'give dead letters to their handlers again, and say what became of them',
   description: [
     'Each goes to the handler that failed and to no other, with its own id and attempts anew. The last line is what the',
-    'handlers did with them: exit 1 when some are dead again, exit 5 when that cannot be known because no bridge runs,',
-    'or when an id that was asked for does not exist.',
+    'handlers did with them: exit 1 when some are dead again, or when none of what --ids or --cause names can be replayed;',
+    'exit 5 when the outcome cannot be known because no bridge runs, or when an id that was asked for does not exist.',
   ].join('\n'),
   examples: [
     { line: 'evt dlq replay --dry-run', says: 'what would be replayed', needs: 'dead-letter' },
@@ -60,12 +63,11 @@ export default defineCommand({
     const selection = await selectionOf(options, runtime)
     return withStore(runtime, { command: 'dlq replay', max: 3 }, async (store) => {
       const unknownIds = await leaveOutIds(store, selection.ids ?? [], runtime)
-      const { where, limit } = options
-      const letters: DeadLetter[] = []
-      for await (const letter of matchingDeadLetters(store, selection, { where, limit }).letters)
-        letters.push(slim(letter))
-      const wanted = letters.filter((letter) => letter.replayCount < options.maxReplays)
-      noteWornOut(letters.length - wanted.length, runtime)
+      await refuseUnknownCause(store, selection)
+      const { wanted, wornOut } = await eligible(store, selection, options)
+      noteWornOut(wornOut, runtime)
+      if (wanted.length === 0 && isNamed(selection) && !options.dryRun)
+        return await nothingOfIt(store, selection, { ...options, wornOut }, runtime)
       const go = await askConsent(runtime, {
         verb: 'replay',
         count: wanted.length,
@@ -82,6 +84,70 @@ export default defineCommand({
     })
   },
 })
+
+interface Bounds {
+  readonly where?: Where | undefined
+  readonly limit?: number | undefined
+  readonly maxReplays: number
+}
+
+/** The first `limit` that may be replayed, and how many were passed over on the way. */
+async function eligible(
+  store: Store,
+  selection: DeadLetterSelection,
+  { where, limit = Number.POSITIVE_INFINITY, maxReplays }: Bounds,
+): Promise<{ readonly wanted: readonly DeadLetter[]; readonly wornOut: number }> {
+  const wanted: DeadLetter[] = []
+  let wornOut = 0
+  for await (const letter of matchingDeadLetters(store, selection, { where }).letters) {
+    if (letter.replayCount >= maxReplays) wornOut++
+    else if (wanted.push(slim(letter)) >= limit) break
+  }
+  return { wanted, wornOut }
+}
+
+const isNamed = ({ ids, cause }: DeadLetterSelection) => ids !== undefined || cause !== undefined
+const causesNamed = 3
+
+/** A mistyped cause is a mistake, not an empty selection. */
+async function refuseUnknownCause(store: Store, { cause }: DeadLetterSelection): Promise<void> {
+  if (cause === undefined) return
+  const { listCauses } = await import('../../store/dead-letters.ts')
+  if ((await listCauses(store, { cause, status: 'any' })).length > 0) return
+  const open = [...new Set((await listCauses(store)).map((one) => one.cause))]
+  // What was typed is the beginning of one: compared with as much of each.
+  const near = open.find((one) => closest(cause, [one.slice(0, cause.length)]) !== undefined)
+  const known = open.length > 0 ? `causes: ${open.slice(0, causesNamed).join(', ')}; ` : ''
+  throw new EvtError('usage', `cannot replay cause ${cause}: no dead letter on ${store.url} has it`, {
+    hint: near ? `did you mean ${near}?` : `${known}see \`evt dlq list\``,
+  })
+}
+
+/** What was asked for by name and cannot be had is a failure, and says why. */
+async function nothingOfIt(
+  store: Store,
+  { ids, cause }: DeadLetterSelection,
+  { where, wornOut }: { readonly where?: Where | undefined; readonly wornOut: number },
+  { output }: Runtime,
+): Promise<Outcome> {
+  if (wornOut === 0 && cause !== undefined) {
+    const { listCauses } = await import('../../store/dead-letters.ts')
+    const anyOpen = (await listCauses(store, { cause })).length > 0
+    const narrowed = [ids && '--ids', where && '--where'].filter(Boolean).join(' and ')
+    output.warn(
+      anyOpen
+        ? `no open dead letter of cause ${cause} matches ${narrowed}`
+        : `no dead letter of cause ${cause} is open`,
+    )
+  } else if (wornOut === 0 && where) output.warn('no open one of these ids matches --where')
+  output.result({
+    status: 'fail',
+    data: { plan: { verb: 'replay', noun: 'dead letters', count: 0, target: store.url, samples: [] } },
+    meta: { dryRun: false },
+    render: () => `nothing to replay on ${store.url}`,
+  })
+  return 'failed'
+}
 
 /** Bodies of thousands of dead letters need not stay in memory until the last one is replayed. */
 const slim = (letter: DeadLetter): DeadLetter => ({ ...letter, body: new Uint8Array(), attempts: [] })

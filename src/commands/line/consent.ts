@@ -47,6 +47,8 @@ export async function askConsent(runtime: Runtime, plan: Plan): Promise<boolean>
   }
   refuseWhenReadonly(runtime, sentence)
   refuseAboveBound(plan, sentence)
+  // Notices leave at the end of a turn; the plan and the question at once, and would overtake them.
+  await output.flush()
   if (runtime.config.profile?.protect) return consentToProtected(runtime, plan, sentence)
   if (plan.options.yes) return true
   showPlan(runtime, plan)
@@ -75,6 +77,11 @@ export function refuseWhenReadonly({ config }: Pick<Runtime, 'config'>, what: st
   throw new EvtError('refused', `cannot ${what}: profile ${config.profile.name} is readonly`, {
     hint: 'use another --profile, or change it in the configuration',
   })
+}
+
+/** What asks nobody is bounded all the same where the line says so. */
+export function refuseAboveMaxAffected(plan: Plan): void {
+  if (plan.options.maxAffected !== undefined) refuseAboveBound(plan, sentenceOf(plan))
 }
 
 function refuseAboveBound({ count, noun, options }: Plan, sentence: string): void {
