@@ -33,7 +33,7 @@ function interrupted(name: Signal): void {
   if (signalled?.name === name && atMs - signalled.atMs < echoMs) return
   if (signalled) forceExit(signalCodes[name])
   signalled = { name, atMs }
-  stop.abort(new EvtError('interrupted', `cannot finish: interrupted by ${name}`))
+  stop.abort(new EvtError('interrupted', `cannot finish: interrupted by ${name}`, { cause: name }))
 }
 
 /**

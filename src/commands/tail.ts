@@ -49,7 +49,7 @@ export default defineCommand({
     ...lineOptions,
     ...limitOptions,
     follow: tristate({ says: 'go on after what is there', shownDefault: 'yes' }),
-    idleTimeout: value({ value: 'time', says: 'end when nothing came for this long', parse: duration }),
+    idleTimeout: value({ value: 'time', says: 'end when nothing was shown for this long', parse: duration }),
     fields: value({ value: 'paths', says: 'only these: time,type,data.user_id', parse: list }),
     data: flag({ says: 'the whole data, however wide' }),
     wide: flag({ says: 'also id, version, position, source, correlation' }),

@@ -5,6 +5,7 @@ import { publishEncoded } from '../../src/store/outbox.ts'
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts'
 import { createNowhere, runHere, start } from './evt.ts'
 import { openGate } from './gate.ts'
+import { sequence } from './sequence.ts'
 
 const nowhere = createNowhere()
 let database: TestDatabase
@@ -38,6 +39,24 @@ const evt = (...words: string[]) => runHere(words, { store: database.url, cwd: n
 const shown = async (...words: string[]) =>
   (await evt('tail', '--since', 'start', '--no-follow', ...words)).stdout.trim().split('\n').filter(Boolean)
 const types = async (...words: string[]) => (await shown(...words, '-o', 'ndjson')).map((line) => JSON.parse(line).type)
+
+describe('tail of a log in which nothing comes', () => {
+  it.each([
+    ['logged.once', /: head 2, .*; the last that matches is from \S+ ago: --since 1m would show it$/m],
+    ['nothing.here', /: head 2, .*; none of the last 2 in the log matches$/m],
+  ])('says of %s only what is true', async (pattern, hint) => {
+    await using logged = await createTestDatabase({ max: 3 })
+    await logged.store.transaction((sql) =>
+      publishEncoded(
+        sql,
+        ['logged.once', 'logged.last'].map((type) => encodeEvent(made(type, {}))),
+      ),
+    )
+    await sequence(logged.store)
+    const ran = await runHere(['tail', pattern, '--idle-timeout', '3500ms'], { store: logged.url, cwd: nowhere.path })
+    expect(ran.stderr).toMatch(hint)
+  })
+})
 
 describe('tail', () => {
   it('prints one line an event: time, type, subject, data', async () => {
@@ -169,6 +188,30 @@ describe('tail', () => {
     )
     expect(stderr).toContain('no contract is called user.creatd: did you mean user.created?')
     expect(stderr).toContain('stopped: --idle-timeout')
+  })
+
+  it.each([[['nothing.here']], [['--where', "type == 'nothing.here'"]]])(
+    'ends %j after --idle-timeout, whatever else comes, and promises nothing that it does not find',
+    async (words) => {
+      const writing = setInterval(() => void publish(made('busy.other', {})), 50)
+      const { exit, stderr } = await evt('tail', ...words, '--idle-timeout', '3500ms', '--limit', '1').finally(() =>
+        clearInterval(writing),
+      )
+      expect({ exit, stderr }).toEqual({ exit: 0, stderr: expect.stringContaining('stopped: --idle-timeout') })
+      expect(stderr).not.toContain('would show it')
+    },
+    10_000,
+  )
+
+  it.each([
+    ['SIGINT', 0],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('ended by %s exits %i', async (signal, exit) => {
+    const running = start(['tail'], { store: database.url, cwd: nowhere.path })
+    await running.said(/: committed events/)
+    running.signal(signal)
+    expect(await running.ended).toMatchObject({ exit, stderr: expect.stringContaining('stopped: interrupted') })
   })
 
   it('follows what is committed, and a NOTIFY channel beside it, each line with its source', async () => {

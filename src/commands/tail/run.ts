@@ -11,7 +11,7 @@ import { isReversed } from './range.ts'
 import { readAhead } from './read-ahead.ts'
 import { createRender } from './render.ts'
 import { createReport, renderFlows } from './report.ts'
-import { explainEmptyRange, explainSilence } from './silence.ts'
+import { explainEmptyRange, explainSilence, type Wanted } from './silence.ts'
 import { openSource, type Seen, type Span, sourceUrls, type TailSource } from './source.ts'
 import { stagesText, withStages } from './stages.ts'
 
@@ -53,14 +53,19 @@ export async function runTail(options: TailOptions, runtime: Runtime): Promise<O
     const isBounded = options.until !== undefined || (options.since !== undefined && !follow)
     if (isBounded && scan.inRange === 0 && !runtime.signal.aborted) {
       const range = { since: options.since ?? (follow ? 'now' : undefined), until: options.until }
-      await explainEmptyRange(range, { sources, nowMs }, runtime)
+      await explainEmptyRange(range, { sources, wanted: wantedBy(options, filter), nowMs }, runtime)
     }
     runtime.output.notice(scanLine(scan))
-    return follow || !runtime.signal.aborted ? 'done' : 'interrupted'
+    return runtime.signal.aborted && !(follow && isEndedByHand(runtime.signal)) ? 'interrupted' : 'done'
   } finally {
     await Promise.all(readers.map((reader) => reader.close()))
     await Promise.all(sources.map((source) => source.close()))
   }
+}
+
+/** Ctrl-C is how a person ends what they follow; whoever sends another signal wants to see that it was heard. */
+function isEndedByHand({ reason }: AbortSignal): boolean {
+  return !(reason instanceof EvtError && (reason.cause === 'SIGTERM' || reason.cause === 'SIGHUP'))
 }
 
 function isPast(until: Instant | undefined, nowMs: number): boolean {
@@ -129,6 +134,7 @@ async function show(tail: Tail, runtime: Runtime): Promise<Scan & { readonly inR
   const presenter = options.report ? createTable(runtime) : createLines(tail, runtime)
   const timers = startTimers(tail, runtime, { matched: () => scan.matched, stop })
   const span = { from: options.since ?? (follow ? 'now' : 'start'), follow, signal } as const
+  const startedMs = runtime.now()
   const limit = options.limit ?? Number.POSITIVE_INFINITY
 
   /** From `at` on, as many as may still be shown; `next` is where the rest begins. */
@@ -145,11 +151,14 @@ async function show(tail: Tail, runtime: Runtime): Promise<Scan & { readonly inR
     }
     return { wanted, next, ended: false }
   }
+  // A long way through what was there before is no silence: a match may lie at its end.
+  const isHistory = (batch: readonly Seen[]) =>
+    span.from !== 'now' && (batch.at(-1)?.recordedMs ?? startedMs) < startedMs
   const pump = async (source: TailSource) => {
     const reader = stages.get(source)
     const announced = announcements(source, runtime, reader)
     for await (const batch of readAhead(source.read({ ...span, ...announced }))) {
-      timers.seen()
+      const before = scan.matched
       for (let at = 0; at < batch.length; ) {
         const { wanted, next, ended } = sift(batch, at)
         const shown = reader ? await withStages(reader, wanted, { follow, signal: runtime.signal }) : wanted
@@ -158,6 +167,7 @@ async function show(tail: Tail, runtime: Runtime): Promise<Scan & { readonly inR
         if (scan.matched >= limit) return stop('--limit')
         at = next
       }
+      if (scan.matched > before || isHistory(batch)) timers.seen()
       await presenter.flush()
       if (signal.aborted) return
     }
@@ -257,6 +267,11 @@ function createTable({ output }: Runtime): Presenter {
   }
 }
 
+/** Undefined where it takes the whole line to know what --include and --exclude leave. */
+function wantedBy({ include, exclude }: TailOptions, filter: Filter): Wanted | undefined {
+  return include.length + exclude.length > 0 ? undefined : (seen) => filter.test(seen) === 'show'
+}
+
 interface Watched {
   matched(): number
   stop(why: string): void
@@ -265,7 +280,8 @@ interface Watched {
 function startTimers({ options, follow, sources, filter }: Tail, runtime: Runtime, { matched, stop }: Watched) {
   const silence = follow
     ? setTimeout(() => {
-        if (matched() === 0) void explainSilence({ sources, patterns: options.patterns, filter }, runtime)
+        const wanted = wantedBy(options, filter)
+        if (matched() === 0) void explainSilence({ sources, patterns: options.patterns, filter, wanted }, runtime)
       }, silenceMs)
     : undefined
   const idleMs = options.idleTimeout

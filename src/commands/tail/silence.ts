@@ -1,25 +1,31 @@
 import { formatAge } from '../../core/duration.ts'
+import { formatCount } from '../../core/quantity.ts'
 import { suggestion } from '../../core/suggest.ts'
 import { loadRegistry } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Filter } from './filter.ts'
 import { isReversed, type Range, renderRange } from './range.ts'
-import type { Quiet, TailSource } from './source.ts'
+import type { Quiet, Seen, TailSource } from './source.ts'
 
 interface Silence {
   readonly sources: readonly TailSource[]
   readonly patterns: readonly string[]
   readonly filter: Filter
+  readonly wanted: Wanted | undefined
 }
 
+/** Whether an event would be shown; undefined where that cannot be told. */
+export type Wanted = (seen: Seen) => boolean
+
 /** One line for each source: where tail looks, how far that is, what it filters by, and what would show something. */
-export async function explainSilence({ sources, patterns, filter }: Silence, runtime: Runtime): Promise<void> {
+export async function explainSilence({ sources, patterns, filter, wanted }: Silence, runtime: Runtime): Promise<void> {
   const { output, now } = runtime
   for (const source of sources) {
-    const { facts, lastMs } = await factsOf(source)
+    const quiet = await factsOf(source)
+    const { facts, lastMs } = quiet
     const age = lastMs === undefined ? undefined : Math.max(0, now() - lastMs)
     const last = age === undefined ? '' : `, last event ${formatAge(age)} ago`
-    const show = age === undefined ? '' : `; --since ${sinceFor(age)} would show it`
+    const show = promise(quiet, { wanted, nowMs: now() })
     output.notice(`nothing yet from ${source.name}: ${facts}${last}; looking for ${filter.text}${show}`)
   }
   const meant = await meantType(patterns, runtime)
@@ -29,17 +35,18 @@ export async function explainSilence({ sources, patterns, filter }: Silence, run
 /** One line for a range in which nothing lies: where that was looked for. */
 export async function explainEmptyRange(
   range: Range,
-  { sources, nowMs }: { readonly sources: readonly TailSource[]; readonly nowMs: number },
+  { sources, wanted, nowMs }: Pick<Silence, 'sources' | 'wanted'> & { readonly nowMs: number },
   { output, now }: Runtime,
 ): Promise<void> {
   const reversed = isReversed(range, nowMs)
   const { since } = range
   const sinceMs = !reversed && typeof since === 'object' && 'timeMs' in since ? since.timeMs : undefined
   const looked = sources.map(async (source) => {
-    const { facts, lastMs } = await factsOf(source)
+    const quiet = await factsOf(source)
+    const { facts, lastMs } = quiet
     if (lastMs === undefined) return `${source.name}: ${facts}`
     const ageMs = Math.max(0, now() - lastMs)
-    const show = sinceMs !== undefined && lastMs < sinceMs ? `; --since ${sinceFor(ageMs)} would show it` : ''
+    const show = sinceMs !== undefined && lastMs < sinceMs ? promise(quiet, { wanted, nowMs: now() }) : ''
     return `${source.name}: ${facts}, last event ${formatAge(ageMs)} ago${show}`
   })
   const why = reversed ? ': --since is after --until; ' : ': '
@@ -48,6 +55,18 @@ export async function explainEmptyRange(
 
 const factsOf = (source: TailSource): Promise<Quiet> =>
   source.explain().catch((error: Error) => ({ facts: error.message }))
+
+/** Which `--since` shows something; only what was looked at is promised. */
+function promise({ recent = [] }: Quiet, { wanted, nowMs }: { wanted: Wanted | undefined; nowMs: number }): string {
+  if (!wanted || recent.length === 0) return ''
+  const last = recent.findLast(wanted)
+  if (!last) return `; none of the last ${formatCount(recent.length)} in the log matches`
+  const ageMs = Math.max(0, nowMs - last.recordedMs)
+  return `; the last that matches is from ${formatAge(ageMs)} ago: --since ${sinceFor(ageMs + typingMs)} would show it`
+}
+
+/** Until it is typed. */
+const typingMs = 30_000
 
 /** A round time that reaches back beyond the last event. */
 function sinceFor(ageMs: number): string {

@@ -64,6 +64,8 @@ export interface Quiet {
   readonly facts: string
   /** When its last event was recorded. */
   readonly lastMs?: number
+  /** The last ones that are in its log, the oldest first. */
+  readonly recent?: readonly Seen[]
 }
 
 /** A store's log, or with `?channel=` a NOTIFY channel; other schemes by their transport. Connects. */
@@ -121,12 +123,14 @@ async function explainStore(
   const log = createLogReader(store)
   try {
     const head = await log.head()
-    const [last] = head > 0n ? await log.read(head - 1n, 1) : []
+    const before = head - BigInt(batch)
+    const recent = head > 0n ? await log.read(before > 0n ? before : 0n, batch) : []
+    const last = recent.at(-1)
     const { head: tip, instances } = await readSnapshot(store)
     const bridges = instances.filter(({ alive }) => alive).length
     const pending = tip.outboxPending > 0 ? `, ${tip.outboxPending} not sequenced yet` : ''
     const facts = `head ${head}${pending}, ${bridges === 0 ? 'no bridge runs' : `${bridges} bridge${bridges > 1 ? 's' : ''}`}`
-    return { facts, ...(last ? { lastMs: last.recordedMs } : {}) }
+    return { facts, recent: recent.map(seenInStore), ...(last ? { lastMs: last.recordedMs } : {}) }
   } finally {
     await log.close()
   }
