@@ -9,6 +9,14 @@ import { formatOptions, storeOptions } from './line/options.ts'
 import { findStore, type StorePlace, storesElsewhere, withStore } from './line/store.ts'
 import type { Runtime } from './runtime.ts'
 
+interface Bridge {
+  readonly instance: string
+  readonly leader: boolean
+  readonly handlers: number
+  /** Since its last sign of life. */
+  readonly ageMs: number
+}
+
 /** Where evt stands in this directory. */
 interface Standing {
   readonly store: { readonly url: string; readonly origin: string; readonly problem?: string } | null
@@ -16,7 +24,7 @@ interface Standing {
   readonly elsewhere: readonly string[]
   readonly profile: string | null
   readonly head: string | null
-  readonly bridges: readonly { readonly instance: string; readonly leader: boolean; readonly handlers: number }[]
+  readonly bridges: readonly Bridge[]
   readonly deadLetters: number | null
   readonly largestLag: {
     readonly handler: string
@@ -101,7 +109,12 @@ function standingOf(store: { url: string; origin: string }, snapshot: Snapshot, 
     elsewhere: [],
     profile: config.profile?.name ?? null,
     head: snapshot.head.position,
-    bridges: alive.map(({ instance, leader, handlers }) => ({ instance, leader, handlers: handlers.length })),
+    bridges: alive.map(({ instance, leader, handlers, ageMs }) => ({
+      instance,
+      leader,
+      handlers: handlers.length,
+      ageMs: Math.round(ageMs),
+    })),
     deadLetters: snapshot.dead.open,
     largestLag: slowest && slowest.lagEvents > 0 ? slowest : null,
     next: nextStep(alive.length, snapshot),
@@ -135,5 +148,10 @@ function render(standing: Standing, { output }: Runtime): string {
   return rows.map(([name, text]) => `${name.padEnd(16)}${name === 'next' ? text : visible(text)}`).join('\n')
 }
 
-const bridgeText = (bridge: Standing['bridges'][number]) =>
-  `${bridge.instance} (${bridge.leader ? 'leads, ' : ''}${bridge.handlers} handlers)`
+/** They give one a second: later than this, one may have been killed. */
+const doubtAfterMs = 2_000
+
+function bridgeText({ instance, leader, handlers, ageMs }: Bridge): string {
+  const silence = ageMs > doubtAfterMs ? `, last sign of life ${formatAge(ageMs)} ago` : ''
+  return `${instance} (${leader ? 'leads, ' : ''}${handlers} handlers${silence})`
+}

@@ -59,9 +59,12 @@ interface InstanceRow {
 }
 
 const instancesSql = `
-  select instance, host, pid, version, roles, leader, started_at, sample,
+  select instance, host, pid, version, roles, started_at, sample,
+    leader and exists (
+      select from evt.relay r where r.leader = i.instance and r.lease_until > clock_timestamp()
+    ) as leader,
     (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as age_ms
-  from evt.instances where stopped_at is null order by started_at, instance`
+  from evt.instances i where stopped_at is null order by started_at, instance`
 
 async function readInstances(store: Store): Promise<readonly InstanceSample[]> {
   const { rows } = await store.query(instancesSql)
@@ -74,7 +77,7 @@ async function readInstances(store: Store): Promise<readonly InstanceSample[]> {
       pid: row.pid,
       version: row.version,
       roles: row.roles,
-      // A dead leader leads no more, whatever its last word was.
+      // One that is dead, or whose lease has run out, leads no more, whatever its last word was.
       leader: row.leader && alive,
       startedAt: row.started_at.toISOString(),
       ageMs: row.age_ms,

@@ -52,7 +52,12 @@ describe('commands against a running bridge', () => {
     await until(async () => (await json('status')).data.bridges[0]?.leader, { withinMs: 10_000, what: 'a leader' })
     const { data } = await json('status')
     expect(data.bridges).toEqual([
-      { instance: expect.stringMatching(/^evt-/), leader: true, handlers: expect.any(Number) },
+      {
+        instance: expect.stringMatching(/^evt-/),
+        leader: true,
+        handlers: expect.any(Number),
+        ageMs: expect.any(Number),
+      },
     ])
     expect(data.next).toBe('evt gen user.created --count 10')
   })

@@ -28,6 +28,22 @@ describe('status', () => {
     expect(await status('--store', url)).toMatchObject({ exit: 2, stdout: expect.stringContaining('evt migrate up') })
   })
 
+  it('doubts a bridge that was silent for a while', async () => {
+    const { url, store } = await createTestDatabase()
+    const silentFor = async (ms: number) => {
+      await store.query('delete from evt.instances')
+      await store.query(
+        `insert into evt.instances (instance, host, pid, version, roles, leader, started_at, sample, beat_at)
+         values ('evt-a', 'here', 1, '0', '{relay}', true, now(), '{"handlers": []}', clock_timestamp() - $1 * interval '1 ms')`,
+        [ms],
+      )
+      return (await status('--store', url)).stdout
+    }
+    expect(await silentFor(0)).toMatch(/^bridges +evt-a \(0 handlers\)$/m)
+    expect(await silentFor(2_100)).toMatch(/^bridges +evt-a \(0 handlers, last sign of life 2[.\d]*s ago\)$/m)
+    expect(await silentFor(60_000)).toMatch(/^bridges +none runs$/m)
+  })
+
   it('shows where embedded stores run when none runs here and it cannot choose', { timeout: 60_000 }, async () => {
     const serversDirectory = join(nowhere.path, '.cache/evt/postgres')
     const projects = ['first', "second's"].map((name) => join(nowhere.path, 'work', name))

@@ -62,6 +62,20 @@ describeServers('readSnapshot', (server) => {
     expect((await readSnapshot(store)).instances).toEqual([])
   })
 
+  it('lets nobody lead whose lease has run out, or is another one’s', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(`insert into evt.instances (instance, host, pid, version, roles, leader, started_at, sample)
+      values ('a', 'here', 1, '0', '{relay}', true, now(), '{"handlers": []}')`)
+    const leads = async () => (await readSnapshot(store)).instances[0]?.leader
+    expect(await leads()).toBe(false)
+    await acquireLease(store, 'a', 60_000)
+    expect(await leads()).toBe(true)
+    await store.query(`update evt.relay set lease_until = clock_timestamp() - interval '1 ms'`)
+    expect(await leads()).toBe(false)
+    await acquireLease(store, 'b', 60_000)
+    expect(await leads()).toBe(false)
+  })
+
   it('tells how far each group is behind, leaving out what is under way', async () => {
     const { store } = await createTestDatabase({ server })
     const lease = await acquireLease(store, 'test', 60_000)
