@@ -21,16 +21,21 @@ export default defineCommand({
     { line: 'evt config show --origin --json', says: 'with the place of each value, for a script', needs: 'nothing' },
   ],
   args: {},
-  options: { origin: flag({ says: 'also where each value came from' }), ...storeOptions, ...formatOptions },
-  async run({ options }, { output, config }) {
+  options: { origin: flag({ says: 'where each value came from; always shown' }), ...storeOptions, ...formatOptions },
+  async run(_input, { output, config }) {
     const rows = (Object.keys(configKeys) as ConfigKey[]).map((key): Row => {
       const { value, origin } = config.get(key)
-      return { key: configKeys[key].name, value: shown(key, value), origin, says: configKeys[key].says }
+      return {
+        key: configKeys[key].name,
+        value: key === 'store' && value === undefined ? 'embedded' : shown(key, value),
+        origin,
+        says: configKeys[key].says,
+      }
     })
     const columns = [
       { head: 'KEY', cell: (row: Row) => row.key },
       { head: 'VALUE', cell: (row: Row) => row.value || '-' },
-      ...(options.origin ? [{ head: 'ORIGIN', cell: (row: Row) => row.origin }] : []),
+      { head: 'ORIGIN', cell: (row: Row) => row.origin },
       { head: 'MEANS', cell: (row: Row) => row.says, grows: true as const },
     ]
     output.result({
