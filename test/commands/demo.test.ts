@@ -1,10 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { renderSummary, summaryOf } from '../../src/commands/demo/summary.ts'
+import type { Output } from '../../src/output/output.ts'
 import { readPostmaster } from '../../src/store/embedded/cluster.ts'
 import { homeOf, readState } from '../../src/store/embedded/home.ts'
 import { childrenOf } from '../../src/store/embedded/process.ts'
 import { until } from '../setup/until.ts'
+import { snapshotAt } from '../ui/samples.ts'
 import { createNowhere, run, runHere, start } from './evt.ts'
 import { pathsOf } from './json-paths.ts'
 
@@ -95,8 +98,34 @@ describe('a demo whose server ends', () => {
   })
 })
 
+const plain = { isTTY: false, columns: 120, paint: (_style, text) => text } as Output
+
+describe('the summary of a demo', () => {
+  const written = { transactions: 20, rolledBack: 1, published: 5, poisoned: 3 }
+  const of = (counts: readonly number[]) => {
+    const causes = counts.map((count, n) => ({
+      ...{ cause: `cause-${n}`, handler: 'mail.welcome', type: 'user.created', error: `Error: ${n}`, count },
+      ...{ firstAt: '2026-01-01T00:00:00Z', lastAt: '2026-01-01T00:00:00Z', sampleId: '1' },
+    }))
+    return { dead: { open: counts.reduce((sum, count) => sum + count, 0), causes } }
+  }
+
+  it('counts the dead letters of this run, and names those that were there before', () => {
+    const summary = summaryOf(snapshotAt(0, of([100, 25])), snapshotAt(15, of([102, 25, 10])), written)
+    expect(summary).toMatchObject({ deadLetters: 12, deadLettersBefore: 125 })
+    expect(summary.causes.map(({ error, count }) => [error, count])).toEqual([
+      ['Error: 2', 10],
+      ['Error: 0', 2],
+    ])
+    const clean = summaryOf(snapshotAt(0, of([])), snapshotAt(15, of([3])), written)
+    const lineOf = (one: typeof clean) => renderSummary(one, plain).split('\n')[1]
+    expect(lineOf(summary)).toMatch(/12 dead letters \(3 writes were poisoned on purpose; before: 125\)$/)
+    expect(lineOf(clean)).toMatch(/3 dead letters \(3 writes were poisoned on purpose\)$/)
+  })
+})
+
 const fields = [
-  ...['causes', 'deadLetters', 'handlers'],
+  ...['causes', 'deadLetters', 'deadLettersBefore', 'handlers'],
   ...['dead', 'failed', 'handled', 'handler', 'p50Ms', 'p99Ms'].map((name) => `handlers[].${name}`),
   ...['seconds', 'sequenced', 'written'],
   ...['poisoned', 'published', 'rolledBack', 'transactions'].map((name) => `written.${name}`),
