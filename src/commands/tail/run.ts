@@ -11,7 +11,7 @@ import { isReversed } from './range.ts'
 import { readAhead } from './read-ahead.ts'
 import { createRender } from './render.ts'
 import { createReport, renderFlows } from './report.ts'
-import { explainEmptyRange, explainSilence, type Wanted } from './silence.ts'
+import { explainEmptyRange, explainSilence, wantedBy } from './silence.ts'
 import { openSource, type Seen, type Span, sourceUrls, type TailSource } from './source.ts'
 import { stagesText, withStages } from './stages.ts'
 
@@ -265,11 +265,6 @@ function createTable({ output }: Runtime): Presenter {
       output.result({ data: { flows }, meta: { ...scan }, render: () => renderFlows(flows, output) })
     },
   }
-}
-
-/** Undefined where it takes the whole line to know what --include and --exclude leave. */
-function wantedBy({ include, exclude }: TailOptions, filter: Filter): Wanted | undefined {
-  return include.length + exclude.length > 0 ? undefined : (seen) => filter.test(seen) === 'show'
 }
 
 interface Watched {

@@ -17,6 +17,14 @@ interface Silence {
 /** Whether an event would be shown; undefined where that cannot be told. */
 export type Wanted = (seen: Seen) => boolean
 
+/** Undefined where it takes the whole line to know what --include and --exclude leave. */
+export function wantedBy(
+  { include, exclude }: Record<'include' | 'exclude', readonly RegExp[]>,
+  filter: Filter,
+): Wanted | undefined {
+  return include.length + exclude.length > 0 ? undefined : (seen) => filter.test(seen) === 'show'
+}
+
 /** One line for each source: where tail looks, how far that is, what it filters by, and what would show something. */
 export async function explainSilence({ sources, patterns, filter, wanted }: Silence, runtime: Runtime): Promise<void> {
   const { output, now } = runtime
