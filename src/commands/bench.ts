@@ -31,6 +31,7 @@ export default defineCommand({
   options: {
     ...loadOptions,
     ...consentOptions,
+    maxAffected: { ...consentOptions.maxAffected, shownDefault: 'unbounded; 1000 with --yes in a protected profile' },
     ...storeOptions,
     ...formatOptions,
   },

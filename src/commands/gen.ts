@@ -94,6 +94,10 @@ export default defineCommand({
     target: value({ short: 't', value: 'url', says: 'where to, when not to the store', parse: text }),
     ...dryRunOptions,
     ...consentOptions,
+    maxAffected: {
+      ...consentOptions.maxAffected,
+      shownDefault: '1000 with --yes; unbounded on this machine in no protected profile',
+    },
     ...storeOptions,
     ...streamFormatOptions,
   },

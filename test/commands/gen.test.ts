@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { checksumOf } from '../../src/core/checksum.ts'
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts'
 import { createNowhere, main, type RunOptions, run, runHere } from './evt.ts'
+import { sequence } from './sequence.ts'
 
 const nowhere = createNowhere()
 let database: TestDatabase
@@ -93,6 +94,66 @@ describe('gen --input', () => {
       exit: 2,
       stderr: expect.stringMatching(/^evt: cannot read \/proc\/self\/mem: /),
     })
+  })
+})
+
+describe('gen --input of ids that are in the log', () => {
+  const line = (id: string, data: number) => `{"id":"${id}","type":"note.taken","data":${data}}\n`
+  const dropped = async () =>
+    (await database.store.query('select duplicates::int, refused::int from evt.ticks order by tick desc limit 1'))
+      .rows[0] as { duplicates: number; refused: number }
+
+  it('tells duplicates from new ones, and exits 5 for another event under a known id', async () => {
+    await gen(['-f', '-'], line('known', 1))
+    await sequence(database.store)
+    const before = await dropped()
+    const same = await gen(['-f', '-'], line('known', 1) + line('new', 1) + line('new', 1))
+    expect(same).toMatchObject({
+      exit: 0,
+      stdout: expect.stringContaining('asked 3 · accepted 1 · confirmed 1 · unknown 0 · duplicates 2 · '),
+    })
+    const other = await gen(['-f', '-', '--json'], line('known', 2) + line('newer', 1))
+    expect(other).toMatchObject({
+      exit: 5,
+      stderr: expect.stringContaining('cannot publish note.taken known: another'),
+    })
+    expect(JSON.parse(other.stdout).data).toMatchObject({ asked: 2, confirmed: 1, duplicates: 0, conflicts: 1 })
+    expect(await gen(['-f', '-'], line('known', 2))).toMatchObject({ exit: 5, stdout: '' })
+    await sequence(database.store)
+    const after = await dropped()
+    expect([after.duplicates - before.duplicates, after.refused - before.refused]).toEqual([2, 2])
+  })
+})
+
+describe('gen that is interrupted', () => {
+  it('says what was asked for, and that it was interrupted', async () => {
+    const ran = await runHere(['gen', 'user.created', '--count', '5000'], options({ signal: AbortSignal.abort() }))
+    expect(ran).toMatchObject({
+      exit: 130,
+      stdout: expect.stringMatching(/^asked 5,000 · accepted 0 · confirmed 0 · unknown 0 · .*interrupted$/m),
+    })
+  })
+})
+
+describe('gen --max-affected', () => {
+  it('bounds the events of bench too', async () => {
+    const words = ['bench', '--rate', '100', '--duration', '1s', '--warmup', '0s', '--max-affected', '10']
+    expect(await runHere(words, options())).toMatchObject({
+      exit: 4,
+      stderr: expect.stringContaining('send 100 scratch events'),
+    })
+  })
+
+  it('refuses more also on this machine; --yes alone has no bound there', async () => {
+    const words = ['user.created', '--count', '1001', '--yes']
+    expect(await gen([...words, '--max-affected', '1000'])).toMatchObject({
+      exit: 4,
+      stderr: expect.stringContaining('--max-affected is 1,000'),
+    })
+    expect(await gen(words)).toMatchObject({ exit: 0 })
+    expect((await gen(['--help'])).stdout.replace(/\s+/g, ' ')).toContain(
+      '1000 with --yes; unbounded on this machine in no protected profile',
+    )
   })
 })
 

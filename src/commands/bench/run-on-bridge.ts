@@ -1,5 +1,5 @@
 import type { BenchResult } from '../../bench/result.ts'
-import { askConsent, type ConsentAnswers, refuseWhenReadonly } from '../line/consent.ts'
+import { askConsent, type ConsentAnswers, refuseAboveMaxAffected, refuseWhenReadonly } from '../line/consent.ts'
 import { findStore, type StorePlace } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
 import type { PlannedBench } from './plan.ts'
@@ -40,9 +40,10 @@ async function consent(
   { place, asked }: { readonly place: StorePlace; readonly asked: Asked },
 ): Promise<void> {
   refuseWhenReadonly(runtime, `load ${place.shown}`)
-  if (!runtime.config.profile?.protect) return
+  const isAsked = runtime.config.profile?.protect === true
+  if (!isAsked && asked.options.maxAffected === undefined) return
   const { createWorkload } = await import('../../bench/plan.ts')
-  await askConsent(runtime, {
+  const sending = {
     verb: 'send',
     noun: 'scratch events',
     count: createWorkload(plan).total,
@@ -50,7 +51,9 @@ async function consent(
     samples: [],
     options: asked.options,
     typed: asked.typed,
-  })
+  }
+  if (isAsked) await askConsent(runtime, sending)
+  else refuseAboveMaxAffected(sending)
 }
 
 async function runOn(

@@ -9,10 +9,11 @@ import type { Output } from '../../output/output.ts'
 import { createProgress } from '../../output/progress.ts'
 import type { Audit } from '../../store/audit.ts'
 import type { Store } from '../../store/connection.ts'
-import { askConsent, type ConsentAnswers, refuseWhenReadonly } from '../line/consent.ts'
+import { askConsent, type ConsentAnswers, refuseAboveMaxAffected, refuseWhenReadonly } from '../line/consent.ts'
 import { auditAs } from '../line/operator.ts'
 import { isOwnMachine, withStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
+import { findKnown, noneKnown } from './known.ts'
 import { inTime } from './pace.ts'
 import { explainSilence } from './silence.ts'
 import type { EventSource, SourceEvent } from './source.ts'
@@ -33,7 +34,7 @@ export async function publishTo(
     const what = `publish to ${store.url}`
     refuseWhenReadonly(runtime, what)
     const own = isOwnMachine(place.url) && !runtime.config.profile?.protect
-    if (!own) await consent(runtime, source, { store, options, typed })
+    await consent(runtime, source, { store, own, options, typed })
     const audit = own ? undefined : await auditAs('gen', { target: 'outbox', reason: options.reason })
     const totals = await publishAll(runtime, source, { store, audit })
     return report(runtime, store, totals)
@@ -43,23 +44,30 @@ export async function publishTo(
 async function consent(
   runtime: Runtime,
   source: EventSource,
-  asked: { store: Store; options: ConsentAnswers; typed: ReadonlySet<string> },
+  asked: { store: Store; own: boolean; options: ConsentAnswers; typed: ReadonlySet<string> },
 ): Promise<void> {
+  if (asked.own && asked.options.maxAffected === undefined) return
   if (source.total === undefined) {
     throw new EvtError(
       'refused',
-      `cannot publish to ${asked.store.url}: it is not this machine, and the number of events is not known`,
+      `cannot publish to ${asked.store.url}: ${asked.own ? '--max-affected is given' : 'it is not this machine'}, and the number of events is not known`,
       {
         hint: 'bound it with --count, or with --rate and --duration',
       },
     )
   }
   const plan = { verb: 'publish', noun: 'synthetic events', count: source.total, target: asked.store.url, samples: [] }
-  await askConsent(runtime, { ...plan, options: asked.options, typed: asked.typed })
+  const whole = { ...plan, options: asked.options, typed: asked.typed }
+  if (asked.own) refuseAboveMaxAffected(whole)
+  else await askConsent(runtime, whole)
 }
 
 interface Totals {
-  readonly written: Written
+  readonly written: Counts
+  /** Only where ids came from outside they are told. */
+  readonly keyed: boolean
+  /** What was asked for, where an interruption left some of it undone. */
+  readonly unmade: number
   readonly refused: number
   /** The first reason why something was refused, or why it ended early. */
   readonly problem: EvtError | undefined
@@ -69,6 +77,12 @@ interface Totals {
 }
 
 const batchSize = 500
+
+/** `accepted` and `confirmed` count what is new. */
+interface Counts extends Written {
+  readonly duplicates: number
+  readonly conflicts: number
+}
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -80,7 +94,7 @@ interface Destination {
 async function publishAll(runtime: Runtime, source: EventSource, to: Destination): Promise<Totals> {
   const { output, signal, now } = runtime
   const totals = {
-    written: { asked: 0, accepted: 0, confirmed: 0, unknown: 0 },
+    written: { asked: 0, accepted: 0, confirmed: 0, unknown: 0, duplicates: 0, conflicts: 0 },
     refused: 0,
     problem: undefined as EvtError | undefined,
     broken: false,
@@ -95,7 +109,8 @@ async function publishAll(runtime: Runtime, source: EventSource, to: Destination
       totals.refused += events.length - encoded.length
       totals.problem ??= reason
       totals.written.asked += events.length
-      await publishBatch(to, encoded, { keyed: source.keyed, written: totals.written })
+      const conflict = await publishBatch(to, encoded, { keyed: source.keyed, written: totals.written })
+      totals.problem ??= conflict
       if (output.format === 'ndjson') await printAll(encoded, output)
       progress.update(totals.written.confirmed)
     }
@@ -107,29 +122,46 @@ async function publishAll(runtime: Runtime, source: EventSource, to: Destination
   }
   progress.end()
   if (!totals.broken && !signal.aborted) end()
-  return { ...totals, elapsedMs: performance.now() - startedMs }
+  // Of a file nobody knows how many it would have been.
+  const isCounted = signal.aborted && source.name === undefined && source.total !== undefined
+  const unmade = isCounted ? Math.max(0, (source.total as number) - tally.taken) : 0
+  return { ...totals, keyed: source.keyed, unmade, elapsedMs: performance.now() - startedMs }
 }
 
-/** One transaction. A connection that is lost while it commits takes the answer with it. */
+/**
+ * One transaction. A connection that is lost while it commits takes the answer with it. Returns the first that conflicts
+ * with another of its id, as a problem.
+ */
 async function publishBatch(
   { store, audit }: Destination,
   encoded: readonly EncodedEvent[],
-  { keyed, written }: { keyed: boolean; written: Mutable<Written> },
-): Promise<void> {
-  if (encoded.length === 0) return
+  { keyed, written }: { keyed: boolean; written: Mutable<Counts> },
+): Promise<EvtError | undefined> {
+  if (encoded.length === 0) return undefined
   const { publishEncoded } = await import('../../store/outbox.ts')
   try {
-    await store.transaction(async (sql) => {
+    const known = await store.transaction(async (sql) => {
+      const found = keyed ? await findKnown(sql, encoded) : undefined
       await publishEncoded(sql, encoded, { keyed })
       await audit?.(sql, encoded.length)
+      return found ?? noneKnown
     })
+    const added = encoded.length - known.duplicates - known.conflicts.length
+    written.accepted += added
+    written.confirmed += added
+    written.duplicates += known.duplicates
+    written.conflicts += known.conflicts.length
+    return known.conflicts[0] && conflictOf(known.conflicts[0])
   } catch (error) {
     if (error instanceof EvtError && error.code === 'connect') written.unknown += encoded.length
     throw error
   }
-  written.accepted += encoded.length
-  written.confirmed += encoded.length
 }
+
+const conflictOf = ({ type, id }: EncodedEvent) =>
+  new EvtError('partial', `cannot publish ${type} ${id}: another event with this id and other data came first`, {
+    hint: 'give it an id of its own; what was refused is kept in evt.refused once a bridge has seen it',
+  })
 
 async function printAll(encoded: readonly EncodedEvent[], output: Output): Promise<void> {
   for (const event of encoded) await output.write(`${formatCloudEvent(event, { dataText: event.dataText })}\n`)
@@ -166,18 +198,24 @@ function encodeOne(event: SourceEvent): EncodedEvent {
 function report(
   { output, signal }: Runtime,
   store: Store,
-  { written, refused, problem, broken, elapsedMs }: Totals,
+  { written: counts, keyed, unmade, refused, problem, broken, elapsedMs }: Totals,
 ): Outcome | undefined {
-  if (problem && written.confirmed === 0) throw problem
+  const { duplicates, conflicts, ...made } = counts
+  const inLog = made.confirmed + duplicates
+  if (problem && inLog === 0) throw problem
+  const written = { ...made, asked: made.asked + unmade }
   const perSecond = Math.round((written.confirmed * 1000) / Math.max(1, elapsedMs))
   if (problem) output.problem(problem)
-  const gap = broken || hasGap(written)
-  const line = `${writeLine(written)}${refused > 0 ? ` · refused ${formatCount(refused)}` : ''} · ${formatCount(perSecond)}/s`
+  const gap = broken || hasGap({ ...made, confirmed: inLog })
+  const more = { duplicates, conflicts, refused }
+  const parts = Object.entries(more).map(([name, count]) => (count > 0 ? ` · ${name} ${formatCount(count)}` : ''))
+  const end = signal.aborted ? ' · interrupted' : ''
+  const line = `${writeLine(written)}${parts.join('')} · ${formatCount(perSecond)}/s${end}`
   if (output.format === 'ndjson') output.notice(line)
   else {
     output.result({
-      status: gap ? 'fail' : 'pass',
-      data: { ...written, refused },
+      status: gap || signal.aborted ? 'fail' : 'pass',
+      data: { ...written, refused, ...(keyed ? { duplicates, conflicts } : {}) },
       meta: { store: redactUrl(store.url), elapsedMs: Math.round(elapsedMs), perSecond },
       render: () => line,
     })
