@@ -64,6 +64,8 @@ const settings = [
   'jit=off',
   // Three idle I/O workers less; evt's reads are index reads.
   'io_method=sync',
+  // `tail --stages` tells the handle time by it.
+  'track_commit_timestamp=on',
   'timezone=UTC',
   'log_timezone=UTC',
 ] as const

@@ -107,10 +107,10 @@ describe('a running embedded server', () => {
   it('is durable, has room for 200 connections and its database', async () => {
     const { rows } = await withStore(server.url, (store) =>
       store.query(`select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit,
-        current_setting('max_connections')::int as connections, current_database() as name,
+        current_setting('track_commit_timestamp') as timestamps, current_setting('max_connections')::int as connections, current_database() as name,
         current_setting('server_version_num')::int / 10000 as major`),
     )
-    expect(rows[0]).toEqual({ fsync: 'on', commit: 'on', connections: 200, name: 'evt', major: 18 })
+    expect(rows[0]).toEqual({ fsync: 'on', commit: 'on', timestamps: 'on', connections: 200, name: 'evt', major: 18 })
   })
 
   it('listens on the loopback and on a socket that only its user can reach', async () => {
