@@ -32,12 +32,15 @@ export function readEvent(given: NdjsonLine, { nowMs, registry }: Reading): Enco
   }
 }
 
-/** With what the line may leave out: the id then comes from its text, so that the same input twice is recognised. */
-function completed({ value, text }: NdjsonLine, nowMs: number): unknown {
+/**
+ * With what the line may leave out. The id then comes from its text and its number: the same input twice is recognised, and two
+ * equal lines of one input are two events.
+ */
+function completed({ line, value, text }: NdjsonLine, nowMs: number): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
   const defaults = {
     specversion: '1.0',
-    id: `sha256-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`,
+    id: `sha256-${createHash('sha256').update(`${line} ${text}`).digest('hex').slice(0, 32)}`,
     source: 'evt-gen',
     time: new Date(nowMs).toISOString(),
   }
