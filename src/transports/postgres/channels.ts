@@ -14,6 +14,9 @@ export const channelCapabilities: Capabilities = {
   shared: false,
   marksStarted: false,
   content: 'bytes',
+  seeks: [],
+  ownMark: false,
+  deadLetters: false,
 }
 
 /**
@@ -54,6 +57,8 @@ export function createChannelTransport(store: Store, channel: string): Transport
   return {
     name: 'postgres',
     capabilities: channelCapabilities,
+    named: [channel],
+    observes: 'LISTEN, at most once',
     ensure: async () => [],
     async publish(topic, batch, signal) {
       if (closing.signal.aborted) throw new EvtError('closed', `cannot notify ${topic}: the transport was closed`)

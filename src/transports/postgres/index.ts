@@ -25,6 +25,9 @@ export const logCapabilities: Capabilities = {
   shared: true,
   marksStarted: true,
   content: 'events',
+  seeks: ['start', 'time', 'position'],
+  ownMark: false,
+  deadLetters: false,
 }
 
 /** `postgres://…` is the log of that database, `postgres://…?channel=name` a NOTIFY channel. Throws `connect`, `usage`. */
@@ -85,6 +88,8 @@ export function createLogTransport(store: Store, options: TransportOptions = {})
   return {
     name: 'postgres',
     capabilities: logCapabilities,
+    named: ['log'],
+    observes: 'pages of the log by position, no group',
     lanes,
     async ensure(topics) {
       assertOpen(topics.map(({ name }) => name))
