@@ -1,10 +1,12 @@
 // What every transport promises, as sentences. A transport's own test file is a call to this and what is special to it.
 import { describe } from 'vitest'
 import { closing, closingLanes } from './conformance/closing.ts'
+import { deadLetters } from './conformance/dead-letters.ts'
 import { faults } from './conformance/faults.ts'
 import { groups } from './conformance/groups.ts'
 import { observing } from './conformance/observing.ts'
 import { order } from './conformance/order.ts'
+import { ownMark } from './conformance/own-mark.ts'
 import { ownership } from './conformance/ownership.ts'
 import { publishing } from './conformance/publishing.ts'
 import { settling } from './conformance/settling.ts'
@@ -18,7 +20,11 @@ export type { Doomed, DoomedPlan, Setup } from './conformance/world.ts'
  */
 export function describeTransport(name: string, setup: Setup): void {
   const suites = { publishing, order, settling, ownership, groups, observing, closing, closingLanes, faults }
+  // Whole parts of the contract that a transport may leave out.
+  const optional = { deadLetters, ownMark } as const
   describe(`${name} keeps the contract`, () => {
     for (const [title, suite] of Object.entries(suites)) describe(title, () => suite(setup))
+    for (const part of ['deadLetters', 'ownMark'] as const)
+      describe.skipIf(!setup.capabilities[part])(part, () => optional[part](setup))
   })
 }

@@ -1,5 +1,6 @@
 import { EvtError } from '../../core/errors.ts'
 import type { LaneOptions, Message, Published } from '../transport.ts'
+import type { Graves } from './dead-letters.ts'
 import { createGroup, type Group } from './group.ts'
 import { createTopic, type Stored, type Topic } from './topic.ts'
 
@@ -18,6 +19,9 @@ export interface Broker {
   group(topic: Topic, name: string, options: LaneOptions): Group
   groups(topic: Topic): ReadonlyMap<string, Group>
   publish(topic: Topic, message: Message, timeMs: number): Published
+  /** Also what it stored before. */
+  republish(topic: Topic, message: Message, timeMs: number): Published
+  readonly graves: Graves
 }
 
 export function createBroker({ retain = 100_000, limit = 1_000_000 }: BrokerOptions = {}): Broker {
@@ -46,7 +50,15 @@ export function createBroker({ retain = 100_000, limit = 1_000_000 }: BrokerOpti
     return made
   }
 
+  function store(topic: Topic, message: Message, timeMs: number): Published {
+    if (!makeRoom(topic)) return { state: 'refused', error: full(topic.name, limit) }
+    const stored = topic.append(message, timeMs)
+    announce(topic, stored)
+    return { state: 'stored', at: String(stored.position) }
+  }
+
   return {
+    graves: new Map(),
     topic: (name) => topics.get(name) ?? makeTopic(name),
     topics: () => [...topics.values()],
     exists: (name) => topics.has(name),
@@ -61,11 +73,9 @@ export function createBroker({ retain = 100_000, limit = 1_000_000 }: BrokerOpti
     publish(topic, message, timeMs) {
       const known = topic.find(message.id)
       if (known !== undefined) return { state: 'duplicate', at: String(known) }
-      if (!makeRoom(topic)) return { state: 'refused', error: full(topic.name, limit) }
-      const stored = topic.append(message, timeMs)
-      announce(topic, stored)
-      return { state: 'stored', at: String(stored.position) }
+      return store(topic, message, timeMs)
     },
+    republish: store,
   }
 }
 

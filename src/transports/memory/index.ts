@@ -3,6 +3,7 @@ import { EvtError } from '../../core/errors.ts'
 import { createHandover } from '../handover.ts'
 import type { Capabilities, Lane, LaneOptions, Transport } from '../transport.ts'
 import { type Broker, type BrokerOptions, createBroker } from './broker.ts'
+import { createMemoryDeadLetters } from './dead-letters.ts'
 import type { Group, Member } from './group.ts'
 import { inspectMemory } from './inspect.ts'
 import type { MemoryLane } from './lane.ts'
@@ -19,7 +20,7 @@ export const memoryCapabilities: Capabilities = {
   content: 'bytes',
   seeks: ['start', 'time', 'position'],
   ownMark: false,
-  deadLetters: false,
+  deadLetters: true,
 }
 
 export interface MemoryTransport extends Transport {
@@ -93,6 +94,7 @@ export function createMemoryTransport(broker: Broker = createBroker(), named: re
     capabilities: memoryCapabilities,
     named,
     observes: 'in this process',
+    deadLetters: createMemoryDeadLetters(broker, broker.graves),
     lanes,
     async ensure(topics, mode) {
       const missing = topics.filter((topic) => !broker.exists(topic.name))

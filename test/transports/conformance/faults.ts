@@ -37,6 +37,37 @@ export function faults(setup: Setup): void {
   )
 
   it.skipIf(setup.restart === undefined)(
+    'keeps whatever it called stored when the server is killed in the middle of publishing',
+    async () => {
+      const world = createWorld(setup)
+      const transport = await world.open()
+      const consumer = consume(world, transport, { max: 50 })
+      await world.publish(transport, world.messages(1, 1))
+      await until('it consumes', () => consumer.received.length > 0)
+      const stored = new Set<string>()
+      let over = false
+      const publishing = (async () => {
+        while (!over) {
+          const batch = world.messages(100, 10)
+          const results = await transport.publish(world.topic, batch, AbortSignal.timeout(2_000)).catch(() => [])
+          for (const [i, { state }] of results.entries()) if (state === 'stored') stored.add(batch[i]?.id ?? '')
+          if (results.some(({ state }) => state !== 'stored')) await new Promise((resolve) => setTimeout(resolve, 20))
+        }
+      })()
+      await until('it publishes', () => stored.size > 500)
+      await setup.restart?.()
+      const before = stored.size
+      await until('it publishes again', () => stored.size > before + 500, 20_000)
+      over = true
+      await publishing
+      const arrived = () => new Set(idsOf(consumer.received))
+      await until('all that was stored arrived', () => [...stored].every((id) => arrived().has(id)), 25_000)
+      await consumer.stop()
+    },
+    90_000,
+  )
+
+  it.skipIf(setup.restart === undefined)(
     'goes on after the server was killed and started again',
     async () => {
       const world = createWorld(setup)

@@ -63,6 +63,27 @@ export function observing(setup: Setup): void {
     expect([recent.seen.length, none.seen.length]).toEqual([5, 0])
   })
 
+  it('leaves the server as it found it', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    await world.publish(transport, world.messages(20, 4))
+    await setup.settled?.()
+    const asker = await world.open()
+    const before = await asker.footprint?.([world.topic])
+    if (before !== undefined) expect(Object.keys(before).length).toBeGreaterThan(0)
+    const observer = observe(
+      world,
+      transport,
+      history ? { from: 'start', follow: true } : { from: 'now', follow: true },
+    )
+    if (history) await until('it sees all', () => observer.seen.length >= 20)
+    await observer.stop()
+    await until('nothing is left', async () => {
+      const after = await asker.footprint?.([world.topic])
+      return JSON.stringify(after) === JSON.stringify(before)
+    })
+  })
+
   it.skipIf(!history)('leaves no trace: groups are as they were, and get everything', async () => {
     const world = createWorld(setup)
     const transport = await world.open()

@@ -33,6 +33,24 @@ export function order(setup: Setup): void {
     await consumer.stop()
   })
 
+  it.skipIf(setup.capabilities.order !== 'per-key')(
+    'keeps the order of ten thousand keys, and each message once',
+    async () => {
+      const world = createWorld(setup)
+      const transport = await world.open()
+      const consumer = consume(world, transport, { max: 500, prefetch: 1_000 })
+      const messages = world.messages(20_000, 10_000)
+      for (let i = 0; i < messages.length; i += 1_000) await world.publish(transport, messages.slice(i, i + 1_000))
+      await until('all arrived', () => consumer.received.length >= messages.length, 50_000)
+      const inOrder = [...sequences(consumer.received).values()].filter(([one, two, ...rest]) => {
+        return one === 1 && two === 2 && rest.length === 0
+      })
+      expect(inOrder.length).toBe(10_000)
+      await consumer.stop()
+    },
+    60_000,
+  )
+
   it('hands out messages without a key too, each once', async () => {
     const world = createWorld(setup)
     const transport = await world.open()

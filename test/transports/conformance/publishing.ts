@@ -32,6 +32,37 @@ export function publishing(setup: Setup): void {
     await consumer.stop()
   })
 
+  it('keeps keys and headers that are no plain words', async () => {
+    const world = createWorld(setup)
+    const transport = await world.open()
+    const keys = ['a b', '{a}:{b}', '\'"\\%s%', 'x'.repeat(255), 'line\r\nbreak', '*.#', '漢字', '__proto__', ' ', '0']
+    const messages = keys.map((key, n) => world.message(key, { key: n, n: 1 }))
+    await world.publish(transport, messages)
+    const consumer = consume(world, transport)
+    await until('all arrived', () => consumer.received.length >= keys.length)
+    const byId = new Map(consumer.received.map((one) => [one.id, one]))
+    for (const sent of messages)
+      expect(byId.get(sent.id)).toMatchObject({ key: sent.key, headers: { 'ce-subject': sent.headers['ce-subject'] } })
+    await consumer.stop()
+  })
+
+  it.skipIf(capabilities.content !== 'bytes')('keeps keys with bytes that texts do not have', async () => {
+    const world = createWorld(setup, 1)
+    const transport = await world.open()
+    const keys = ['\u0000', 'a\u0000b', '\u007f\u0085', '\ufeffa']
+    await world.publish(
+      transport,
+      keys.map((key) => {
+        const message = world.message(key, null)
+        return { ...message, headers: { ...message.headers, 'x-odd': `a\u0001${key.length}` } }
+      }),
+    )
+    const [lane] = await firstLanes(world, transport, 1)
+    const got = lane && (await takeExactly(lane, keys.length))
+    expect(got?.map(({ key }) => key)).toEqual(keys)
+    expect(got?.map(({ headers }) => headers['x-odd'])).toEqual(keys.map((key) => `a\u0001${key.length}`))
+  })
+
   it('carries a big body whole', async () => {
     const world = createWorld(setup)
     const transport = await world.open()
