@@ -2,8 +2,11 @@
 // the environment is an argument.
 import { formatDuration, parseDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
+import type { Layout } from '../core/layout.ts'
 import { redactUrl } from '../core/mask.ts'
 import { parseCount } from '../core/quantity.ts'
+import { type BusType, parseBusType, parseLayout } from './bus-names.ts'
+import { parseNamedUrls, type SinkSettings, type SourceSettings, shownConnections } from './connections.ts'
 import type { Service } from './services.ts'
 
 export interface ConfigValues {
@@ -19,6 +22,20 @@ export interface ConfigValues {
   readonly timeoutMs: number
   /** False: capture goes on, handlers wait. */
   readonly processing: boolean
+  readonly sinks: readonly SinkSettings[]
+  readonly sources: readonly SourceSettings[]
+  /** The sink whose topics handlers read; without one, the log. */
+  readonly consume: string | undefined
+  readonly bus: BusType | undefined
+  readonly busLayout: Layout
+  readonly busGroup: string | undefined
+  readonly redisUrl: string | undefined
+  readonly redisPrefix: string | undefined
+  readonly kafkaServers: string | undefined
+  readonly kafkaPrefix: string | undefined
+  readonly rabbitmqUrl: string | undefined
+  /** With a bus: events are stored before they go to it. */
+  readonly eventStore: boolean
 }
 export type ConfigKey = keyof ConfigValues
 
@@ -32,8 +49,8 @@ interface KeyRule<T> {
   readonly default: T
   /** The value of a flag, a variable or a file, as text. */
   parse(text: string): T
-  /** What the seed systems call it. */
-  readonly alias?: string
+  /** What the seed systems call it; the first that is set counts. */
+  readonly alias?: string | readonly string[]
   readonly show?: (value: T) => string
 }
 
@@ -43,7 +60,7 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     says: 'URL of the store',
     default: undefined,
     parse: (text) => text,
-    show: (url) => (url ? redactUrl(url) : ''),
+    show: shownUrl,
   },
   profile: { name: 'profile', says: 'named set of connections', default: undefined, parse: (text) => text },
   color: { name: 'color', says: 'colour of the output', default: 'auto', parse: oneOf(['auto', 'always', 'never']) },
@@ -84,6 +101,86 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     parse: truth,
     alias: 'EVENT_PROCESSING_ENABLED',
   },
+  sinks: {
+    name: 'sinks',
+    says: 'where the log is carried to',
+    default: [],
+    parse: parseNamedUrls,
+    show: shownConnections,
+  },
+  sources: {
+    name: 'sources',
+    says: 'foreign traffic to store',
+    default: [],
+    parse: parseNamedUrls,
+    show: shownConnections,
+  },
+  consume: {
+    name: 'consume',
+    says: 'sink that handlers read; else the log',
+    default: undefined,
+    parse: (text) => text,
+  },
+  bus: {
+    name: 'bus',
+    says: 'one broker for all events',
+    default: undefined,
+    parse: parseBusType,
+    alias: 'EVENT_BUS_TYPE',
+  },
+  busLayout: { name: 'busLayout', says: 'topics of the bus', default: 'shards', parse: parseLayout },
+  busGroup: {
+    name: 'busGroup',
+    says: 'consumer group on the bus',
+    default: undefined,
+    parse: (text) => text,
+    alias: ['KAFKA_CONSUMER_GROUP', 'EVENT_SUBSCRIBER_CONSUMER_GROUP'],
+  },
+  redisUrl: {
+    name: 'redisUrl',
+    says: 'Redis of the bus',
+    default: undefined,
+    parse: (text) => text,
+    alias: ['REDIS_EVENT_URL', 'EVENT_PUBLISHER_REDIS_URL'],
+    show: shownUrl,
+  },
+  redisPrefix: {
+    name: 'redisPrefix',
+    says: 'before its streams’ names',
+    default: undefined,
+    parse: (text) => text,
+    alias: 'REDIS_CHANNEL_PREFIX',
+  },
+  kafkaServers: {
+    name: 'kafkaServers',
+    says: 'Kafka of the bus: hosts or URL',
+    default: undefined,
+    parse: (text) => text,
+    alias: 'KAFKA_BOOTSTRAP_SERVERS',
+    show: shownUrl,
+  },
+  kafkaPrefix: {
+    name: 'kafkaPrefix',
+    says: 'before its topics’ names',
+    default: undefined,
+    parse: (text) => text,
+    alias: 'KAFKA_TOPIC_PREFIX',
+  },
+  rabbitmqUrl: {
+    name: 'rabbitmqUrl',
+    says: 'RabbitMQ of the bus',
+    default: undefined,
+    parse: (text) => text,
+    alias: 'RABBITMQ_URL',
+    show: shownUrl,
+  },
+  eventStore: {
+    name: 'eventStore',
+    says: 'with a bus: events are stored first',
+    default: false,
+    parse: truth,
+    alias: 'ENABLE_EVENT_STORE',
+  },
 }
 
 /** `EVT_RETRY_ATTEMPTS` for `retryAttempts`. */
@@ -115,6 +212,10 @@ function atLeastOne(text: string): number {
   const count = parseCount(text)
   if (count >= 1) return count
   throw new EvtError('usage', `cannot read '${text}': it must be at least 1`)
+}
+
+function shownUrl(url: string | undefined): string {
+  return url ? redactUrl(url) : ''
 }
 
 function listOf(text: string): string[] {

@@ -42,7 +42,7 @@ function environmentLayer(env: Environment): Layer {
   const values: Record<string, Sourced<unknown>> = {}
   for (const key of Object.keys(configKeys) as ConfigKey[]) {
     const { name, alias } = configKeys[key]
-    const variable = [variableOf(name), ...(alias ? [alias] : [])].find((candidate) => env[candidate])
+    const variable = [variableOf(name), ...(alias ? [alias].flat() : [])].find((candidate) => env[candidate])
     if (variable) values[key] = sourced(key, env[variable] as string, variable)
   }
   return { kind: 'environment', values }

@@ -1,5 +1,8 @@
 import { z } from 'zod'
 import { EvtError } from '../core/errors.ts'
+import { layouts } from '../core/layout.ts'
+import { compilePatterns } from '../core/pattern.ts'
+import { busTypes } from './bus-names.ts'
 import { logLevels } from './keys.ts'
 import type { Service } from './services.ts'
 
@@ -15,6 +18,43 @@ const profile = z.strictObject({
   readonly: z.boolean().optional(),
 })
 
+const name = z.string().regex(/^[a-z0-9][\w.-]{0,62}$/i, 'a name is letters, digits, dots, dashes and underscores')
+const url = z.string().regex(/^[a-z][a-z0-9+.-]*:\/\//i, 'it is no URL, as redis://host:6379/0')
+const oneOrMore = <T extends z.ZodType>(one: T) => z.union([one.transform((given) => [given]), z.array(one)])
+const patterns = oneOrMore(z.string()).superRefine((given, context) => {
+  try {
+    compilePatterns(given as string[])
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
+
+/** What sinks and sources have in common. */
+const connection = {
+  name,
+  url,
+  patterns: patterns.optional(),
+  dialect: z.string().optional(),
+  start: z.enum(['earliest', 'latest']).optional(),
+}
+const sink = z.strictObject({
+  ...connection,
+  topic: z.string().min(1).optional(),
+  prefix: z.string().optional(),
+  layout: z.enum(layouts).optional(),
+  lanes: z.int().min(1).max(256).optional(),
+})
+const source = z.strictObject({
+  ...connection,
+  topic: oneOrMore(z.string().min(1)).optional(),
+  group: z.string().min(1).optional(),
+})
+const unique = <T extends { readonly name: string }>(all: readonly T[], context: z.RefinementCtx): void => {
+  for (const [at, one] of all.entries())
+    if (all.findIndex(({ name: other }) => other === one.name) < at)
+      context.addIssue({ code: 'custom', path: [at, 'name'], message: `there are two of the name ${one.name}` })
+}
+
 /** What `evt.config.*` and `$XDG_CONFIG_HOME/evt/config.yaml` may hold. */
 export const configFileSchema = z.strictObject({
   store: z.string().optional(),
@@ -26,6 +66,18 @@ export const configFileSchema = z.strictObject({
   retryAttempts: quantity.optional(),
   timeout: quantity.optional(),
   processing: z.boolean().optional(),
+  sinks: z.array(sink).superRefine(unique).optional(),
+  sources: z.array(source).superRefine(unique).optional(),
+  consume: z.string().optional(),
+  bus: z.enum(busTypes).optional(),
+  busLayout: z.enum(layouts).optional(),
+  busGroup: z.string().optional(),
+  redisUrl: z.string().optional(),
+  redisPrefix: z.string().optional(),
+  kafkaServers: z.string().optional(),
+  kafkaPrefix: z.string().optional(),
+  rabbitmqUrl: z.string().optional(),
+  eventStore: z.boolean().optional(),
   profiles: z.record(z.string(), profile).optional(),
 })
 /** The argument of `defineConfig`. */
