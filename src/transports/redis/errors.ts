@@ -1,0 +1,294 @@
+// What ioredis and Redis throw, as EvtError: here and nowhere else.
+import { type ErrorCode, EvtError, toError } from '../../core/errors.ts'
+
+/** Where a connection goes, as it may be printed: never with a password. */
+export interface RedisPlace {
+  readonly url: string
+  /** `host:port`; the first one of a cluster. */
+  readonly host: string
+  /** `default` where the URL names none. */
+  readonly user: string
+}
+
+/** What a failed command was about. */
+interface Failure {
+  readonly error: Error
+  readonly place: RedisPlace
+  /** `XREADGROUP`; empty when the driver does not say. */
+  readonly command: string
+  /** The key it named first; empty when it named none. */
+  readonly key: string
+}
+
+interface Translation {
+  readonly code: ErrorCode
+  readonly reason: (failure: Failure) => string
+  readonly hint: (failure: Failure) => string
+  /** It goes away by itself, so whoever runs for long waits and asks again. */
+  readonly passes?: true
+}
+
+const unreachable = (reason: string): Translation => ({
+  code: 'connect',
+  reason: ({ place }) => `${reason} (${place.host})`,
+  hint: () => 'check that Redis runs there, and host and port in the URL',
+  passes: true,
+})
+
+const gone: Translation = {
+  code: 'connect',
+  reason: ({ error }) => `the connection was lost: ${error.message}`,
+  hint: () => 'Redis was restarted or the network failed; evt reconnects by itself where it runs',
+  passes: true,
+}
+
+const certificate: Translation = {
+  code: 'connect',
+  reason: ({ error, place }) => `the certificate of ${place.host} is not trusted: ${error.message}`,
+  hint: () => 'name the authority that signed it (NODE_EXTRA_CA_CERTS=ca.pem), or use the host name it was made for',
+}
+
+const protocol: Translation = {
+  code: 'connect',
+  reason: ({ place }) => `what answers at ${place.host} does not speak Redis's protocol`,
+  hint: () => 'check the port; rediss:// is Redis with TLS, redis:// without',
+}
+
+const password: Translation = {
+  code: 'connect',
+  reason: ({ place }) => `the server at ${place.host} refuses user ${place.user}: wrong password, or the user is off`,
+  hint: () => 'check user and password in the URL (redis://user:password@host), and `ACL LIST` on the server',
+}
+
+/** By the code of Node's socket errors. */
+const byCode: Readonly<Record<string, Translation>> = {
+  ECONNREFUSED: unreachable('connection refused'),
+  ENOTFOUND: unreachable('the host is unknown'),
+  EAI_AGAIN: unreachable('the host cannot be looked up'),
+  ETIMEDOUT: unreachable('no answer'),
+  EHOSTUNREACH: unreachable('no route to the host'),
+  ENETUNREACH: unreachable('no route to the network'),
+  ECONNRESET: gone,
+  EPIPE: gone,
+  EPROTO: protocol,
+  ERR_SSL_WRONG_VERSION_NUMBER: protocol,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: protocol,
+  DEPTH_ZERO_SELF_SIGNED_CERT: certificate,
+  SELF_SIGNED_CERT_IN_CHAIN: certificate,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: certificate,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: certificate,
+  CERT_HAS_EXPIRED: certificate,
+  ERR_TLS_CERT_ALTNAME_INVALID: certificate,
+}
+
+/** By the first word of Redis's own errors. */
+const byPrefix: Readonly<Record<string, Translation>> = {
+  WRONGPASS: password,
+  NOAUTH: {
+    code: 'connect',
+    reason: ({ place }) => `the server at ${place.host} wants a password`,
+    hint: () => 'write it into the URL: redis://:password@host, or redis://user:password@host',
+  },
+  NOPERM: {
+    code: 'connect',
+    reason: ({ place, command, key, error }) => {
+      const what = /keys|channels/.test(error.message) ? `${command || 'use it'} on ${key || 'this key'}` : command
+      return `user ${place.user} may not ${what || 'do this'}`
+    },
+    hint: (failure) => `grant it on the server: ACL SETUSER ${failure.place.user} ${grantFor(failure)}`,
+  },
+  WRONGTYPE: {
+    code: 'usage',
+    reason: ({ key }) => `the key ${key || 'named'} is no stream`,
+    hint: ({ key }) => `look at it with TYPE ${key || 'KEY'}; name another stream, or rename that key`,
+  },
+  OOM: {
+    code: 'refused',
+    reason: ({ place }) => `${place.host} is at its maxmemory and takes nothing more`,
+    hint: () => 'raise maxmemory, or trim what nobody reads any more; what was written before stays',
+    passes: true,
+  },
+  READONLY: {
+    code: 'unsupported',
+    reason: ({ place }) => `${place.host} is a replica, which takes no writes`,
+    hint: () => 'use the URL of the master',
+    passes: true,
+  },
+  LOADING: unreachable('the server is still loading its data'),
+  MASTERDOWN: unreachable('the replica has lost its master'),
+  BUSY: unreachable('the server is busy with a script'),
+  TRYAGAIN: unreachable('the cluster is moving the slot'),
+  CLUSTERDOWN: {
+    code: 'connect',
+    reason: ({ error, place }) => `the cluster at ${place.host} is down: ${error.message}`,
+    hint: () => 'see CLUSTER INFO; it answers again when every slot has a master',
+    passes: true,
+  },
+  MISCONF: {
+    code: 'refused',
+    reason: ({ place }) => `${place.host} cannot save to its disk and takes no writes`,
+    hint: () => 'free disk space there; its log says what failed',
+    passes: true,
+  },
+  NOREPLICAS: {
+    code: 'refused',
+    reason: ({ place }) => `${place.host} has fewer replicas than min-replicas-to-write`,
+    hint: () => 'bring a replica back, or lower min-replicas-to-write',
+    passes: true,
+  },
+  MOVED: {
+    code: 'usage',
+    reason: ({ place }) => `${place.host} is one node of a cluster`,
+    hint: () => 'add ?cluster=true to the URL',
+  },
+  NOGROUP: {
+    code: 'conflict',
+    reason: ({ error }) => error.message.replace(/^NOGROUP /, '').replace(/ in XREADGROUP.*$/, ''),
+    hint: () => 'somebody removed the stream or its group; it is made again',
+    passes: true,
+  },
+}
+
+/** Of errors that have neither code nor a prefix of their own. */
+const byMessage: readonly (readonly [RegExp, Translation])[] = [
+  [/Unknown RESP type|Protocol error/, protocol],
+  [/wrong version number|packet length too long|SSL routines/, protocol],
+  [/timed? ?out|Socket timeout/i, unreachable('no answer')],
+  [/Connection is closed|Stream isn't writeable|max retries per request|Socket closed|disconnected before/i, gone],
+  [/Failed to refresh slots cache|None of startup nodes/, unreachable('no node of the cluster answers')],
+  [
+    /Client network socket disconnected before secure TLS/,
+    { ...protocol, reason: ({ place }) => `${place.host} does not speak TLS` },
+  ],
+  [
+    /DB index is out of range/,
+    {
+      code: 'usage',
+      reason: ({ place }) => `${place.host} has no such database`,
+      hint: () => 'use a lower number after the slash of the URL; a cluster has database 0 only',
+    },
+  ],
+  [
+    /unknown command|syntax error/i,
+    {
+      code: 'unsupported',
+      reason: ({ error, place }) => `${place.host} does not know it: ${error.message.replace(/^ERR /, '')}`,
+      hint: () => 'evt needs Redis 7.0 or newer',
+    },
+  ],
+  [
+    /Invalid stream ID/i,
+    {
+      code: 'usage',
+      reason: () => 'that is no position of a stream',
+      hint: () => 'a position is <ms>-<n>, such as 1763726400000-0',
+    },
+  ],
+]
+
+/**
+ * What the driver threw, as EvtError: `cannot <verb>: <reason>`. What is unknown keeps its words, with code `internal`. Never throws.
+ *
+ * @param verb with its object: `read user.events`; default `use <URL>`
+ */
+export function translateError(thrown: unknown, place: RedisPlace, verb = `use ${place.url}`): EvtError {
+  const error = rootOf(thrown)
+  if (error instanceof EvtError) return error
+  const failure = { error, place, ...commandOf(error) }
+  const found = translationOf(error)
+  if (found === undefined) return new EvtError('internal', `cannot ${verb}: ${error.message}`, { cause: error })
+  return new EvtError(found.code, `cannot ${verb}: ${found.reason(failure)}`, {
+    hint: found.hint(failure),
+    cause: error,
+  })
+}
+
+/** It passes by itself: the server is away, loading, full or failing over. Of errors translated or not. */
+export function isOutage(thrown: unknown): boolean {
+  const error = rootOf(thrown)
+  if (!(error instanceof EvtError)) return translationOf(error)?.passes === true
+  if (error.cause === undefined) return error.code === 'connect' || error.code === 'timeout'
+  return translationOf(rootOf(error.cause))?.passes === true
+}
+
+/** By Redis's own word: `WRONGTYPE`, `NOGROUP`; of errors translated or not. */
+export function isReply(thrown: unknown, prefix: string): boolean {
+  const error = rootOf(thrown)
+  const reply = error instanceof EvtError && error.cause !== undefined ? toError(error.cause) : error
+  // A script's errors may carry it behind a word of their own.
+  return reply.message.startsWith(`${prefix} `) || reply.message.includes(` ${prefix} `)
+}
+
+/** For WRONGTYPE, which does not say what the key is: asks. Anything else, and what cannot be asked, is translated as it is. */
+export async function explainWrongType(
+  thrown: unknown,
+  place: RedisPlace,
+  key: string,
+  typeOf: (key: string) => Promise<string>,
+): Promise<EvtError> {
+  const error = translateError(thrown, place, `use ${key}`)
+  if (!isReply(thrown, 'WRONGTYPE')) return error
+  const type = await typeOf(key).catch(() => undefined)
+  if (type === undefined || type === 'none' || type === 'stream') return error
+  return new EvtError('usage', `cannot use ${key}: it is a ${type}, not a stream`, {
+    hint: `name another stream, or rename that key: RENAME ${key} ${key}:old`,
+    cause: thrown,
+  })
+}
+
+/** For a connection that came to nothing: asks what else it is that answers there. */
+export async function explainNoConnection(
+  thrown: unknown,
+  place: RedisPlace,
+  whatAnswers: (host: string, port: number) => Promise<string | undefined>,
+): Promise<EvtError> {
+  const error = translateError(thrown, place)
+  const refusedUs =
+    isReply(thrown, 'NOAUTH') || isReply(thrown, 'WRONGPASS') || translationOf(rootOf(thrown)) === certificate
+  const code = String((rootOf(thrown) as { code?: unknown }).code)
+  if (refusedUs || ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(code)) return error
+  const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(place.host) ?? []
+  const found = await whatAnswers(host.replace(/^\[|\]$/g, ''), Number(port)).catch(() => undefined)
+  if (found === undefined) return error
+  return new EvtError('connect', `cannot use ${place.url}: at ${place.host} it looks like ${found}`, {
+    hint: /redis/i.test(found) ? 'rediss:// is Redis with TLS, redis:// without' : 'check the port',
+    cause: thrown,
+  })
+}
+
+function translationOf(error: Error): Translation | undefined {
+  const code = String((error as { code?: unknown }).code ?? '')
+  const prefix = /^(?:ERR )?(-?[A-Z]+)\b/.exec(error.message)?.[1] ?? ''
+  const byWord = byCode[code] ?? byPrefix[prefix] ?? byMessage.find(([pattern]) => pattern.test(error.message))?.[1]
+  if (byWord !== undefined) return byWord
+  // Raised inside a script, Redis 7.0 puts words around it.
+  return Object.entries(byPrefix).find(([word]) => error.message.includes(`${word} `))?.[1]
+}
+
+/** A cluster and a host with several addresses wrap what happened to the last or first of them. */
+function rootOf(thrown: unknown): Error {
+  if (thrown instanceof AggregateError && thrown.errors.length > 0) return toError(thrown.errors[0])
+  const last = (thrown as { lastNodeError?: unknown } | null | undefined)?.lastNodeError
+  return toError(last instanceof Error ? last : thrown)
+}
+
+const firstKeyAfter: Readonly<Record<string, string>> = { XREAD: 'STREAMS', XREADGROUP: 'STREAMS' }
+const keySecond = new Set(['XGROUP', 'XINFO', 'OBJECT', 'MEMORY'])
+const keyThird = new Set(['EVAL', 'EVALSHA', 'FCALL'])
+
+function commandOf(error: Error): { readonly command: string; readonly key: string } {
+  const { name, args } = (error as { command?: { name?: unknown; args?: unknown } }).command ?? {}
+  if (typeof name !== 'string' || !Array.isArray(args)) return { command: '', key: '' }
+  const command = name.toUpperCase()
+  const words = args.map((arg) => (Buffer.isBuffer(arg) ? arg.toString() : String(arg)))
+  const marker = firstKeyAfter[command]
+  const markerAt = words.findIndex((word) => word.toUpperCase() === marker)
+  const at = marker !== undefined ? markerAt + 1 : keyThird.has(command) ? 2 : keySecond.has(command) ? 1 : 0
+  return { command: keySecond.has(command) ? `${command} ${words[0]}` : command, key: words[at] ?? '' }
+}
+
+function grantFor({ error, command, key }: Failure): string {
+  if (/channels/.test(error.message)) return `&${key || '*'}`
+  if (/keys/.test(error.message)) return `~${key || '*'}`
+  return `+${command.toLowerCase().replace(' ', '|') || '@stream'}`
+}
