@@ -7,6 +7,7 @@ import { createMemoryDeadLetters } from './dead-letters.ts'
 import type { Group, Member } from './group.ts'
 import { inspectMemory } from './inspect.ts'
 import type { MemoryLane } from './lane.ts'
+import { openMemoryLog } from './log.ts'
 import { observeMemory } from './observe.ts'
 
 export const memoryCapabilities: Capabilities = {
@@ -19,7 +20,7 @@ export const memoryCapabilities: Capabilities = {
   marksStarted: true,
   content: 'bytes',
   seeks: ['start', 'time', 'position'],
-  ownMark: false,
+  ownMark: true,
   deadLetters: true,
 }
 
@@ -113,6 +114,10 @@ export function createMemoryTransport(broker: Broker = createBroker(), named: re
       assertOpen()
       const signal = AbortSignal.any([options.signal, closing.signal])
       return observeMemory(selector.topics.map(broker.topic), selector, { ...options, signal })
+    },
+    async openLog(topicName, epoch) {
+      assertOpen()
+      return openMemoryLog(broker, broker.topic(topicName), epoch)
     },
     inspect: async (topics) => inspectMemory(broker, topics, Date.now()),
     async close() {
