@@ -31,7 +31,7 @@ export function openMemoryLog(broker: Broker, topic: Topic, epoch: bigint): LogA
         const log = message.log ?? 0n
         if (refused) return refused
         if (log <= known.mark) return { state: 'duplicate' }
-        const stored = broker.append(topic, message, timeMs)
+        const stored = broker.republish(topic, message, timeMs)
         if (stored.state === 'stored') known.mark = log
         else refused = stored
         return stored
