@@ -8,14 +8,21 @@ import type { Outcome } from '../../output/exit-codes.ts'
 import { createProgress } from '../../output/progress.ts'
 import type { Store } from '../../store/connection.ts'
 import type { DeadLetter, DeadLetterSelection } from '../../store/dead-letters.ts'
-import { defineCommand, value } from '../command.ts'
+import { defineCommand, text, value } from '../command.ts'
 import { askConsent } from '../line/consent.ts'
-import { deadLetterOptions, leaveOutIds, matchingDeadLetters, selectionOf } from '../line/dead-letters.ts'
+import {
+  deadLetterOptions,
+  deadLetterSource,
+  leaveOutIds,
+  matchingDeadLetters,
+  selectionOf,
+} from '../line/dead-letters.ts'
 import { auditAs, operatorName } from '../line/operator.ts'
 import {
   consentOptions,
   count,
   dryRunOptions,
+  duration,
   formatOptions,
   limitOptions,
   rate,
@@ -24,6 +31,7 @@ import {
 import type { Redriven } from '../line/redrive.ts'
 import { withStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
+import { replayBuried } from './replay-buried.ts'
 
 export default defineCommand({
   name: 'dlq replay',
@@ -33,6 +41,8 @@ export default defineCommand({
     'Each goes to the handler that failed and to no other, with its own id and attempts anew. The last line is what the',
     'handlers did with them: exit 1 when some are dead again, or when none of what --ids or --cause names can be replayed;',
     'exit 5 when the outcome cannot be known because no bridge runs, or when an id that was asked for does not exist.',
+    'With --source they are published again to the topic that they came from (or --to), and every group of it sees them; each',
+    'leaves the dead letters only when the broker has confirmed it. Then the dead letters and the groups are watched for --settle.',
   ].join('\n'),
   examples: [
     { line: 'evt dlq replay --dry-run', says: 'what would be replayed', needs: 'dead-letter' },
@@ -45,6 +55,20 @@ export default defineCommand({
   ],
   args: {},
   options: {
+    ...deadLetterSource,
+    to: value({
+      value: 'topic',
+      says: 'with --source: publish there',
+      parse: text,
+      shownDefault: 'where each came from',
+    }),
+    settle: value({
+      value: 'time',
+      says: 'with --source: how long to watch what becomes of them',
+      parse: duration,
+      default: 10_000,
+      shownDefault: '10s',
+    }),
     ...deadLetterOptions,
     ...limitOptions,
     rate: value({ value: 'per-second', says: 'not faster than this', parse: rate }),
@@ -60,6 +84,8 @@ export default defineCommand({
     ...formatOptions,
   },
   async run({ options, typed }, runtime) {
+    if (options.source !== undefined) return replayBuried(options.source, { options, typed }, runtime)
+    refuseForStore(options)
     const selection = await selectionOf(options, runtime)
     return withStore(runtime, { command: 'dlq replay', max: 3 }, async (store) => {
       const unknownIds = await leaveOutIds(store, selection.ids ?? [], runtime)
@@ -84,6 +110,17 @@ export default defineCommand({
     })
   },
 })
+
+function refuseForStore({ to }: { readonly to?: string | undefined }): void {
+  if (to === undefined) return
+  throw new EvtError(
+    'usage',
+    'cannot use --to without --source: a dead letter of the store goes to the handler that failed',
+    {
+      hint: 'leave --to out, or name the dead-letter topic with --source',
+    },
+  )
+}
 
 interface Bounds {
   readonly where?: Where | undefined

@@ -1,14 +1,16 @@
 import { formatDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
-import { formatJson, jsonDepth, parseExactly } from '../../core/json-text.ts'
+import { parseExactly } from '../../core/json-text.ts'
 import { typeText, visible } from '../../core/visible.ts'
 import type { Output } from '../../output/output.ts'
 import type { DeadLetter, Redrive } from '../../store/dead-letters.ts'
 import { argument, defineCommand } from '../command.ts'
-import { eventOf } from '../line/dead-letters.ts'
+import { deadLetterSource, eventOf } from '../line/dead-letters.ts'
 import { formatOptions, storeOptions } from '../line/options.ts'
 import { withStore } from '../line/store.ts'
+import { dataLines } from './data-lines.ts'
+import { showBuried } from './show-buried.ts'
 
 type Letter = DeadLetter & { readonly redrives: readonly Redrive[] }
 
@@ -16,13 +18,16 @@ export default defineCommand({
   name: 'dlq show',
   section: 'repair',
   summary: 'one dead letter: its event, every attempt, and what a replay would do',
+  description:
+    'With --source from a dead-letter topic of a broker: what its grave says of it, as far as it says anything.',
   examples: [
     { line: 'evt dlq show 1', says: 'everything about dead letter 1', needs: 'dead-letter' },
     { line: 'evt dlq show 1 --json', says: 'for a script', needs: 'dead-letter' },
   ],
   args: { id: argument({ says: 'from `evt dlq list` (SAMPLE) or `evt dlq list --flat`' }) },
-  options: { ...storeOptions, ...formatOptions },
-  async run({ args: { id } }, runtime) {
+  options: { ...deadLetterSource, ...storeOptions, ...formatOptions },
+  async run({ args: { id }, options: { source } }, runtime) {
+    if (source !== undefined) return showBuried(source, id, runtime)
     if (!/^\d{1,18}$/.test(id)) {
       throw new EvtError('usage', `cannot show dead letter ${id}: it is no number`, {
         hint: 'ids stand in `evt dlq list --flat`',
@@ -75,23 +80,12 @@ function render(letter: Letter, output: Output): string {
     ...facts.map(([name, text]) => `${paint('bold', name.padEnd(12))} ${visible(text)}`),
     '',
     paint('bold', 'data'),
-    ...dataLines(letter),
+    ...dataLines(textOf(letter)),
     '',
     paint('bold', `attempts (${letter.attempts.length})`),
     ...letter.attempts.flatMap(attemptLines),
     ...(letter.redrives.length > 0 ? ['', paint('bold', 'replays'), ...letter.redrives.map(redriveLine)] : []),
   ].join('\n')
-}
-
-/** More levels are not indented: nobody reads them, and the blanks alone would be megabytes. */
-const deepestIndented = 100
-
-/** Indented JSON, each line made visible; bytes that are no event as far as they are text. */
-function dataLines(letter: Letter): string[] {
-  const { data } = exactEventOf(letter)
-  const indented = data !== undefined && jsonDepth(textOf(letter)) <= deepestIndented
-  const text = indented ? formatJson(data, 2) : textOf(letter)
-  return text.split('\n').map((line) => `  ${visible(line)}`)
 }
 
 function attemptLines(attempt: DeadLetter['attempts'][number]): string[] {

@@ -11,6 +11,16 @@ import type { Runtime } from '../runtime.ts'
 import { readLines } from './input.ts'
 import { whereOptions } from './where.ts'
 
+/** Where they lie, when not in the store. */
+export const deadLetterSource = {
+  source: value({
+    short: 's',
+    value: 'url',
+    says: 'where they lie, when not in the store: redis://…?stream=x:dlq, kafka://…/x-dlt, amqp://…?queue=x.dlq',
+    parse: text,
+  }),
+} as const
+
 /** Which dead letters, spelled the same in every `dlq` command. */
 export const deadLetterOptions = {
   cause: value({ value: 'fingerprint', says: 'of this cause; its beginning is enough', parse: text }),

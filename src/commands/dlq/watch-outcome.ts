@@ -1,0 +1,65 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { formatDuration } from '../../core/duration.ts'
+import type { BuriedMessage, GroupState } from '../../transports/transport.ts'
+import type { Buried } from './buried.ts'
+import type { Row } from './rows.ts'
+
+export interface Watched {
+  readonly replayed: readonly Row[]
+  readonly origins: ReadonlyMap<string, BuriedMessage['origin']>
+  readonly to?: string | undefined
+  /** Milliseconds. */
+  readonly settle: number
+  readonly signal: AbortSignal
+}
+
+export interface Outcome {
+  /** Every group that had failed on it has settled all there is, and it did not come back. */
+  readonly settled: number
+  readonly deadAgain: number
+  readonly groups: readonly string[]
+  /** Why some are in neither count. */
+  readonly why: string
+}
+
+const pollMs = 250
+
+/**
+ * What became of replayed messages, from the groups' positions and the dead letters, never from having published them. A group buries
+ * before it settles: so when nothing lags, what is not among the dead letters was handled.
+ */
+export async function watchOutcome(buried: Buried, watched: Watched): Promise<Outcome> {
+  const { replayed, origins, to, settle, signal } = watched
+  const topics = [...new Set(replayed.map(({ id }) => to ?? origins.get(id)?.topic ?? ''))].filter(Boolean)
+  const known = new Set(replayed.map(({ id }) => origins.get(id)?.group).filter((group) => group !== undefined))
+  const isMeant = ({ group }: GroupState) => known.size === 0 || known.has(group)
+  const endMs = performance.now() + settle
+  for (;;) {
+    const { groups } = replayed.length > 0 ? await buried.transport.inspect(topics) : { groups: [] }
+    const meant = groups.filter(isMeant)
+    const names = [...new Set(meant.map(({ group }) => group))]
+    const idle = meant.length > 0 && meant.every(({ lagMessages }) => lagMessages === 0)
+    const over = performance.now() >= endMs || signal.aborted
+    if (idle || over || replayed.length === 0) {
+      const deadAgain = replayed.length > 0 ? await countReturned(buried, replayed) : 0
+      const settled = idle ? replayed.length - deadAgain : 0
+      return { settled, deadAgain, groups: names, why: reasonOf(names, settle, signal) }
+    }
+    await delay(pollMs, undefined, { signal }).catch(() => {})
+  }
+}
+
+function reasonOf(groups: readonly string[], settleMs: number, signal: AbortSignal): string {
+  if (signal.aborted) return 'interrupted'
+  if (groups.length === 0) return 'no group reads the topic, so nobody says what became of them'
+  return `${groups.join(', ')} still lagged after ${formatDuration(settleMs)}`
+}
+
+/** By the event's id: a grave has a new one each time. */
+async function countReturned({ letters, topic }: Buried, replayed: readonly Row[]): Promise<number> {
+  const ids = new Set(replayed.map(({ eventId }) => eventId))
+  const returned = new Set<string>()
+  for await (const batch of letters.list(topic, AbortSignal.timeout(30_000)))
+    for (const { message } of batch) if (ids.has(message.id)) returned.add(message.id)
+  return returned.size
+}
