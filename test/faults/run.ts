@@ -2,7 +2,7 @@
 // Exit code 1 when a promise broke, 2 for a mistake on the command line.
 import { parseArgs } from 'node:util'
 import type { PrivateServer } from '../setup/private-server.ts'
-import { sweepLeftovers } from '../setup/private-server.ts'
+import { sweepLeftovers } from '../setup/server-directory.ts'
 import { type ExitVerdict, exitingHandler } from './exiting.ts'
 import {
   churn,

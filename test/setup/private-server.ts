@@ -1,12 +1,10 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import {
   type ClusterOptions,
   freePort,
   initCluster,
   type Postmaster,
-  readPostmaster,
   startCluster,
   stopCluster,
   urlOfPostmaster,
@@ -15,6 +13,7 @@ import { childrenOf, eventually, isRunning } from '../../src/store/embedded/proc
 import { reachableBinaries } from '../../src/store/embedded/reach.ts'
 import { chooseRunAs } from '../../src/store/embedded/run-as.ts'
 import { findPostgres, type PostgresVersion, remedies } from './postgres-binaries.ts'
+import { keptOwner, makeServerDirectory } from './server-directory.ts'
 
 export interface PrivateServerOptions {
   readonly version: PostgresVersion
@@ -42,15 +41,6 @@ export interface PrivateServer {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/**
- * Each server has a directory of its own here, `<pid of its owner>-…`, so that a later run can clean up after a kill -9. In memory
- * where there is enough: cloning a database is writing 300 files.
- */
-const onDisk = join(tmpdir(), 'evt-test-servers')
-const inMemory = '/dev/shm/evt-test-servers'
-const keptOwner = 'kept'
-const enoughMemoryBytes = 4 * 1024 ** 3
-
 const fast = ['fsync=off', 'full_page_writes=off']
 const always = ['max_connections=200', 'checkpoint_timeout=1h', 'max_prepared_transactions=20', 'shared_buffers=64MB']
 
@@ -73,7 +63,7 @@ async function start(options: PrivateServerOptions, owner: string): Promise<Plac
   const source = findPostgres(options.version)
   if (!source) throw new Error(`PostgreSQL ${options.version} is not here: ${remedies[options.version]}`)
   const runAs = await chooseRunAs()
-  const directory = makeDirectory(options.durable ? onDisk : fastest(), owner)
+  const directory = makeServerDirectory({ owner, durable: options.durable ?? false })
   const cluster: ClusterOptions = {
     binaries: await reachableBinaries(source.binaries, runAs),
     dataDirectory: join(directory, 'data'),
@@ -127,34 +117,4 @@ async function startAnywhere(cluster: ClusterOptions): Promise<Postmaster> {
       if (attempt === 5) throw error
     }
   }
-}
-
-function fastest(): string {
-  if (!existsSync('/dev/shm')) return onDisk
-  const { bavail, bsize } = statfsSync('/dev/shm')
-  return bavail * bsize > enoughMemoryBytes ? inMemory : onDisk
-}
-
-function makeDirectory(base: string, owner: string): string {
-  mkdirSync(base, { recursive: true, mode: 0o755 })
-  const directory = mkdtempSync(join(base, `${owner}-`))
-  // The server's user has to reach its data through it.
-  chmodSync(directory, 0o755)
-  return directory
-}
-
-/** Stops and removes what runs left whose process is gone (killed with -9): found by their own pid files. */
-export async function sweepLeftovers(): Promise<void> {
-  const all = [onDisk, inMemory].filter(existsSync).flatMap((base) => readdirSync(base).map((name) => join(base, name)))
-  const dead = all.filter((directory) => {
-    const [owner] = basename(directory).split('-')
-    return owner !== keptOwner && !isRunning(Number(owner))
-  })
-  await Promise.all(
-    dead.map(async (directory) => {
-      const postmaster = readPostmaster(join(directory, 'data'))
-      if (postmaster) await stopCluster(postmaster.pid)
-      rmSync(directory, { recursive: true, force: true })
-    }),
-  )
 }

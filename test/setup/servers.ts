@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:http'
 import type { TestProject } from 'vitest/node'
 import { environmentUrl, findPostgres, type PostgresVersion, postgresVersions, remedies } from './postgres-binaries.ts'
-import { type PrivateServer, startPrivateServer, sweepLeftovers } from './private-server.ts'
+import { type PrivateServer, startPrivateServer } from './private-server.ts'
+import { sweepLeftovers } from './server-directory.ts'
 
 /** What the workers are told: which servers there are, and where to ask for their URL. */
 export interface PostgresServers {

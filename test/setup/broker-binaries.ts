@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process'
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+export const kafkaVersion = '4.1.1'
+
+/** The program of this name in PATH or in one of these folders; those come first. */
+export function findProgram(name: string, first: readonly string[] = []): string | undefined {
+  const folders = [...first, ...(process.env.PATH ?? '').split(delimiter)].filter(Boolean)
+  return folders.map((folder) => join(folder, name)).find(isProgram)
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export function findRedis(): string | undefined {
+  return findProgram('redis-server', ['/usr/local/bin', '/opt/homebrew/bin'])
+}
+
+export interface RabbitPrograms {
+  readonly server: string
+  readonly ctl: string
+  readonly epmd: string
+}
+
+/** Debian's programs in /usr/sbin change to the user `rabbitmq` and lose the environment: the real ones lie behind them. */
+export function findRabbit(): RabbitPrograms | undefined {
+  const folders = ['/usr/lib/rabbitmq/bin', '/opt/rabbitmq/sbin', '/opt/homebrew/sbin', '/usr/local/sbin']
+  const [server, ctl] = [findProgram('rabbitmq-server', folders), findProgram('rabbitmqctl', folders)]
+  const epmd = findProgram('epmd', ['/usr/bin', '/usr/lib/erlang/bin', '/opt/homebrew/bin'])
+  return server && ctl && epmd ? { server, ctl, epmd } : undefined
+}
+
+export interface KafkaPrograms {
+  readonly java: string
+  /** The folder with Kafka's jars. */
+  readonly jars: string
+}
+
+export function kafkaCache(): string {
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'evt', `kafka-${kafkaVersion}`)
+}
+
+/** Java 17 is the oldest that runs Kafka 4. Without jars in the cache Maven is enough: `installKafka` fetches them. */
+export function findKafka(): KafkaPrograms | undefined {
+  const java = findProgram('java', process.env.JAVA_HOME ? [join(process.env.JAVA_HOME, 'bin')] : [])
+  const jars = join(kafkaCache(), 'jars')
+  if (!java || !(existsSync(jars) || findProgram('mvn'))) return undefined
+  return { java, jars }
+}
+
+/** Fetches the jars from Maven Central once per machine (54 MB); safe when two runs do it at once. */
+export function installKafka(): void {
+  const cache = kafkaCache()
+  if (existsSync(join(cache, 'jars'))) return
+  const work = `${cache}.${process.pid}`
+  mkdirSync(work, { recursive: true })
+  try {
+    writeFileSync(join(work, 'pom.xml'), pom)
+    const args = ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${join(work, 'jars')}`]
+    execFileSync('mvn', args, { cwd: work, stdio: ['ignore', 'pipe', 'pipe'], timeout: 300_000 })
+    publish(work, cache)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+/** Somebody who was quicker has the same jars. */
+function publish(work: string, cache: string): void {
+  try {
+    renameSync(work, cache)
+  } catch (error) {
+    if (!readdirSync(join(cache, 'jars')).length) throw error
+  }
+}
+
+// slf4j-simple: without a binding Kafka says nothing, also when it cannot start.
+const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>evt</groupId><artifactId>test-kafka</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${kafkaVersion}</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+`

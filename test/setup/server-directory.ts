@@ -1,0 +1,100 @@
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { readPostmaster, stopCluster } from '../../src/store/embedded/cluster.ts'
+import { childrenOf, eventually, isRunning, startOf } from '../../src/store/embedded/process.ts'
+
+/**
+ * Each server has a directory of its own here, `<pid of its owner>-…`, so that a later run can clean up after a kill -9. In memory
+ * where there is enough: cloning a database is writing 300 files, and a broker waits for the disk at every confirm.
+ */
+const onDisk = join(tmpdir(), 'evt-test-servers')
+const inMemory = '/dev/shm/evt-test-servers'
+/** Owner of what no run sweeps away. */
+export const keptOwner = 'kept'
+const enoughMemoryBytes = 4 * 1024 ** 3
+
+export interface DirectoryOptions {
+  /** Default: this process, until it ends. */
+  readonly owner?: string
+  /** On the disk, even where there is memory. */
+  readonly durable?: boolean
+}
+
+export function makeServerDirectory(options: DirectoryOptions = {}): string {
+  const base = options.durable ? onDisk : fastest()
+  mkdirSync(base, { recursive: true, mode: 0o755 })
+  const directory = mkdtempSync(join(base, `${options.owner ?? process.pid}-`))
+  // The server's user has to reach its data through it.
+  chmodSync(directory, 0o755)
+  return directory
+}
+
+function fastest(): string {
+  if (!existsSync('/dev/shm')) return onDisk
+  const { bavail, bsize } = statfsSync('/dev/shm')
+  return bavail * bsize > enoughMemoryBytes ? inMemory : onDisk
+}
+
+/** Writes down that this process belongs to the server of `directory`. Its start tells it from a later process of its id. */
+export function notePid(directory: string, pid: number): void {
+  appendFileSync(join(directory, 'pids'), `${pid} ${startOf(pid) ?? '?'}\n`)
+}
+
+/** The noted processes that still run, and all that these have started. */
+export function processesOf(directory: string): readonly number[] {
+  const file = join(directory, 'pids')
+  if (!existsSync(file)) return []
+  const noted = readFileSync(file, 'utf8').split('\n').filter(Boolean)
+  return noted.flatMap((line) => {
+    const [pid, start] = line.split(' ')
+    return isRunning(Number(pid)) && (startOf(Number(pid)) ?? '?') === start ? familyOf(Number(pid)) : []
+  })
+}
+
+export function familyOf(pid: number): readonly number[] {
+  return [pid, ...childrenOf(pid).flatMap(familyOf)]
+}
+
+/** Ends the server of this directory, whatever it is, and removes its data. */
+export async function removeServer(directory: string): Promise<void> {
+  const postmaster = readPostmaster(join(directory, 'data'))
+  if (postmaster) await stopCluster(postmaster.pid)
+  await endProcesses(processesOf(directory))
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+}
+
+async function endProcesses(pids: readonly number[]): Promise<void> {
+  for (const pid of pids) signal(pid, 'SIGKILL')
+  if (!(await eventually(() => !pids.some(isRunning), 20_000))) throw new Error(`processes survived: ${pids.join(' ')}`)
+}
+
+/** False when the process was gone before. */
+export function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
+}
+
+/** Stops and removes what runs left whose process is gone (killed with -9): found by their own pid files. */
+export async function sweepLeftovers(): Promise<void> {
+  const all = [onDisk, inMemory].filter(existsSync).flatMap((base) => readdirSync(base).map((name) => join(base, name)))
+  const dead = all.filter((directory) => {
+    const [owner] = basename(directory).split('-')
+    return owner !== keptOwner && !isRunning(Number(owner))
+  })
+  await Promise.all(dead.map(removeServer))
+}
