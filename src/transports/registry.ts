@@ -10,6 +10,8 @@ const transports = {
   noop: async () => (await import('./noop/index.ts')).openNoop,
   postgres: async () => (await import('./postgres/index.ts')).openPostgres,
   postgresql: async () => (await import('./postgres/index.ts')).openPostgres,
+  redis: async () => (await import('./redis/index.ts')).openRedis,
+  rediss: async () => (await import('./redis/index.ts')).openRedis,
 } as const satisfies Record<string, () => Promise<Open>>
 
 export const transportSchemes = Object.keys(transports) as readonly (keyof typeof transports)[]

@@ -22,6 +22,10 @@ describe('registry of transports', () => {
   })
 
   it('knows both names of Postgres', () => {
-    expect(transportSchemes).toEqual(['memory', 'noop', 'postgres', 'postgresql'])
+    expect(transportSchemes).toEqual(expect.arrayContaining(['memory', 'noop', 'postgres', 'postgresql']))
+  })
+
+  it('knows Redis with and without TLS', () => {
+    expect(transportSchemes).toEqual(expect.arrayContaining(['redis', 'rediss']))
   })
 })

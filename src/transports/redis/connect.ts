@@ -1,0 +1,157 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Cluster, Command, type RedisOptions as DriverOptions, Redis } from 'ioredis'
+import { EvtError } from '../../core/errors.ts'
+import { translateError } from './errors.ts'
+import type { RedisOptions } from './options.ts'
+
+const connectMs = 5_000
+/** A connection that owes us an answer for this long is half-open: it is closed and made anew. */
+const silentMs = 5_000
+
+/** What this process has open to one server or cluster. */
+export interface RedisConnections {
+  readonly isCluster: boolean
+  /**
+   * For commands and scripts that do not block. While the server is away they fail at once, and none is sent twice: what was under way
+   * when the connection broke has an unknown outcome. Errors are the driver's; `translateError` knows them.
+   */
+  readonly client: Redis | Cluster
+  /** One of its own, for what blocks or subscribes: to the master of `key`'s slot. It reconnects by itself; the caller disconnects it. */
+  openOwn(key?: string): Promise<Redis>
+  /** Every master: for what no key routes. */
+  masters(): readonly Redis[]
+  /** Ends at once; what is under way fails. Idempotent. */
+  close(): void
+}
+
+/** Connects within 5 s. Throws `connect` (and `usage` for a database that does not exist), as translated. */
+export async function connectRedis(options: RedisOptions): Promise<RedisConnections> {
+  const opened = new Set<Redis>()
+  const isCluster = options.cluster ?? (await asksCluster(options))
+  const client = isCluster ? await openCluster(options) : await openNode(options)
+
+  async function openOwn(key?: string): Promise<Redis> {
+    const node = client instanceof Cluster ? addressOf(client, key) : undefined
+    const made = silent(new Redis({ ...nodeOptions(options), ...node }))
+    opened.add(made)
+    made.once('end', () => opened.delete(made))
+    await connected(made, options)
+    return made
+  }
+
+  return {
+    isCluster,
+    client,
+    openOwn,
+    masters: () => (client instanceof Cluster ? client.nodes('master') : [client]),
+    close() {
+      client.disconnect()
+      for (const one of opened) one.disconnect()
+    },
+  }
+}
+
+function driverOptions(options: RedisOptions) {
+  return {
+    // RESP2, and a user always: other ways of the handshake make the driver write to the console.
+    protocol: 2,
+    ...(options.password === undefined ? {} : { username: options.username ?? 'default', password: options.password }),
+    ...(options.tls ? { tls: {} } : {}),
+    connectTimeout: connectMs,
+    socketTimeout: silentMs,
+    keepAlive: 10_000,
+    lazyConnect: true,
+    enableReadyCheck: false,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: null,
+    disableClientInfo: true,
+    connectionName: 'evt',
+  } as const satisfies DriverOptions
+}
+
+function nodeOptions(options: RedisOptions) {
+  return {
+    ...driverOptions(options),
+    ...options.nodes[0],
+    db: options.database,
+    retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 1_000),
+  }
+}
+
+/** Of the master of the key's slot; of any without a key. */
+function addressOf(cluster: Cluster, key: string | undefined): { host?: string; port?: number } {
+  const slot = key === undefined ? null : new Command('get', [key]).getSlot()
+  const owner = slot === null ? undefined : cluster.slots[slot]?.[0]
+  const masters = cluster.nodes('master')
+  const found = masters.find(({ options }) => `${options.host}:${options.port}` === owner) ?? masters[0]
+  const { host = '', port = 6379 } = found?.options ?? {}
+  return found === undefined ? {} : { host, port }
+}
+
+async function openNode(options: RedisOptions): Promise<Redis> {
+  const client = silent(new Redis(nodeOptions(options)))
+  await connected(client, options)
+  return client
+}
+
+async function openCluster(options: RedisOptions): Promise<Cluster> {
+  const client = silent(
+    new Cluster([...options.nodes], {
+      redisOptions: driverOptions(options),
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      // Sent again only what the cluster itself sent elsewhere; after a lost connection nobody knows.
+      retryDelayOnFailover: 0,
+      retryDelayOnClusterDown: 0,
+      slotsRefreshTimeout: 2_000,
+      slotsRefreshInterval: 5_000,
+      clusterRetryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 1_000),
+    }),
+  )
+  await connected(client, options)
+  return client
+}
+
+/** Our errors come with commands; events of the driver that nobody hears go to the console. */
+function silent<T extends Redis | Cluster>(client: T): T {
+  client.on('error', () => {})
+  return client
+}
+
+/** Waits for the first connection; a client that does not come about is closed, or it would go on trying. */
+async function connected(client: Redis | Cluster, options: RedisOptions): Promise<void> {
+  let last: unknown
+  const remember = (error: unknown) => {
+    last = error
+  }
+  client.on('error', remember)
+  const giveUp = new AbortController()
+  try {
+    const late = delay(connectMs, undefined, { signal: giveUp.signal }).then(() => {
+      throw new EvtError('connect', `cannot use ${options.place.url}: no answer within 5 s (${options.place.host})`, {
+        hint: 'check that Redis runs there, and host and port in the URL',
+      })
+    })
+    await Promise.race([client.connect(), late])
+    if (client instanceof Redis) await Promise.race([client.ping(), late])
+  } catch (error) {
+    client.disconnect()
+    throw translateError(last ?? error, options.place)
+  } finally {
+    giveUp.abort()
+    client.off('error', remember)
+  }
+}
+
+/** False also where the user may not ask. */
+async function asksCluster(options: RedisOptions): Promise<boolean> {
+  const probe = await openNode(options)
+  try {
+    return /cluster_enabled:1/.test(await probe.info('cluster'))
+  } catch {
+    return false
+  } finally {
+    probe.disconnect()
+  }
+}
