@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Command, Section } from '../src/commands/command.ts'
+import { capabilityTable } from './capability-table.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const check = process.argv.includes('--check')
@@ -86,6 +87,11 @@ function settle(file: string, text: string): void {
 const entries = await commands()
 const { exitCodes } = await import('../src/output/exit-codes.ts')
 settle('src/commands/registry.ts', registryText(entries))
+const transportsDoc = 'docs/transports.md'
+settle(
+  transportsDoc,
+  filled(readFileSync(join(root, transportsDoc), 'utf8'), { capabilities: await capabilityTable(root) }),
+)
 const readme = join(root, 'README.md')
 if (existsSync(readme)) {
   settle(

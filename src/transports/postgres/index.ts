@@ -6,6 +6,7 @@ import { createLogReader, type LogReader } from '../../store/log.ts'
 import { salvageEntry } from '../../store/salvage.ts'
 import type { Capabilities, LaneOptions, Transport, TransportOptions } from '../transport.ts'
 import { createChannelTransport } from './channels.ts'
+import { createTableTransport } from './dead-letter-table.ts'
 import { inspectLog } from './inspect.ts'
 import { type LogLanes, openLogLanes } from './lanes.ts'
 import { observeLog } from './observe.ts'
@@ -30,10 +31,11 @@ export const logCapabilities: Capabilities = {
   deadLetters: false,
 }
 
-/** `postgres://…` is the log of that database, `postgres://…?channel=name` a NOTIFY channel. Throws `connect`, `usage`. */
+/** `postgres://…` is the log of that database, `…?channel=name` a NOTIFY channel, `…?table=name` another system's dead letters. Throws `connect`, `usage`. */
 export async function openPostgres(url: string, options: TransportOptions = {}): Promise<Transport> {
-  const { storeUrl, channel } = parsePostgresUrl(url)
+  const { storeUrl, channel, table } = parsePostgresUrl(url)
   const store = await openStore(storeUrl, { applicationName: 'evt transport', max: 4 })
+  if (table !== undefined) return createTableTransport(store, table)
   return channel === undefined ? createLogTransport(store, options) : createChannelTransport(store, channel)
 }
 

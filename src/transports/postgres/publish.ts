@@ -6,7 +6,7 @@ import { publishEncoded } from '../../store/outbox.ts'
 import type { Message, Published } from '../transport.ts'
 
 /** An event in binary mode, its bytes as they are. Throws `decode` for what is no event, `too-large` never: the store says that. */
-function toEncoded({ headers, body }: Message): EncodedEvent {
+export function toEncoded({ headers, body }: Message): EncodedEvent {
   const event = fromHeaders(headers, body)
   // Reading it parses the body: what is no JSON must not reach the table.
   void event.data
