@@ -1,75 +1,86 @@
-// Servers for work at the desk: `npm run services -- up|down|status`. The same private servers that the tests start, kept
+// Servers for work at the desk: `npm run services -- up|down|status [name…]`. The same private servers that the tests start, kept
 // running until `down`. Tests and commands use them through the variables that `up` prints.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { argv, exit, stderr, stdout } from 'node:process'
-import { readPostmaster, stopCluster } from '../src/store/embedded/cluster.ts'
-import { findPostgres, type PostgresVersion, postgresVersions, remedies } from '../test/setup/postgres-binaries.ts'
-import { type PlacedServer, startKeptServer } from '../test/setup/private-server.ts'
+import { findStartable, startFrom } from '../test/setup/find-servers.ts'
+import { keptOwner, mainProcessOf, removeServer, runsInDocker } from '../test/setup/server-directory.ts'
+import { remedy, type ServerName, serverFacts, serverNames } from '../test/setup/server-names.ts'
 
 const home = join(dirname(import.meta.dirname), '.cache', 'services')
 
-interface Service {
-  readonly version: PostgresVersion
+interface Kept {
   readonly url: string
-  readonly dataDirectory: string
+  readonly directory: string
 }
 
-const stateFile = (version: PostgresVersion): string => join(home, `postgres-${version}.json`)
+const stateFile = (name: ServerName): string => join(home, `${name}.json`)
 
-function running(version: PostgresVersion): (Service & { readonly pid: number }) | undefined {
-  if (!existsSync(stateFile(version))) return undefined
-  const service = JSON.parse(readFileSync(stateFile(version), 'utf8')) as Service
-  const postmaster = readPostmaster(service.dataDirectory)
-  return postmaster && { ...service, pid: postmaster.pid }
+function keptOf(name: ServerName): Kept | undefined {
+  return existsSync(stateFile(name)) ? (JSON.parse(readFileSync(stateFile(name), 'utf8')) as Kept) : undefined
 }
 
-async function up(): Promise<number> {
+/** Where it runs, in words; undefined when it does not. */
+function placeOf({ directory }: Kept): string | undefined {
+  const pid = mainProcessOf(directory)
+  if (pid) return `process ${pid}`
+  return runsInDocker(directory) ? 'Docker' : undefined
+}
+
+async function up(names: readonly ServerName[]): Promise<number> {
   mkdirSync(home, { recursive: true })
-  let missing = 0
-  for (const version of postgresVersions) {
-    const known = running(version)
-    if (!known && !findPostgres(version)) {
-      stderr.write(`PostgreSQL ${version} is missing; to have it: ${remedies[version]}\n`)
-      missing += 1
-      continue
-    }
-    const server = known ?? remember(version, await startKeptServer({ version }))
-    stdout.write(`export EVT_TEST_PG${version}_URL=${server.url}\n`)
+  const wanted = names.filter((name) => !isUp(name))
+  const found = findStartable(wanted)
+  // One after the other: they start soonest when they do not fight for the processors.
+  for (const name of names) {
+    const source = found.get(name)
+    if (source) remember(name, await startFrom(source, name, { owner: keptOwner }))
+    else if (wanted.includes(name)) stderr.write(`${serverFacts[name].title} is missing; to have it: ${remedy(name)}\n`)
+    const kept = keptOf(name)
+    if (kept && isUp(name)) stdout.write(`export ${serverFacts[name].variable}=${kept.url}\n`)
   }
-  return missing ? 1 : 0
+  return found.size === wanted.length ? 0 : 1
 }
 
-function remember(version: PostgresVersion, { url, dataDirectory }: PlacedServer): Service {
-  const service = { version, url, dataDirectory }
-  writeFileSync(stateFile(version), `${JSON.stringify(service)}\n`, { mode: 0o600 })
-  return service
+function isUp(name: ServerName): boolean {
+  const kept = keptOf(name)
+  return kept !== undefined && placeOf(kept) !== undefined
 }
 
-async function down(): Promise<number> {
-  for (const version of postgresVersions) {
-    const server = running(version)
-    if (server) {
-      await stopCluster(server.pid)
-      rmSync(dirname(server.dataDirectory), { recursive: true, force: true })
-    }
-    rmSync(stateFile(version), { force: true })
+function remember(name: ServerName, { url, directory }: Kept): void {
+  writeFileSync(stateFile(name), `${JSON.stringify({ url, directory })}\n`, { mode: 0o600 })
+}
+
+async function down(names: readonly ServerName[]): Promise<number> {
+  for (const name of names) {
+    const kept = keptOf(name)
+    if (kept) await removeServer(kept.directory)
+    rmSync(stateFile(name), { force: true })
   }
-  return status()
+  return status(names)
 }
 
-function status(): number {
-  for (const version of postgresVersions) {
-    const server = running(version)
-    stdout.write(`PostgreSQL ${version}: ${server ? `${server.url} (process ${server.pid})` : 'not running'}\n`)
+function status(names: readonly ServerName[]): number {
+  for (const name of names) {
+    const kept = keptOf(name)
+    const place = kept && placeOf(kept)
+    stdout.write(`${serverFacts[name].title}: ${kept && place ? `${kept.url} (${place})` : 'not running'}\n`)
   }
   return 0
 }
 
-const verbs: Readonly<Record<string, () => number | Promise<number>>> = { up, down, status }
+/** A name, or the first word of several: `postgres` is both of them. */
+function select(words: readonly string[]): readonly ServerName[] | undefined {
+  if (words.length === 0) return serverNames
+  const meant = (word: string) => serverNames.filter((name) => name === word || name.startsWith(`${word}-`))
+  return words.every((word) => meant(word).length > 0) ? [...new Set(words.flatMap(meant))] : undefined
+}
+
+const verbs: Readonly<Record<string, (names: readonly ServerName[]) => number | Promise<number>>> = { up, down, status }
 const verb = verbs[argv[2] ?? 'status']
-if (!verb) {
-  stderr.write('usage: npm run services -- up|down|status\n')
+const names = select(argv.slice(3))
+if (!verb || !names) {
+  stderr.write(`usage: npm run services -- up|down|status [name…]\nnames: postgres ${serverNames.join(' ')}\n`)
   exit(2)
 }
-exit(await verb())
+exit(await verb(names))

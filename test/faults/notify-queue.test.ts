@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { expect, inject, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { createBridge } from '../../src/bridge.ts'
 import { createRegistry } from '../../src/core/registry.ts'
 import { defineHandler } from '../../src/index.ts'
@@ -7,6 +7,7 @@ import { openStore } from '../../src/store/connection.ts'
 import { acquireLease, releaseLease } from '../../src/store/lease.ts'
 import { migrateUp } from '../../src/store/migrate.ts'
 import { startPrivateServer } from '../setup/private-server.ts'
+import { canStart } from '../setup/shared-servers.ts'
 import { until } from '../setup/until.ts'
 
 async function connect(url: string): Promise<pg.Client> {
@@ -32,7 +33,7 @@ async function fillQueue(url: string): Promise<void> {
 }
 
 // A12; before 17 the queue has 8 GB whatever one asks for.
-it.skipIf(!inject('postgres').available.includes(18))(
+it.skipIf(!canStart('postgres-18'))(
   'a full notification queue fails no writer and stops no event, and the lease is given back',
   async () => {
     const server = await startPrivateServer({

@@ -1,24 +1,19 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
+import { findProgram, isProgramHere } from './find-program.ts'
 
 export const kafkaVersion = '4.1.1'
-
-/** The program of this name in PATH or in one of these folders; those come first. */
-export function findProgram(name: string, first: readonly string[] = []): string | undefined {
-  const folders = [...first, ...(process.env.PATH ?? '').split(delimiter)].filter(Boolean)
-  return folders.map((folder) => join(folder, name)).find(isProgram)
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
 
 export function findRedis(): string | undefined {
   return findProgram('redis-server', ['/usr/local/bin', '/opt/homebrew/bin'])
@@ -48,12 +43,25 @@ export function kafkaCache(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'evt', `kafka-${kafkaVersion}`)
 }
 
-/** Java 17 is the oldest that runs Kafka 4. Without jars in the cache Maven is enough: `installKafka` fetches them. */
+/** Without jars in the cache Maven is enough: `installKafka` fetches them. */
 export function findKafka(): KafkaPrograms | undefined {
   const java = findProgram('java', process.env.JAVA_HOME ? [join(process.env.JAVA_HOME, 'bin')] : [])
   const jars = join(kafkaCache(), 'jars')
-  if (!java || !(existsSync(jars) || findProgram('mvn'))) return undefined
+  if (!java || javaVersion(java) < oldestJava || !(existsSync(jars) || isProgramHere('mvn'))) return undefined
   return { java, jars }
+}
+
+/** For Kafka 4. */
+const oldestJava = 17
+
+/** Read from the file that lies in every Java's home; where there is none, Java is believed to be new enough. */
+function javaVersion(java: string): number {
+  try {
+    const release = readFileSync(join(realpathSync(java), '..', '..', 'release'), 'utf8')
+    return Number(/JAVA_VERSION="(\d+)/.exec(release)?.[1] ?? oldestJava)
+  } catch {
+    return oldestJava
+  }
 }
 
 /** Fetches the jars from Maven Central once per machine (54 MB); safe when two runs do it at once. */
@@ -67,6 +75,8 @@ export function installKafka(): void {
     const args = ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${join(work, 'jars')}`]
     execFileSync('mvn', args, { cwd: work, stdio: ['ignore', 'pipe', 'pipe'], timeout: 300_000 })
     publish(work, cache)
+  } catch (error) {
+    throw new Error(`Maven cannot fetch Kafka: ${(error as { stdout?: unknown }).stdout ?? ''}`, { cause: error })
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

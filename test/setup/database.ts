@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, inject, onTestFinished } from 'vitest'
+import { describe, onTestFinished } from 'vitest'
 import { openStore, type Store } from '../../src/store/connection.ts'
 import { migrateUp, migrationsDirectory } from '../../src/store/migrate.ts'
 import { type PostgresVersion, postgresVersions } from './postgres-binaries.ts'
+import { hasServer, serverUrl } from './shared-servers.ts'
 
 export interface TestDatabase {
   readonly url: string
@@ -23,18 +24,9 @@ export interface TestDatabaseOptions {
 
 /** Runs the suite once for every PostgreSQL; one that is not on this machine is skipped, and counted as skipped. */
 export function describeServers(name: string, suite: (server: PostgresVersion) => void): void {
-  const { available } = inject('postgres')
   for (const server of postgresVersions) {
-    describe.skipIf(!available.includes(server))(`${name} on PostgreSQL ${server}`, () => suite(server))
+    describe.skipIf(!hasServer(`postgres-${server}`))(`${name} on PostgreSQL ${server}`, () => suite(server))
   }
-}
-
-/** The URL of this run's server (database `postgres`, superuser); starts it when nobody did. */
-export async function serverUrl(server: PostgresVersion = 18): Promise<string> {
-  const response = await fetch(`${inject('postgres').door}/${server}`)
-  const text = await response.text()
-  if (!response.ok) throw new Error(text)
-  return text
 }
 
 /**
@@ -99,7 +91,7 @@ function serverOf(version: PostgresVersion): Promise<KnownServer> {
 }
 
 async function connectTo(version: PostgresVersion): Promise<KnownServer> {
-  const url = await serverUrl(version)
+  const url = await serverUrl(`postgres-${version}`)
   const admin = await openStore(url, { applicationName: 'evt test admin', max: 3, connectTimeoutMs: 30_000 })
   let template: Promise<string> | undefined
   return {

@@ -8,6 +8,7 @@ import { type Certificate, makeCertificate } from './certificate.ts'
 import { freeServerPorts } from './ports.ts'
 import { type PrivateBroker, runServer, withRetries } from './private-process.ts'
 import { makeServerDirectory, removeServer } from './server-directory.ts'
+import { remedy } from './server-names.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
 export interface PrivateKafkaOptions {
@@ -56,7 +57,7 @@ const run = promisify(execFile)
 /** One node in KRaft mode. Its jars are fetched once per machine, into a cache outside the clone. */
 export async function startPrivateKafka(options: PrivateKafkaOptions = {}): Promise<PrivateKafka> {
   const programs = findKafka()
-  if (!programs) throw new Error('Kafka is not here: apt-get install -y default-jre-headless maven')
+  if (!programs) throw new Error(`Kafka is not here: ${remedy('kafka')}`)
   installKafka()
   return withRetries(() => start(programs, options))
 }
@@ -64,7 +65,7 @@ export async function startPrivateKafka(options: PrivateKafkaOptions = {}): Prom
 async function start(programs: KafkaPrograms, options: PrivateKafkaOptions): Promise<PrivateKafka> {
   const [plain = 0, controller = 0, inner = 0, outer = 0, tls = 0, sasl = 0] = await freeServerPorts(6)
   const ports: Ports = { plain, controller, inner, outer, tls, sasl }
-  const directory = makeServerDirectory(options.owner ? { owner: options.owner } : {})
+  const directory = makeServerDirectory(options)
   const certificate = options.tls ? makeCertificate(directory) : undefined
   await format(programs, { directory, ports, options, certificate })
   const server = await runServer({

@@ -8,6 +8,7 @@ import { type Certificate, makeCertificate } from './certificate.ts'
 import { freeServerPorts } from './ports.ts'
 import { type PrivateBroker, runServer, spawnNoted, withRetries } from './private-process.ts'
 import { makeServerDirectory, removeServer } from './server-directory.ts'
+import { remedy } from './server-names.ts'
 
 export interface PrivateRabbitOptions {
   /** More lines of rabbitmq.conf, `name = value`. */
@@ -45,14 +46,14 @@ const run = promisify(execFile)
 /** A node with a name, an Erlang port mapper, a cookie and a home of its own: it neither finds nor disturbs another one. */
 export async function startPrivateRabbit(options: PrivateRabbitOptions = {}): Promise<PrivateRabbit> {
   const programs = findRabbit()
-  if (!programs) throw new Error('rabbitmq-server is not here: apt-get install -y rabbitmq-server')
+  if (!programs) throw new Error(`rabbitmq-server is not here: ${remedy('rabbitmq')}`)
   return withRetries(() => start(programs, options))
 }
 
 async function start(programs: RabbitPrograms, options: PrivateRabbitOptions): Promise<PrivateRabbit> {
   const [amqp = 0, tls = 0, management = 0, distribution = 0, epmd = 0] = await freeServerPorts(5)
   const ports: Ports = { amqp, tls, management, distribution, epmd }
-  const directory = makeServerDirectory(options.owner ? { owner: options.owner } : {})
+  const directory = makeServerDirectory(options)
   const certificate = options.tls ? makeCertificate(directory) : undefined
   configure(directory, ports, options, certificate)
   const env = environment(directory, ports)

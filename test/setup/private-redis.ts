@@ -6,6 +6,7 @@ import { type Certificate, makeCertificate } from './certificate.ts'
 import { freeServerPorts } from './ports.ts'
 import { type PrivateBroker, runServer, withRetries } from './private-process.ts'
 import { makeServerDirectory } from './server-directory.ts'
+import { remedy } from './server-names.ts'
 import { until } from './until.ts'
 
 export interface PrivateRedisOptions {
@@ -47,13 +48,13 @@ const always = [
 
 export async function startPrivateRedis(options: PrivateRedisOptions = {}): Promise<PrivateRedis> {
   const program = findRedis()
-  if (!program) throw new Error('redis-server is not here: apt-get install -y redis-server')
+  if (!program) throw new Error(`redis-server is not here: ${remedy('redis')}`)
   return withRetries(() => start(program, options))
 }
 
 async function start(program: string, options: PrivateRedisOptions): Promise<PrivateRedis> {
   const [port = 0, tlsPort = 0, busPort = 0] = await freeServerPorts(3)
-  const directory = makeServerDirectory(options.owner ? { owner: options.owner } : {})
+  const directory = makeServerDirectory(options)
   const certificate = options.tls ? makeCertificate(directory) : undefined
   const url = `redis://${options.users ? 'evt:evt@' : ''}127.0.0.1:${port}`
   const command = (...words: readonly (string | number)[]) => once(url, words)

@@ -12,8 +12,9 @@ import {
 import { childrenOf, eventually, isRunning } from '../../src/store/embedded/process.ts'
 import { reachableBinaries } from '../../src/store/embedded/reach.ts'
 import { chooseRunAs } from '../../src/store/embedded/run-as.ts'
-import { findPostgres, type PostgresVersion, remedies } from './postgres-binaries.ts'
-import { keptOwner, makeServerDirectory } from './server-directory.ts'
+import { findPostgres, type PostgresVersion } from './postgres-binaries.ts'
+import { makeServerDirectory } from './server-directory.ts'
+import { remedy } from './server-names.ts'
 
 export interface PrivateServerOptions {
   readonly version: PostgresVersion
@@ -21,6 +22,8 @@ export interface PrivateServerOptions {
   readonly durable?: boolean
   /** More lines of postgresql.conf, `name=value`. */
   readonly settings?: readonly string[]
+  /** As a directory's. */
+  readonly owner?: string
 }
 
 export interface PrivateServer {
@@ -29,6 +32,8 @@ export interface PrivateServer {
   /** Over the local socket, as the embedded server of a project is reached. */
   readonly socketUrl: string
   readonly port: number
+  /** Holds data and log. */
+  readonly directory: string
   readonly version: PostgresVersion
   /** The postmaster; changes with `restart`. */
   readonly pid: number
@@ -44,26 +49,12 @@ export interface PrivateServer {
 const fast = ['fsync=off', 'full_page_writes=off']
 const always = ['max_connections=200', 'checkpoint_timeout=1h', 'max_prepared_transactions=20', 'shared_buffers=64MB']
 
-/** A started server and where it lies; its directory is the parent of PGDATA. */
-export interface PlacedServer extends PrivateServer {
-  readonly dataDirectory: string
-}
-
 /** A server of this test alone, on a free port: it may be killed and restarted. The caller stops it. */
-export function startPrivateServer(options: PrivateServerOptions): Promise<PrivateServer> {
-  return start(options, String(process.pid))
-}
-
-/** One that no later run sweeps away: it goes on after this process, until somebody stops it by its data directory. */
-export function startKeptServer(options: PrivateServerOptions): Promise<PlacedServer> {
-  return start(options, keptOwner)
-}
-
-async function start(options: PrivateServerOptions, owner: string): Promise<PlacedServer> {
+export async function startPrivateServer(options: PrivateServerOptions): Promise<PrivateServer> {
   const source = findPostgres(options.version)
-  if (!source) throw new Error(`PostgreSQL ${options.version} is not here: ${remedies[options.version]}`)
+  if (!source) throw new Error(`PostgreSQL ${options.version} is not here: ${remedy(`postgres-${options.version}`)}`)
   const runAs = await chooseRunAs()
-  const directory = makeServerDirectory({ owner, durable: options.durable ?? false })
+  const directory = makeServerDirectory(options)
   const cluster: ClusterOptions = {
     binaries: await reachableBinaries(source.binaries, runAs),
     dataDirectory: join(directory, 'data'),
@@ -75,7 +66,7 @@ async function start(options: PrivateServerOptions, owner: string): Promise<Plac
   return control(options.version, directory, cluster)
 }
 
-async function control(version: PostgresVersion, directory: string, cluster: ClusterOptions): Promise<PlacedServer> {
+async function control(version: PostgresVersion, directory: string, cluster: ClusterOptions): Promise<PrivateServer> {
   let running: Postmaster = await startAnywhere(cluster)
   const port = running.port
   const stop = async (): Promise<void> => {
@@ -89,7 +80,7 @@ async function control(version: PostgresVersion, directory: string, cluster: Clu
     },
     port,
     version,
-    dataDirectory: cluster.dataDirectory,
+    directory,
     get pid() {
       return running.pid
     },

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   chmodSync,
@@ -23,6 +24,9 @@ const inMemory = '/dev/shm/evt-test-servers'
 /** Owner of what no run sweeps away. */
 export const keptOwner = 'kept'
 const enoughMemoryBytes = 4 * 1024 ** 3
+
+/** In the directory of a server that runs in Docker: the name of its Compose project. */
+export const composeFile = 'compose-project'
 
 export interface DirectoryOptions {
   /** Default: this process, until it ends. */
@@ -53,12 +57,21 @@ export function notePid(directory: string, pid: number): void {
 
 /** The noted processes that still run, and all that these have started. */
 export function processesOf(directory: string): readonly number[] {
+  return notedIn(directory).flatMap(familyOf)
+}
+
+/** The process of the server itself, while it runs; of one in Docker there is none. */
+export function mainProcessOf(directory: string): number | undefined {
+  return readPostmaster(join(directory, 'data'))?.pid ?? notedIn(directory).at(-1)
+}
+
+function notedIn(directory: string): readonly number[] {
   const file = join(directory, 'pids')
   if (!existsSync(file)) return []
   const noted = readFileSync(file, 'utf8').split('\n').filter(Boolean)
   return noted.flatMap((line) => {
     const [pid, start] = line.split(' ')
-    return isRunning(Number(pid)) && (startOf(Number(pid)) ?? '?') === start ? familyOf(Number(pid)) : []
+    return isRunning(Number(pid)) && (startOf(Number(pid)) ?? '?') === start ? [Number(pid)] : []
   })
 }
 
@@ -71,7 +84,20 @@ export async function removeServer(directory: string): Promise<void> {
   const postmaster = readPostmaster(join(directory, 'data'))
   if (postmaster) await stopCluster(postmaster.pid)
   await endProcesses(processesOf(directory))
+  if (runsInDocker(directory)) endProject(readFileSync(join(directory, composeFile), 'utf8'))
   rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+}
+
+/** Whether a container was started for this directory. */
+export function runsInDocker(directory: string): boolean {
+  return existsSync(join(directory, composeFile))
+}
+
+function endProject(name: string): void {
+  execFileSync('docker', ['compose', '-p', name, 'down', '--volumes', '--timeout', '1'], {
+    stdio: 'ignore',
+    timeout: 60_000,
+  })
 }
 
 async function endProcesses(pids: readonly number[]): Promise<void> {

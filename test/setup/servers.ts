@@ -1,30 +1,33 @@
 import { createServer, type Server } from 'node:http'
 import type { TestProject } from 'vitest/node'
-import { environmentUrl, findPostgres, type PostgresVersion, postgresVersions, remedies } from './postgres-binaries.ts'
-import { type PrivateServer, startPrivateServer } from './private-server.ts'
-import { sweepLeftovers } from './server-directory.ts'
+import { findServers, type Source, startFrom } from './find-servers.ts'
+import { removeServer, sweepLeftovers } from './server-directory.ts'
+import { environmentUrl, isServerName, remedy, type ServerName, serverFacts, serverNames } from './server-names.ts'
+import { localServers, type StartedServer } from './server-table.ts'
 
 /** What the workers are told: which servers there are, and where to ask for their URL. */
-export interface PostgresServers {
-  /** GET `<door>/<version>` starts that server on the first request and answers with its URL. */
+export interface ServersOfRun {
+  /** GET `<door>/<name>` starts that server on the first request and answers with its URL. */
   readonly door: string
-  readonly available: readonly PostgresVersion[]
+  readonly available: readonly ServerName[]
+  /** Those whose programs are on this machine: a test can have one of its own, kill it and start it again. */
+  readonly startable: readonly ServerName[]
 }
 
 declare module 'vitest' {
   interface ProvidedContext {
-    postgres: PostgresServers
+    servers: ServersOfRun
   }
 }
 
 /** vitest's globalSetup. Servers start when a test first asks, so that a run of pure tests starts none. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await sweepLeftovers()
-  const available = postgresVersions.filter((version) => environmentUrl(version) ?? findPostgres(version))
-  report(postgresVersions.filter((version) => !available.includes(version)))
-  const servers = createServers()
+  const found = findServers(serverNames)
+  report(serverNames.filter((name) => !found.has(name)))
+  const servers = createServers(found)
   const door = await openDoor(servers.url)
-  project.provide('postgres', { door: addressOf(door), available })
+  project.provide('servers', { door: addressOf(door), available: [...found.keys()], startable: startable(found) })
   return async () => {
     door.close()
     door.closeAllConnections()
@@ -32,44 +35,51 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
 }
 
-function report(missing: readonly PostgresVersion[]): void {
-  for (const version of missing) {
-    const message = `PostgreSQL ${version} is missing: its tests are skipped. To run them: ${remedies[version]}`
+/** Also beside a server that the environment names there may be the programs for another one. */
+function startable(found: ReadonlyMap<ServerName, Source>): ServerName[] {
+  return [...found].flatMap(([name, source]) => (source !== 'docker' && localServers[name].isHere() ? [name] : []))
+}
+
+function report(missing: readonly ServerName[]): void {
+  for (const name of missing) {
+    const message = `${serverFacts[name].title} is missing: its tests are skipped. To run them: ${remedy(name)}`
     if (process.env.CI === 'true') throw new Error(message)
     process.stderr.write(`\n  SKIPPED: ${message}\n\n`)
   }
 }
 
 interface Servers {
-  url(version: PostgresVersion): Promise<string>
+  url(name: ServerName): Promise<string>
   stop(): Promise<void>
 }
 
-function createServers(): Servers {
-  const started = new Map<PostgresVersion, Promise<PrivateServer>>()
+function createServers(found: ReadonlyMap<ServerName, Source>): Servers {
+  const started = new Map<ServerName, Promise<StartedServer>>()
   return {
-    async url(version) {
-      const given = environmentUrl(version)
+    async url(name) {
+      const given = environmentUrl(name)
       if (given) return given
-      const server = started.get(version) ?? startPrivateServer({ version })
-      started.set(version, server)
+      const server = started.get(name) ?? startFrom(found.get(name) === 'docker' ? 'docker' : 'machine', name)
+      started.set(name, server)
       return (await server).url
     },
     async stop() {
       const servers = await Promise.allSettled(started.values())
-      await Promise.all(servers.map((server) => (server.status === 'fulfilled' ? server.value.stop() : undefined)))
+      await Promise.all(
+        servers.map((one) => (one.status === 'fulfilled' ? removeServer(one.value.directory) : undefined)),
+      )
     },
   }
 }
 
 async function openDoor(urlOf: Servers['url']): Promise<Server> {
   const door = createServer((request, response) => {
-    const version = postgresVersions.find((known) => request.url === `/${known}`)
-    if (!version) {
-      response.writeHead(404).end()
+    const name = request.url?.slice(1) ?? ''
+    if (!isServerName(name)) {
+      response.writeHead(404).end(`no server is called ${name}`)
       return
     }
-    urlOf(version).then(
+    urlOf(name).then(
       (url) => response.end(url),
       (error: unknown) => response.writeHead(500).end(String(error)),
     )

@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, describe, inject } from 'vitest'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { logCapabilities, openPostgres } from '../../src/transports/postgres/index.ts'
 import { postgresVersions } from '../setup/postgres-binaries.ts'
+import { canStart } from '../setup/shared-servers.ts'
 import { doomInProcess } from './conformance/doom.ts'
 import { describeTransport } from './conformance.ts'
 import { type LogServer, startLogServer } from './log-server.ts'
 
-const { available } = inject('postgres')
-
 for (const version of postgresVersions) {
-  describe.skipIf(!available.includes(version))(`PostgreSQL ${version}`, () => {
+  describe.skipIf(!canStart(`postgres-${version}`))(`PostgreSQL ${version}`, () => {
     let log: LogServer
     beforeAll(async () => {
       log = await startLogServer(version)

@@ -2,7 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { openStore, type Store } from '../../src/store/connection.ts'
 import { type FeedLine, startFeed } from '../../src/watch/feed.ts'
 import type { Snapshot } from '../../src/watch/snapshot.ts'
-import { createTestDatabase, serverUrl } from '../setup/database.ts'
+import { createTestDatabase } from '../setup/database.ts'
+import { serverUrl } from '../setup/shared-servers.ts'
 import { until } from '../setup/until.ts'
 
 function follow(store: Store, answerWithinMs?: number) {
