@@ -28,6 +28,9 @@ export function parseExactly(json: string): unknown {
   }
 }
 
+/** JSON with numbers that a double may not hold: cheap to ask, and right whenever it says no. */
+export const mayLoseDigits = (json: string): boolean => /(?:^|[:[,\s])-?(?:[\d.]{16}|[\d.]+[eE])/.test(json)
+
 type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown
 /** ECMAScript's JSON.parse source text access, which TypeScript does not know yet. */
 const { rawJSON, isRawJSON } = JSON as unknown as {

@@ -8,6 +8,8 @@ export interface DecodeContext {
   readonly time?: string
   /** For events without an id: made of origin and position. Default: a hash of the bytes. */
   readonly id?: string
+  /** What came with the bytes, names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** A context in which nothing is missing. */
@@ -17,13 +19,18 @@ export interface FullContext {
   readonly id: string
 }
 
-/**
- * How one family of systems writes its events. Adding one: a file in this folder and its line in `decode-any.ts`.
- */
+/** An object that JSON.parse made. */
+export type Wire = Readonly<Record<string, unknown>>
+
+/** How one family of systems writes its events as a JSON object. Adding one: a file in this folder, a line in `dialects.ts`. */
 export interface Dialect {
   readonly name: string
-  /** Cheap and exact enough that no other dialect claims the same object. */
-  recognises(value: Readonly<Record<string, unknown>>): boolean
+  /** The members by which an event of it is known, as `--explain` says them: `event_id, event_type and aggregate_id`. */
+  readonly marks: string
+  /** The first mark that the object lacks; undefined when it has them all. Cheap, and exact enough that what comes later in the table fits too seldom to matter. */
+  lacks(wire: Wire): string | undefined
   /** Throws EvtError('decode'). */
-  decode(value: Readonly<Record<string, unknown>>, context: FullContext): EvtEvent
+  decode(wire: Wire, context: FullContext): EvtEvent
+  /** `data` is the event's own, or that of its bytes with every digit. Throws EvtError('contract') for what the shape cannot hold. */
+  encode(event: EvtEvent, data: unknown): Wire
 }

@@ -21,6 +21,9 @@ import { isJsonType, splitMetadata } from './cloudevents.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
+/** Metadata of a relayed event, by which a source and a sink on one broker know their own. */
+export const relayNames = ['evtorigin', 'evthops'] as const
+
 /** Set by a store that could read only a part of the event: says which, and why. */
 export const unreadableName = 'evt-unreadable'
 
@@ -92,6 +95,12 @@ export function fromHeaders(headers: Headers, body: Uint8Array | string, options
   if (options.verify) verify(envelope, body)
   return withData(envelope, body, isJson)
 }
+
+/** A value as `toHeaders` writes it. */
+export const headerText = (value: string): string => encoded(value.toWellFormed())
+
+/** What `headerText` was given; the value itself when it was written by somebody else. Never throws. */
+export const plainText = (value: string): string => decodedOr(value, '')
 
 /** The event's type, as patterns match it; '' when there is none. Never throws. */
 export function typeIn(headers: Headers): string {
