@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
+import { answered } from './answered.ts'
 import type { RedisContext } from './context.ts'
 import { type Found, inOrder } from './history.ts'
 import { type Cursor, createPageSize, type StoredEntry } from './pages.ts'
@@ -36,7 +37,9 @@ export function openLive({ connections }: RedisContext, signal: AbortSignal): Li
     const redis = await connection()
     const count = size.next(cursors.length)
     const streams = [...cursors.map(({ stream }) => stream), ...cursors.map(({ after }) => after)]
-    const reply = (await redis.xreadBuffer('COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...streams)) as Reply
+    const reply = (await answered(redis, blockMs, () =>
+      redis.xreadBuffer('COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...streams),
+    )) as Reply
     return take(cursors, reply)
   }
 

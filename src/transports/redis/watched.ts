@@ -79,7 +79,7 @@ export function createWatched(context: RedisContext, names: readonly string[], o
   async function check(one: WatchedStream): Promise<void> {
     const before = one.after
     const last = await generatedId(one.stream).catch((error: unknown) => {
-      if (isReply(error, 'NOPERM')) return undefined
+      if (isReply(error, 'NOPERM') || isReply(error, 'WRONGTYPE')) return undefined
       throw error
     })
     one.aside &&= last === undefined
