@@ -108,13 +108,18 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
     may: /^(core\/|store\/|transports\/(transport|registry)\.ts|publish\/|relay\/|handle\/|watch\/)$/,
     why: 'the bridge puts rooms together; transports come from the registry',
   },
+  {
+    room: /^(event-bus|bus-place)\.ts$/,
+    may: /^(event-bus\.ts|bus-place\.ts|core\/|config\/|transports\/(transport|registry)\.ts|publish\/|handle\/|watch\/)$/,
+    why: 'the bus of the direct topology puts rooms together as the bridge does, and has no store',
+  },
   { room: /^service\.ts$/, may: /^(core\/|handle\/)$/, why: 'a service is a declaration' },
   { room: /^generators\/$/, may: /^core\/$/, why: 'generators make data from contracts alone' },
   { room: /^output\/$/, may: /^core\/$/, why: 'output knows how to speak, not what about' },
   { room: /^config\/$/, may: /^(core\/|output\/)$/, why: 'configuration is read before anything is opened' },
   {
     room: /^bench\/$/,
-    may: /^(core\/|transports\/transport\.ts|bridge\.ts|index\.ts|store\/|relay\/|handle\/|publish\/|watch\/|output\/)$/,
+    may: /^(core\/|transports\/(transport|registry)\.ts|bridge\.ts|index\.ts|store\/|relay\/|handle\/|publish\/|watch\/|output\/)$/,
     why: "bench runs a bridge of its own on the run's transport: its rooms, never a concrete transport",
   },
   { room: /^services\/registry\.ts$/, may: /^services\//, why: 'the registry names the services, and nothing else' },
@@ -134,7 +139,7 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
   },
   {
     room: /^index\.ts$/,
-    may: /^(core\/|handle\/|publish\/|bridge\.ts|service\.ts|config\/|store\/|transports\/transport\.ts|watch\/)$/,
+    may: /^(core\/|handle\/|publish\/|bridge\.ts|event-bus\.ts|service\.ts|config\/|store\/|transports\/transport\.ts|watch\/)$/,
     why: 'the library re-exports by name and loads drivers on use',
   },
   {

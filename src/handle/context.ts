@@ -161,7 +161,7 @@ function textOf(strings: TemplateStringsArray): string {
 }
 
 /** What a handler publishes is caused by what it handles. */
-function caused(given: NewEvent, event: EvtEvent): NewEvent {
+export function caused(given: NewEvent, event: EvtEvent): NewEvent {
   return {
     causationId: event.id,
     correlationId: event.correlationId ?? event.id,

@@ -18,7 +18,7 @@ export interface Preparer {
 }
 
 /** Decodes, verifies the checksum, up-casts to the version that the handler asks for, validates. Never throws. */
-export function createPreparer(config: HandlerConfig, registry: Registry): Preparer {
+export function createPreparer(config: Pick<HandlerConfig, 'versions'>, registry: Registry): Preparer {
   const askedFor = (type: string) => config.versions.get(type) ?? registry.get(type)?.version
 
   function prepare(message: Received): Prepared {

@@ -1,0 +1,55 @@
+// Where the bus of the direct topology is: what its options, the environment or the project's configuration say.
+import { resolve } from 'node:path'
+import { EvtError } from './core/errors.ts'
+import { type Layout, planTopics, type TopicPlan } from './core/layout.ts'
+import type { EventBusOptions } from './event-bus.ts'
+import type { HandlerLog } from './handle/handler.ts'
+import type { Transport } from './transports/transport.ts'
+
+export interface Place {
+  readonly url: string
+  readonly group: string | undefined
+  readonly layout: Layout | undefined
+  readonly topic: string | undefined
+  /** Of layout `per-type`. */
+  readonly prefix: string | undefined
+}
+
+/** Throws `config` when neither says where. */
+export async function placeOf(options: EventBusOptions, log: HandlerLog): Promise<Place> {
+  const { url, env, group, layout, topic } = options
+  if (url !== undefined) return { url, group, layout, topic, prefix: topic }
+  if (env === undefined)
+    throw new EvtError('config', 'cannot start the bus: neither url nor env is given', {
+      hint: 'give it the environment as env, or a url such as redis://localhost:6379',
+    })
+  const { loadConfig } = await import('./config/load.ts')
+  const { busOf } = await import('./config/bus.ts')
+  const bus = busOf(await loadConfig({ cwd: resolve(options.cwd ?? ''), env, flags: {} }))
+  if (!bus)
+    throw new EvtError('config', 'cannot start the bus: no bus is configured', {
+      hint: 'set EVENT_BUS_TYPE to memory, redis, kafka or rabbitmq',
+    })
+  if (bus.stored)
+    log.warn('this bus is direct: it stores nothing', {
+      hint: 'ENABLE_EVENT_STORE asks for the stored topology: publish with createPublisher, and run createBridge',
+    })
+  return {
+    url: bus.url,
+    group: group ?? bus.group,
+    layout: layout ?? bus.layout,
+    topic: topic ?? bus.topic,
+    prefix: topic ?? bus.prefix,
+  }
+}
+
+/** A topic that the URL names is the bus's. */
+export function planOf(transport: Transport, place: Place, { lanes }: EventBusOptions): TopicPlan {
+  const [named, ...more] = transport.named
+  if (more.length > 0)
+    throw new EvtError('config', `cannot run a bus over ${transport.named.join(', ')}: it has one topic`, {
+      hint: 'name one in the URL, or none and use the option topic',
+    })
+  const layout = place.layout
+  return planTopics({ layout, topic: named ?? place.topic, prefix: place.prefix, lanes })
+}

@@ -1,0 +1,272 @@
+// The bus of the direct topology: publisher → transport → handlers, with no Postgres. It puts the rooms together as the bridge does for the
+// stored one; a driver is loaded when it starts.
+import { randomUUID } from 'node:crypto'
+import { type Place, placeOf, planOf } from './bus-place.ts'
+import type { Contract } from './core/contract.ts'
+import { parseDuration } from './core/duration.ts'
+import { EvtError } from './core/errors.ts'
+import type { EvtEvent, NewEvent } from './core/event.ts'
+import type { Layout } from './core/layout.ts'
+import { createRegistry, type Registry } from './core/registry.ts'
+import type { DirectDefinition } from './handle/direct/direct-config.ts'
+import type { DirectSubscribers } from './handle/direct/direct-subscribers.ts'
+import type { HandlerContext, HandlerDefinition, HandlerLog } from './handle/handler.ts'
+import type { PublishOutcome } from './publish/outcome.ts'
+import type { PublishedAll } from './publish/publish-all.ts'
+import type { TransportPublisher } from './publish/transport-publisher.ts'
+import type { Transport } from './transports/transport.ts'
+import { createCalmLog } from './watch/calm-log.ts'
+import { createRecorder, type Recorder } from './watch/recorder.ts'
+
+export interface EventBusOptions {
+  /** `memory://name`, `redis://…`, `kafka://…`, `amqp://…`; a topic that it names is the bus's. */
+  readonly url?: string
+  /**
+   * In place of `url`: the environment (`process.env`), and the project's `evt.config.*`. `EVENT_BUS_TYPE` = `redis`, `kafka`, `rabbitmq` or
+   * `memory`, and `REDIS_EVENT_URL`, `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL`, `KAFKA_TOPIC_PREFIX`, `KAFKA_CONSUMER_GROUP` and their like.
+   */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Where `evt.config.*` is looked for. Default: the working directory. */
+  readonly cwd?: string
+  /** Who publishes: what `source` says when an event does not. Default `evt`. */
+  readonly source?: string
+  /** Events of its types must fit their contracts; others pass. */
+  readonly registry?: Registry
+  /** They run from the start; `handle` adds more. */
+  readonly handlers?: readonly DirectDefinition[]
+  /** Before each handler's name in the name of its group, so that services with handlers of one name stay apart. Default: nothing. */
+  readonly group?: string
+  /** Default `shards`: one topic whose lanes keep the order of each subject. `per-type` orders only within a type. */
+  readonly layout?: Layout
+  /** Default `events`. Of layout `per-type`, the prefix before the type. */
+  readonly topic?: string
+  /** Of a topic that does not exist yet; default 16, and 1 with `per-type` and `single`. */
+  readonly lanes?: number
+  /** Ids that each handler remembers, so that what comes twice runs once; default 10,000 ids, for an hour. */
+  readonly duplicates?: { readonly count?: number; readonly window?: string }
+  /** Everything that was not published, whatever is done with the outcome. */
+  readonly onError?: (error: EvtError, event: NewEvent) => void
+  readonly log?: HandlerLog
+  /** Names this process; unique among those that run. Default: a random one. */
+  readonly instance?: string
+  /** How long handlers may finish what they began, and what is published may be confirmed; default '10s'. */
+  readonly grace?: string
+}
+
+export type SubscribeOptions = Omit<HandlerDefinition, 'on' | 'handle' | 'name'> & {
+  /**
+   * Names its group: processes with the same one share the work, and a restarted one goes on where it was. Default: made of the patterns.
+   */
+  readonly name?: string
+}
+
+/** At least once, from the moment the broker has confirmed an event. Publishing never breaks who publishes. */
+export interface EventBus {
+  /** Connects, makes the topic where it is missing, starts the handlers. Throws `connect` or `config`; then nothing runs. */
+  start(): Promise<void>
+  /**
+   * Resolves to what became of the event, when that is known; never throws, never rejects. Waiting for it is the backpressure: above 100,000
+   * events or 64 MiB that wait for the broker, further ones are refused. A subject's events keep their order.
+   */
+  publish(event: NewEvent): Promise<PublishOutcome>
+  /** All of them, pulled as the broker confirms; the outcomes that are not `stored` or `duplicate`, and how many were. */
+  publishAll(events: Iterable<NewEvent> | AsyncIterable<NewEvent>): Promise<PublishedAll>
+  /** Resolves when everything that was published until now has its outcome. */
+  flush(): Promise<void>
+  /** Runs `handle` for events that match; resolves with an id for `unsubscribe` when what is published from then on reaches it. */
+  subscribe<T>(
+    on: Contract<T>,
+    handle: (event: EvtEvent<T>, ctx: HandlerContext) => unknown,
+    options?: SubscribeOptions,
+  ): Promise<string>
+  subscribe(
+    pattern: string | readonly string[],
+    handle: (event: EvtEvent, ctx: HandlerContext) => unknown,
+    options?: SubscribeOptions,
+  ): Promise<string>
+  /** Finishes what runs. False for an id that is not subscribed. Its group stays on the broker, and keeps its position. */
+  unsubscribe(id: string): Promise<boolean>
+  /** Runs a handler of `defineHandler`, or one of batches; its id is its name. */
+  handle(definition: DirectDefinition): Promise<string>
+  /** In this process only. Throws `usage` for an unknown id. */
+  pause(id: string): void
+  resume(id: string): void
+  /** Counters and encoded histograms of this process. */
+  stats(): ReturnType<Recorder['sample']>
+  /** Takes nothing more, drains handlers, then confirms what was published, all within the grace; closes the connection. Idempotent. */
+  stop(): Promise<void>
+  /** What the events travel over, once it has started: `redis`. */
+  readonly transport: string | undefined
+}
+
+const silent: HandlerLog = { debug() {}, info() {}, warn() {}, error() {} }
+
+/**
+ * A bus over one transport, chosen by a URL or by the environment alone: the same program runs on memory, Redis, Kafka and RabbitMQ.
+ *
+ *     const bus = createEventBus({ env: process.env })
+ *     await bus.start()
+ *     await bus.subscribe('user.*', async (event) => { … })
+ *     await bus.publish({ type: 'user.created', subject: 'user/7', data: { … } })
+ */
+export function createEventBus(options: EventBusOptions): EventBus {
+  const log = options.log ?? silent
+  const calm = createCalmLog(log)
+  const registry = options.registry ?? createRegistry([])
+  const recorder = createRecorder()
+  const instance = options.instance ?? `evt-${randomUUID().slice(0, 8)}`
+  const graceMs = parseDuration(options.grace ?? '10s')
+  let parts: Parts | undefined
+  let starting: Promise<void> | undefined
+  let stopping: Promise<void> | undefined
+
+  async function open(): Promise<void> {
+    const place = await placeOf(options, calm)
+    const { openTransport } = await import('./transports/registry.ts')
+    const onProblem = (error: Error) =>
+      calm.error('something fails under the bus', { error: error.message, hint: (error as EvtError).hint })
+    const transport = await openTransport(place.url, { onProblem })
+    try {
+      const made = await assemble(transport, place)
+      if (stopping) throw new EvtError('closed', 'cannot start the bus: it was stopped')
+      parts = made
+      for (const definition of options.handlers ?? []) await made.subscribers.add(definition)
+    } catch (error) {
+      await parts?.subscribers.stop({ graceMs: 0 })
+      parts = undefined
+      await transport.close()
+      throw error
+    }
+  }
+
+  async function assemble(transport: Transport, place: Place): Promise<Parts> {
+    const { createTransportPublisher } = await import('./publish/transport-publisher.ts')
+    const { createDirectSubscribers } = await import('./handle/direct/direct-subscribers.ts')
+    const { topicsOf } = await import('./handle/direct/subscription.ts')
+    const plan = planOf(transport, place, options)
+    await makeTopics(transport, plan.fixed ?? [], plan.lanes)
+    const onError = (error: EvtError, event: NewEvent) => {
+      calm.error('an event was not published', { type: event?.type, error: error.message })
+      options.onError?.(error, event)
+    }
+    const source = options.source ?? 'evt'
+    const publisher = createTransportPublisher({ transport, plan, registry, source, onError })
+    const { count, window } = options.duplicates ?? {}
+    const subscribers = createDirectSubscribers({
+      transport,
+      registry,
+      recorder,
+      instance,
+      log,
+      async topicsOf(patterns) {
+        const topics = topicsOf(patterns, { plan, registry })
+        if (!plan.fixed) await makeTopics(transport, topics, plan.lanes)
+        return topics
+      },
+      groupOf: (handler) => (place.group ? `${place.group}.${handler}` : handler),
+      publish: async (event) => publishedId(await publisher.publish(event)),
+      duplicates: {
+        ...(count === undefined ? {} : { count }),
+        ...(window === undefined ? {} : { ms: parseDuration(window) }),
+      },
+    })
+    return { transport, publisher, subscribers }
+  }
+
+  async function makeTopics(transport: Transport, names: readonly string[], lanes: number): Promise<void> {
+    const topics = names.map((name) => ({ name, lanes }))
+    for (const { topic, problem, remedy } of await transport.ensure(topics, 'create'))
+      calm.warn('a topic is not as asked for', { topic, problem, remedy })
+  }
+
+  async function closeAll({ transport, publisher, subscribers }: Parts): Promise<void> {
+    const endMs = performance.now() + graceMs
+    // Handlers first: they may still publish.
+    await subscribers.stop({ graceMs })
+    await publisher.close({ graceMs: Math.max(1_000, endMs - performance.now()) })
+    await transport.close()
+  }
+
+  function demand(): Parts {
+    if (parts && !stopping) return parts
+    throw notUsable()
+  }
+
+  const notUsable = () =>
+    new EvtError('closed', `cannot use the bus: it ${stopping ? 'was stopped' : 'has not been started'}`, {
+      hint: 'await bus.start() first',
+    })
+
+  function publish(event: NewEvent): Promise<PublishOutcome> {
+    if (parts && !stopping) return parts.publisher.publish(event)
+    const error = notUsable()
+    try {
+      options.onError?.(error, event)
+    } catch {
+      // Whoever listens must not break who publishes.
+    }
+    return Promise.resolve({ state: 'refused', id: event?.id, error })
+  }
+
+  async function add(definition: DirectDefinition): Promise<string> {
+    await demand().subscribers.add(definition)
+    return definition.name
+  }
+
+  return {
+    get transport() {
+      return parts?.transport.name
+    },
+    start() {
+      if (stopping) return Promise.reject(new EvtError('closed', 'cannot start the bus: it was stopped'))
+      starting ??= open().catch((error: unknown) => {
+        starting = undefined
+        throw error
+      })
+      return starting
+    },
+    publish,
+    async publishAll(events) {
+      const { publishAll } = await import('./publish/publish-all.ts')
+      return publishAll(events, publish)
+    },
+    flush: async () => parts?.publisher.flush(),
+    async subscribe<T>(
+      on: Contract<T> | string | readonly string[],
+      handle: (event: EvtEvent<T>, ctx: HandlerContext) => unknown,
+      { name, ...rest }: SubscribeOptions = {},
+    ) {
+      const { nameOfPatterns } = await import('./handle/direct/subscription.ts')
+      const patterns = [on].flat() as HandlerDefinition['on']
+      return add({
+        ...rest,
+        name: name ?? nameOfPatterns(patterns),
+        on: patterns,
+        handle: async (event, ctx) => void (await handle(event, ctx)),
+      } as HandlerDefinition)
+    },
+    unsubscribe: async (id) => (parts ? parts.subscribers.remove(id, { graceMs }) : false),
+    handle: add,
+    pause: (id) => demand().subscribers.pause(id),
+    resume: (id) => demand().subscribers.resume(id),
+    stats: () => recorder.sample(),
+    stop() {
+      stopping ??= (async () => {
+        await starting?.catch(() => {})
+        if (parts) await closeAll(parts)
+      })()
+      return stopping
+    },
+  }
+}
+
+interface Parts {
+  readonly transport: Transport
+  readonly publisher: TransportPublisher
+  readonly subscribers: DirectSubscribers
+}
+
+function publishedId(outcome: PublishOutcome): string {
+  if ('error' in outcome) throw outcome.error
+  return outcome.id
+}

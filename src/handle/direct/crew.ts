@@ -1,0 +1,100 @@
+import { toError } from '../../core/errors.ts'
+import type { Received } from '../../transports/transport.ts'
+import { wallMs } from '../wall-clock.ts'
+import type { DirectLane, Line } from './direct-lane.ts'
+import type { DirectRuntime } from './direct-runtime.ts'
+import { createStep } from './step.ts'
+
+/** Works off the lines of one handler, over all its lanes in this process: one attempt of a line at a time, `concurrency` in all. */
+export interface Crew {
+  add(owned: DirectLane, messages: readonly Received[]): void
+  pause(state: boolean): void
+  /** Resolves when what was begun is done; nothing new is begun. */
+  stop(): Promise<void>
+}
+
+const restAfterDefectMs = 1_000
+
+export function createCrew(runtime: DirectRuntime): Crew {
+  const { config, meter } = runtime
+  const step = createStep(runtime)
+  const ready: Line[] = []
+  const resting = new Set<NodeJS.Timeout>()
+  let running = 0
+  let paused = false
+  let onStopped: (() => void) | undefined
+
+  function lineOf(owned: DirectLane, { key, id }: Received): Line {
+    // One id at a time also where there is no order: the second one is to find the first in the window.
+    const name = config.batch > 1 ? '' : config.ordered && key !== null ? `key ${key}` : `id ${id}`
+    const known = owned.lines.get(name)
+    if (known) return known
+    const line: Line = { key: name, owned, jobs: [], begun: 0, most: config.batch, narrowUntil: undefined }
+    owned.lines.set(name, line)
+    ready.push(line)
+    return line
+  }
+
+  function dispatch(): void {
+    while (!paused && !onStopped && running < config.concurrency) {
+      const line = ready.shift()
+      if (!line) return
+      if (line.owned.closed) continue
+      running += 1
+      void work(line)
+    }
+  }
+
+  async function work(line: Line): Promise<void> {
+    const restMs = await step(line).catch((error: unknown) => {
+      runtime.log.error('a worker failed; it goes on', { handler: config.name, error: toError(error).stack })
+      return restAfterDefectMs
+    })
+    running -= 1
+    goOn(line, restMs)
+    if (running === 0) onStopped?.()
+    dispatch()
+  }
+
+  function goOn(line: Line, restMs: number): void {
+    const { owned } = line
+    if (owned.closed || onStopped) return
+    if (line.jobs.length === 0) {
+      owned.lines.delete(line.key)
+      if (owned.lines.size === 0) owned.onIdle?.()
+    } else if (restMs === 0) ready.push(line)
+    else rest(line, restMs)
+  }
+
+  function rest(line: Line, restMs: number): void {
+    const timer = setTimeout(() => {
+      resting.delete(timer)
+      ready.push(line)
+      dispatch()
+    }, restMs)
+    resting.add(timer)
+  }
+
+  return {
+    add(owned, messages) {
+      const takenMs = wallMs()
+      for (const message of messages) {
+        const line = lineOf(owned, message)
+        line.jobs.push({ line, message, takenMs, attempt: Math.max(1, message.deliveries) })
+      }
+      meter.taken(messages.length)
+      dispatch()
+    },
+    pause(state) {
+      paused = state
+      dispatch()
+    },
+    stop() {
+      for (const timer of resting) clearTimeout(timer)
+      return new Promise((resolve) => {
+        onStopped = resolve
+        if (running === 0) resolve()
+      })
+    },
+  }
+}

@@ -1,0 +1,27 @@
+import type { NewEvent } from '../../core/event.ts'
+import type { Transport } from '../../transports/transport.ts'
+import type { HandlerLog } from '../handler.ts'
+import type { Preparer } from '../prepare.ts'
+import type { HandlerMeter } from '../recorder.ts'
+import type { DirectConfig } from './direct-config.ts'
+import type { DuplicateWindow } from './duplicates.ts'
+
+/** What the attempts of one handler share. */
+export interface DirectRuntime {
+  readonly config: DirectConfig
+  /** Its group on the transport. */
+  readonly group: string
+  readonly transport: Transport
+  readonly preparer: Preparer
+  readonly meter: HandlerMeter
+  readonly log: HandlerLog
+  readonly instance: string
+  readonly duplicates: DuplicateWindow
+  /** Aborted when the time to drain is over. */
+  readonly forced: AbortSignal
+  /** Its id, once the broker has it; throws when it does not say so. */
+  publish(event: NewEvent): Promise<string>
+  /** One at a time in the whole process: what may end it must not take bystanders along twice. */
+  alone<T>(work: () => Promise<T>): Promise<T>
+  outcomes(succeeded: number, failed: number): void
+}

@@ -1,0 +1,173 @@
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
+import { typeIn } from '../../core/codec.ts'
+import { EvtError, toError } from '../../core/errors.ts'
+import type { Lane, LaneOptions, Received } from '../../transports/transport.ts'
+import { createCrew } from './crew.ts'
+import { closeDirectLane, createDirectLane, type DirectLane } from './direct-lane.ts'
+import type { DirectRuntime } from './direct-runtime.ts'
+
+/** One handler, subscribed without a store. */
+export interface DirectSubscriber {
+  readonly handler: string
+  /** Resolves with the first lane: then its group exists. Never rejects. */
+  readonly joined: Promise<void>
+  pause(state: boolean): void
+  /** Takes nothing more, waits for what runs, settles it, gives the lanes back. */
+  drain(): Promise<void>
+  /** What runs now is interrupted, and comes again elsewhere. */
+  force(reason: unknown): void
+}
+
+/** Ordered shards of a group, where the group decides. */
+const lanesOf = (concurrency: number) => (concurrency <= 16 ? 16 : 64)
+const takeSize = 200
+const againMs = 1_000
+/** Within it a lane hands out what a dead owner may have started, if there is any. */
+const suspectsWithinMs = 100
+/** So long it goes on without letting signals and sockets have their turn. */
+const turnMs = 5
+
+export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly string[]): DirectSubscriber {
+  const { config, transport, log } = runtime
+  const crew = createCrew(runtime)
+  const lanes = new Set<DirectLane>()
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const joined = Promise.withResolvers<void>()
+  const options: LaneOptions = {
+    // Others of a lane flow past a subject that waits for as long as there is room.
+    prefetch: Math.max(takeSize, config.concurrency * 4, config.batch * 2),
+    patterns: config.patterns,
+    start: config.start,
+    lanes: lanesOf(config.concurrency),
+    member: runtime.instance,
+    signal,
+  }
+
+  const backlog = createBacklogCheck(runtime, topics)
+
+  async function subscribe(): Promise<void> {
+    for await (const lane of transport.lanes?.(topics, runtime.group, options) ?? []) {
+      joined.resolve()
+      void takeFrom(lane)
+    }
+  }
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      await subscribe().catch((error: unknown) =>
+        log.error('cannot subscribe; trying again', { handler: config.name, error: toError(error).message }),
+      )
+      if (!signal.aborted) await delay(againMs, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  async function takeFrom(lane: Lane): Promise<void> {
+    const owned = createDirectLane(runtime, lane)
+    lanes.add(owned)
+    const onLost = () => {
+      closeDirectLane(runtime, owned, lane.lost.reason)
+      lanes.delete(owned)
+    }
+    lane.lost.addEventListener('abort', onLost, { once: true })
+    // It may have gone before anyone listened.
+    if (lane.lost.aborted) onLost()
+    if (transport.capabilities.marksStarted && (await backlog())) await takeSuspects(owned)
+    let turn = performance.now()
+    while (!owned.closed && !signal.aborted) {
+      accept(owned, await take(lane, signal))
+      if (performance.now() - turn < turnMs) continue
+      await nextTurn()
+      turn = performance.now()
+    }
+  }
+
+  /**
+   * What a dead owner may have started comes first, each message alone, and in this process one at a time over all handlers: what is handed
+   * out beside one that ends the process would be counted as started with it. So a handler that ends its process ends it a bounded number of
+   * times, and takes no bystander along.
+   */
+  async function takeSuspects(owned: DirectLane): Promise<void> {
+    let more = true
+    while (more && !owned.closed && !signal.aborted) {
+      more = await runtime.alone(async () => {
+        const batch = await take(owned.lane, AbortSignal.any([signal, AbortSignal.timeout(suspectsWithinMs)]))
+        const idle = new Promise<void>((resolve) => {
+          owned.onIdle = resolve
+        })
+        if (accept(owned, batch) === 0 || batch[0]?.deliveries === 1) return batch.some(isSuspect)
+        signal.addEventListener('abort', () => owned.onIdle?.(), { once: true })
+        if (!owned.closed && !signal.aborted) await idle
+        return true
+      })
+    }
+    owned.onIdle = undefined
+  }
+
+  async function take(lane: Lane, until: AbortSignal): Promise<readonly Received[]> {
+    try {
+      return await lane.take(takeSize, until)
+    } catch (error) {
+      const facts = { handler: config.name, lane: lane.id, error: toError(error).message }
+      if (!signal.aborted && !lane.lost.aborted) log.warn('cannot take from a lane; trying again', facts)
+      await delay(againMs, undefined, { signal: AbortSignal.any([signal, lane.lost]) }).catch(() => {})
+      return []
+    }
+  }
+
+  /** How many of them are for this handler; nobody can say that of one without a type, so it is. */
+  function accept(owned: DirectLane, batch: readonly Received[]): number {
+    if (owned.closed || batch.length === 0) return 0
+    const isWanted = ({ headers }: Received) => {
+      const type = typeIn(headers)
+      return type === '' || config.wanted.matches(type)
+    }
+    const wanted = batch.filter(isWanted)
+    if (wanted.length < batch.length) owned.settle(batch.filter((message) => !isWanted(message)))
+    if (wanted.length > 0) crew.add(owned, wanted)
+    return wanted.length
+  }
+
+  const running = run()
+
+  return {
+    handler: config.name,
+    joined: joined.promise,
+    pause(state) {
+      runtime.meter.paused(state)
+      crew.pause(state)
+      // Handlers that run must not wait for what waits here.
+      if (state) for (const owned of lanes) owned.onIdle?.()
+    },
+    async drain() {
+      const ended = crew.stop()
+      stopping.abort(new EvtError('interrupted', `${config.name} stops`))
+      await ended
+      const all = [...lanes]
+      await Promise.all(all.map((owned) => owned.settled()))
+      for (const owned of all) closeDirectLane(runtime, owned, signal.reason)
+      await Promise.all(all.map(({ lane }) => lane.release().catch(() => {})))
+      await running
+      joined.resolve()
+    },
+    force(reason) {
+      for (const owned of lanes) closeDirectLane(runtime, owned, reason)
+    },
+  }
+}
+
+/** Whether the group is behind: where nothing is unsettled, nothing can have been started. */
+function createBacklogCheck({ transport, group }: DirectRuntime, topics: readonly string[]): () => Promise<boolean> {
+  let asked: { readonly atMs: number; readonly answer: Promise<boolean> } | undefined
+  const ask = async () => {
+    const { groups } = await transport.inspect(topics)
+    return groups.some((one) => one.group === group && one.lagMessages > 0)
+  }
+  return () => {
+    const nowMs = performance.now()
+    if (!asked || nowMs - asked.atMs > againMs) asked = { atMs: nowMs, answer: ask().catch(() => true) }
+    return asked.answer
+  }
+}
+
+const isSuspect = ({ deliveries }: Received) => deliveries > 1

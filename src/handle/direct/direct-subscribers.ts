@@ -1,0 +1,172 @@
+import { EvtError } from '../../core/errors.ts'
+import type { NewEvent } from '../../core/event.ts'
+import type { Registry } from '../../core/registry.ts'
+import type { Transport } from '../../transports/transport.ts'
+import type { HandlerLog } from '../handler.ts'
+import { createHealthJudge } from '../health.ts'
+import { createPreparer } from '../prepare.ts'
+import type { HandleRecorder } from '../recorder.ts'
+import { type DirectConfig, type DirectDefinition, resolveDirect } from './direct-config.ts'
+import type { DirectRuntime } from './direct-runtime.ts'
+import { type DirectSubscriber, startDirectSubscriber } from './direct-subscriber.ts'
+import { createDuplicateWindow, type DuplicateOptions } from './duplicates.ts'
+
+export interface DirectSubscribersOptions {
+  readonly transport: Transport
+  readonly registry: Registry
+  readonly recorder: HandleRecorder
+  /** Names this process among others: unique among running ones. */
+  readonly instance: string
+  readonly log: HandlerLog
+  /** Of one handler: where its events are. Throws `config` when it cannot be told. */
+  topicsOf(patterns: readonly string[]): Promise<readonly string[]>
+  /** The handler's group on the transport. */
+  groupOf(handler: string): string
+  /** Publishes to the same transport: the id, once the broker has it. Throws when it does not say so. */
+  publish(event: NewEvent): Promise<string>
+  readonly duplicates?: DuplicateOptions
+}
+
+/**
+ * Handlers over a transport, with no store. At least once: an event is settled when its handler has returned, or when the transport has
+ * confirmed its dead letter. The order of each subject is kept, also through retries.
+ */
+export interface DirectSubscribers {
+  /** Resolves when the handler's group exists, as far as that is told within 10 s: what is published then reaches it. Throws `config`. */
+  add(definition: DirectDefinition): Promise<void>
+  /** Finishes what runs within `graceMs`. False when there is no such handler. Its group and position stay on the transport. */
+  remove(handler: string, options?: { readonly graceMs?: number }): Promise<boolean>
+  /** In this process only. Throws `usage` for an unknown name. */
+  pause(handler: string): void
+  resume(handler: string): void
+  /** Takes nothing more, finishes what runs within `graceMs` (default 10,000); what runs longer comes again elsewhere. Idempotent. */
+  stop(options?: { readonly graceMs?: number }): Promise<void>
+}
+
+const joinWithinMs = 10_000
+/** After the grace, for releasing what is left: then it is left behind. */
+const lettingGoMs = 2_000
+
+/** Throws `unsupported` over a transport on which what fails for good would be lost. */
+export function createDirectSubscribers(options: DirectSubscribersOptions): DirectSubscribers {
+  const { transport, log } = options
+  assertUsable(transport)
+  const running = new Map<string, { readonly one: DirectSubscriber; readonly forced: AbortController }>()
+  const alone = createMutex()
+  let stopping: Promise<void> | undefined
+
+  function runtimeOf(config: DirectConfig, forced: AbortSignal): DirectRuntime {
+    const { name: handler, service, priority, concurrency } = config
+    const meter = options.recorder.handler({ handler, group: service, priority, concurrency })
+    const judge = createHealthJudge()
+    return {
+      config,
+      group: options.groupOf(handler),
+      transport,
+      preparer: createPreparer({ versions: config.versions }, options.registry),
+      meter,
+      log,
+      instance: options.instance,
+      duplicates: createDuplicateWindow(options.duplicates),
+      forced,
+      publish: (event) => options.publish(event),
+      alone,
+      outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
+    }
+  }
+
+  async function end(handler: string, graceMs: number): Promise<boolean> {
+    const found = running.get(handler)
+    if (!found) return false
+    running.delete(handler)
+    const drained = found.one.drain()
+    const overdue = setTimeout(() => {
+      const reason = new EvtError('interrupted', 'the process stops')
+      found.forced.abort(reason)
+      found.one.force(reason)
+    }, graceMs)
+    // A server that does not answer must not keep the process.
+    const left = Promise.withResolvers<void>()
+    const abandoned = setTimeout(left.resolve, graceMs + lettingGoMs)
+    await Promise.race([drained, left.promise])
+    clearTimeout(overdue)
+    clearTimeout(abandoned)
+    return true
+  }
+
+  function find(handler: string): DirectSubscriber {
+    const found = running.get(handler)
+    if (found) return found.one
+    throw new EvtError('usage', `cannot pause or resume ${handler}: no handler of that name runs here`, {
+      hint: `known: ${[...running.keys()].join(', ')}`,
+    })
+  }
+
+  return {
+    async add(definition) {
+      const config = resolveDirect(definition)
+      const { name } = config
+      if (stopping) throw new EvtError('closed', `cannot subscribe ${name}: the bus was stopped`)
+      if (running.has(name))
+        throw new EvtError('config', `cannot use handler ${name}: two handlers have that name`, {
+          hint: 'a name stands for one position on the bus',
+        })
+      const topics = await options.topicsOf(config.patterns)
+      // Another one may have come meanwhile.
+      if (stopping || running.has(name))
+        throw new EvtError('closed', `cannot subscribe ${name}: it was stopped, or added twice at once`)
+      const forced = new AbortController()
+      const runtime = runtimeOf(config, forced.signal)
+      const one = startDirectSubscriber(runtime, topics)
+      running.set(name, { one, forced })
+      if (await isThere(runtime, one, topics)) return
+      log.warn('a handler has no lane yet; it goes on trying', { handler: name, topics: topics.join(', ') })
+    },
+    remove: (handler, { graceMs = 10_000 } = {}) => end(handler, graceMs),
+    pause: (handler) => find(handler).pause(true),
+    resume: (handler) => find(handler).pause(false),
+    stop({ graceMs = 10_000 } = {}) {
+      stopping ??= Promise.all([...running.keys()].map((handler) => end(handler, graceMs))).then(() => {})
+      return stopping
+    },
+  }
+}
+
+function assertUsable({ name, lanes, deadLetters }: Transport): void {
+  const refuse = (reason: string, hint: string) =>
+    new EvtError('unsupported', `cannot run handlers over ${name}: ${reason}`, { hint })
+  if (!lanes) throw refuse('it can only be observed', 'use memory, redis, kafka or rabbitmq')
+  if (!deadLetters)
+    throw refuse(
+      'it keeps no dead letters, and what fails for good would be lost',
+      'use memory, redis, kafka or rabbitmq',
+    )
+}
+
+/** By its first lane, or because others of its group have them all. */
+async function isThere({ transport, group }: DirectRuntime, one: DirectSubscriber, topics: readonly string[]) {
+  let isJoined = false
+  void one.joined.then(() => {
+    isJoined = true
+  })
+  const endMs = performance.now() + joinWithinMs
+  while (!isJoined && performance.now() < endMs) {
+    const pause = Promise.withResolvers<void>()
+    const timer = setTimeout(pause.resolve, 250)
+    await Promise.race([one.joined, pause.promise])
+    clearTimeout(timer)
+    if (isJoined) break
+    const known = await transport.inspect(topics).catch(() => undefined)
+    if (known?.groups.some((state) => state.group === group && state.members > 0)) return true
+  }
+  return isJoined
+}
+
+function createMutex(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const next = last.then(work, work)
+    last = next.catch(() => {})
+    return next
+  }
+}

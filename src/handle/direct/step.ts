@@ -1,0 +1,156 @@
+import { backoffMs } from '../../core/backoff.ts'
+import type { EvtEvent } from '../../core/event.ts'
+import { classify } from '../classify.ts'
+import { factsOf } from '../failure.ts'
+import type { RunTimes } from '../item.ts'
+import type { Prepared } from '../prepare.ts'
+import { wallMs } from '../wall-clock.ts'
+import { bury, type Death } from './bury.ts'
+import { type DirectResult, runDirect } from './direct-attempt.ts'
+import { finishJobs, type Job, type Line } from './direct-lane.ts'
+import type { DirectRuntime } from './direct-runtime.ts'
+
+/** One attempt of what is first in a line; resolves with how long the line waits for its next one, ms. */
+export type Step = (line: Line) => Promise<number>
+
+interface Runnable {
+  readonly job: Job
+  readonly event: EvtEvent
+}
+
+/** Whoever dies of an event has started it; one who was beside it may have been counted once. */
+const leastDeliveries = 2
+
+export function createStep(runtime: DirectRuntime): Step {
+  const { config, meter } = runtime
+
+  async function step(line: Line): Promise<number> {
+    const jobs = line.jobs.slice(0, line.most)
+    line.begun = jobs.length
+    meter.started(jobs.length)
+    const runnable = await sift(line, jobs)
+    const restMs = runnable.length > 0 ? await attempt(line, runnable) : 0
+    line.begun = 0
+    meter.finished(jobs.length)
+    const left = line.owned.closed ? 0 : jobs.filter((job) => line.jobs.includes(job)).length
+    if (left > 0) meter.taken(left)
+    return restMs
+  }
+
+  /** What has to be run: what is known needs nothing more, and what is spent or cannot be read is buried. */
+  async function sift(line: Line, jobs: readonly Job[]): Promise<Runnable[]> {
+    const runnable: Runnable[] = []
+    for (const job of jobs) {
+      const { id } = job.message
+      if (runtime.duplicates.has(id) || runnable.some((one) => one.job.message.id === id)) {
+        meter.skipped(1)
+        finishJobs(line, [job])
+        continue
+      }
+      const prepared = runtime.preparer.prepare(job.message)
+      const death = deathOf(job, prepared)
+      if (death === undefined && prepared.kind === 'event') runnable.push({ job, event: prepared.event })
+      else if (death) {
+        // What is before it in the line has its turn first.
+        if (runnable.length > 0) return runnable
+        if (!(await die(line, job, death))) return []
+      }
+    }
+    return runnable
+  }
+
+  /** Why it is given up without an attempt; undefined when it is not. */
+  function deathOf({ message, attempt }: Job, prepared: Prepared): Death | undefined {
+    const ended = message.deliveries - 1
+    if (message.deliveries > Math.max(config.attempts, leastDeliveries))
+      return { class: 'ProcessEnded', message: `the process ended in ${ended} attempts`, attempts: ended }
+    if (prepared.kind === 'event') return undefined
+    if (prepared.kind === 'bad') {
+      const { class: name, message: reason } = factsOf(prepared.thrown)
+      return { class: name, message: reason, attempts: attempt }
+    }
+    const reason = `this process does not know ${prepared.heldFor} yet`
+    return { class: 'NewerVersion', message: reason, attempts: attempt }
+  }
+
+  async function attempt(line: Line, runnable: readonly Runnable[]): Promise<number> {
+    const jobs = runnable.map(({ job }) => job)
+    if (jobs.some((job) => job.attempt > 1)) meter.retried()
+    const result = await runDirect(
+      runtime,
+      jobs,
+      runnable.map(({ event }) => event),
+    )
+    if (result.ok) return succeeded(line, jobs, result)
+    return result.why === 'interrupted' ? 0 : failed(line, jobs, result)
+  }
+
+  function succeeded(line: Line, jobs: readonly Job[], times: RunTimes): number {
+    const doneMs = wallMs()
+    runtime.outcomes(jobs.length, 0)
+    for (const job of jobs) {
+      meter.handled(timesOf(job, times, doneMs))
+      runtime.duplicates.add(job.message.id)
+    }
+    widenBehind(line, jobs)
+    finishJobs(line, jobs)
+    return 0
+  }
+
+  async function failed(line: Line, jobs: readonly Job[], result: Extract<DirectResult, { ok: false }>) {
+    const facts = factsOf(result.thrown)
+    const error = `${facts.class}: ${facts.message}`
+    const [job] = jobs
+    if (jobs.length > 1 || !job) {
+      runtime.log.warn('a batch failed; it is tried in halves', { handler: config.name, events: jobs.length, error })
+      meter.failed(error)
+      runtime.outcomes(0, 1)
+      line.narrowUntil ??= jobs.at(-1)
+      line.most = Math.ceil(jobs.length / 2)
+      return 0
+    }
+    const isHopeless = classify(result.thrown, facts, config.nonRetryable) === 'hopeless'
+    if (isHopeless || job.attempt >= config.attempts) {
+      await die(line, job, { class: facts.class, message: facts.message, attempts: job.attempt })
+      return 0
+    }
+    meter.failed(error)
+    runtime.outcomes(0, 1)
+    const facts2 = { handler: config.name, event: job.message.id, attempt: job.attempt, error }
+    runtime.log.warn('an attempt failed; its subject waits', facts2)
+    const restMs = backoffMs(config.backoff, job.attempt, Math.random())
+    job.attempt += 1
+    return restMs
+  }
+
+  /** False when it could not be buried before the lane was lost: then it comes again. */
+  async function die(line: Line, job: Job, death: Death): Promise<boolean> {
+    meter.failed(`${death.class}: ${death.message}`)
+    runtime.outcomes(0, 1)
+    if (!(await bury(runtime, job, death))) return false
+    widenBehind(line, [job])
+    finishJobs(line, [job])
+    return true
+  }
+
+  function widenBehind(line: Line, jobs: readonly Job[]): void {
+    if (!line.narrowUntil || !jobs.includes(line.narrowUntil)) return
+    line.most = config.batch
+    line.narrowUntil = undefined
+  }
+
+  return step
+}
+
+function timesOf({ message, takenMs }: Job, { startedMs, runUs }: RunTimes, doneMs: number) {
+  const us = (fromMs: number, toMs: number) => Math.max(0, toMs - fromMs) * 1000
+  const { timeMs } = message
+  return {
+    runUs,
+    endToEndUs: timeMs === undefined ? undefined : us(timeMs, doneMs),
+    relayUs: undefined,
+    deliverUs: timeMs === undefined ? undefined : us(timeMs, takenMs),
+    queueUs: us(takenMs, startedMs),
+    handleUs: us(startedMs, doneMs),
+  }
+}

@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto'
+import { EvtError } from '../../core/errors.ts'
+import type { TopicPlan } from '../../core/layout.ts'
+import { compilePatterns } from '../../core/pattern.ts'
+import type { Registry } from '../../core/registry.ts'
+import type { HandlerDefinition } from '../handler.ts'
+
+/** A handler's name made of its patterns: the same after a restart and in other processes. */
+export function nameOfPatterns(patterns: HandlerDefinition['on']): string {
+  const texts = patterns.map((one) => (typeof one === 'string' ? one : one.type))
+  const words = texts
+    .join(' ')
+    .toLowerCase()
+    .replace(/\*+/g, 'any')
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '')
+  const hash = createHash('sha256').update(texts.join(' ')).digest('hex').slice(0, 8)
+  return `on-${words.slice(0, 60)}-${hash}`
+}
+
+/** Where the events of a handler are. Throws `config` for a pattern without known types, where each type has a topic of its own. */
+export function topicsOf(
+  patterns: readonly string[],
+  { plan, registry }: { readonly plan: TopicPlan; readonly registry: Registry },
+): readonly string[] {
+  if (plan.fixed) return plan.fixed
+  const wanted = compilePatterns(patterns)
+  const types = new Set([...(wanted.types ?? []), ...registry.matching(wanted).map(({ type }) => type)])
+  if (types.size > 0) return [...types].map((type) => plan.topicOf(type))
+  const reason = 'with a topic for each type, the types must be known'
+  throw new EvtError('config', `cannot subscribe to ${patterns.join(', ')}: ${reason}`, {
+    hint: "name the types, give the bus a registry of contracts, or use layout 'shards'",
+  })
+}
