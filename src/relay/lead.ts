@@ -5,6 +5,7 @@ import { checkIdentity } from '../store/identity.ts'
 import { type Lease, renewLease } from '../store/lease.ts'
 import { tick } from '../store/sequencer.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
+import type { HeadBell } from './head-bell.ts'
 import { createParking } from './parking.ts'
 import type { RelayLog, RelayRecorder } from './relay-recorder.ts'
 import type { RelayTimings } from './timings.ts'
@@ -18,6 +19,8 @@ export interface Leadership {
   readonly log: RelayLog
   readonly timings: RelayTimings
   readonly stopping: AbortSignal
+  /** Rung at each step: those who carry the log need not look. */
+  readonly bell: HeadBell
 }
 
 /** Events of one step; doubled while a backlog is there, because a step has to look at all of it. */
@@ -50,6 +53,7 @@ async function sequence(leadership: Leadership, parking: ReturnType<typeof creat
   while (!stopping.aborted) {
     const step = await outlive(leadership, () => tick(sql, lease.epoch, limit))
     if (!step) return
+    leadership.bell.advance(step.head)
     if (step.sequenced > 0) {
       recorder.sequenced(step.sequenced)
       parking.found()

@@ -3,8 +3,10 @@ import { closeStoreWithin, settlesWithin } from '../store/close-within.ts'
 import { openStore, type Store } from '../store/connection.ts'
 import { isRefusal } from '../store/errors.ts'
 import { acquireLease, type Lease, releaseLease } from '../store/lease.ts'
+import { createHeadBell } from './head-bell.ts'
 import { lead } from './lead.ts'
 import type { RelayLog, RelayRecorder } from './relay-recorder.ts'
+import { createSinkMeters, type Sink, startSinks } from './sinks.ts'
 import { defaultTimings, type RelayTimings } from './timings.ts'
 import { keepUp } from './upkeep.ts'
 import { openWake, type Wake } from './wake.ts'
@@ -16,6 +18,8 @@ export interface RelayOptions {
   readonly instance: string
   readonly recorder: RelayRecorder
   readonly log: RelayLog
+  /** Where the leader carries the log to. */
+  readonly sinks?: readonly Sink[]
   readonly timings?: Partial<RelayTimings>
 }
 
@@ -45,17 +49,21 @@ export function createRelay(options: RelayOptions): Relay {
   let problem: EvtError | undefined
   let wake: Wake | undefined
   let opened: Store | undefined
+  const meterOf = createSinkMeters(options.recorder)
 
   const lead_ = async (own: Store, ears: Wake, lease: Lease): Promise<void> => {
     leading = true
     options.recorder.leading(true)
     options.log.info('leading', { epoch: String(lease.epoch) })
     const upkeep = keepUp(own, options.log, timings.upkeep)
+    const bell = createHeadBell()
+    const sinks = startSinks({ ...options, sinks: options.sinks ?? [], epoch: lease.epoch, bell, meterOf })
     try {
-      await lead({ ...options, sql: own, lease, wake: ears, timings, stopping: stopping.signal })
+      await lead({ ...options, sql: own, lease, wake: ears, timings, stopping: stopping.signal, bell })
     } finally {
       leading = false
       options.recorder.leading(false)
+      await sinks.stop()
       await upkeep.stop()
       await releaseLease(own, lease).catch(() => {})
     }

@@ -29,3 +29,12 @@ export async function readIdentities(sql: SqlExecutor): Promise<Identities> {
 export async function checkIdentity(sql: SqlExecutor): Promise<void> {
   await sql.query('select evt.check_identity()')
 }
+
+/** Tells this store from others wherever its events travel: 12 hex digits, the same for as long as the database lives. */
+export async function readStoreId(sql: SqlExecutor): Promise<string> {
+  const { rows } = await sql.query(
+    `select left(md5(r.system_identifier || '/' || d.oid), 12) as id
+     from evt.relay r, pg_database d where d.datname = current_database()`,
+  )
+  return String(rows[0]?.id)
+}

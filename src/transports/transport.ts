@@ -103,6 +103,9 @@ export interface ObserveOptions {
   /** Ends the iteration when what existed at the start has been shown. */
   readonly follow: boolean
   readonly signal: AbortSignal
+  /** The server went away while following: told once, and once when it is back. Who goes on over outages by himself calls them. */
+  readonly onLost?: ((error: EvtError) => void) | undefined
+  readonly onBack?: (() => void) | undefined
 }
 
 export interface TopicSpec {
@@ -242,6 +245,8 @@ export interface Transport {
   readonly capabilities: Capabilities
   /** What the URL names (`?stream=`, a path), in the words that `topics` takes everywhere; patterns of the substrate only for `observe`. */
   readonly named: readonly string[]
+  /** What people write there between the parts of a topic's name; `.` when absent. */
+  readonly separator?: string
   /** How it observes, in the substrate's words, for the operator: `XREAD, no group`. */
   readonly observes: string
   /** What is wrong with the server, as far as this user may ask. Absent where nothing can be. */

@@ -1,0 +1,65 @@
+import { EvtError } from '../core/errors.ts'
+import { type Layout, layouts, planTopics } from '../core/layout.ts'
+import { compilePatterns, type Pattern } from '../core/pattern.ts'
+
+/** Where the log is carried to, as a person says it. */
+export interface SinkOptions {
+  /** Stands for its position in the store: another name is another sink. */
+  readonly name: string
+  readonly url: string
+  /** Default: what the URL names, else `events`. */
+  readonly topic?: string | undefined
+  /** Of layout `per-type`, before the type. */
+  readonly prefix?: string | undefined
+  /** Default `shards`: one topic, ordered by subject. */
+  readonly layout?: Layout | undefined
+  readonly lanes?: number | undefined
+  /** Types to carry; default all. */
+  readonly patterns?: readonly string[] | undefined
+  /** Default: CloudEvents in binary mode. */
+  readonly dialect?: string | undefined
+  /** Where a sink that never existed starts; default `latest`. */
+  readonly start?: 'earliest' | 'latest' | undefined
+}
+
+export interface SinkConfig extends SinkOptions {
+  readonly wanted: Pattern
+  readonly start: 'earliest' | 'latest'
+}
+
+const nameForm = /^[a-z0-9][\w.-]{0,62}$/i
+
+/** Throws `config` naming the sink. */
+export function resolveSinks(sinks: readonly SinkOptions[]): SinkConfig[] {
+  assertNames(sinks, 'sink')
+  return sinks.map((sink) => {
+    if (sink.layout !== undefined && !layouts.includes(sink.layout))
+      throw wrong('sink', sink.name, `layout ${sink.layout} is none of ${layouts.join(', ')}`)
+    const wanted = checked('sink', sink.name, () => {
+      planTopics(sink)
+      return compilePatterns(sink.patterns ?? ['*'])
+    })
+    return { ...sink, wanted, start: sink.start ?? 'latest' }
+  })
+}
+
+export function assertNames(all: readonly { readonly name: string }[], kind: 'sink' | 'source'): void {
+  for (const [at, { name }] of all.entries()) {
+    if (!nameForm.test(name)) throw wrong(kind, name, 'a name is letters, digits, dots, dashes and underscores')
+    if (all.findIndex((other) => other.name === name) < at) throw wrong(kind, name, 'there are two of that name')
+  }
+}
+
+/** An error of what a person wrote, with the name of the sink or source. */
+export function checked<T>(kind: 'sink' | 'source', name: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    const { message, hint } = error as EvtError
+    throw new EvtError('config', `cannot use ${kind} ${name}: ${message}`, { cause: error, ...(hint ? { hint } : {}) })
+  }
+}
+
+function wrong(kind: string, name: string, reason: string): EvtError {
+  return new EvtError('config', `cannot use ${kind} ${name}: ${reason}`, { hint: 'see `evt config show`' })
+}

@@ -1,0 +1,227 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { EvtError, toError } from '../core/errors.ts'
+import { redactUrl } from '../core/mask.ts'
+import { originNames, originOf } from '../core/origin.ts'
+import type { LogEntry } from '../store/log.ts'
+import { writeRelayDeadLetter } from '../store/relay-dead-letters.ts'
+import { openSinkCursor } from '../store/sinks.ts'
+import type { Message, SqlExecutor, Transport } from '../transports/transport.ts'
+import { createEncoder, type EncodeForSink } from './encode.ts'
+import type { HeadBell } from './head-bell.ts'
+import type { ReadPage } from './log-pages.ts'
+import { type Outlet, openOutlet, type Refusal } from './outlet.ts'
+import type { RelayLog, SinkMeter } from './relay-recorder.ts'
+import type { SinkConfig } from './sink-config.ts'
+import { type CursorKeeper, createCursorKeeper } from './sink-cursor.ts'
+
+/** One sink under one leadership. */
+export interface SinkTask {
+  readonly config: SinkConfig
+  readonly sql: SqlExecutor
+  readonly epoch: bigint
+  readonly storeId: string
+  readonly instance: string
+  readonly bell: HeadBell
+  readonly readPage: ReadPage
+  readonly meter: SinkMeter
+  readonly log: RelayLog
+  /** No page is begun any more. */
+  readonly stopping: AbortSignal
+  /** What is under way is given up. */
+  readonly forced: AbortSignal
+  open(): Promise<Transport>
+}
+
+const retryMs = { first: 50, longest: 5_000 } as const
+/** A connection that does not come back by itself is made anew, at the price of sending again what the cursor does not cover. */
+const patienceMs = 30_000
+
+/** Carries the log to one sink until told to stop. Outages are waited out, and so is another leader: ours ends then. Never throws. */
+export async function runSink(task: SinkTask): Promise<void> {
+  const { config, log, meter, stopping } = task
+  let waitMs: number = retryMs.first
+  let told: string | undefined
+  while (!stopping.aborted) {
+    const round = createRound(task, () => {
+      if (told) log.info('a sink goes on', { sink: config.name })
+      told = undefined
+      waitMs = retryMs.first
+      meter.waiting(undefined)
+    })
+    try {
+      await round.carry()
+    } catch (error) {
+      if (stopping.aborted) return
+      told = tellOnce(task, error, told)
+      await delay(waitMs, undefined, { signal: stopping }).catch(() => {})
+      waitMs = Math.min(waitMs * 2, retryMs.longest)
+    }
+  }
+}
+
+/** A trouble is told when it begins, not at every try. */
+function tellOnce({ config, log, meter }: SinkTask, error: unknown, told: string | undefined): string {
+  const { message, hint } = toError(error) as EvtError
+  meter.waiting(message)
+  if (told === message) return message
+  const isFenced = error instanceof EvtError && error.code === 'fenced'
+  log[isFenced ? 'info' : 'warn']('a sink waits', {
+    sink: config.name,
+    to: redactUrl(config.url),
+    error: message,
+    ...(hint ? { hint } : {}),
+  })
+  return message
+}
+
+/** One connection, from where the sink is to where it fails or has to stop. */
+function createRound(task: SinkTask, onProgress: () => void) {
+  const { config, sql, epoch, meter, bell } = task
+  /** Set by what goes on beside the carrying. */
+  const failed = new AbortController()
+  const signal = AbortSignal.any([task.stopping, failed.signal])
+  let pausedMs = 0
+
+  async function bury({ message, topic, error }: Refusal): Promise<void> {
+    const received = { ...message, topic, at: String(message.log), deliveries: 1 }
+    const type = message.headers['ce-type'] ?? 'unknown'
+    const facts = { class: error.name, code: error.code, message: error.message }
+    const by = `sink:${config.name}`
+    const dead = {
+      by,
+      message: received,
+      type,
+      reason: 'non-retryable',
+      error: facts,
+      instance: task.instance,
+    } as const
+    const id = await writeRelayDeadLetter(sql, dead)
+    meter.dead()
+    task.log.error('a sink refused an event for good', {
+      sink: config.name,
+      event: message.id,
+      deadLetter: id,
+      error: error.message,
+    })
+  }
+
+  /** Sends nothing twice, so it stays with what it has. */
+  async function pause(error: unknown, stored: number): Promise<void> {
+    if (stored > 0) pausedMs = 0
+    if (task.forced.aborted || signal.aborted || pausedMs > patienceMs) throw error
+    const waitMs = Math.min(Math.max(retryMs.first, pausedMs), retryMs.longest)
+    if (pausedMs === 0) tellOnce(task, error, undefined)
+    await delay(waitMs, undefined, { signal }).catch(() => {})
+    pausedMs += waitMs
+  }
+
+  async function carry(): Promise<void> {
+    const transport = await task.open()
+    let outlet: Outlet | undefined
+    let keeper: CursorKeeper | undefined
+    try {
+      const target = redactUrl(config.url)
+      const cursor = await openSinkCursor(sql, { name: config.name, target, start: config.start })
+      const encode = createEncoder({
+        dialect: config.dialect,
+        storeId: task.storeId,
+        content: transport.capabilities.content,
+      })
+      outlet = await openOutlet({ sql, transport, config, epoch, cursor, bury, pause })
+      const { from, mark } = outlet
+      if (from < cursor.position)
+        task.log.info('a sink has less than was carried to it: it gets that again', {
+          sink: config.name,
+          events: String(cursor.position - from),
+        })
+      keeper = createCursorKeeper({
+        sql,
+        name: config.name,
+        epoch,
+        position: cursor.position,
+        beforeMove: (position) => mark(position, task.forced),
+        onFailed: (error) => failed.abort(error),
+      })
+      await carryFrom(from, outlet, { encode, keeper })
+      failed.signal.throwIfAborted()
+    } finally {
+      // What is done is noted, where the store can still be reached.
+      if (task.stopping.aborted && !failed.signal.aborted && !task.forced.aborted) await keeper?.flush().catch(() => {})
+      keeper?.stop()
+      await (outlet ?? transport).close().catch(() => {})
+    }
+  }
+
+  async function carryFrom(
+    from: bigint,
+    outlet: Outlet,
+    { encode, keeper }: { readonly encode: EncodeForSink; readonly keeper: CursorKeeper },
+  ): Promise<void> {
+    let position = from
+    let reading = read(position)
+    while (!signal.aborted) {
+      const { page, head } = await reading
+      const last = page.at(-1)?.position
+      // Up to the head that was known before, nothing that can be read is left.
+      const reached = last ?? (head > position ? head : undefined)
+      if (reached === undefined) {
+        onProgress()
+        await bell.beyond(position, signal)
+        reading = read(position)
+        continue
+      }
+      // The next page is read while this one is sent.
+      const isBehind = reached < bell.head
+      if (isBehind) reading = read(reached)
+      await deliverPage(page, reached, outlet, encode)
+      position = reached
+      if (!isBehind) reading = read(reached)
+      pausedMs = 0
+      onProgress()
+      keeper.reached(position)
+      meter.reached(position, bell.head)
+    }
+  }
+
+  function read(after: bigint): Promise<{ readonly page: readonly LogEntry[]; readonly head: bigint }> {
+    const head = bell.head
+    const reading = task.readPage(after).then((page) => ({ page, head }))
+    // Whoever stops does not wait for it.
+    reading.catch(() => {})
+    return reading
+  }
+
+  /** Topics beside each other; within one, one batch after the other: so a lane is never overtaken. */
+  async function deliverPage(
+    page: readonly LogEntry[],
+    through: bigint,
+    outlet: Outlet,
+    encode: EncodeForSink,
+  ): Promise<void> {
+    const byTopic = new Map<string, Message[]>()
+    const sequencedMs: number[] = []
+    for (const entry of page) {
+      if (!config.wanted.matches(entry.type)) continue
+      const topic = outlet.topicOf(entry.type)
+      if (entry.headers[`ce-${originNames.origin}`] !== undefined && cameFrom(entry, outlet.placeOf(topic))) {
+        meter.looped()
+        continue
+      }
+      sequencedMs.push(entry.sequencedMs)
+      const messages = byTopic.get(topic)
+      if (messages) messages.push(encode(entry))
+      else byTopic.set(topic, [encode(entry)])
+    }
+    const sent = [...byTopic].map(([topic, messages]) => outlet.deliver(topic, messages, through, task.forced))
+    // All have ended before anything else is tried.
+    const outcomes = await Promise.allSettled(sent)
+    const wrong = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (wrong) throw wrong.reason
+    const nowMs = performance.timeOrigin + performance.now()
+    for (const ms of sequencedMs) meter.carried((nowMs - ms) * 1000)
+  }
+
+  return { carry }
+}
+
+const cameFrom = (entry: LogEntry, place: string) => originOf(entry.headers, 'ce-').origin === place

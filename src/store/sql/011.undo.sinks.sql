@@ -1,0 +1,6 @@
+create or replace view evt.needs (who, after) as
+select 'group ' || group_name, min(position) from evt.lanes group by group_name
+union all
+select 'handler ' || handler || ' (retrying)', min(position) - 1 from evt.deliveries
+where position is not null and body is null group by handler;
+drop table evt.sinks;
