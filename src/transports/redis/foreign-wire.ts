@@ -71,3 +71,26 @@ export function visible(bytes: Buffer): string {
   }
   return text
 }
+
+/**
+ * The fields of a message for a stream whose readers are not ours: those that it was made of, as far as it still says. One that came in a
+ * lone field of another name is in `data` afterwards.
+ */
+export function encodeForeign({ headers, body }: Message): readonly (string | Buffer)[] {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const named = Object.entries(headers)
+  if (named.length > 0) return [...named.flat(), 'data', bytes]
+  const fields = textFieldsIn(bytes)
+  return fields === undefined ? ['data', bytes] : fields.flat()
+}
+
+function textFieldsIn(body: Buffer): readonly (readonly [string, string])[] | undefined {
+  try {
+    const value: unknown = JSON.parse(body.toString())
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    const entries = Object.entries(value)
+    return entries.length > 0 && entries.every(([, text]) => typeof text === 'string') ? entries : undefined
+  } catch {
+    return undefined
+  }
+}
