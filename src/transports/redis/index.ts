@@ -15,6 +15,7 @@ import { parseRedisUrl } from './options.ts'
 import { createPublisher } from './publish.ts'
 import { observeChannels } from './pubsub.ts'
 import { createTopics } from './topic.ts'
+import { createTrimmer } from './trim.ts'
 
 export const redisCapabilities: Capabilities = {
   order: 'per-key',
@@ -50,10 +51,12 @@ export async function openRedis(url: string, transportOptions: TransportOptions 
   const connections = await connectRedis(options)
   const closing = new AbortController()
   const topics = createTopics(connections, options.place)
-  const context: RedisContext = { ...transportOptions, options, connections, topics, closing: closing.signal }
+  const trimmer = createTrimmer(connections, options)
+  const context: RedisContext = { ...transportOptions, options, connections, topics, trimmer, closing: closing.signal }
   const end = async (release: () => Promise<void>) => {
     closing.abort()
     await release()
+    trimmer.close()
     connections.close()
   }
   return options.channels.length > 0 ? channelTransport(context, end) : streamTransport(context, end)

@@ -10,7 +10,7 @@
 //   {stream}:evt:bell            channel: rung when something was appended
 import { EvtError } from '../../core/errors.ts'
 import { slotOf } from '../../core/slot.ts'
-import type { Difference, TopicSpec } from '../transport.ts'
+import type { Difference, Message, TopicSpec } from '../transport.ts'
 import type { RedisConnections } from './connect.ts'
 import { type RedisPlace, translateError } from './errors.ts'
 
@@ -54,10 +54,12 @@ export function streamsOf(topic: string, lanes: number): readonly string[] {
 
 let turn = 0
 
-/** Which lane a key belongs to; without a key there is no order to keep, and messages take turns. */
-export function laneOf(key: string | null, lanes: number): number {
+/** Which lane a message belongs to: by its key; without one there is no order to keep, and messages take turns. */
+export function laneOf({ key, log }: Pick<Message, 'key' | 'log'>, lanes: number): number {
   if (lanes === 1) return 0
   if (key !== null) return slotOf(key) % lanes
+  // An entry of the log always has the same lane, or it could not be recognised there.
+  if (log !== undefined) return Number(log % BigInt(lanes))
   turn = (turn + 1) % 1_000_000
   return turn % lanes
 }

@@ -1,0 +1,243 @@
+import { typeIn } from '../../core/codec.ts'
+import { EvtError } from '../../core/errors.ts'
+import { createDoorbell } from '../doorbell.ts'
+import { deliveriesOf, noSuspicion } from '../suspicion.ts'
+import type { Lane, Received } from '../transport.ts'
+import type { Wanted } from '../wanted.ts'
+import { createWindow } from '../window.ts'
+import type { RedisContext } from './context.ts'
+import { type LaneState, writeLane } from './lane-scripts.ts'
+import type { Place } from './position.ts'
+import type { Problems } from './problems.ts'
+import { createLaneReader, type Found } from './reader.ts'
+import type { Topic } from './topic.ts'
+
+/** How long a lane that another member should get waits for what is unsettled, before it goes all the same. */
+const drainMs = 30_000
+/** Bodies that a lane holds ready beyond the first. */
+const maxQueuedBytes = 4 * 1024 * 1024
+const retryMs = 100
+
+export interface RedisLane extends Lane {
+  readonly index: number
+  readonly draining: boolean
+  readonly releasing: boolean
+  /** There may be something new. */
+  wake(): void
+  /** Looks whether its stream is still the one that it has read. */
+  verify(): Promise<void>
+  /** Makes the settled prefix durable where it is not. */
+  flush(): Promise<void>
+  /** Hands out nothing more and is released when nothing is unsettled. */
+  drain(): void
+  /** It is no longer ours; nothing is written. */
+  lose(reason: string): void
+}
+
+export interface RedisLaneInit {
+  readonly context: RedisContext
+  readonly topic: Topic
+  readonly group: string
+  readonly index: number
+  readonly epoch: bigint
+  readonly state: LaneState
+  readonly prefetch: number
+  readonly wanted: Wanted
+  readonly problems: Problems
+  /** Settled, and not durable yet. */
+  onSettled(lane: RedisLane): void
+  /** Its place is durable: frees the lease. Resolves also where the server could not be asked within the time to close. */
+  onRelease(lane: RedisLane, write: () => Promise<unknown>): Promise<void>
+}
+
+export function createRedisLane(init: RedisLaneInit): RedisLane {
+  const { context, epoch, group, index, prefetch, problems, topic, wanted } = init
+  const stream = topic.streams[index] as string
+  const { client } = context.connections
+  const lost = new AbortController()
+  const bell = createDoorbell()
+  const window = createWindow()
+  const reader = createLaneReader({ context, topic, lane: index, from: init.state.settled, problems })
+  /** Handed out: by `at`, its place and the one before. */
+  const out = new Map<string, Found>()
+  const beforeOf = new Map<Place, Place>()
+  let queue: Found[] = []
+  let queuedBytes = 0
+  let { started, suspicion } = init.state
+  /** As it was last written. */
+  let written = init.state.settled
+  /** There may be more than was read. */
+  let more = true
+  let filling: Promise<void> | undefined
+  let writing: Promise<unknown> = Promise.resolve()
+  let drainTimer: NodeJS.Timeout | undefined
+  let releasing: Promise<void> | undefined
+
+  const isSuspect = (place: Place) => place <= suspicion.suspectTo
+  const isOpen = () => !lost.signal.aborted && releasing === undefined && drainTimer === undefined
+  const isFull = () => queue.length >= prefetch * 2 || queuedBytes > maxQueuedBytes
+
+  function settled(): Place {
+    const reached = queue[0]?.before ?? reader.place
+    const prefix = window.prefix(reached)
+    return prefix === reached ? reached : (beforeOf.get(prefix + 1n) ?? reached)
+  }
+
+  /** One after the other, so that none is overtaken by an older one. */
+  function write(): Promise<boolean> {
+    const next = writing.then(() => {
+      const state = { settled: settled(), started, suspicion }
+      return writeLane(client, stream, group, epoch, state).then((mine) => {
+        if (mine) written = state.settled
+        return mine
+      })
+    })
+    writing = next.catch(() => {})
+    return next
+  }
+
+  async function fill(): Promise<void> {
+    more = false
+    const { found, ended } = await reader.read(Math.max(1, prefetch * 2 - queue.length))
+    if (!ended) more = true
+    for (const one of found) {
+      if (!wanted(typeIn(one.message.headers))) continue
+      queue.push(one)
+      queuedBytes += one.message.body.length
+    }
+  }
+
+  /** At most one read at a time; what goes wrong is tried again. */
+  function fillSoon(): void {
+    if (filling !== undefined || !more || isFull() || !isOpen()) return
+    filling = fill()
+      .catch((error: unknown) => {
+        setTimeout(wake, problems.report(error, retryMs)).unref()
+      })
+      .finally(() => {
+        filling = undefined
+        bell.ring()
+      })
+  }
+
+  function wake(): void {
+    more = true
+    bell.ring()
+  }
+
+  /** How many of the queue's first may be handed out now. */
+  function ready(max: number): number {
+    const next = queue[0]
+    if (!isOpen() || next === undefined) return 0
+    // What may have killed an owner comes alone: not behind others, and nothing behind it.
+    if (isSuspect(next.place)) return window.unsettled === 0 ? 1 : 0
+    if (window.unsettled > 0 && isSuspect(window.prefix(next.before) + 1n)) return 0
+    return Math.max(0, Math.min(max, prefetch - window.unsettled, queue.length))
+  }
+
+  function handOut(count: number): readonly Received[] {
+    const found = queue.slice(0, count)
+    queue = queue.slice(count)
+    return found.map((one) => {
+      queuedBytes -= one.message.body.length
+      window.add(one.place)
+      out.set(one.message.at, one)
+      beforeOf.set(one.place, one.before)
+      return { ...one.message, deliveries: deliveriesOf(suspicion, one.place) }
+    })
+  }
+
+  /** Before anything is handed out: whoever comes after our death must know that it may have been started. */
+  async function markStarted(last: Found): Promise<boolean> {
+    const before = started
+    started = last.place
+    const marked = await write().catch((error: unknown) => {
+      setTimeout(bell.ring, problems.report(error, retryMs)).unref()
+      return undefined
+    })
+    if (marked === true) return true
+    started = before
+    // It is another's by now: the next beat says so.
+    if (marked === false) setTimeout(bell.ring, retryMs).unref()
+    return false
+  }
+
+  async function take(max: number, signal: AbortSignal): Promise<readonly Received[]> {
+    while (!lost.signal.aborted && !signal.aborted) {
+      const count = ready(max)
+      const last = queue[count - 1]
+      if (queue.length - count < prefetch) fillSoon()
+      if (last === undefined) await bell.wait(signal, lost.signal)
+      else if (!(await markStarted(last))) await bell.wait(signal, lost.signal)
+      else if (isOpen() && !signal.aborted) return handOut(count)
+    }
+    return []
+  }
+
+  function end(reason: string): void {
+    clearTimeout(drainTimer)
+    if (!lost.signal.aborted)
+      lost.abort(new EvtError('fenced', `lane ${lane.id} of ${group} is no longer ours: ${reason}`))
+  }
+
+  /** What was handed out and given back was not started by anybody dead. */
+  function writeReleased(): Promise<boolean> {
+    started = settled()
+    return write()
+  }
+
+  function release(): Promise<void> {
+    releasing ??= lost.signal.aborted
+      ? Promise.resolve()
+      : init.onRelease(lane, writeReleased).then(() => end('it was released'))
+    return releasing
+  }
+
+  const lane: RedisLane = {
+    id: `${topic.name}/${index}`,
+    epoch,
+    lost: lost.signal,
+    index,
+    get draining() {
+      return drainTimer !== undefined
+    },
+    get releasing() {
+      return releasing !== undefined
+    },
+    take,
+    async settle(done) {
+      if (lost.signal.aborted) return
+      for (const { at } of done) {
+        const one = out.get(at)
+        if (one === undefined) continue
+        out.delete(at)
+        beforeOf.delete(one.place)
+        window.settle(one.place)
+      }
+      init.onSettled(lane)
+      if (drainTimer !== undefined && window.unsettled === 0) await release()
+      bell.ring()
+    },
+    release,
+    wake,
+    async verify() {
+      if (filling !== undefined || queue.length > 0 || more || !isOpen()) return
+      const before = reader.place
+      if ((await reader.verify()) === 'same') return
+      // Places begin anew with the stream: they cannot be compared with what was suspect before.
+      if (reader.place < before) suspicion = noSuspicion
+      wake()
+    },
+    async flush() {
+      if (lost.signal.aborted || releasing !== undefined || settled() === written) return
+      await write().catch((error: unknown) => problems.report(error, retryMs))
+    },
+    drain() {
+      if (drainTimer !== undefined) return
+      drainTimer = setTimeout(release, drainMs).unref()
+      if (window.unsettled === 0) void release()
+    },
+    lose: end,
+  }
+  return lane
+}

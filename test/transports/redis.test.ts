@@ -1,0 +1,25 @@
+import { afterAll, beforeAll, describe } from 'vitest'
+import { openRedis, redisCapabilities } from '../../src/transports/redis/index.ts'
+import { type PrivateRedis, startPrivateRedis } from '../setup/private-redis.ts'
+import { doomInProcess } from './conformance/doom.ts'
+import { describeTransport } from './conformance.ts'
+
+describe('Redis', () => {
+  let redis: PrivateRedis
+  beforeAll(async () => {
+    redis = await startPrivateRedis()
+  })
+  afterAll(() => redis.stop())
+
+  describeTransport('redis', {
+    open: () => openRedis(redis.url),
+    capabilities: redisCapabilities,
+    doom: (plan) => doomInProcess(redis.url, plan),
+    freezes: true,
+    disconnect: () => redis.disconnectClients(),
+    async restart() {
+      await redis.kill('SIGKILL')
+      await redis.restart()
+    },
+  })
+})
