@@ -2,6 +2,7 @@
 // stored one; a driver is loaded when it starts.
 import { randomUUID } from 'node:crypto'
 import { type Place, placeOf, planOf } from './bus-place.ts'
+import type { DialectName } from './core/codec.ts'
 import type { Contract } from './core/contract.ts'
 import { parseDuration } from './core/duration.ts'
 import { EvtError } from './core/errors.ts'
@@ -42,6 +43,8 @@ export interface EventBusOptions {
   readonly topic?: string
   /** Of a topic that does not exist yet; default 16, and 1 with `per-type` and `single`. */
   readonly lanes?: number
+  /** The shape of what is published; default `cloudevents`, evt's own. Handlers read every shape. */
+  readonly dialect?: DialectName
   /** Ids that each handler remembers, so that what comes twice runs once; default 10,000 ids, for an hour. */
   readonly duplicates?: { readonly count?: number; readonly window?: string }
   /** Everything that was not published, whatever is done with the outcome. */
@@ -150,7 +153,14 @@ export function createEventBus(options: EventBusOptions): EventBus {
       options.onError?.(error, event)
     }
     const source = options.source ?? 'evt'
-    const publisher = createTransportPublisher({ transport, plan, registry, source, onError })
+    const publisher = createTransportPublisher({
+      transport,
+      plan,
+      registry,
+      source,
+      onError,
+      dialect: options.dialect,
+    })
     const { count, window } = options.duplicates ?? {}
     const subscribers = createDirectSubscribers({
       transport,

@@ -1,4 +1,5 @@
-import { toHeaders } from '../core/codec.ts'
+import { encodeAs } from '../core/codec/encode-as.ts'
+import type { DialectName } from '../core/codec.ts'
 import { EvtError, toError } from '../core/errors.ts'
 import type { EvtEvent, NewEvent } from '../core/event.ts'
 import type { TopicPlan } from '../core/layout.ts'
@@ -16,6 +17,8 @@ export interface TransportPublisherOptions {
   readonly registry: Pick<Registry, 'get' | 'validate'>
   /** What `source` says when an event does not. */
   readonly source: string
+  /** The shape of the bytes; default `cloudevents`, evt's own. */
+  readonly dialect?: DialectName | undefined
   /** Everything that was not published, whatever the caller does with the outcome. Must not throw. */
   readonly onError: (error: EvtError, event: NewEvent) => void
   /** Bytes of `data`; default 1 MiB. */
@@ -48,6 +51,7 @@ export function createTransportPublisher(options: TransportPublisherOptions): Tr
   const outbounds = new Map<string, Outbound>()
   const pending = { events: 0, bytes: 0 }
   let closing: Promise<void> | undefined
+  const dialect = options.dialect ?? 'cloudevents'
   const preparing = {
     registry: {
       get: registry.get,
@@ -73,7 +77,7 @@ export function createTransportPublisher(options: TransportPublisherOptions): Tr
   function send(event: NewEvent): Promise<PublishOutcome> {
     if (closing) throw new EvtError('closed', `cannot publish ${event.type}: the publisher was closed`)
     if (pending.events >= most.events || pending.bytes >= most.bytes) throw full(event.type, pending)
-    const { message, type } = messageOf(event, preparing)
+    const { message, type } = messageOf(event, dialect, preparing)
     const bytes = message.body.length
     pending.events += 1
     pending.bytes += bytes
@@ -125,13 +129,14 @@ export function createTransportPublisher(options: TransportPublisherOptions): Tr
   }
 }
 
-function messageOf(event: NewEvent, preparing: Parameters<typeof prepareEvent>[1]): { message: Message; type: string } {
+function messageOf(
+  event: NewEvent,
+  dialect: DialectName,
+  preparing: Parameters<typeof prepareEvent>[1],
+): { readonly message: Message; readonly type: string } {
   const encoded = prepareEvent(event, preparing)
-  const body = Buffer.from(encoded.dataText)
-  return {
-    message: { id: encoded.id, key: encoded.subject ?? null, headers: toHeaders(encoded), body },
-    type: encoded.type,
-  }
+  const { id, type, subject } = encoded
+  return { message: { id, key: subject ?? null, ...encodeAs(dialect, encoded) }, type }
 }
 
 function outcomeOf(id: string, result: Published): PublishOutcome {

@@ -1,10 +1,10 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import { typeIn } from '../../core/codec.ts'
 import { EvtError, toError } from '../../core/errors.ts'
 import type { Lane, LaneOptions, Received } from '../../transports/transport.ts'
 import { createCrew } from './crew.ts'
 import { closeDirectLane, createDirectLane, type DirectLane } from './direct-lane.ts'
 import type { DirectRuntime } from './direct-runtime.ts'
+import { typeOfReceived } from './foreign.ts'
 
 /** One handler, subscribed without a store. */
 export interface DirectSubscriber {
@@ -118,8 +118,8 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
   /** How many of them are for this handler; nobody can say that of one without a type, so it is. */
   function accept(owned: DirectLane, batch: readonly Received[]): number {
     if (owned.closed || batch.length === 0) return 0
-    const isWanted = ({ headers }: Received) => {
-      const type = typeIn(headers)
+    const isWanted = (message: Received) => {
+      const type = typeOfReceived(message)
       return type === '' || config.wanted.matches(type)
     }
     const wanted = batch.filter(isWanted)

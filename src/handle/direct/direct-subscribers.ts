@@ -10,6 +10,7 @@ import { type DirectConfig, type DirectDefinition, resolveDirect } from './direc
 import type { DirectRuntime } from './direct-runtime.ts'
 import { type DirectSubscriber, startDirectSubscriber } from './direct-subscriber.ts'
 import { createDuplicateWindow, type DuplicateOptions } from './duplicates.ts'
+import { withDialects } from './foreign.ts'
 
 export interface DirectSubscribersOptions {
   readonly transport: Transport
@@ -63,7 +64,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       config,
       group: options.groupOf(handler),
       transport,
-      preparer: createPreparer({ versions: config.versions }, options.registry),
+      preparer: withDialects(createPreparer({ versions: config.versions }, options.registry)),
       meter,
       log,
       instance: options.instance,

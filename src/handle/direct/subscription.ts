@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { EvtError } from '../../core/errors.ts'
 import type { TopicPlan } from '../../core/layout.ts'
-import { compilePatterns } from '../../core/pattern.ts'
+import { compilePattern } from '../../core/pattern.ts'
 import type { Registry } from '../../core/registry.ts'
 import type { HandlerDefinition } from '../handler.ts'
 
@@ -24,11 +24,13 @@ export function topicsOf(
   { plan, registry }: { readonly plan: TopicPlan; readonly registry: Registry },
 ): readonly string[] {
   if (plan.fixed) return plan.fixed
-  const wanted = compilePatterns(patterns)
-  const types = new Set([...(wanted.types ?? []), ...registry.matching(wanted).map(({ type }) => type)])
-  if (types.size > 0) return [...types].map((type) => plan.topicOf(type))
-  const reason = 'with a topic for each type, the types must be known'
-  throw new EvtError('config', `cannot subscribe to ${patterns.join(', ')}: ${reason}`, {
-    hint: "name the types, give the bus a registry of contracts, or use layout 'shards'",
+  const types = patterns.flatMap((text) => {
+    const pattern = compilePattern(text)
+    const known = pattern.types ?? registry.matching(pattern).map(({ type }) => type)
+    if (known.length > 0) return known
+    throw new EvtError('config', `cannot subscribe to ${text}: with a topic for each type, its types must be known`, {
+      hint: "name the types, give the bus a registry of contracts, or use layout 'shards'",
+    })
   })
+  return [...new Set(types)].map((type) => plan.topicOf(type))
 }

@@ -5,8 +5,10 @@ import { defineEvent } from '../../../src/core/define-event.ts'
 import type { EvtEvent } from '../../../src/core/event.ts'
 import { createRegistry } from '../../../src/core/registry.ts'
 import { defineHandler } from '../../../src/handle/define-handler.ts'
+import { defineBatchHandler } from '../../../src/handle/direct/define-batch-handler.ts'
 import type { MemoryTransport } from '../../../src/transports/memory/index.ts'
 import { openNoop } from '../../../src/transports/noop/index.ts'
+import type { Message } from '../../../src/transports/transport.ts'
 import { until } from '../../setup/until.ts'
 import { eventOf, messageOf } from '../running.ts'
 import { runDirect } from './running-direct.ts'
@@ -253,6 +255,43 @@ describe('handlers without a store', () => {
     expect(direct.sample()).toMatchObject({ failed: 1, retried: 1 })
   })
 
+  it('read the shapes of other systems, and bury bytes that are none', async () => {
+    const seen: EvtEvent[] = []
+    const direct = await runDirect([
+      defineHandler({ name: 'a.h', on: ['*'], handle: (event) => void seen.push(event) }),
+      defineHandler({ name: 'other', on: ['other.*'], handle() {} }),
+    ])
+    const foreign = (id: string, body: object | string): Message => ({
+      id,
+      key: null,
+      headers: {},
+      body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+    })
+    await direct.send(
+      foreign('f-1', {
+        event_type: 'document.updated',
+        document_id: 'd-1',
+        document_data: {},
+        timestamp: '2025-08-23T10:00:00Z',
+      }),
+      foreign('f-2', {
+        specversion: '1.0',
+        id: 'own',
+        type: 'a.b',
+        source: 's',
+        time: '2025-08-23T10:00:00Z',
+        data: 1,
+      }),
+      foreign('f-3', 'no event at all'),
+    )
+    await until(() => seen.length === 2)
+    expect(seen.map(({ id, type }) => [id, type])).toEqual([
+      ['f-1', 'document.updated'],
+      ['own', 'a.b'],
+    ])
+    await until(async () => (await direct.dead()).some(({ message }) => message.id === 'f-3'))
+  })
+
   it('pause and resume', async () => {
     const seen: number[] = []
     const direct = await runDirect([
@@ -398,7 +437,7 @@ describe('handlers without a store', () => {
     const direct = await runDirect([])
     await direct.publish(...many(40, 1))
     await direct.another([
-      {
+      defineBatchHandler({
         name: 'a.batch',
         on: ['a.*'],
         batch: 16,
@@ -410,7 +449,7 @@ describe('handlers without a store', () => {
           if (numbers.includes(21)) throw new Error('not 21')
           handled.push(...numbers)
         },
-      },
+      }),
     ])
     await until(() => handled.length === 39)
     expect(handled).toEqual(Array.from({ length: 40 }, (_, n) => n).filter((n) => n !== 21))
