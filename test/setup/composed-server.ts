@@ -37,9 +37,11 @@ export async function startComposed(name: ServerName, options: { readonly owner?
   const project = `evt-test-${basename(directory).toLowerCase()}`
   // Noted before it starts, so that a sweep finds it whatever happens.
   writeFileSync(join(directory, composeFile), project)
+  // A second copy of RabbitMQ's page must not fight for the port of the first.
+  const env = { ...process.env, EVT_RABBITMQ_UI_PORT: '0', [compose.port]: String(port) }
   const args = ['compose', '-f', file, '-p', project, 'up', '-d', '--wait', compose.service]
   try {
-    await run('docker', args, { env: { ...process.env, [compose.port]: String(port) }, timeout: 300_000 })
+    await run('docker', args, { env, timeout: 300_000 })
   } catch (error) {
     await removeServer(directory)
     throw error

@@ -23,6 +23,11 @@ export interface PrivateRabbitOptions {
 }
 
 export interface PrivateRabbit extends PrivateBroker {
+  /**
+   * As every server's, but SIGKILL comes after the names of new quorum queues are on the disk: RabbitMQ 3.10 writes them a second
+   * late, and such a queue of which only the declaration survived answers nobody for ever. For that, kill `pid` yourself.
+   */
+  kill(signal: NodeJS.Signals): Promise<void>
   /** `amqps://…` and what its client has to trust; only with `tls`. */
   readonly tls?: { readonly url: string; readonly port: number; readonly ca: string }
   /** `http://guest:guest@127.0.0.1:…`; only with `management`. */
@@ -71,7 +76,13 @@ async function start(programs: RabbitPrograms, options: PrivateRabbitOptions): P
     env,
     ready: () => connects(url),
   })
+  const flush = () => ctl('eval', '[dets:sync(T) || T <- dets:all()].')
+  const { kill } = server
   return Object.assign(server, {
+    async kill(name: NodeJS.Signals) {
+      if (name === 'SIGKILL') await flush()
+      await kill(name)
+    },
     url,
     port: amqp,
     directory,

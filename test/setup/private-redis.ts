@@ -42,6 +42,8 @@ const always = [
   'no',
   '--save',
   '',
+  '--repl-diskless-sync-delay',
+  '0',
   '--enable-debug-command',
   'local',
 ]
