@@ -64,7 +64,8 @@ function driverOptions(options: RedisOptions) {
     enableReadyCheck: false,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: null,
+    // What was under way when the connection broke fails at once; otherwise the driver forgets it.
+    maxRetriesPerRequest: 0,
     disableClientInfo: true,
     connectionName: 'evt',
   } as const satisfies DriverOptions
