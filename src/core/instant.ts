@@ -1,7 +1,8 @@
 import { parseDuration } from './duration.ts'
 import { EvtError } from './errors.ts'
 
-export type Instant = { readonly timeMs: number } | 'start' | 'now' | { readonly position: bigint }
+/** A position is text that the source gave out: `123`, `0:123`, `1763726400000-0`. */
+export type Instant = { readonly timeMs: number } | 'start' | 'now' | { readonly position: string }
 
 /**
  * What `--since` and `--until` take: `start`, `now`, `position:123`, `15m` or `15m ago`, RFC 3339 (`2025-08-23` is its
@@ -10,8 +11,8 @@ export type Instant = { readonly timeMs: number } | 'start' | 'now' | { readonly
 export function parseInstant(text: string, nowMs: number): Instant {
   const word = text.trim()
   if (word === 'start' || word === 'now') return word
-  const position = /^position:(\d{1,19})$/.exec(word)?.[1]
-  if (position !== undefined) return { position: BigInt(position) }
+  const position = /^position:([0-9A-Za-z]\S{0,199})$/.exec(word)?.[1]
+  if (position !== undefined) return { position }
   if (/^\d+(\.\d+)?$/.test(word)) return { timeMs: fromEpoch(Number(word)) }
   const timeMs = timeMsOf(word) ?? timeMsOf(`${word}T00:00:00Z`)
   if (timeMs !== undefined) return { timeMs }

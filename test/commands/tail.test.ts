@@ -229,8 +229,8 @@ describe('tail', () => {
     running.signal('SIGINT')
     const { exit, stdout } = await running.ended
     expect(exit).toBe(0)
-    expect(stdout).toMatch(/\[postgres log\].*user\.deleted/)
-    expect(stdout).toMatch(/\[postgres user_events\].*user\.noted/)
+    expect(stdout).toMatch(/\[pg log\].*user\.deleted/)
+    expect(stdout).toMatch(/\[pg user_events\].*user\.noted/)
   })
 
   it('goes on where it was when the server comes back, and says both', async () => {

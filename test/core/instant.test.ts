@@ -9,8 +9,10 @@ describe('parseInstant', () => {
   test.each([
     ['start', 'start'],
     [' now ', 'now'],
-    ['position:123', { position: 123n }],
-    ['position:9223372036854775807', { position: 9223372036854775807n }],
+    ['position:123', { position: '123' }],
+    ['position:9223372036854775807', { position: '9223372036854775807' }],
+    ['position:0:123', { position: '0:123' }],
+    ['position:1763726400000-0', { position: '1763726400000-0' }],
     ['15m', { timeMs: nowMs - 900_000 }],
     ['15m ago', { timeMs: nowMs - 900_000 }],
     ['2025-08-23T10:00:00Z', { timeMs: Date.parse('2025-08-23T10:00:00Z') }],
@@ -29,6 +31,8 @@ describe('parseInstant', () => {
     ['yesterday', '15m (ago)'],
     ['2025-02-30', '15m (ago)'],
     ['position:-1', '15m (ago)'],
+    ['position:', '15m (ago)'],
+    ['position:1 2', '15m (ago)'],
     ['', '15m (ago)'],
   ])('%j is refused: %s', (text, hint) => {
     expect(() => parseInstant(text, nowMs)).toThrow(

@@ -37,5 +37,6 @@ function limitOf(until: Instant | undefined, nowMs: number): ((seen: Seen) => bo
   if (until === undefined || until === 'start') return until && (() => true)
   if (until === 'now') return ({ recordedMs }) => recordedMs > nowMs
   if ('timeMs' in until) return ({ recordedMs }) => recordedMs > until.timeMs
-  return ({ evt }) => evt.position !== undefined && BigInt(evt.position) > until.position
+  const last = BigInt(until.position)
+  return ({ evt }) => evt.position !== undefined && /^\d+$/.test(evt.position) && BigInt(evt.position) > last
 }

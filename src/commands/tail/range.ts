@@ -12,8 +12,12 @@ export function isReversed({ since, until }: Range, nowMs: number): boolean {
   const [from, to] = [timeOf(since, nowMs), timeOf(until, nowMs)]
   if (from !== undefined && to !== undefined) return from > to
   // The position itself is before what `--since` shows, and the last that `--until` shows.
-  return isPosition(since) && isPosition(until) && since.position >= until.position
+  if (!isPosition(since) || !isPosition(until)) return false
+  const [first, last] = [since.position, until.position]
+  return isNumber(first) && isNumber(last) && BigInt(first) >= BigInt(last)
 }
+
+const isNumber = (text: string): boolean => /^\d+$/.test(text)
 
 /** `between 2026-01-02T03:04:05.678Z and position 5`. */
 export function renderRange({ since, until }: Range, nowMs: number): string {
@@ -21,7 +25,7 @@ export function renderRange({ since, until }: Range, nowMs: number): string {
   return since === undefined ? `before ${nameOf(until ?? 'now', nowMs)}` : `after ${nameOf(since, nowMs)}`
 }
 
-const isPosition = (instant: Instant): instant is { readonly position: bigint } =>
+export const isPosition = (instant: Instant): instant is { readonly position: string } =>
   typeof instant === 'object' && 'position' in instant
 
 function timeOf(instant: Instant, nowMs: number): number | undefined {
@@ -30,7 +34,8 @@ function timeOf(instant: Instant, nowMs: number): number | undefined {
   return 'timeMs' in instant ? instant.timeMs : undefined
 }
 
-function nameOf(instant: Instant, nowMs: number): string {
+/** `2026-01-02T03:04:05.678Z`, `position 5`, `the start`. */
+export function nameOf(instant: Instant, nowMs: number): string {
   if (instant === 'start') return 'the start'
   if (isPosition(instant)) return `position ${instant.position}`
   return new Date(timeOf(instant, nowMs) as number).toISOString()

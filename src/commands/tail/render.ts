@@ -18,8 +18,10 @@ export interface LineOptions {
   readonly include: readonly RegExp[]
   readonly exclude: readonly RegExp[]
   readonly highlight: readonly RegExp[]
-  /** Several sources: each line says which one. */
+  /** Several sources or topics: each line says which one. */
   readonly badge: boolean
+  /** A second line: the dialect, and why that one. */
+  readonly explain: boolean
 }
 
 /** One line for one event; undefined when --include or --exclude leaves it out. */
@@ -34,12 +36,12 @@ export function createRender(options: LineOptions): Render {
     if (include.length > 0 && !include.some((regex) => regex.test(line))) return undefined
     if (exclude.some((regex) => regex.test(line))) return undefined
     if (options.format !== 'text') return line
-    const short = options.width && !options.data ? cut(line, options.width) : line
-    return lit.length > 0 && short === painted(short, lit, paint)
-      ? coloured(short, seen, paint)
-      : lit.length > 0
-        ? painted(short, lit, paint)
-        : coloured(short, seen, paint)
+    const shortened = (text: string) => (options.width && !options.data ? cut(text, options.width) : text)
+    const short = shortened(line)
+    const bright = lit.length > 0 ? painted(short, lit, paint) : short
+    const first = bright === short ? coloured(short, seen, options) : bright
+    if (!options.explain) return first
+    return `${first}\n${paint('dim', shortened(`    ${visible(`${seen.evt.dialect ?? '?'}: ${seen.evt.because ?? '?'}`)}`))}`
   }
 }
 
@@ -68,7 +70,7 @@ function textLine({ fields, wide, raw, badge }: LineOptions): (seen: Seen) => st
   return (seen) => {
     const { event, evt, dataText } = seen
     const parts = [event.time.slice(11, 23), shown(typeText(event.type)), shown(event.subject ?? '-')]
-    if (badge) parts.unshift(shown(`[${evt.transport} ${evt.topic}]`))
+    if (badge) parts.unshift(visible(badgeOf(seen)))
     if (evt.error !== undefined) parts.push(shown(`id=${event.id} position=${evt.position ?? '?'}  ${evt.error}`))
     else if (wide) parts.push(shown(wideText(seen)))
     if (evt.stages) parts.push(shown(renderStages(evt.stages)))
@@ -117,8 +119,20 @@ function valueIn(root: unknown, names: readonly string[]): unknown {
   return value
 }
 
-/** The type in its own colour, what is before and after it faint. */
-function coloured(line: string, { event }: Seen, paint: Paint): string {
+const shortNames: Readonly<Record<string, string>> = { postgres: 'pg', rabbitmq: 'rabbit' }
+
+/** `[redis user.events]`: said in words, so that no colour has to. */
+const badgeOf = ({ evt }: Seen): string => `[${shortNames[evt.transport] ?? evt.transport} ${evt.topic}]`
+
+/** The badge in the colour of its topic, the type in its own, what is between and after them faint. */
+function coloured(line: string, seen: Seen, { badge, paint }: LineOptions): string {
+  const name = badge ? visible(badgeOf(seen)) : ''
+  if (name !== '' && line.startsWith(name))
+    return paint(colorOf(seen.evt.topic), name) + typeColoured(line.slice(name.length), seen, paint)
+  return typeColoured(line, seen, paint)
+}
+
+function typeColoured(line: string, { event }: Seen, paint: Paint): string {
   const type = visible(typeText(event.type))
   const at = line.indexOf(type)
   if (at < 0) return line

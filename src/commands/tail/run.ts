@@ -1,19 +1,21 @@
 import { EvtError } from '../../core/errors.ts'
 import type { Instant } from '../../core/instant.ts'
-import { parseExactly } from '../../core/json-text.ts'
+import { formatCount } from '../../core/quantity.ts'
 import type { Where } from '../../core/where.ts'
 import { type Scan, scanLine } from '../../output/ending.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import type { StageReader } from '../../store/observe-stages.ts'
 import type { Runtime } from '../runtime.ts'
+import { checkSeeks, checkTogether } from './check.ts'
 import { createFilter, type Filter } from './filter.ts'
+import { keepUp } from './keep-up.ts'
+import { type Feed, merge } from './merge.ts'
+import { createPresenter } from './present.ts'
+import { openProof } from './prove.ts'
 import { isReversed } from './range.ts'
-import { readAhead } from './read-ahead.ts'
-import { createRender } from './render.ts'
-import { createReport, renderFlows } from './report.ts'
 import { explainEmptyRange, explainSilence, wantedBy } from './silence.ts'
-import { openSource, type Seen, type Span, sourceUrls, type TailSource } from './source.ts'
-import { stagesText, withStages } from './stages.ts'
+import { openSources, placesOf, type Seen, type Span, type TailSource } from './source.ts'
+import { stagesText, withHops, withStages } from './stages.ts'
 
 export interface TailOptions {
   readonly patterns: readonly string[]
@@ -31,23 +33,29 @@ export interface TailOptions {
   readonly data: boolean
   readonly wide: boolean
   readonly stages: boolean
+  readonly explain: boolean
+  readonly prove: boolean
   readonly report: boolean
   readonly raw: boolean
 }
 
 const silenceMs = 3_000
+/** Of a source that repeats nothing, while the reader of stdout is slower than it. */
+const mostHeld = 10_000
 
 /** Everything is checked before the first connection; the sources are closed however it ends. */
 export async function runTail(options: TailOptions, runtime: Runtime): Promise<Outcome | undefined> {
+  const { output } = runtime
   const nowMs = runtime.now()
   const follow = !isReversed(options, nowMs) && (options.follow ?? !isPast(options.until, nowMs))
-  checkTogether(options, follow, runtime)
+  checkTogether(options, follow, output)
   const filter = createFilter({ ...options, nowMs })
-  const urls = await sourceUrls(options.source, runtime)
-  const sources: TailSource[] = []
+  const places = await placesOf(options.source, runtime)
+  const sources = await openSources(places, { explain: options.explain, now: runtime.now })
   const readers: StageReader[] = []
   try {
-    for (const url of urls) sources.push(await openSource(url))
+    checkSeeks(sources, { ...options, follow, nowMs })
+    const proof = options.prove ? await openProof(sources, output) : undefined
     const stages = options.stages ? await openStages(sources, readers) : new Map()
     const scan = await show({ options, follow, sources, stages, filter }, runtime)
     const isBounded = options.until !== undefined || (options.since !== undefined && !follow)
@@ -55,8 +63,11 @@ export async function runTail(options: TailOptions, runtime: Runtime): Promise<O
       const range = { since: options.since ?? (follow ? 'now' : undefined), until: options.until }
       await explainEmptyRange(range, { sources, wanted: wantedBy(options, filter), nowMs }, runtime)
     }
-    runtime.output.notice(scanLine(scan))
-    return runtime.signal.aborted && !(follow && isEndedByHand(runtime.signal)) ? 'interrupted' : 'done'
+    if (scan.odd) output.notice(scan.odd)
+    output.notice(scanLine(scan))
+    const isClean = (await proof?.compare()) ?? true
+    if (runtime.signal.aborted && !(follow && isEndedByHand(runtime.signal))) return 'interrupted'
+    return isClean ? 'done' : 'failed'
   } finally {
     await Promise.all(readers.map((reader) => reader.close()))
     await Promise.all(sources.map((source) => source.close()))
@@ -80,11 +91,7 @@ async function openStages(
 ): Promise<ReadonlyMap<TailSource, StageReader>> {
   const stages = new Map<TailSource, StageReader>()
   for (const source of sources) {
-    if (!source.openStages) {
-      throw new EvtError('usage', `cannot show the stages of ${source.name}: only a store measures them`, {
-        hint: 'leave out --stages, or tail the store itself',
-      })
-    }
+    if (!source.openStages) continue
     const reader = await source.openStages()
     opened.push(reader)
     stages.set(source, reader)
@@ -92,50 +99,40 @@ async function openStages(
   return stages
 }
 
-function checkTogether(options: TailOptions, follow: boolean, { output }: Runtime): void {
-  if (options.raw && output.isTTY) {
-    throw new EvtError('usage', 'cannot use --raw on a terminal: events may hold control sequences', {
-      hint: 'send it into a file or a pipe',
-    })
-  }
-  if (options.stages && options.report) {
-    throw new EvtError('usage', 'cannot use --stages with --report: a table of types has no single events', {
-      hint: 'leave out one of them; `evt dash --once` shows the stages of all events together',
-    })
-  }
-  const endless = follow && options.limit === undefined && options.idleTimeout === undefined
-  if (output.format === 'json' && endless) {
-    throw new EvtError('usage', 'cannot print a stream without end as one JSON document', {
-      hint: 'use -o ndjson, or bound it with --limit or --no-follow',
-    })
-  }
-}
-
 interface Tail {
   readonly options: TailOptions
   readonly follow: boolean
   readonly sources: readonly TailSource[]
-  /** Of each source; empty without --stages. */
+  /** Of each store; empty without --stages. */
   readonly stages: ReadonlyMap<TailSource, StageReader>
   readonly filter: Filter
 }
 
-/** `inRange`: what `--until` left, whatever the filter did with it. */
-async function show(tail: Tail, runtime: Runtime): Promise<Scan & { readonly inRange: number }> {
-  const { options, follow, sources, stages } = tail
+interface Shown extends Scan {
+  /** What `--until` left, whatever the filter did with it. */
+  readonly inRange: number
+  /** What was shown though nobody knows its shape. */
+  readonly odd: string | undefined
+}
+
+async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
+  const { options, follow, sources } = tail
   const ending = new AbortController()
   const signal = AbortSignal.any([ending.signal, runtime.signal])
   const scan = { scanned: 0, matched: 0, stopped: '' }
+  const odd = { unknown: 0, undecodable: 0 }
   let inRange = 0
+  let isCut = false
   const stop = (why: string) => {
     scan.stopped ||= why
     ending.abort()
   }
-  const presenter = options.report ? createTable(runtime) : createLines(tail, runtime)
+  const presenter = createPresenter(options, sources, runtime)
   const timers = startTimers(tail, runtime, { matched: () => scan.matched, stop })
   const span = { from: options.since ?? (follow ? 'now' : 'start'), follow, signal } as const
   const startedMs = runtime.now()
   const limit = options.limit ?? Number.POSITIVE_INFINITY
+  const open = openFeeds(tail, span, runtime)
 
   /** From `at` on, as many as may still be shown; `next` is where the rest begins. */
   const sift = (batch: readonly Seen[], at: number) => {
@@ -147,125 +144,108 @@ async function show(tail: Tail, runtime: Runtime): Promise<Scan & { readonly inR
       const verdict = tail.filter.test(seen)
       if (verdict === 'end') return { wanted, next, ended: true }
       inRange++
-      if (verdict === 'show') wanted.push(seen)
+      if (verdict !== 'show') continue
+      wanted.push(seen)
+      if (seen.isUnknown) odd.unknown++
+      else if (seen.evt.error !== undefined) odd.undecodable++
     }
     return { wanted, next, ended: false }
   }
   // A long way through what was there before is no silence: a match may lie at its end.
   const isHistory = (batch: readonly Seen[]) =>
     span.from !== 'now' && (batch.at(-1)?.recordedMs ?? startedMs) < startedMs
-  const pump = async (source: TailSource) => {
-    const reader = stages.get(source)
-    const announced = announcements(source, runtime, reader)
-    for await (const batch of readAhead(source.read({ ...span, ...announced }))) {
-      const before = scan.matched
-      for (let at = 0; at < batch.length; ) {
-        const { wanted, next, ended } = sift(batch, at)
-        const shown = reader ? await withStages(reader, wanted, { follow, signal: runtime.signal }) : wanted
-        for (const seen of shown) if (scan.matched < limit && presenter.add(seen)) scan.matched++
-        if (ended) return stop('--until')
-        if (scan.matched >= limit) return stop('--limit')
-        at = next
+  /** True when this source has ended. */
+  const showAll = async (source: TailSource, batch: readonly Seen[]) => {
+    for (let at = 0; at < batch.length; ) {
+      const { wanted, next, ended } = sift(batch, at)
+      for (const seen of await staged(tail, source, wanted, runtime.signal))
+        if (scan.matched < limit && presenter.add(seen)) scan.matched++
+      if (ended) return true
+      if (scan.matched >= limit) {
+        stop('--limit')
+        return true
       }
-      if (scan.matched > before || isHistory(batch)) timers.seen()
-      await presenter.flush()
-      if (signal.aborted) return
+      at = next
     }
+    return false
   }
   try {
     if (isReversed(options, runtime.now())) stop('--until')
-    else await Promise.all(sources.map((source) => pump(source).catch(failUnless(signal, stop))))
+    const hasHistory = span.from !== 'now'
+    for await (const piece of merge(open.feeds, { follow, hasHistory, startedMs, ending, signal })) {
+      const before = scan.matched
+      if (await showAll(piece.source, piece.events)) {
+        piece.drop()
+        isCut = true
+      }
+      if (scan.matched > before || isHistory(piece.events)) timers.seen()
+      await presenter.flush()
+      if (signal.aborted) break
+    }
+  } catch (error) {
+    // One source that fails ends the others: half a picture must not look like the whole one.
+    if (!runtime.signal.aborted && !scan.stopped) throw error
   } finally {
     timers.end()
   }
-  scan.stopped ||= runtime.signal.aborted ? 'interrupted' : 'end'
-  await presenter.end(scan)
-  return { ...scan, inRange }
+  scan.stopped ||= runtime.signal.aborted ? 'interrupted' : isCut ? '--until' : 'end'
+  const notShown = open.dropped()
+  const shown = { ...scan, ...(notShown > 0 ? { notShown } : {}) }
+  await presenter.end(odd.unknown + odd.undecodable > 0 ? { ...shown, ...odd } : shown)
+  return { ...shown, inRange, odd: oddText(odd) }
+}
+
+function oddText({ unknown, undecodable }: { unknown: number; undecodable: number }): string | undefined {
+  const parts = [
+    ...(unknown > 0 ? [`${formatCount(unknown)} in no known shape`] : []),
+    ...(undecodable > 0 ? [`${formatCount(undecodable)} that cannot be decoded`] : []),
+  ]
+  return parts.length > 0 ? `${parts.join(', ')}: shown as they are; --explain says why` : undefined
+}
+
+function openFeeds(
+  { sources, stages, options }: Tail,
+  span: Pick<Span, 'from' | 'follow' | 'signal'>,
+  runtime: Runtime,
+) {
+  const held: (() => number)[] = []
+  const feeds = sources.map((source): Feed => {
+    const text = options.stages ? textOfStages(stages.get(source)) : ''
+    const batches = source.read({ ...span, ...announcements(source, runtime, text) })
+    if (!source.isLive) return { source, batches }
+    const kept = keepUp(batches, mostHeld)
+    held.push(kept.dropped)
+    return { source, batches: kept.batches }
+  })
+  return { feeds, dropped: () => held.reduce((sum, dropped) => sum + dropped(), 0) }
+}
+
+const textOfStages = (reader: StageReader | undefined): string =>
+  `; ${reader ? stagesText(reader) : 'stages: what the headers of relayed events say; handlers are not known there'}`
+
+async function staged(
+  { options, follow, stages }: Tail,
+  source: TailSource,
+  wanted: readonly Seen[],
+  signal: AbortSignal,
+): Promise<readonly Seen[]> {
+  if (!options.stages) return wanted
+  const reader = stages.get(source)
+  return reader ? withStages(reader, wanted, { follow, signal }) : wanted.map(withHops)
 }
 
 const announcements = (
   { name, how }: TailSource,
   { output }: Runtime,
-  stages: StageReader | undefined,
+  stages: string,
 ): Pick<Span, 'onReady' | 'onLost' | 'onBack'> => ({
-  onReady: () => output.notice(`tail ${name}: ${how}${stages ? `; ${stagesText(stages)}` : ''}`),
-  onLost: (error) => output.warn(`${error.message}; trying again until it is back`),
+  onReady: () => output.notice(`tail ${name}: ${how}${stages}`),
+  onLost: (error) => {
+    const where = error.message.includes(name) ? '' : `tail ${name}: `
+    output.warn(`${where}${error.message}; trying again until it is back`)
+  },
   onBack: () => output.notice(`tail ${name}: connected again; goes on where it was`),
 })
-
-/** One source that fails ends the others: half a picture must not look like the whole one. */
-const failUnless = (signal: AbortSignal, stop: (why: string) => void) => (error: unknown) => {
-  if (signal.aborted) return
-  stop('error')
-  throw error
-}
-
-interface Presenter {
-  /** False when it is not to be shown. */
-  add(seen: Seen): boolean
-  flush(): void | Promise<void>
-  end(scan: Scan): void | Promise<void>
-}
-
-function createLines({ options, sources }: Tail, { output }: Runtime): Presenter {
-  const format = output.format
-  const render = createRender({
-    ...options,
-    format,
-    paint: output.paint,
-    fields: options.fields ?? [],
-    width: output.isTTY ? output.columns : undefined,
-    badge: sources.length > 1,
-  })
-  let lines: string[] = []
-  const write = () => {
-    if (lines.length === 0 || format === 'json') return undefined
-    const text = `${lines.join('\n')}\n`
-    lines = []
-    return output.write(text)
-  }
-  return {
-    add(seen) {
-      const line = render(seen)
-      if (line !== undefined) lines.push(line)
-      return line !== undefined
-    },
-    flush: write,
-    async end(scan) {
-      await write()
-      if (format === 'json')
-        output.result({ data: { events: lines.map(parseExactly) }, meta: { ...scan }, render: () => '' })
-    },
-  }
-}
-
-const redrawMs = 1_000
-
-/** On a terminal drawn anew every second; elsewhere once, at the end. */
-function createTable({ output }: Runtime): Presenter {
-  const report = createReport()
-  const live = output.isTTY && output.format === 'text'
-  let height = 0
-  const draw = () => {
-    const text = renderFlows(report.flows(), output)
-    void output.write(`${height > 0 ? `\u001b[${height}A\u001b[J` : ''}${text}`)
-    height = text.split('\n').length - 1
-  }
-  const timer = live ? setInterval(draw, redrawMs) : undefined
-  return {
-    add(seen) {
-      report.add(seen)
-      return true
-    },
-    flush: () => undefined,
-    end(scan) {
-      clearInterval(timer)
-      if (live) return draw()
-      const flows = report.flows()
-      output.result({ data: { flows }, meta: { ...scan }, render: () => renderFlows(flows, output) })
-    },
-  }
-}
 
 interface Watched {
   matched(): number

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { formatAge } from '../../core/duration.ts'
 import { formatCount } from '../../core/quantity.ts'
 import { suggestion } from '../../core/suggest.ts'
@@ -28,8 +29,8 @@ export function wantedBy(
 /** One line for each source: where tail looks, how far that is, what it filters by, and what would show something. */
 export async function explainSilence({ sources, patterns, filter, wanted }: Silence, runtime: Runtime): Promise<void> {
   const { output, now } = runtime
-  for (const source of sources) {
-    const quiet = await factsOf(source)
+  const asked = await Promise.all(sources.map(async (source) => ({ source, quiet: await factsOf(source) })))
+  for (const { source, quiet } of asked) {
     const { facts, lastMs } = quiet
     const age = lastMs === undefined ? undefined : Math.max(0, now() - lastMs)
     const last = age === undefined ? '' : `, last event ${formatAge(age)} ago`
@@ -61,8 +62,14 @@ export async function explainEmptyRange(
   output.notice(`nothing lies ${renderRange(range, nowMs)}${why}looked at ${(await Promise.all(looked)).join('; ')}`)
 }
 
+/** One that does not answer holds up nobody's answer for long. */
 const factsOf = (source: TailSource): Promise<Quiet> =>
-  source.explain().catch((error: Error) => ({ facts: error.message }))
+  Promise.race([
+    source.explain().catch((error: Error) => ({ facts: error.message })),
+    delay(answerMs, { facts: 'unknown: it does not answer' }, { ref: false }),
+  ])
+
+const answerMs = 5_000
 
 /** Which `--since` shows something; only what was looked at is promised. */
 function promise({ recent = [] }: Quiet, { wanted, nowMs }: { wanted: Wanted | undefined; nowMs: number }): string {

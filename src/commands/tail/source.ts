@@ -1,15 +1,15 @@
-import { attributesOf, decodeAny, fromHeaders } from '../../core/codec.ts'
-import { EvtError } from '../../core/errors.ts'
+import { EvtError, toError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
-import { formatJson } from '../../core/json-text.ts'
 import { redactUrl } from '../../core/mask.ts'
 import type { ObservedEvent } from '../../store/observe.ts'
 import type { StageReader } from '../../store/observe-stages.ts'
-import type { Headers, Received } from '../../transports/transport.ts'
+import type { Capabilities } from '../../transports/transport.ts'
 import { requireStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
-import type { Stages } from './stages.ts'
+import type { Hops, Stages } from './stages.ts'
+import { openStoreSource } from './store-source.ts'
+import { openTransportSource } from './transport-source.ts'
 
 /** One event on its way to the screen. `event.data` is parsed when it is first looked at. */
 export interface Seen {
@@ -26,11 +26,18 @@ export interface Seen {
     readonly position?: string
     /** Why it cannot be decoded. */
     readonly error?: string
+    /** With --explain: how it was decoded, and by which marks. */
+    readonly dialect?: string
+    readonly because?: string
     /** With --stages. */
     readonly stages?: Stages
   }
+  /** In no known shape: shown as it is. */
+  readonly isUnknown?: boolean
   /** Its row, when it comes from a store. */
   readonly stored?: ObservedEvent
+  /** What its headers say of its way, when it comes from elsewhere. */
+  readonly hops?: Hops
   /** When the source took it, ms since the epoch. */
   readonly recordedMs: number
 }
@@ -51,11 +58,19 @@ export interface TailSource {
   readonly name: string
   /** How it observes: said when it starts. */
   readonly how: string
+  /** Where it can start, besides now. */
+  readonly seeks: Capabilities['seeks']
+  /** What nobody hears is gone: it is read without waiting for the reader, and may be dropped. */
+  readonly isLive: boolean
+  /** Its events come from several topics. */
+  readonly hasTopics: boolean
   read(span: Span): AsyncIterable<readonly Seen[]>
-  /** To be opened before `read`; absent where nobody measures stages. The caller closes it. */
+  /** To be opened before `read`; absent where headers alone tell of stages. The caller closes it. */
   openStages?(): Promise<StageReader>
   /** What is known of it when nothing comes. */
   explain(): Promise<Quiet>
+  /** What a reader could leave behind there; absent where it cannot be asked. */
+  footprint?(): Promise<Readonly<Record<string, string>>>
   close(): Promise<void>
 }
 
@@ -68,135 +83,81 @@ export interface Quiet {
   readonly recent?: readonly Seen[]
 }
 
-/** A store's log, or with `?channel=` a NOTIFY channel; other schemes by their transport. Connects. */
-export async function openSource(url: string): Promise<TailSource> {
-  const isStore = /^postgres(ql)?:/.test(url) && !new URL(url).searchParams.has('channel')
-  return isStore ? openStoreSource(url) : openTransportSource(url)
+export interface OpenOptions {
+  /** Say of each event how it was decoded. */
+  readonly explain: boolean
+  now(): number
 }
 
-/** The sources of `--source`, else the store. */
-export async function sourceUrls(given: readonly string[], runtime: Runtime): Promise<readonly string[]> {
-  for (const url of given) {
-    if (!URL.canParse(url))
+/**
+ * A store's log, or with `?channel=` a NOTIFY channel; other schemes by their transport. Connects to all of them at once;
+ * when one fails, closes the others and throws, naming each that failed.
+ */
+export async function openSources(places: readonly Place[], options: OpenOptions): Promise<readonly TailSource[]> {
+  const opened = await Promise.allSettled(places.map((place) => openSource(place, options)))
+  const failed = opened.flatMap((result, i) =>
+    result.status === 'rejected' ? [failure(result.reason, redactUrl(places[i]?.url ?? ''))] : [],
+  )
+  const sources = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  if (failed.length === 0) return sources
+  await Promise.allSettled(sources.map((source) => source.close()))
+  throw together(failed)
+}
+
+async function openSource(place: Place, options: OpenOptions): Promise<TailSource> {
+  const isStore = /^postgres(ql)?:/.test(place.url) && !/[?&]channel=/.test(place.url)
+  return isStore ? openStoreSource(place.url, options) : openTransportSource(place, options)
+}
+
+function failure(thrown: unknown, name: string): Error {
+  const error = toError(thrown)
+  if (!(error instanceof EvtError) || error.message.includes(name)) return error
+  const reason = error.message.replace(/^cannot /, '')
+  return new EvtError(error.code, `cannot tail ${name}: cannot ${reason}`, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error,
+  })
+}
+
+/** A wrong word in a URL before a server that is away: it stays wrong. */
+function together(failed: readonly Error[]): Error {
+  const isUsage = (error: Error) => error instanceof EvtError && error.code === 'usage'
+  const first = failed.find(isUsage) ?? (failed[0] as Error)
+  const others = failed.filter((error) => error !== first).map(({ message }) => message)
+  if (others.length === 0 || !(first instanceof EvtError)) return first
+  return new EvtError(first.code, `${first.message}; and ${others.join('; and ')}`, {
+    ...(first.hint === undefined ? {} : { hint: first.hint }),
+    cause: first,
+  })
+}
+
+/** What is tailed: a URL, and where the configuration says so, other topics than those that it names. */
+export interface Place {
+  readonly url: string
+  readonly topics?: readonly string[]
+}
+
+/**
+ * `--source` as URLs and names of the configuration's sources and sinks, else the store. Throws `usage` for what is neither and for
+ * one that is given twice.
+ */
+export async function placesOf(given: readonly string[], runtime: Runtime): Promise<readonly Place[]> {
+  const { config } = runtime
+  const named = [...config.get('sources').value, ...config.get('sinks').value]
+  const places = given.map((word): Place => {
+    const { url = word, topic } = named.find(({ name }) => name === word) ?? {}
+    return topic === undefined ? { url } : { url, topics: [topic].flat() }
+  })
+  for (const { url } of places) {
+    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(url))
       throw new EvtError('usage', `cannot tail ${redactUrl(url)}: it is no URL`, {
-        hint: 'such as postgres://host/database?channel=user_events',
+        hint: `such as redis://host/0?stream=user.events, or postgres://host/database?channel=user_events${
+          named.length > 0 ? `; the configuration names ${named.map(({ name }) => name).join(', ')}` : ''
+        }`,
       })
   }
-  return given.length > 0 ? given : [(await requireStore(runtime)).url]
-}
-
-/** Two of them are in memory at once. */
-const batch = 500
-
-async function openStoreSource(url: string): Promise<TailSource> {
-  const { openStore } = await import('../../store/connection.ts')
-  const { observeOutbox } = await import('../../store/observe.ts')
-  const { checkSchema } = await import('../../store/migrate.ts')
-  const store = await openStore(url, { applicationName: 'evt tail', max: 3 })
-  try {
-    await checkSchema(store)
-    const { rows } = await store.query('select pg_is_in_recovery() as standby')
-    return {
-      name: store.url,
-      how: rows[0]?.standby
-        ? 'a standby: only the sequenced log can be seen there; no group, nothing written'
-        : 'committed events by snapshots of its own: no bridge needed, no group, nothing written',
-      async *read({ onLost, onBack, ...span }) {
-        const outage = span.follow ? { onLost, onBack } : {}
-        for await (const events of observeOutbox(store, { ...span, ...outage, batch })) yield events.map(seenInStore)
-      },
-      openStages: async () => (await import('../../store/observe-stages.ts')).openStageReader(store),
-      explain: () => explainStore(store),
-      close: () => store.close(),
-    }
-  } catch (error) {
-    await store.close()
-    throw error
-  }
-}
-
-async function explainStore(
-  store: Awaited<ReturnType<typeof import('../../store/connection.ts').openStore>>,
-): Promise<Quiet> {
-  const { createLogReader } = await import('../../store/log.ts')
-  const { readSnapshot } = await import('../../watch/read-snapshot.ts')
-  const log = createLogReader(store)
-  try {
-    const head = await log.head()
-    const before = head - BigInt(batch)
-    const recent = head > 0n ? await log.read(before > 0n ? before : 0n, batch) : []
-    const last = recent.at(-1)
-    const { head: tip, instances } = await readSnapshot(store)
-    const bridges = instances.filter(({ alive }) => alive).length
-    const pending = tip.outboxPending > 0 ? `, ${tip.outboxPending} not sequenced yet` : ''
-    const facts = `head ${head}${pending}, ${bridges === 0 ? 'no bridge runs' : `${bridges} bridge${bridges > 1 ? 's' : ''}`}`
-    return { facts, recent: recent.map(seenInStore), ...(last ? { lastMs: last.recordedMs } : {}) }
-  } finally {
-    await log.close()
-  }
-}
-
-function seenInStore(entry: ObservedEvent): Seen {
-  const evt = {
-    transport: 'postgres',
-    topic: 'log',
-    ...(entry.position === undefined ? {} : { position: String(entry.position) }),
-  }
-  const { headers, dataText, recordedMs } = entry
-  const rest = { dataText, recordedMs, stored: entry }
-  try {
-    return { event: fromHeaders(headers, dataText), evt, ...rest }
-  } catch (error) {
-    return { ...undecodable({ headers, dataText, recordedMs }, error, evt), ...rest }
-  }
-}
-
-/** An event that SQL wrote wrongly, or a foreign one, ends nothing. Throws what is about no event. */
-function undecodable(
-  { headers, dataText, recordedMs }: { headers: Headers; dataText: string; recordedMs: number },
-  thrown: unknown,
-  evt: Seen['evt'],
-): Pick<Seen, 'event' | 'attributes' | 'evt'> {
-  if (!(thrown instanceof EvtError)) throw thrown
-  const attributes = attributesOf(headers)
-  const { id = '', type = '', source = '', subject } = attributes
-  const made = { version: 1, time: new Date(recordedMs).toISOString(), priority: 'normal', metadata: {} } as const
-  const known = { id, type, source, ...(subject === undefined ? {} : { subject }), data: JSON.parse(dataText) }
-  return { event: { ...made, ...known }, attributes, evt: { ...evt, error: thrown.message } }
-}
-
-async function openTransportSource(url: string): Promise<TailSource> {
-  const { openTransport } = await import('../../transports/registry.ts')
-  const transport = await openTransport(url)
-  const { durable, history } = transport.capabilities
-  return {
-    name: redactUrl(url),
-    how: `${transport.name}: no group, no acknowledgement${history ? '' : '; only what comes from now on'}${durable ? '' : ', at most once'}`,
-    async *read({ from, follow, signal, onReady }) {
-      onReady()
-      const start = typeof from === 'object' && 'position' in from ? { position: String(from.position) } : from
-      const selector = { topics: [], patterns: ['*'] }
-      for await (const batch of transport.observe(selector, { from: start, follow, signal }))
-        yield batch.map((one) => seenOnTransport(one, transport.name))
-    },
-    explain: async () => ({ facts: history ? 'connected' : 'connected; it keeps no history' }),
-    close: () => transport.close(),
-  }
-}
-
-/** Any JSON is understood: CloudEvents in both modes, the dialects, else as it is with the topic for its type. */
-function seenOnTransport(received: Received, transport: string): Seen {
-  const recordedMs = received.timeMs ?? 0
-  const evt = { transport, topic: received.topic, position: received.at }
-  const time = new Date(recordedMs).toISOString()
-  const unknown = () => decodeAny(received.body, { topic: received.topic, time, id: received.id }).event
-  const shown = (event: EvtEvent) => ({ event, dataText: formatJson(event.data), evt, recordedMs })
-  const { headers } = received
-  if (headers['ce-specversion'] === undefined) return shown(unknown())
-  try {
-    return shown(fromHeaders(headers, received.body))
-  } catch (error) {
-    const dataText = formatJson(unknown().data)
-    return { dataText, recordedMs, ...undecodable({ headers, dataText, recordedMs }, error, evt) }
-  }
+  const twice = places.find(({ url }, i) => places.findIndex((place) => place.url === url) !== i)
+  if (twice)
+    throw new EvtError('usage', `cannot tail ${redactUrl(twice.url)} twice: each of its events would come twice`)
+  return places.length > 0 ? places : [{ url: (await requireStore(runtime)).url }]
 }

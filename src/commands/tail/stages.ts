@@ -2,12 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { formatAge } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EventStages, StageReader } from '../../store/observe-stages.ts'
+import type { Received } from '../../transports/transport.ts'
 import type { Seen } from './source.ts'
 
 /** Where an event's time went, ms; null is what nobody measured, or not yet. */
 export interface Stages {
   /** Written → sequenced. */
   readonly relayMs: number | null
+  /** Sequenced → stored by the broker; only of what was read there. */
+  readonly sinkMs?: number | null
   readonly handlers: readonly {
     readonly handler: string
     /** Sequenced → the handler's transaction began. */
@@ -16,6 +19,39 @@ export interface Stages {
     readonly handleMs: number | null
   }[]
 }
+
+/** What the headers of a relayed event say of its way, ms since the epoch. */
+export interface Hops {
+  readonly writtenMs?: number
+  readonly sequencedMs?: number
+  readonly storedMs?: number
+}
+
+/** Undefined for an event that no relay of ours carried. */
+export function hopsOf({ headers, sequencedMs, timeMs }: Received): Hops | undefined {
+  // `<written>/<sequenced>`, as the relay's encoder writes it.
+  const [written, sequenced] = (headers['evt-times'] ?? '').split('/').map(Number)
+  const knownMs = Number.isFinite(sequenced) ? sequenced : sequencedMs
+  if (knownMs === undefined) return undefined
+  return {
+    ...(written !== undefined && Number.isFinite(written) ? { writtenMs: written } : {}),
+    sequencedMs: knownMs,
+    ...(timeMs === undefined ? {} : { storedMs: timeMs }),
+  }
+}
+
+/** As far as headers tell: what handlers did is known to no broker. */
+export const withHops = (seen: Seen): Seen => ({
+  ...seen,
+  evt: {
+    ...seen.evt,
+    stages: {
+      relayMs: between(seen.hops?.writtenMs, seen.hops?.sequencedMs),
+      sinkMs: between(seen.hops?.sequencedMs, seen.hops?.storedMs),
+      handlers: [],
+    },
+  },
+})
 
 /** How long after it was written a followed event is shown: what handlers do within is known by then. */
 export const settleMs = 2_000
@@ -79,13 +115,14 @@ const between = (fromMs: number | undefined, toMs: number | undefined) =>
   fromMs === undefined || toMs === undefined ? null : Number((toMs - fromMs).toFixed(3))
 
 /** `+2ms relay +9ms deliver +41ms handle (icons.usage, the last of 4)`; `?` for what is not known. */
-export function renderStages({ relayMs, handlers }: Stages): string {
+export function renderStages({ relayMs, sinkMs, handlers }: Stages): string {
   const last = handlers.reduce<Stages['handlers'][number] | undefined>(
     (latest, one) => (latest && endOf(latest) > endOf(one) ? latest : one),
     undefined,
   )
   const who = last && ` (${last.handler}${handlers.length > 1 ? `, the last of ${handlers.length}` : ''})`
-  const hops = [hop('relay', relayMs), hop('deliver', last?.deliverMs), hop('handle', last?.handleMs)]
+  const sink = sinkMs === undefined ? [] : [hop('sink', sinkMs)]
+  const hops = [hop('relay', relayMs), ...sink, hop('deliver', last?.deliverMs), hop('handle', last?.handleMs)]
   return `${hops.join(' ')}${who ?? ''}`
 }
 

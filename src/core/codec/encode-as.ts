@@ -27,7 +27,7 @@ export function parseDialect(name: string): DialectName {
 /**
  * One event in the bytes of a dialect, and the headers that belong to them. Numbers keep the digits that `dataText` gives them.
  * What the shape has no place for is said above each dialect; whatever the dialect, the id, the type and where a relayed event
- * came from (`evtorigin`, `evthops`) are in the headers, and `decodeAll` takes them from there.
+ * came from (`originNames`) are in the headers, and `decodeAll` takes them from there.
  *
  * Throws EvtError('contract') for an event that the shape cannot hold or that `encodeEvent` refuses: publish it in another
  * dialect or not at all, trying again does not help.

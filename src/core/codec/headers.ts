@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer'
 import { checksumOf } from '../checksum.ts'
 import { EvtError } from '../errors.ts'
 import type { EvtEvent } from '../event.ts'
+import { originNames } from '../origin.ts'
 import {
   type AttributeNames,
   addMetadataJson,
@@ -21,8 +22,8 @@ import { isJsonType, splitMetadata } from './cloudevents.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
-/** Metadata of a relayed event, by which a source and a sink on one broker know their own. */
-export const relayNames = ['evtorigin', 'evthops'] as const
+/** Metadata of a relayed event, by which a source and a sink on one broker know their own: in the headers of every dialect. */
+export const relayNames = Object.values(originNames)
 
 /** Set by a store that could read only a part of the event: says which, and why. */
 export const unreadableName = 'evt-unreadable'

@@ -106,11 +106,15 @@ describe('tail --stages', () => {
     expect(await running.ended).toMatchObject({ exit: 0 })
   })
 
-  it('is refused for a source that measures nothing', async () => {
-    const { exit, stderr } = await evt('tail', '--stages', '--source', `${database.url}?channel=user_events`)
-    expect(exit).toBe(2)
-    expect(stderr).toMatch(
-      /^evt: cannot show the stages of postgres\S+channel=user_events: only a store measures them\nhint: /,
-    )
+  it('shows ? for what a source without measurements sends', async () => {
+    const channel = `${database.url}?channel=stage_events`
+    const running = start(['tail', '--stages', '--source', channel], { cwd: nowhere.path })
+    await running.said(/stages: what the headers of relayed events say; handlers are not known there/)
+    const notify = `select pg_notify('stage_events', '{"event_type":"user.noted","user_data":{}}')`
+    const notifying = setInterval(() => void database.store.query(notify), 50)
+    await running.said(/user\.noted/)
+    clearInterval(notifying)
+    running.signal('SIGINT')
+    expect((await running.ended).stdout).toMatch(/ {2}relay \? sink \? deliver \? handle \? {2}/)
   })
 })

@@ -1,0 +1,198 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Decoded, decodeAll } from '../../core/codec.ts'
+import { EvtError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/mask.ts'
+import { formatCount } from '../../core/quantity.ts'
+import type { Inspection, ObserveOptions, Received, Transport } from '../../transports/transport.ts'
+import type { OpenOptions, Place, Quiet, Seen, Span, TailSource } from './source.ts'
+import { hopsOf } from './stages.ts'
+import { undecodable } from './store-source.ts'
+
+/** Anything that a transport can observe. Throws `usage` for a URL that names nothing, `connect`. */
+export async function openTransportSource(place: Place, options: OpenOptions): Promise<TailSource> {
+  const { url } = place
+  const { openTransport } = await import('../../transports/registry.ts')
+  let transport = await openTransport(url)
+  const name = redactUrl(url)
+  const { capabilities, observes } = transport
+  const named = place.topics ?? transport.named
+  if (named.length === 0) {
+    await transport.close()
+    throw new EvtError('usage', `cannot tail ${name}: the URL does not say what to read there`, {
+      hint: 'such as redis://host/0?stream=user.events, kafka://host/topic, amqp://host/vhost?exchange=events&key=user.%23',
+    })
+  }
+  const { history, durable, seeks } = capabilities
+  const reconnect = async (signal: AbortSignal) => {
+    await transport.close().catch(() => {})
+    transport = await untilBack(() => openTransport(url), signal)
+  }
+  const toSeen = createToSeen(transport.name, options)
+  return {
+    name,
+    how: `${observes}${history ? '' : '; only what comes from now on'}${durable ? '' : ', at most once'}`,
+    seeks,
+    isLive: !history,
+    hasTopics: named.length > 1 || named.some((one) => /[*?[]/.test(one)),
+    read: (span) => readOver(() => transport, { span, named, reconnect, toSeen, startedMs: options.now() }),
+    explain: () => explainTransport(transport, named, toSeen),
+    ...(transport.footprint ? { footprint: async () => (await transport.footprint?.(named)) ?? {} } : {}),
+    close: () => transport.close(),
+  }
+}
+
+const retryMs = { first: 100, longest: 2_000 }
+
+/** Asks until it answers; throws what the last answer was when the signal aborts. */
+async function untilBack(open: () => Promise<Transport>, signal: AbortSignal): Promise<Transport> {
+  for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.longest)) {
+    await delay(waitMs, undefined, { signal }).catch(() => {})
+    try {
+      return await open()
+    } catch (error) {
+      if (signal.aborted || !isOutage(error)) throw error
+    }
+  }
+}
+
+const isOutage = (error: unknown): error is EvtError =>
+  error instanceof EvtError && (error.code === 'connect' || error.code === 'timeout')
+
+interface Reading {
+  readonly span: Span
+  readonly named: readonly string[]
+  readonly startedMs: number
+  readonly toSeen: (received: Received) => readonly Seen[]
+  reconnect(signal: AbortSignal): Promise<void>
+}
+
+/** Goes on over outages while it follows: from the time of the last event where the broker can, and nothing comes twice. */
+async function* readOver(transport: () => Transport, reading: Reading): AsyncGenerator<readonly Seen[]> {
+  const { span, named, toSeen, startedMs } = reading
+  const { follow, signal, onReady, onLost, onBack } = span
+  const shown = createMemory()
+  const topics = { topics: named, patterns: ['*'] }
+  let from: ObserveOptions['from'] = span.from
+  let known: ReadonlySet<string> | undefined
+  onReady()
+  while (!signal.aborted) {
+    try {
+      for await (const batch of transport().observe(topics, { from, follow, signal, onLost, onBack })) {
+        const fresh = known ? batch.filter((one) => !known?.has(placeOf(one))) : batch
+        if (follow) shown.add(batch)
+        const seen = fresh.flatMap(toSeen)
+        if (seen.length > 0) yield seen
+      }
+      return
+    } catch (error) {
+      if (signal.aborted) return
+      if (!follow || !isOutage(error)) throw error
+      onLost(error)
+      await reading.reconnect(signal).catch((thrown: unknown) => {
+        if (!signal.aborted) throw thrown
+      })
+      if (signal.aborted) return
+      onBack()
+      known = shown.places()
+      if (transport().capabilities.seeks.includes('time')) from = { timeMs: shown.lastMs() ?? startedMs }
+      else from = 'now'
+    }
+  }
+}
+
+const mostRemembered = 5_000
+const placeOf = ({ topic, at }: Received) => `${topic}\n${at}`
+
+/** The last events, so that those of the last moment before an outage are known again. */
+function createMemory() {
+  let batches: (readonly Received[])[] = []
+  let size = 0
+  let lastMs: number | undefined
+  return {
+    add(batch: readonly Received[]) {
+      batches.push(batch)
+      size += batch.length
+      while (size - (batches[0]?.length ?? 0) > mostRemembered) size -= batches.shift()?.length ?? 0
+      lastMs = batch.at(-1)?.timeMs ?? lastMs
+    },
+    lastMs: () => lastMs,
+    places(): ReadonlySet<string> {
+      const places = new Set(batches.flat().map(placeOf))
+      batches = []
+      size = 0
+      return places
+    },
+  }
+}
+
+/** Any JSON is understood: CloudEvents in every mode, the dialects, else as it is with the topic for its type. */
+function createToSeen(transport: string, { explain, now }: OpenOptions): (received: Received) => readonly Seen[] {
+  return (received) => {
+    const { topic, at, headers, body, id } = received
+    const recordedMs = received.timeMs ?? now()
+    const time = isoOf(recordedMs)
+    const hops = hopsOf(received)
+    return decodeAll(body, { topic, time, id, headers }).map((decoded) => {
+      const { dialect, because, problem } = decoded
+      const evt = { transport, topic, position: at, ...(explain ? { dialect, because } : {}) }
+      const rest = { recordedMs, ...(hops ? { hops } : {}), dataText: decoded.dataText }
+      if (!problem) return { event: decoded.event, evt, ...rest, ...(dialect === 'unknown' ? { isUnknown: true } : {}) }
+      return { ...broken(decoded, received, evt), ...rest }
+    })
+  }
+}
+
+/** What CloudEvents headers say of it is shown; of other shapes there is only the event as it is. */
+function broken({ event, dataText, problem }: Decoded, { headers, timeMs = 0 }: Received, evt: Seen['evt']) {
+  if (headers['ce-specversion'] !== undefined)
+    return undecodable({ headers, dataText, recordedMs: timeMs }, problem, evt)
+  return { event, evt: { ...evt, error: problem?.message ?? '' } }
+}
+
+/** A broker's clock may be anywhere. */
+function isoOf(timeMs: number): string {
+  const date = new Date(timeMs)
+  return Number.isNaN(date.getTime()) ? new Date(0).toISOString() : date.toISOString()
+}
+
+const lookMs = 2_000
+const mostLooked = 500
+
+async function explainTransport(
+  transport: Transport,
+  named: readonly string[],
+  toSeen: (received: Received) => readonly Seen[],
+): Promise<Quiet> {
+  const { capabilities } = transport
+  if (!capabilities.history) return { facts: 'connected; it keeps no history' }
+  const { topics } = await transport.inspect(named)
+  const lastMs = topics.reduce<number | undefined>(
+    (latest, { lastTimeMs }) => (lastTimeMs !== undefined && lastTimeMs > (latest ?? 0) ? lastTimeMs : latest),
+    undefined,
+  )
+  const facts = factsOf(topics)
+  if (lastMs === undefined) return { facts }
+  const last = capabilities.seeks.includes('time') ? await lastOnes(transport, named, lastMs) : []
+  return { facts, lastMs, recent: last.flatMap(toSeen) }
+}
+
+function factsOf(topics: Inspection['topics']): string {
+  if (topics.length === 0) return 'connected; nothing is there yet'
+  const all = topics.reduce((sum, { messages }) => sum + messages, 0)
+  if (topics.length > 3) return `${topics.length} topics, ${formatCount(all)} messages`
+  return topics
+    .map(({ topic, head, messages }) => `${topic} head ${head}, ${formatCount(messages)} messages`)
+    .join('; ')
+}
+
+/** What came at the time of the last event: looked at so that only what is there is promised. */
+async function lastOnes(transport: Transport, named: readonly string[], timeMs: number): Promise<readonly Received[]> {
+  const found: Received[] = []
+  const signal = AbortSignal.timeout(lookMs)
+  const topics = { topics: named, patterns: ['*'] }
+  for await (const batch of transport.observe(topics, { from: { timeMs }, follow: false, signal })) {
+    found.push(...batch)
+    if (found.length >= mostLooked) break
+  }
+  return found.slice(0, mostLooked)
+}
