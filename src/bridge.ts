@@ -7,7 +7,9 @@ import { EvtError, toError } from './core/errors.ts'
 import { createRegistry, type Registry } from './core/registry.ts'
 import type { ServiceDefinition } from './handle/define-service.ts'
 import type { HandlerDefinition, HandlerLog } from './handle/handler.ts'
-import type { Subscribers } from './handle/subscribers.ts'
+import type { Subscribers, SubscribersOptions } from './handle/subscribers.ts'
+import type { SinkOptions } from './relay/sink-config.ts'
+import type { SourceOptions } from './relay/source-config.ts'
 import { closeStoreWithin, settlesWithin } from './store/close-within.ts'
 import type { Store } from './store/connection.ts'
 import { createCalmLog } from './watch/calm-log.ts'
@@ -33,6 +35,12 @@ export interface BridgeOptions {
   readonly grace?: string
   /** Connections for handlers' transactions; default 16. */
   readonly connections?: number
+  /** Where the relay carries the log to, each with a cursor of its own. */
+  readonly sinks?: readonly SinkOptions[]
+  /** Foreign traffic that is brought into the store. */
+  readonly sources?: readonly SourceOptions[]
+  /** The name of a sink: handlers read it in place of the log. */
+  readonly consume?: string
 }
 
 export interface Bridge {
@@ -123,26 +131,61 @@ export function createBridge(options: BridgeOptions): Bridge {
 
   async function startRelay(store: Store): Promise<void> {
     const { createRelay } = await import('./relay/relay.ts')
+    const { resolveSinks } = await import('./relay/sink-config.ts')
+    const { resolveSources } = await import('./relay/source-config.ts')
+    const { openTransport } = await import('./transports/registry.ts')
     ending.signal.throwIfAborted()
-    const relay = createRelay({ store, instance, recorder, log: calm })
+    const opener = <C extends { readonly name: string; readonly url: string }>(config: C) => ({
+      config,
+      open: () => openTransport(config.url, { onProblem: problemsOf(config.name) }),
+    })
+    const sinks = resolveSinks(options.sinks ?? []).map(opener)
+    const sources = resolveSources(options.sources ?? []).map(opener)
+    const relay = createRelay({ store, instance, recorder, log: calm, sinks, sources })
     relay.start()
     keep('the relay', () => relay.stop())
+  }
+
+  const problemsOf = (where: string) => (error: Error) =>
+    calm.error(`something fails under ${where}`, { error: error.message, hint: (error as EvtError).hint })
+
+  /** What handlers read: the log, or the sink that they consume. */
+  async function openIntake(
+    store: Store,
+    registry: Registry,
+  ): Promise<Pick<SubscribersOptions, 'transport' | 'topics'>> {
+    const { openTransport } = await import('./transports/registry.ts')
+    const onProblem = problemsOf('the handlers')
+    const { consume } = options
+    if (consume === undefined) {
+      const transport = await openTransport(store.connectionString, { onProblem })
+      keep('the transport', () => transport.close())
+      return { transport }
+    }
+    const { findSink } = await import('./relay/sink-config.ts')
+    const { openSinkForHandlers } = await import('./relay/read-sink.ts')
+    const config = findSink(options.sinks ?? [], consume)
+    const open = (more: object) => openTransport(config.url, { onProblem, ...more })
+    const reading = await openSinkForHandlers({ store, config, open })
+    keep('the transport', () => reading.close())
+    const known = registry.types()
+    return {
+      transport: reading.transport,
+      topics: ({ name, patterns, wanted }) =>
+        reading.topicsOf({ name, patterns, types: wanted.types, matches: wanted.matches }, known),
+    }
   }
 
   async function startHandlers(store: Store, services: readonly ServiceDefinition[]): Promise<void> {
     const registry = options.registry ?? createRegistry(services.flatMap(({ contracts }) => contracts))
     const handlers = [...(options.handlers ?? []), ...services.flatMap((service) => service.handlers)]
-    const { openTransport } = await import('./transports/registry.ts')
     const { createSubscribers } = await import('./handle/subscribers.ts')
     const { createStorePublisher } = await import('./publish/publisher.ts')
     const publisher = createStorePublisher({ store, registry, source: instance })
-    const onProblem = (error: Error) =>
-      calm.error('something fails under the handlers', { error: error.message, hint: (error as EvtError).hint })
-    const transport = await openTransport(store.connectionString, { onProblem })
-    keep('the transport', () => transport.close())
+    const intake = await openIntake(store, registry)
     ending.signal.throwIfAborted()
     const connections = options.connections === undefined ? {} : { connections: options.connections }
-    const shared = { store, transport, handlers, registry, recorder, instance, log, ...connections }
+    const shared = { store, ...intake, handlers, registry, recorder, instance, log, ...connections }
     const made = createSubscribers({ ...shared, publish: (sql, events) => publisher.publish(sql, events) })
     keep('the handlers', () => made.stop({ graceMs }))
     await made.start()

@@ -1,3 +1,4 @@
+import { plainText } from './codec/headers.ts'
 import type { EvtEvent } from './event.ts'
 
 /**
@@ -26,7 +27,8 @@ export interface Origin {
 export function originOf(from: Readonly<Record<string, unknown>>, prefix = ''): Origin {
   const text = (name: string) => {
     const value = from[prefix + name]
-    return value === undefined ? undefined : String(value)
+    if (value === undefined) return undefined
+    return prefix === '' ? String(value) : plainText(String(value))
   }
   const via = text(originNames.via)?.split('.').filter(Boolean) ?? []
   const hops = Number(text(originNames.hops) ?? 0)

@@ -4,6 +4,7 @@ import type { Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
 import { openLoggedMessages } from '../store/logged-messages.ts'
 import { createSessions } from '../store/sessions.ts'
+import { assertNoStrays } from '../store/strays.ts'
 import type { SqlExecutor, Transport } from '../transports/transport.ts'
 import { createConnectionGate } from './connection-gate.ts'
 import { createDueSchedule } from './due-schedule.ts'
@@ -30,7 +31,7 @@ export interface SubscribersOptions {
   /** Writes events in the caller's transaction and gives their ids. */
   publish(sql: SqlExecutor, events: readonly NewEvent[]): Promise<readonly string[]>
   /** Default: the log. */
-  readonly topics?: readonly string[]
+  readonly topics?: readonly string[] | ((handler: HandlerConfig) => readonly string[])
   /** Connections for handlers' transactions, over all of them; default 16. */
   readonly connections?: number
 }
@@ -118,6 +119,9 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
     }
   }
 
+  const topicsOf = (config: HandlerConfig): readonly string[] =>
+    typeof options.topics === 'function' ? options.topics(config) : (options.topics ?? [logTopic])
+
   const applyPause = (name: string, one: Subscriber) => one.pause(paused.here.has(name) || paused.everywhere.has(name))
 
   function find(handler: string): Subscriber {
@@ -154,9 +158,11 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
 
   return {
     async start() {
+      const topicsByName = new Map(configs.map((config) => [config.name, topicsOf(config)]))
+      await assertNoStrays(store, topicsByName)
       for (const config of configs) {
         const runtime = runtimeOf(config)
-        const topics = options.topics ?? [logTopic]
+        const topics = topicsByName.get(config.name) ?? []
         subscribers.set(config.name, startSubscriber({ runtime, topics, schedule, readLogged: logged.read }))
       }
       switches = followSwitches(store, {

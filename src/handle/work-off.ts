@@ -101,7 +101,9 @@ async function commit(
   outcome: Extract<ChunkOutcome, { kind: 'committed' }>,
 ): Promise<void> {
   for (const apply of outcome.after) apply()
-  for (const { lane, done } of progressOf(entries)) if (done.length > 0) await settle(runtime, lane, done)
+  await Promise.all(
+    progressOf(entries).map(({ lane, done }) => (done.length > 0 ? settle(runtime, lane, done) : undefined)),
+  )
   const now = wallMs()
   const us = (from: number | undefined, to: number) =>
     from === undefined ? undefined : Math.max(0, (to - from) * 1000)

@@ -1,36 +1,42 @@
-import { EvtError } from '../core/errors.ts'
+import { encodeAs, parseDialect } from '../core/codec/encode-as.ts'
+import { fromHeaders } from '../core/codec.ts'
 import { originNames, originOf } from '../core/origin.ts'
 import type { LogEntry } from '../store/log.ts'
-import type { Capabilities, Message } from '../transports/transport.ts'
+import type { Capabilities, Headers, Message } from '../transports/transport.ts'
 
-/** When the event was committed and when it was sequenced, ms since the epoch, `1763712000000.5/1763712000002.1`. */
+/** When the event was committed and when it was sequenced, ms since the epoch: `1763712000000.5/1763712000002.1`. */
 export const timesHeader = 'evt-times'
 
 export interface EncoderOptions {
+  /** Default: CloudEvents in binary mode. */
   readonly dialect: string | undefined
   readonly storeId: string
   readonly content: Capabilities['content']
 }
 
+/** Throws EvtError('contract') or ('decode') for an event that the dialect cannot hold. */
 export type EncodeForSink = (entry: LogEntry) => Message
 
-/** The bytes of the log as they are, with what keeps bridges from sending an event round. Throws `config` for an unknown dialect. */
-export function createEncoder({ dialect, storeId, content }: EncoderOptions): EncodeForSink {
-  if (dialect !== undefined && dialect !== 'cloudevents')
-    throw new EvtError('config', `cannot encode in dialect ${dialect}: it is unknown`, { hint: 'known: cloudevents' })
+/**
+ * In evt's own dialect the bytes of the log as they are. In any, headers say which stores the event has passed. Throws `usage` for
+ * an unknown dialect.
+ */
+export function createEncoder({ dialect = 'cloudevents', storeId, content }: EncoderOptions): EncodeForSink {
+  const name = parseDialect(dialect)
+  const encoded = (entry: LogEntry): { readonly headers: Headers; readonly body: Uint8Array } => {
+    const body = Buffer.from(entry.dataText)
+    if (name === 'cloudevents') return { headers: entry.headers, body }
+    return encodeAs(name, { ...fromHeaders(entry.headers, body), dataText: entry.dataText })
+  }
   return (entry) => {
-    const { via } = entry.headers[`ce-${originNames.via}`] ? originOf(entry.headers, 'ce-') : none
-    const headers: Record<string, string> = { ...entry.headers }
-    headers[`ce-${originNames.via}`] = via.length === 0 ? storeId : `${via.join('.')}.${storeId}`
+    const { headers: own, body } = encoded(entry)
+    const { via } = entry.headers[viaHeader] === undefined ? nowhere : originOf(entry.headers, 'ce-')
+    const headers: Record<string, string> = { ...own }
+    headers[viaHeader] = via.length === 0 ? storeId : `${via.join('.')}.${storeId}`
     if (content === 'bytes') headers[timesHeader] = `${entry.recordedMs}/${entry.sequencedMs}`
-    return {
-      id: entry.id,
-      key: entry.subject,
-      headers,
-      body: Buffer.from(entry.dataText),
-      log: entry.position,
-    }
+    return { id: entry.id, key: entry.subject, headers, body, log: entry.position }
   }
 }
 
-const none = originOf({})
+const viaHeader = `ce-${originNames.via}`
+const nowhere = originOf({})

@@ -5,8 +5,10 @@ import { isRefusal } from '../store/errors.ts'
 import { acquireLease, type Lease, releaseLease } from '../store/lease.ts'
 import { createHeadBell } from './head-bell.ts'
 import { lead } from './lead.ts'
+import { createLeadGate } from './lead-gate.ts'
 import type { RelayLog, RelayRecorder } from './relay-recorder.ts'
 import { createSinkMeters, type Sink, startSinks } from './sinks.ts'
+import { type Source, startSources } from './sources.ts'
 import { defaultTimings, type RelayTimings } from './timings.ts'
 import { keepUp } from './upkeep.ts'
 import { openWake, type Wake } from './wake.ts'
@@ -20,6 +22,8 @@ export interface RelayOptions {
   readonly log: RelayLog
   /** Where the leader carries the log to. */
   readonly sinks?: readonly Sink[]
+  /** What each process brings in; where nothing remembers what was read, only the leader does. */
+  readonly sources?: readonly Source[]
   readonly timings?: Partial<RelayTimings>
 }
 
@@ -50,9 +54,12 @@ export function createRelay(options: RelayOptions): Relay {
   let wake: Wake | undefined
   let opened: Store | undefined
   const meterOf = createSinkMeters(options.recorder)
+  const gate = createLeadGate()
+  let sources: { stop(): Promise<void> } | undefined
 
   const lead_ = async (own: Store, ears: Wake, lease: Lease): Promise<void> => {
     leading = true
+    gate.enter()
     options.recorder.leading(true)
     options.log.info('leading', { epoch: String(lease.epoch) })
     const upkeep = keepUp(own, options.log, timings.upkeep)
@@ -62,6 +69,7 @@ export function createRelay(options: RelayOptions): Relay {
       await lead({ ...options, sql: own, lease, wake: ears, timings, stopping: stopping.signal, bell })
     } finally {
       leading = false
+      gate.leave()
       options.recorder.leading(false)
       await sinks.stop()
       await upkeep.stop()
@@ -101,10 +109,13 @@ export function createRelay(options: RelayOptions): Relay {
   return {
     start() {
       running ??= run()
+      sources ??= startSources({ ...options, sources: options.sources ?? [], leading: gate.leading })
     },
     async stop() {
       stopping.abort()
       wake?.stir()
+      gate.close()
+      await sources?.stop()
       if (await settlesWithin(running, timings.stopping)) return
       await close()
       await settlesWithin(running, closingMs)

@@ -1,3 +1,4 @@
+import { parseDialect } from '../core/codec/encode-as.ts'
 import { EvtError } from '../core/errors.ts'
 import { type Layout, layouts, planTopics } from '../core/layout.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
@@ -37,10 +38,19 @@ export function resolveSinks(sinks: readonly SinkOptions[]): SinkConfig[] {
       throw wrong('sink', sink.name, `layout ${sink.layout} is none of ${layouts.join(', ')}`)
     const wanted = checked('sink', sink.name, () => {
       planTopics(sink)
+      if (sink.dialect !== undefined) parseDialect(sink.dialect)
       return compilePatterns(sink.patterns ?? ['*'])
     })
     return { ...sink, wanted, start: sink.start ?? 'latest' }
   })
+}
+
+/** The sink that handlers read. Throws `config` when there is none of that name. */
+export function findSink(sinks: readonly SinkOptions[], name: string): SinkConfig {
+  const found = resolveSinks(sinks).find((sink) => sink.name === name)
+  if (found) return found
+  const known = sinks.map((sink) => sink.name).join(', ') || 'none is configured'
+  throw new EvtError('config', `cannot read sink ${name}: there is no sink of that name`, { hint: `known: ${known}` })
 }
 
 export function assertNames(all: readonly { readonly name: string }[], kind: 'sink' | 'source'): void {

@@ -207,10 +207,14 @@ function createRound(task: SinkTask, onProgress: () => void) {
         meter.looped()
         continue
       }
+      const encoded = encodeOr(entry, encode, (error) => bury({ message: rawMessage(entry), topic, error }))
+      // Not waited for where there is nothing to wait for: this is done for every event.
+      const message = encoded instanceof Promise ? await encoded : encoded
+      if (!message) continue
       sequencedMs.push(entry.sequencedMs)
       const messages = byTopic.get(topic)
-      if (messages) messages.push(encode(entry))
-      else byTopic.set(topic, [encode(entry)])
+      if (messages) messages.push(message)
+      else byTopic.set(topic, [message])
     }
     const sent = [...byTopic].map(([topic, messages]) => outlet.deliver(topic, messages, through, task.forced))
     // All have ended before anything else is tried.
@@ -223,5 +227,27 @@ function createRound(task: SinkTask, onProgress: () => void) {
 
   return { carry }
 }
+
+/** Undefined for an event that the sink's dialect cannot hold: it is buried. */
+function encodeOr(
+  entry: LogEntry,
+  encode: EncodeForSink,
+  bury: (error: EvtError) => Promise<void>,
+): Message | Promise<undefined> {
+  try {
+    return encode(entry)
+  } catch (error) {
+    if (!(error instanceof EvtError)) throw error
+    return bury(error).then(() => undefined)
+  }
+}
+
+const rawMessage = ({ id, subject, headers, dataText, position }: LogEntry): Message => ({
+  id,
+  key: subject,
+  headers,
+  body: Buffer.from(dataText),
+  log: position,
+})
 
 const cameFrom = (entry: LogEntry, place: string) => originOf(entry.headers, 'ce-').origin === place

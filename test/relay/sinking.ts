@@ -5,6 +5,7 @@ import type { EvtEvent } from '../../src/core/event.ts'
 import { createRelay, type Relay } from '../../src/relay/relay.ts'
 import type { SinkMeter } from '../../src/relay/relay-recorder.ts'
 import { resolveSinks, type SinkOptions } from '../../src/relay/sink-config.ts'
+import { resolveSources, type SourceOptions } from '../../src/relay/source-config.ts'
 import type { RelayTimings } from '../../src/relay/timings.ts'
 import type { Store } from '../../src/store/connection.ts'
 import { publishEncoded } from '../../src/store/outbox.ts'
@@ -17,12 +18,14 @@ export const quick: Partial<RelayTimings> = { lease: 800, renew: 200, standby: 1
 
 export interface Sinking extends Relay {
   readonly messages: { readonly level: string; readonly message: string; readonly fields: Record<string, unknown> }[]
+  readonly taken: Map<string, { taken: number; dead: number; looped: number; waiting: string | undefined }>
   readonly meters: Map<string, { carried: number; dead: number; looped: number; waiting: string | undefined }>
 }
 
 export interface SinkingOptions {
   readonly instance?: string
   readonly timings?: Partial<RelayTimings>
+  readonly sources?: readonly SourceOptions[]
   /** In place of the registry. */
   open?(options: SinkOptions): Promise<Transport>
 }
@@ -31,6 +34,7 @@ export interface SinkingOptions {
 export function runSinks(store: Store, sinks: readonly SinkOptions[], options: SinkingOptions = {}): Sinking {
   const messages: Sinking['messages'] = []
   const meters: Sinking['meters'] = new Map()
+  const taken: Sinking['taken'] = new Map()
   const say =
     (level: string) =>
     (message: string, fields: object = {}) =>
@@ -41,7 +45,22 @@ export function runSinks(store: Store, sinks: readonly SinkOptions[], options: S
     instance: options.instance ?? 'a',
     timings: { ...quick, ...options.timings },
     sinks: resolveSinks(sinks).map((config) => ({ config, open: () => open(config) })),
+    sources: resolveSources(options.sources ?? []).map((config) => ({ config, open: () => openTransport(config.url) })),
     recorder: {
+      source(name) {
+        const counts = { taken: 0, dead: 0, looped: 0, waiting: undefined as string | undefined }
+        taken.set(name, counts)
+        return {
+          taken: (events) => {
+            counts.taken += events
+          },
+          dead: () => void counts.dead++,
+          looped: () => void counts.looped++,
+          waiting: (problem) => {
+            counts.waiting = problem
+          },
+        }
+      },
       sequenced() {},
       leading() {},
       sink(name): SinkMeter {
@@ -62,7 +81,7 @@ export function runSinks(store: Store, sinks: readonly SinkOptions[], options: S
   })
   relay.start()
   onTestFinished(() => relay.stop())
-  return Object.defineProperties({ messages, meters }, Object.getOwnPropertyDescriptors(relay)) as Sinking
+  return Object.defineProperties({ messages, meters, taken }, Object.getOwnPropertyDescriptors(relay)) as Sinking
 }
 
 /** Commits `count` events over `subjects`; data is {n}, n counting up within each subject. */
