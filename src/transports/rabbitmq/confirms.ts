@@ -1,0 +1,145 @@
+import type { Channel, Envelope, ReturnedMessage } from 'rabbitmq-client'
+import { EvtError } from '../../core/errors.ts'
+import { type Link, within } from './connect.ts'
+import { codeOf } from './errors.ts'
+import type { Session } from './session.ts'
+
+/** In flight, unconfirmed, over all publishes of a transport. */
+const mostMessages = 1_000
+const mostBytes = 16 * 1024 * 1024
+
+export interface Sending {
+  readonly envelope: Envelope
+  readonly body: Buffer
+}
+
+export type Confirmed =
+  /** The server has it, unless it came back: `isReturned`. */
+  | { readonly state: 'stored' }
+  /** The server has not got it. */
+  | { readonly state: 'nacked' }
+  /** No answer: the channel or the connection ended before. */
+  | { readonly state: 'open'; readonly cause?: unknown }
+
+/** A channel that answers for each message, and how much of the window is taken. */
+export interface ConfirmChannel {
+  readonly link: Link
+  hasRoom(bytes: number): boolean
+  /** Waits for room in the window, or for the signal, or the end of the channel. */
+  room(bytes: number, signal: AbortSignal): Promise<void>
+  /**
+   * Whether a message that was confirmed had come back as unroutable; asked once for each, a turn after its confirm: the server returns before it
+   * confirms, but the library tells of it later.
+   */
+  isReturned(envelope: Envelope): boolean
+  send(sending: Sending): Promise<Confirmed>
+  /** Rises with every answer: who waits can tell a slow server from a silent one. */
+  readonly answers: number
+  /** Gives it up: everything in flight is `open`. */
+  abandon(): void
+}
+
+/** The confirm channel of a session: one, so that what is published one after the other stays so. */
+export function createConfirms(session: Session): () => Promise<ConfirmChannel> {
+  let current: { readonly channel: Channel; readonly confirms: ConfirmChannel } | undefined
+  let opening: Promise<ConfirmChannel> | undefined
+
+  async function open(): Promise<ConfirmChannel> {
+    const link = await session.link('publish')
+    const channel = await link.channel()
+    await within(channel.confirmSelect(), 'ask for confirms')
+    const confirms = createConfirmChannel(link, channel)
+    current = { channel, confirms }
+    return confirms
+  }
+
+  return async () => {
+    if (current?.channel.active) return current.confirms
+    opening ??= open().finally(() => {
+      opening = undefined
+    })
+    return opening
+  }
+}
+
+function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
+  let messages = 0
+  let bytes = 0
+  let answers = 0
+  const waiting: (() => void)[] = []
+  /** What came back as unroutable and is not yet told to its sender, by id and way. */
+  const returned = new Map<string, number>()
+  const nameOf = ({ messageId, exchange, routingKey }: Envelope | ReturnedMessage) =>
+    `${messageId} ${exchange ?? ''} ${routingKey ?? ''}`
+
+  channel.on('basic.return', (message: ReturnedMessage) => {
+    const name = nameOf(message)
+    returned.set(name, (returned.get(name) ?? 0) + 1)
+  })
+
+  const isFull = (more: number) => messages > 0 && (messages >= mostMessages || bytes + more > mostBytes)
+
+  function free(size: number): void {
+    messages--
+    bytes -= size
+    answers++
+    for (const wake of waiting.splice(0)) wake()
+  }
+
+  return {
+    link,
+    get answers() {
+      return answers
+    },
+    hasRoom: (size) => !isFull(size),
+    isReturned(envelope) {
+      if (returned.size === 0) return false
+      const name = nameOf(envelope)
+      const count = returned.get(name)
+      if (count === undefined) return false
+      if (count > 1) returned.set(name, count - 1)
+      else returned.delete(name)
+      return true
+    },
+    async room(size, signal) {
+      while (isFull(size) && channel.active && !signal.aborted) {
+        await new Promise<void>((resolve) => {
+          const wake = () => {
+            signal.removeEventListener('abort', wake)
+            resolve()
+          }
+          waiting.push(wake)
+          signal.addEventListener('abort', wake, { once: true })
+        })
+      }
+    },
+    send({ envelope, body }) {
+      messages++
+      bytes += body.length
+      return channel.basicPublish(envelope, body).then(
+        (): Confirmed => {
+          free(body.length)
+          return stored
+        },
+        (cause): Confirmed => {
+          free(body.length)
+          const code = codeOf(cause)
+          if (code === 'NACK') return { state: 'nacked' }
+          return { state: 'open', cause }
+        },
+      )
+    },
+    abandon: () => link.destroy(),
+  }
+}
+
+const stored: Confirmed = { state: 'stored' }
+
+export const noAnswer = (ms: number, blocked: string | undefined): EvtError =>
+  blocked === undefined
+    ? new EvtError('timeout', `RabbitMQ confirmed nothing for ${ms / 1_000} s`, {
+        hint: 'a queue without a majority of its nodes confirms nothing: `rabbitmq-diagnostics check_if_node_is_quorum_critical`',
+      })
+    : new EvtError('timeout', `RabbitMQ takes no messages: ${blocked}`, {
+        hint: 'let consumers catch up, or give it memory or disk; evt goes on by itself when it takes messages again',
+      })

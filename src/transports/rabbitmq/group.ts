@@ -1,0 +1,152 @@
+// A group of a topic, in queues:
+//
+//   <topic>/<group>/<lane>    quorum, single active consumer: what waits for the group; bound to the topic's exchange by `<lane>.#`
+//   <topic>/<group>/owners    quorum: one token a lane. Who holds it unacknowledged owns the lane; how often it was handed out is the epoch
+//   <topic>/<group>/members   no message ever: its consumers are the members
+//   <topic>/<group>/hungry    no message ever: its consumers are members that have fewer lanes than their share
+//   <topic>.dlq               where the server puts what was delivered too often, so that it is never dropped
+//
+// Nothing of it is published to in normal work: a server that is short of memory takes no messages, and lanes move all the same.
+import type { Channel } from 'rabbitmq-client'
+import { EvtError } from '../../core/errors.ts'
+import { type About, changeAbout, readAbout } from './about.ts'
+import { deadLetterQueueOf, declareDeadLetterQueue } from './burial.ts'
+import { type Link, withChannel, within } from './connect.ts'
+import type { Session } from './session.ts'
+import { queueState, type Topic } from './topics.ts'
+
+export interface Group {
+  readonly topic: string
+  readonly name: string
+  readonly lanes: readonly LaneQueue[]
+  readonly tokens: string
+  readonly members: string
+  readonly hungry: string
+  /** What every member fetches ahead, whatever it hands out. */
+  readonly ahead: number
+}
+
+export interface LaneQueue {
+  readonly id: string
+  readonly queue: string
+  /** undefined: not evt's to make. */
+  readonly bindingKey?: string
+}
+
+/** What a lane's token says. */
+export interface Token {
+  readonly lane: number
+  /** When it was made, ms since the epoch: a lane whose tokens were lost goes on with higher epochs. */
+  readonly since: number
+}
+
+/**
+ * Every change of owner counts as a delivery of all that was fetched, so this is no limit for attempts but for owners: a thousand that died
+ * or left while one message lay there. Without it RabbitMQ 4 drops a message after 20, and 3 never gives one up.
+ */
+const deliveryLimit = 1_000
+/** A token is delivered with every change of owner, for ever. */
+const tokenLimit = 2_000_000_000
+
+const laneArguments = (topic: string) =>
+  ({
+    'x-queue-type': 'quorum',
+    'x-single-active-consumer': true,
+    'x-delivery-limit': deliveryLimit,
+    // Both are what makes dead-lettering at least once.
+    'x-overflow': 'reject-publish',
+    'x-dead-letter-strategy': 'at-least-once',
+    'x-dead-letter-exchange': '',
+    'x-dead-letter-routing-key': deadLetterQueueOf(topic),
+  }) as const
+
+export function shapeOf(topic: string, kind: Topic, group: string, bindingKey = '#'): Omit<Group, 'ahead'> {
+  const base = `${topic}/${group}`
+  const lanes = (): readonly LaneQueue[] => {
+    if (kind.kind === 'queue') return [{ id: topic, queue: topic }]
+    if (kind.kind === 'exchange') return [{ id: `${base}/0`, queue: `${base}/0`, bindingKey }]
+    return Array.from({ length: kind.lanes }, (_, i) => ({
+      id: `${topic}/${i}`,
+      queue: `${base}/${i}`,
+      bindingKey: `${i}.#`,
+    }))
+  }
+  return {
+    topic,
+    name: group,
+    lanes: lanes(),
+    tokens: `${base}/owners`,
+    members: `${base}/members`,
+    hungry: `${base}/hungry`,
+  }
+}
+
+/** The group, made when it is missing or incomplete. Throws `conflict` for a queue of its names with other arguments. */
+export async function openGroup(
+  session: Session,
+  topic: string,
+  kind: Topic,
+  name: string,
+  prefetch: number,
+): Promise<Group> {
+  const shape = shapeOf(topic, kind, name, session.options.bindingKey)
+  const link = await session.link('read')
+  const record = (await readAbout(link, topic))?.groups[name]
+  const exists = record !== undefined && (await queueState(link, shape.tokens)) !== undefined
+  if (exists && record.prefetch >= prefetch) return { ...shape, ahead: record.prefetch }
+  const maker = await session.link('publish')
+  let ahead = prefetch
+  await changeAbout(maker, topic, async (about, channel) => {
+    const known = about?.groups[name]
+    ahead = Math.max(prefetch, known?.prefetch ?? 0)
+    if (known === undefined || (await queueState(maker, shape.tokens)) === undefined) await make(maker, channel, shape)
+    return withGroup(about, name, ahead)
+  })
+  return { ...shape, ahead }
+}
+
+/** What all members fetch ahead now: one with a bigger prefetch may have joined. */
+export async function aheadOf(link: Link, { topic, name, ahead }: Group): Promise<number> {
+  return Math.max(ahead, (await readAbout(link, topic))?.groups[name]?.prefetch ?? 0)
+}
+
+function withGroup(about: About | undefined, name: string, prefetch: number): About {
+  return { ...about, groups: { ...about?.groups, [name]: { prefetch } } }
+}
+
+/** Holding the lock. What a maker that died left behind is made anew: its tokens may be some of them, and were never handed out. */
+async function make(link: Link, channel: Channel, shape: Omit<Group, 'ahead'>): Promise<void> {
+  await declareDeadLetterQueue(link, deadLetterQueueOf(shape.topic))
+  for (const lane of shape.lanes) await declareLane(channel, shape.topic, lane)
+  for (const queue of [shape.members, shape.hungry]) {
+    await within(channel.queueDeclare({ queue, durable: true }), `declare queue ${queue}`)
+  }
+  const queue = shape.tokens
+  await within(channel.queueDelete({ queue }), `make queue ${queue} anew`)
+  const tokenArguments = { 'x-queue-type': 'quorum', 'x-delivery-limit': tokenLimit } as const
+  await within(channel.queueDeclare({ queue, durable: true, arguments: tokenArguments }), `declare queue ${queue}`)
+  const since = Date.now()
+  const tokens = shape.lanes.map((_, lane): Token => ({ lane, since }))
+  const envelope = { routingKey: queue, durable: true, mandatory: true, contentType: 'application/json' }
+  const written = tokens.map((token) => channel.basicPublish(envelope, Buffer.from(JSON.stringify(token))))
+  await within(Promise.all(written), `write to ${queue}`)
+}
+
+async function declareLane(channel: Channel, topic: string, { queue, bindingKey }: LaneQueue): Promise<void> {
+  if (bindingKey === undefined) return
+  await within(
+    channel.queueDeclare({ queue, durable: true, arguments: laneArguments(topic) }),
+    `declare queue ${queue}`,
+  )
+  await within(channel.queueBind({ queue, exchange: topic, routingKey: bindingKey }), `bind queue ${queue} to ${topic}`)
+}
+
+/** Makes the queue of a lane again that somebody deleted. What was published meanwhile is not in it. */
+export async function repairLane(link: Link, { topic }: Group, lane: LaneQueue): Promise<void> {
+  if (lane.bindingKey === undefined) {
+    throw new EvtError('usage', `cannot consume ${lane.queue}: there is no such queue`, {
+      hint: 'it is not evt that makes it; `rabbitmqctl list_queues` shows which there are',
+    })
+  }
+  await withChannel(link, (channel) => declareLane(channel, topic, lane))
+}

@@ -1,0 +1,110 @@
+// Transport rabbitmq: topics as exchanges, lanes as quorum queues with a single active consumer. AMQP 0-9-1; RabbitMQ 3.10 and later.
+import { createHandover } from '../handover.ts'
+import type { Capabilities, Lane, LaneOptions, ServerProblem, Transport, TransportOptions } from '../transport.ts'
+import { createConfirms } from './confirms.ts'
+import { footprintOf, inspectRabbit } from './inspect.ts'
+import type { RabbitLane } from './lane.ts'
+import { joinGroup } from './member.ts'
+import { observeRabbit } from './observe.ts'
+import { parseRabbitUrl } from './options.ts'
+import { createPublish } from './publish.ts'
+import { closed, createSession } from './session.ts'
+import { createTopics } from './topics.ts'
+
+export const rabbitCapabilities: Capabilities = {
+  order: 'per-key',
+  durable: true,
+  history: false,
+  deduplicates: false,
+  transactional: false,
+  shared: true,
+  // The server marks what was fetched before, started or not.
+  marksStarted: false,
+  content: 'bytes',
+  seeks: [],
+  ownMark: false,
+  deadLetters: false,
+}
+
+/** Connects, so that a wrong URL is told at once. Throws `usage`, `connect`. */
+export async function openRabbit(url: string, { onProblem = () => {} }: TransportOptions = {}): Promise<Transport> {
+  const options = parseRabbitUrl(url)
+  const session = createSession(options)
+  await session.link('read')
+  const topics = createTopics(session)
+  const confirms = createConfirms(session)
+  const owned = new Map<RabbitLane, { readonly topic: string; readonly group: string }>()
+  const inspecting = {
+    session,
+    topics,
+    *owned() {
+      for (const [lane, { topic, group }] of owned) yield { topic, group, held: lane.held }
+    },
+  }
+
+  async function* lanes(names: readonly string[], group: string, laneOptions: LaneOptions): AsyncGenerator<Lane> {
+    if (session.closing.aborted) throw closed(options)
+    const found = createHandover<RabbitLane>()
+    const ended = new AbortController()
+    const signal = AbortSignal.any([laneOptions.signal, session.closing, ended.signal])
+    let failure: unknown
+    const members = names.map((topic) =>
+      joinGroup({
+        session,
+        topics,
+        topic,
+        group,
+        options: laneOptions,
+        signal,
+        onProblem,
+        offer(lane) {
+          owned.set(lane, { topic, group })
+          lane.lost.addEventListener('abort', () => owned.delete(lane), { once: true })
+          found.offer(lane)
+        },
+      }).catch((error: unknown) => {
+        failure ??= error
+        ended.abort()
+      }),
+    )
+    try {
+      yield* found.iterate(signal)
+      if (failure !== undefined) throw failure
+    } finally {
+      ended.abort()
+      await Promise.all(found.left().map((lane) => lane.release()))
+      await Promise.all(members)
+    }
+  }
+
+  return {
+    name: 'rabbitmq',
+    capabilities: rabbitCapabilities,
+    named: [options.exchange ?? options.queue].filter((name) => name !== undefined),
+    observes: 'private exclusive queue, gone with the connection',
+    checkServer: async () => problemsOf((await session.link('read')).server.version),
+    ensure: (specs, mode) => topics.ensure(specs, mode),
+    publish: createPublish({ session, topics, confirms }),
+    lanes,
+    observe: (selector, observeOptions) => observeRabbit({ session, topics, onProblem }, selector, observeOptions),
+    inspect: (names) => inspectRabbit(inspecting, names),
+    footprint: (names) => footprintOf(inspecting, names),
+    async close() {
+      // No lane is claimed any more, and those in hand go to other members before the connection ends.
+      session.stop()
+      await Promise.all([...owned.keys()].map((lane) => lane.release()))
+      await session.close()
+    },
+  }
+}
+
+function problemsOf(version: string): readonly ServerProblem[] {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major > 3 || (major === 3 && minor >= 10)) return []
+  return [
+    {
+      problem: `RabbitMQ ${version} dead-letters at most once: what it gives up may be lost`,
+      remedy: 'run 3.10 or later',
+    },
+  ]
+}

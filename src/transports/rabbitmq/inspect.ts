@@ -1,0 +1,78 @@
+import type { GroupState, Inspection } from '../transport.ts'
+import { readAbout } from './about.ts'
+import { deadLetterQueueOf } from './burial.ts'
+import type { Link } from './connect.ts'
+import { type Group, shapeOf } from './group.ts'
+import type { RabbitLane } from './lane.ts'
+import type { Session } from './session.ts'
+import { queueState, type Topics } from './topics.ts'
+
+export interface InspectInit {
+  readonly session: Session
+  readonly topics: Topics
+  /** Lanes of this process: the server tells over AMQP what is ready, and not what its consumers hold. */
+  owned(): Iterable<Pick<RabbitLane, 'held'> & { readonly topic: string; readonly group: string }>
+}
+
+export async function inspectRabbit(init: InspectInit, names: readonly string[]): Promise<Inspection> {
+  const link = await init.session.link('read')
+  const inspections = await Promise.all(names.map((name) => inspectTopic(init, link, name)))
+  return { topics: inspections.flatMap(({ topics }) => topics), groups: inspections.flatMap(({ groups }) => groups) }
+}
+
+async function inspectTopic(init: InspectInit, link: Link, topic: string): Promise<Inspection> {
+  const kind = await init.topics.resolve(topic)
+  if (kind === undefined) return { topics: [], groups: [] }
+  const groups = await Promise.all((await groupsOf(init, link, topic)).map((group) => groupState(init, link, group)))
+  const state = kind.kind === 'queue' ? await queueState(link, topic) : undefined
+  // An exchange keeps nothing: what is there is what the slowest group has not settled.
+  const messages = state?.messageCount ?? Math.max(0, ...groups.map(({ lagMessages }) => lagMessages))
+  return { topics: [{ topic, messages, head: '' }], groups }
+}
+
+type Shape = Omit<Group, 'ahead'>
+
+async function groupsOf({ session, topics }: InspectInit, link: Link, topic: string): Promise<readonly Shape[]> {
+  const kind = await topics.resolve(topic)
+  const about = await readAbout(link, topic)
+  if (kind === undefined) return []
+  return Object.keys(about?.groups ?? {}).map((name) => shapeOf(topic, kind, name, session.options.bindingKey))
+}
+
+async function groupState(init: InspectInit, link: Link, group: Shape): Promise<GroupState> {
+  const states = await Promise.all(group.lanes.map(({ queue }) => queueState(link, queue)))
+  const ready = states.reduce((sum, state) => sum + (state?.messageCount ?? 0), 0)
+  const held = [...init.owned()].filter((lane) => lane.topic === group.topic && lane.group === group.name)
+  const oldestMs = held
+    .flatMap(({ held: { oldestMs } }) => (oldestMs === undefined ? [] : [oldestMs]))
+    .toSorted((a, b) => a - b)[0]
+  return {
+    group: group.name,
+    topic: group.topic,
+    lagMessages: held.reduce((sum, lane) => sum + lane.held.messages, ready),
+    members: (await queueState(link, group.members))?.consumerCount ?? 0,
+    ...(oldestMs !== undefined && { oldestAgeMs: Math.max(0, Date.now() - oldestMs) }),
+  }
+}
+
+/** Depth and consumers of each queue that belongs to these topics. */
+export async function footprintOf(
+  init: InspectInit,
+  names: readonly string[],
+): Promise<Readonly<Record<string, string>>> {
+  const link = await init.session.link('read')
+  const facts: Record<string, string> = {}
+  for (const topic of names) {
+    const kind = await init.topics.resolve(topic)
+    facts[`topic ${topic}`] = kind === undefined ? 'missing' : kind.kind
+    const groups = await groupsOf(init, link, topic)
+    const queues = groups.flatMap(({ lanes, tokens, members }) => [...lanes.map(({ queue }) => queue), tokens, members])
+    if (kind?.kind === 'queue') queues.push(topic)
+    for (const queue of [...queues, deadLetterQueueOf(topic)]) {
+      const state = await queueState(link, queue)
+      facts[`queue ${queue}`] =
+        state === undefined ? 'missing' : `${state.messageCount} ready, ${state.consumerCount} consumers`
+    }
+  }
+  return facts
+}

@@ -1,0 +1,171 @@
+import { EvtError } from '../../core/errors.ts'
+import { createDoorbell } from '../doorbell.ts'
+import type { Lane, Received } from '../transport.ts'
+import type { Wanted } from '../wanted.ts'
+import { createAcks } from './acks.ts'
+import { closeChannel, type Link, within } from './connect.ts'
+import type { Delivery } from './driver.ts'
+import { createSeen } from './seen.ts'
+import { fromDelivery, logOf, typeOf } from './wire.ts'
+
+/** How long a lane that another member should get waits for what is unsettled, before it goes all the same. */
+const drainMs = 30_000
+
+export interface RabbitLane extends Lane {
+  /** Hands out nothing more and releases itself when nothing is unsettled. */
+  drain(): void
+  /** As if its connection had been lost. */
+  lose(reason: string): void
+  /** Unsettled, in the order of handing out, and what is fetched and not handed out yet. */
+  readonly held: { readonly messages: number; readonly oldestMs: number | undefined }
+}
+
+export interface LaneInit {
+  readonly link: Link
+  readonly id: string
+  readonly topic: string
+  readonly group: string
+  readonly queue: string
+  readonly epoch: bigint
+  /** Unsettled messages that it may hand out. */
+  readonly prefetch: number
+  /** What the server sends ahead of settling; at least `prefetch`. */
+  readonly ahead: number
+  readonly wanted: Wanted
+  /** The queue's messages are the next owner's from here on. `cancelled`: the server took the queue away. */
+  onEnded(cancelled: boolean): void
+}
+
+/** Becomes the consumer of the lane's queue. Throws what the server answers: `NOT_FOUND` for a queue that was deleted. */
+export async function openLane(init: LaneInit): Promise<RabbitLane> {
+  const { link, id, topic, queue, epoch, prefetch, wanted } = init
+  const lost = new AbortController()
+  const bell = createDoorbell()
+  const seen = createSeen()
+  const channel = await link.channel()
+  const acks = createAcks((deliveryTag, multiple) => {
+    // A channel that has just gone takes no acknowledgement, and its messages come again.
+    if (channel.active) channel.basicAck({ deliveryTag, multiple })
+  })
+  /** Handed out and not settled: tag → when the substrate got it. */
+  const unsettled = new Map<number, number | undefined>()
+  let fetched: Delivery[] = []
+  let head = 0
+  let draining: NodeJS.Timeout | undefined
+  let releasing: Promise<void> | undefined
+
+  function end(reason: string, cancelled: boolean): void {
+    if (lost.signal.aborted) return
+    clearTimeout(draining)
+    fetched = []
+    head = 0
+    lost.abort(new EvtError('fenced', `lane ${id} is no longer ours: ${reason}`))
+    bell.ring()
+    init.onEnded(cancelled)
+  }
+
+  function nextDelivery(): Delivery | undefined {
+    const delivery = fetched[head]
+    if (delivery === undefined) return undefined
+    head++
+    if (head > 512 && head * 2 > fetched.length) {
+      fetched = fetched.slice(head)
+      head = 0
+    }
+    return delivery
+  }
+
+  function collect(max: number): readonly Received[] {
+    const batch: Received[] = []
+    const passed: number[] = []
+    const room = draining === undefined ? Math.min(max, prefetch - unsettled.size) : 0
+    while (batch.length < room) {
+      const delivery = nextDelivery()
+      if (delivery === undefined) break
+      const log = logOf(delivery)
+      if (!wanted(typeOf(delivery)) || (log !== undefined && !seen.add(log))) {
+        passed.push(delivery.deliveryTag)
+        continue
+      }
+      const received = fromDelivery(delivery, topic, `${epoch}.${delivery.deliveryTag}`)
+      unsettled.set(delivery.deliveryTag, received.timeMs)
+      batch.push(received)
+    }
+    acks.settle(passed)
+    return batch
+  }
+
+  async function release(): Promise<void> {
+    releasing ??= (async () => {
+      if (lost.signal.aborted) return
+      // Before the channel is closed, so that nothing more is handed out or settled; the answer comes behind all acknowledgements.
+      clearTimeout(draining)
+      lost.abort(new EvtError('fenced', `lane ${id} is no longer ours: it was released`))
+      bell.ring()
+      await closeChannel(channel)
+      init.onEnded(false)
+    })()
+    return releasing
+  }
+
+  channel.once('close', () => end('its connection was lost', false))
+  channel.on('basic.cancel', () => {
+    end('its queue was deleted, or its node left', true)
+    void closeChannel(channel)
+  })
+  try {
+    await within(channel.basicQos({ prefetchCount: init.ahead }), `consume ${queue}`)
+    const onMessage = (message: unknown) => {
+      fetched.push(message as Delivery)
+      bell.ring()
+    }
+    await within(channel.basicConsume({ queue }, onMessage), `consume ${queue}`)
+  } catch (error) {
+    channel.removeAllListeners('close')
+    await closeChannel(channel)
+    throw error
+  }
+
+  return {
+    id,
+    epoch,
+    lost: lost.signal,
+    release,
+    get held() {
+      const oldestMs = [...unsettled.values()].find((timeMs) => timeMs !== undefined)
+      return { messages: unsettled.size + fetched.length - head, oldestMs }
+    },
+    async take(max, signal) {
+      while (!lost.signal.aborted && !signal.aborted) {
+        const batch = collect(max)
+        if (batch.length > 0) return batch
+        await bell.wait(signal, lost.signal)
+      }
+      return []
+    },
+    async settle(done) {
+      if (lost.signal.aborted) return
+      const tags = done.flatMap(({ at }) => {
+        const tag = tagIn(at, epoch)
+        return tag !== undefined && unsettled.delete(tag) ? [tag] : []
+      })
+      acks.settle(tags)
+      if (draining !== undefined && unsettled.size === 0) await release()
+      bell.ring()
+    },
+    drain() {
+      if (unsettled.size === 0) void release()
+      else draining ??= setTimeout(() => void release(), drainMs).unref()
+    },
+    lose: (reason) => {
+      end(reason, false)
+      void closeChannel(channel)
+    },
+  }
+}
+
+/** undefined for a position of another owner. */
+function tagIn(at: string, epoch: bigint): number | undefined {
+  const dot = at.indexOf('.')
+  return at.slice(0, dot) === String(epoch) ? Number(at.slice(dot + 1)) : undefined
+}

@@ -1,0 +1,212 @@
+import { randomUUID } from 'node:crypto'
+import type { Channel } from 'rabbitmq-client'
+import { EvtError } from '../../core/errors.ts'
+import { createDoorbell } from '../doorbell.ts'
+import type { ObserveOptions, Received, Selector } from '../transport.ts'
+import { createWanted } from '../wanted.ts'
+import { argumentsOf } from './burial.ts'
+import { closeChannel, type Link, within } from './connect.ts'
+import type { Delivery } from './driver.ts'
+import { isFinal } from './errors.ts'
+import { backoff, type Session } from './session.ts'
+import type { Topics } from './topics.ts'
+import { fromDelivery, typeOf } from './wire.ts'
+
+/** What the server sends ahead of what was shown. */
+const prefetch = 2_000
+/** An observer that is too slow costs the server so much and no more; the oldest go first. */
+const mostBytesWaiting = 256 * 1024 * 1024
+
+export interface ObserveInit {
+  readonly session: Session
+  readonly topics: Topics
+  readonly onProblem: (error: Error) => void
+}
+
+/** Where a reader stands: `stream` where its messages have offsets. */
+interface Source {
+  readonly topic: string
+  readonly stream: boolean
+  /** The next offset of a stream. */
+  next: number | undefined
+}
+
+interface Arrived {
+  readonly source: Source
+  readonly delivery: Delivery
+  readonly channel: Channel
+}
+
+/** Exchanges by private queues, which are gone with the connection; stream queues by offset. */
+export async function* observeRabbit(
+  { session, topics, onProblem }: ObserveInit,
+  { topics: names, patterns }: Selector,
+  { from, follow, signal: given }: ObserveOptions,
+): AsyncGenerator<readonly Received[]> {
+  const signal = AbortSignal.any([given, session.closing])
+  const wanted = createWanted(patterns)
+  const sources: Source[] = []
+  let hasShown = false
+  for (let failures = 0; !signal.aborted; failures++) {
+    try {
+      const link = await session.link('read')
+      if (sources.length === 0)
+        for (const name of names) sources.push(await sourceOf({ session, topics, link, name, from }))
+      if (hasShown && sources.some(({ stream }) => !stream)) onProblem(gap(session))
+      if (!follow && sources.every(({ stream }) => !stream)) return
+      failures = 0
+      hasShown = true
+      yield* watch({ link, session, sources, from, follow, signal, wanted })
+      if (!follow) return
+    } catch (error) {
+      if (isFinal(error) || !hasShown) {
+        if (signal.aborted) return
+        throw error
+      }
+    }
+    await backoff(failures, signal)
+  }
+}
+
+interface SourceInit {
+  readonly session: Session
+  readonly topics: Topics
+  readonly link: Link
+  readonly name: string
+  readonly from: ObserveOptions['from']
+}
+
+async function sourceOf({ topics, link, name, from }: SourceInit): Promise<Source> {
+  const kind = await topics.resolve(name)
+  if (kind === undefined) {
+    throw new EvtError('usage', `cannot observe ${name}: there is no exchange or queue of that name`, {
+      hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
+    })
+  }
+  if (kind.kind !== 'queue') {
+    if (from === 'now') return { topic: name, stream: false, next: undefined }
+    throw new EvtError('unsupported', `cannot observe ${name} from the past: an exchange keeps nothing`, {
+      hint: 'leave out --since; a stream queue (x-queue-type stream) can be read from any time: ?queue=NAME',
+    })
+  }
+  if ((await argumentsOf(link, name))?.['x-queue-type'] === 'stream')
+    return { topic: name, stream: true, next: undefined }
+  throw new EvtError(
+    'refused',
+    `cannot observe queue ${name}: reading takes its messages away, or marks them as delivered`,
+    {
+      hint: 'observe the exchange that feeds it: ?exchange=NAME&key=…; or read it as a source, which settles what it stores',
+    },
+  )
+}
+
+interface WatchInit {
+  readonly link: Link
+  readonly session: Session
+  readonly sources: readonly Source[]
+  readonly from: ObserveOptions['from']
+  readonly follow: boolean
+  readonly signal: AbortSignal
+  readonly wanted: (type: string) => boolean
+}
+
+async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
+  const { link, session, sources, follow, signal, wanted } = init
+  const bell = createDoorbell()
+  const queue: Arrived[] = []
+  const over = new AbortController()
+  const channels: Channel[] = []
+  try {
+    for (const source of sources) {
+      const channel = await link.channel()
+      channels.push(channel)
+      channel.once('close', () => over.abort())
+      channel.on('basic.cancel', () => over.abort())
+      await within(channel.basicQos({ prefetchCount: prefetch }), `observe ${source.topic}`)
+      const onMessage = (delivery: unknown) => {
+        queue.push({ source, delivery: delivery as Delivery, channel })
+        bell.ring()
+      }
+      if (source.stream) await readStream(channel, source, init.from, onMessage)
+      else await bindPrivateQueue({ session, link, channel, topic: source.topic, onMessage })
+    }
+    for (let n = 0; !signal.aborted && !(over.signal.aborted && queue.length === 0); ) {
+      const batch = queue.splice(0, 500)
+      const shown = batch.flatMap(({ source, delivery }) => {
+        const at = source.stream ? String(delivery.headers?.['x-stream-offset'] ?? ++n) : String(++n)
+        if (source.stream) source.next = Number(at) + 1
+        return wanted(typeOf(delivery)) ? [fromDelivery(delivery, source.topic, at)] : []
+      })
+      if (shown.length > 0) yield shown
+      for (const channel of channels) {
+        const last = batch.findLast((arrived) => arrived.channel === channel)?.delivery.deliveryTag
+        if (last !== undefined && channel.active) channel.basicAck({ deliveryTag: last, multiple: true })
+      }
+      if (queue.length > 0) continue
+      if (follow) await bell.wait(signal, over.signal)
+      else if (await isQuiet(bell.wait.bind(bell), signal)) return
+    }
+  } finally {
+    for (const channel of channels) channel.removeAllListeners('close')
+    await Promise.all(channels.map(closeChannel))
+  }
+}
+
+/** A stream does not say where it ends: nothing more for a while is the end. */
+async function isQuiet(
+  wait: (...signals: readonly AbortSignal[]) => Promise<void>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const quiet = AbortSignal.timeout(500)
+  await wait(signal, quiet)
+  return quiet.aborted
+}
+
+async function readStream(
+  channel: Channel,
+  source: Source,
+  from: ObserveOptions['from'],
+  onMessage: (delivery: unknown) => void,
+): Promise<void> {
+  const options = { queue: source.topic, arguments: { 'x-stream-offset': offsetOf(source, from) } }
+  await within(channel.basicConsume(options, onMessage), `observe ${source.topic}`)
+}
+
+function offsetOf({ next }: Source, from: ObserveOptions['from']): unknown {
+  if (next !== undefined) return next
+  if (from === 'now') return 'next'
+  if (from === 'start') return 'first'
+  // The library has no timestamps in tables: the server takes an interval, `30s`, for the same.
+  if ('timeMs' in from) return `${Math.max(1, Math.ceil((Date.now() - from.timeMs) / 1_000))}s`
+  return Number(from.position)
+}
+
+interface PrivateQueue {
+  readonly session: Session
+  readonly link: Link
+  readonly channel: Channel
+  readonly topic: string
+  onMessage(delivery: unknown): void
+}
+
+/** Exclusive: it is gone with the connection, also after kill -9. */
+async function bindPrivateQueue({ session, channel, topic, onMessage }: PrivateQueue): Promise<void> {
+  const queue = `evt.observer.${randomUUID()}`
+  const limits = { 'x-max-length-bytes': mostBytesWaiting, 'x-overflow': 'drop-head' } as const
+  await within(
+    channel.queueDeclare({ queue, exclusive: true, autoDelete: true, arguments: limits }),
+    `observe ${topic}`,
+  )
+  await within(
+    channel.queueBind({ queue, exchange: topic, routingKey: session.options.bindingKey ?? '#' }),
+    `observe ${topic}`,
+  )
+  await within(channel.basicConsume({ queue, exclusive: true }, onMessage), `observe ${topic}`)
+}
+
+function gap(session: Session): EvtError {
+  return new EvtError(
+    'connect',
+    `the connection to ${session.options.url} was lost for a while: what was published meanwhile is not shown`,
+  )
+}

@@ -1,0 +1,254 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { typeIn } from '../../core/codec.ts'
+import { EvtError, toError } from '../../core/errors.ts'
+import { slotOf } from '../../core/slot.ts'
+import type { Message, Published, Transport } from '../transport.ts'
+import type { ConfirmChannel, Confirmed, Sending } from './confirms.ts'
+import { noAnswer } from './confirms.ts'
+import { pause } from './connect.ts'
+import { codeOf, isFinal, translate } from './errors.ts'
+import { backoff, closed, type Session } from './session.ts'
+import { routingKeyOf, type Topic, type Topics } from './topics.ts'
+import { toProperties } from './wire.ts'
+
+/** A server that does not answer for so long is given up, and its connection with it. */
+const silentMs = 10_000
+/** One that says that it takes nothing, or that cannot be reached, is waited for so long, if the caller does not abort before. */
+const patienceMs = 30_000
+
+/** One message on its way. `lane` is what keeps an order: nothing of it goes after a refusal. */
+interface Outgoing extends Sending {
+  readonly lane: number
+  result?: Published
+}
+
+export interface PublishInit {
+  readonly session: Session
+  readonly topics: Topics
+  confirms(): Promise<ConfirmChannel>
+}
+
+export function createPublish({ session, topics, confirms }: PublishInit): Transport['publish'] {
+  let spread = 0
+
+  async function address(topic: string, batch: readonly Message[]): Promise<readonly Outgoing[]> {
+    const kind = await topics.resolve(topic)
+    if (kind === undefined) throw missing(topic)
+    const nowMs = Date.now()
+    return batch.map((message) => {
+      const lane = kind.kind !== 'lanes' ? 0 : (message.key === null ? spread++ : slotOf(message.key)) % kind.lanes
+      const envelope = { ...toProperties(message, nowMs), ...wayTo(topic, kind, lane, message), mandatory: true }
+      return { lane, envelope, body: bytesOf(message.body) }
+    })
+  }
+
+  function wayTo(topic: string, kind: Topic, lane: number, message: Message) {
+    if (kind.kind === 'queue') return { exchange: '', routingKey: topic }
+    const type = typeIn(message.headers)
+    if (kind.kind === 'lanes') return { exchange: topic, routingKey: routingKeyOf(lane, type) }
+    const { bindingKey } = session.options
+    const literal = bindingKey !== undefined && !/[*#]/.test(bindingKey) ? bindingKey : undefined
+    return { exchange: topic, routingKey: message.headers['amqp-routing-key'] ?? literal ?? type }
+  }
+
+  return async (topic, batch, signal) => {
+    if (session.closing.aborted) throw closed(session.options)
+    const ended = AbortSignal.any([signal, session.closing])
+    let outgoing: readonly Outgoing[] | undefined
+    let failure: EvtError | undefined
+    const deadline = performance.now() + patienceMs
+    for (let failures = 0; !ended.aborted && performance.now() < deadline; failures++) {
+      try {
+        outgoing ??= await orAborted(address(topic, batch), ended)
+        const channel = await orAborted(confirms(), ended)
+        const silence = await sendOpen({ topic, outgoing, channel, signal: ended, deadline })
+        if (outgoing.every(({ result }) => result !== undefined)) break
+        if (silence !== undefined) {
+          failure = silence
+          break
+        }
+      } catch (error) {
+        failure = translate(error, `publish to ${topic}`)
+        if (isFinal(failure)) {
+          topics.forget(topic)
+          return finish(batch, outgoing, { state: 'refused', error: failure })
+        }
+      }
+      // The exchange may be gone, or the server another one.
+      topics.forget(topic)
+      await backoff(failures, ended)
+    }
+    const error = ended.aborted ? interrupted(topic) : (failure ?? interrupted(topic))
+    return finish(batch, outgoing, { state: 'unknown', error })
+  }
+}
+
+function finish(
+  batch: readonly Message[],
+  outgoing: readonly Outgoing[] | undefined,
+  open: Published,
+): readonly Published[] {
+  return batch.map((_, i) => outgoing?.[i]?.result ?? open)
+}
+
+interface SendInit {
+  readonly topic: string
+  readonly outgoing: readonly Outgoing[]
+  readonly channel: ConfirmChannel
+  readonly signal: AbortSignal
+  readonly deadline: number
+}
+
+/** Sends what has no result, in order, and gives results to what was answered. Returns why it waits no longer, if it does not. */
+async function sendOpen({ topic, outgoing, channel, signal, deadline }: SendInit): Promise<EvtError | undefined> {
+  const ended = new AbortController()
+  const stop = AbortSignal.any([signal, ended.signal])
+  const refused = new Set(outgoing.flatMap(({ lane, result }) => (result?.state === 'refused' ? [lane] : [])))
+  const sent: { readonly message: Outgoing; confirmed?: Confirmed }[] = []
+  const answers: Promise<void>[] = []
+  const silence = watchSilence(channel, stop, deadline, () => ended.abort())
+  for (const message of outgoing) {
+    if (message.result !== undefined || refused.has(message.lane)) continue
+    if (!channel.hasRoom(message.body.length)) await channel.room(message.body.length, stop)
+    if (stop.aborted) break
+    const entry: (typeof sent)[number] = { message }
+    sent.push(entry)
+    answers.push(
+      channel.send(message).then((confirmed) => {
+        entry.confirmed = confirmed
+        // No use in waiting for the rest of a lane.
+        if (confirmed.state === 'nacked') refused.add(message.lane)
+      }),
+    )
+  }
+  await orAborted(Promise.all(answers), stop).catch(() => {})
+  await nextTurn()
+  ended.abort()
+  giveResults(topic, sent, channel)
+  refuseTheRest(topic, outgoing)
+  return silence()
+}
+
+function giveResults(
+  topic: string,
+  sent: readonly { readonly message: Outgoing; readonly confirmed?: Confirmed }[],
+  channel: ConfirmChannel,
+): void {
+  const refused = new Set<number>()
+  let cause: unknown
+  for (const { message, confirmed } of sent) {
+    if (confirmed === undefined) continue
+    if (confirmed.state === 'open') {
+      if (codeOf(cause) === '' || codeOf(cause) === 'CH_CLOSE') cause = confirmed.cause
+    } else if (confirmed.state === 'stored' && !channel.isReturned(message.envelope)) {
+      message.result = refused.has(message.lane) ? { state: 'unknown', error: outOfOrder(topic) } : { state: 'stored' }
+    } else {
+      refused.add(message.lane)
+      message.result = { state: 'refused', error: confirmed.state === 'stored' ? unroutable(topic) : nacked(topic) }
+    }
+  }
+  if (cause === undefined) return
+  const open = sent.map(({ message }) => message).filter(({ result }) => result === undefined)
+  for (const [message, error] of guilty(topic, open, cause)) message.result = { state: 'refused', error }
+}
+
+/** Whose fault it was that the server closed the channel: it names an exchange or a size, and no message. */
+function guilty(topic: string, open: readonly Outgoing[], cause: unknown): readonly (readonly [Outgoing, EvtError])[] {
+  const error = translate(cause, `publish to ${topic}`)
+  const text = toError(cause).message
+  if (error.code === 'too-large') {
+    const most = Number(/max size (\d+)/.exec(text)?.[1] ?? Number.NaN)
+    return open.filter(({ body }) => body.length > most).map((message) => [message, error])
+  }
+  // Another publish over this channel may have been meant.
+  const named = /exchange '([^']*)'/.exec(text)?.[1]
+  return isFinal(error)
+    ? open.filter(({ envelope }) => envelope.exchange === named).map((message) => [message, error])
+    : []
+}
+
+/** What stands behind a refusal in its lane was not tried. */
+function refuseTheRest(topic: string, outgoing: readonly Outgoing[]): void {
+  const refused = new Set<number>()
+  for (const message of outgoing) {
+    if (message.result?.state === 'refused') refused.add(message.lane)
+    else if (message.result === undefined && refused.has(message.lane))
+      message.result = { state: 'refused', error: notTried(topic) }
+  }
+}
+
+/** Calls back when waiting has no more use; the function it returns says why. */
+function watchSilence(
+  channel: ConfirmChannel,
+  signal: AbortSignal,
+  deadline: number,
+  onSilent: () => void,
+): () => EvtError | undefined {
+  let error: EvtError | undefined
+  void (async () => {
+    let answers = channel.answers
+    let since = performance.now()
+    while (!signal.aborted) {
+      await pause(500, signal)
+      const now = performance.now()
+      if (channel.answers !== answers) {
+        answers = channel.answers
+        since = now
+      }
+      const { blocked } = channel.link
+      if (signal.aborted || (blocked === undefined ? now - since < silentMs : now < deadline)) continue
+      error = noAnswer(Math.round(now - since), blocked)
+      if (blocked === undefined) channel.abandon()
+      onSilent()
+    }
+  })()
+  return () => error
+}
+
+/** The promise's value, or a throw when the signal aborts before. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = () => reject(new EvtError('interrupted', 'cannot wait: aborted'))
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    promise.catch(() => {})
+    aborted.catch(() => {})
+  }
+}
+
+/** Without a copy. */
+const bytesOf = (body: Uint8Array): Buffer =>
+  Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+
+const interrupted = (topic: string) => new EvtError('interrupted', `cannot tell whether ${topic} has it: aborted`)
+
+const notTried = (topic: string) =>
+  new EvtError('refused', `cannot publish to ${topic}: an earlier message of its lane was refused`)
+
+const outOfOrder = (topic: string) =>
+  new EvtError(
+    'refused',
+    `cannot publish to ${topic} in order: an earlier message of its lane was refused, this one was not`,
+    {
+      hint: 'it is there, before the one that was refused; publishing both again makes a duplicate of this one',
+    },
+  )
+
+const nacked = (topic: string) =>
+  new EvtError('refused', `cannot publish to ${topic}: a queue refuses it`, {
+    hint: 'a policy limits its length (max-length with overflow reject-publish), or it has lost the majority of its nodes',
+  })
+
+const unroutable = (topic: string) =>
+  new EvtError('refused', `cannot publish to ${topic}: no queue is bound for it, and it would be lost`, {
+    hint: 'start a consumer once: its group is bound from then on, also while it does not run',
+  })
+
+const missing = (topic: string) =>
+  new EvtError('usage', `cannot publish to ${topic}: there is no topic, exchange or queue of that name`, {
+    hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
+  })

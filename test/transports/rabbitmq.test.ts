@@ -1,0 +1,26 @@
+import { afterAll, beforeAll, describe } from 'vitest'
+import { openRabbit, rabbitCapabilities } from '../../src/transports/rabbitmq/index.ts'
+import { findRabbit } from '../setup/broker-binaries.ts'
+import { type PrivateRabbit, startPrivateRabbit } from '../setup/private-rabbitmq.ts'
+import { doomInProcess } from './conformance/doom.ts'
+import { describeTransport } from './conformance.ts'
+
+describe.skipIf(findRabbit() === undefined)('RabbitMQ', () => {
+  let server: PrivateRabbit
+  beforeAll(async () => {
+    server = await startPrivateRabbit()
+  }, 60_000)
+  afterAll(() => server?.stop())
+
+  describeTransport('rabbitmq', {
+    open: () => openRabbit(server.url),
+    capabilities: rabbitCapabilities,
+    doom: (plan) => doomInProcess(server.url, plan),
+    freezes: true,
+    disconnect: () => server.disconnectClients(),
+    async restart() {
+      await server.kill('SIGKILL')
+      await server.restart()
+    },
+  })
+})
