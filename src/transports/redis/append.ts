@@ -1,9 +1,10 @@
 import { EvtError } from '../../core/errors.ts'
 import type { LogAppender, LogPosition, Message, Published } from '../transport.ts'
-import { bytesOf, failureOf, readWritten, type Written, writeBatch } from './batch.ts'
+import { failureOf, readWritten, type Written, writeBatch } from './batch.ts'
 import { broadcastOf, broadcastWidth } from './broadcast.ts'
 import type { RedisContext } from './context.ts'
 import { translateError } from './errors.ts'
+import { type Part, pack } from './pack.ts'
 import { runScript } from './script.ts'
 import { bellOf, laneKey } from './topic.ts'
 import { encodeMeta } from './wire.ts'
@@ -16,17 +17,18 @@ const sweepMs = 1_000
 interface LeadLane {
   readonly index: number
   readonly stream: string
-  /** The mark, by Redis's last word. */
+  /** By Redis's last word: it has all that is for this lane up to `mark`; its last entry is `last`. */
   mark: LogPosition
+  last: LogPosition
 }
 
 /** Takes the lead of every lane of the topic. Throws `fenced` when a later epoch was here. */
 export async function openAppender(context: RedisContext, name: string, epoch: bigint): Promise<LogAppender> {
   const { connections, options, topics, trimmer } = context
   const { broadcast, place } = options
-  const width = 3 + (broadcast === undefined ? 0 : broadcastWidth)
+  const width = 2 + (broadcast === undefined ? 0 : broadcastWidth)
   const topic = await topics.find(name)
-  const lanes = topic.streams.map((stream, index): LeadLane => ({ index, stream, mark: 0n }))
+  const lanes = topic.streams.map((stream, index): LeadLane => ({ index, stream, mark: 0n, last: 0n }))
   /** Nothing that is for this topic is missing up to here, in any lane. */
   let complete: LogPosition = 0n
   /** Something went wrong: nobody knows what comes next until the marks have been asked for. */
@@ -39,14 +41,13 @@ export async function openAppender(context: RedisContext, name: string, epoch: b
     new EvtError('fenced', `cannot append to ${name}: epoch ${later} was here, and this is ${epoch}`)
 
   async function lead(lane: LeadLane): Promise<void> {
-    const [mark, later] = (await runScript(
-      connections.client,
-      leadScript,
-      [laneKey(lane.stream)],
-      [String(epoch)],
-    )) as [string | null, string?]
-    if (mark === null) throw fenced(later)
+    const [mark, last] = (await runScript(connections.client, leadScript, [laneKey(lane.stream)], [String(epoch)])) as [
+      string | null,
+      string,
+    ]
+    if (mark === null) throw fenced(last)
     lane.mark = BigInt(mark)
+    lane.last = BigInt(last)
   }
 
   async function leadAll(): Promise<LogPosition> {
@@ -61,34 +62,44 @@ export async function openAppender(context: RedisContext, name: string, epoch: b
     return least(lanes)
   }
 
+  /** What is not after the lane's mark is a duplicate; the mark moves to `through`. */
   async function write(lane: LeadLane, messages: readonly Message[], through: LogPosition): Promise<Written> {
-    const args: (string | Buffer)[] = [
+    const fresh = messages.filter(({ log }) => (log ?? 0n) > lane.mark)
+    const known = Array<string>(messages.length - fresh.length).fill('-')
+    if (fresh.length === 0 && through <= lane.mark) return { ids: known }
+    const parts: Part[] = []
+    let { last } = lane
+    for (const message of fresh) {
+      parts.push(encodeMeta(message, last), message.body)
+      last = message.log ?? last
+      if (broadcast !== undefined) parts.push(...broadcastOf(message, broadcast))
+    }
+    const [mark, then] = [String(lane.mark), String(through > lane.mark ? through : lane.mark)]
+    const args = [
       bellOf(lane.stream),
       String(epoch),
-      String(lane.mark),
-      String(through),
-      String(width),
+      mark,
+      String(lane.last),
+      then,
+      String(last),
+      width,
+      ...pack(parts),
     ]
-    for (const message of messages) {
-      args.push(String(message.log), encodeMeta(message), bytesOf(message))
-      if (broadcast !== undefined) args.push(...broadcastOf(message, broadcast))
-    }
     const keys = [lane.stream, laneKey(lane.stream)]
     try {
-      return read(lane, through, (await runScript(connections.client, appendScript, keys, args)) as unknown[])
+      const reply = (await runScript(connections.client, appendScript, keys, args)) as readonly unknown[]
+      if (reply[0] === 'fenced') throw fenced(reply[1])
+      if (reply[0] === 'moved') return { ids: known, failure: fail(moved(name, lane.mark, String(reply[1]))) }
+      const { ids, failure } = readWritten(reply[1], reply[2], fail)
+      if (failure !== undefined) return { ids: known, failure }
+      lane.mark = BigInt(then)
+      lane.last = last
+      if (ids.length > 0) trimmer.touch(lane.stream)
+      return { ids: [...known, ...ids] }
     } catch (error) {
       if (error instanceof EvtError && error.code === 'fenced') throw error
-      return { ids: [], failure: fail(error) }
+      return { ids: known, failure: fail(error) }
     }
-  }
-
-  function read(lane: LeadLane, through: LogPosition, [state, first, failure]: readonly unknown[]): Written {
-    if (state === 'fenced') throw fenced(first)
-    if (state === 'behind') return { ids: [], failure: fail(forgot(name, lane.mark, String(first))) }
-    const written = readWritten(first, failure, fail)
-    if (written.failure === undefined && through > lane.mark) lane.mark = through
-    if (written.ids.length > 0) trimmer.touch(lane.stream)
-    return written
   }
 
   function fail(error: unknown): NonNullable<Written['failure']> {
@@ -156,7 +167,7 @@ export async function openAppender(context: RedisContext, name: string, epoch: b
 const least = (lanes: readonly LeadLane[]) =>
   lanes.reduce((mark, lane) => (lane.mark < mark ? lane.mark : mark), lanes[0]?.mark ?? 0n)
 
-function forgot(topic: string, known: LogPosition, mark: string): EvtError {
+function moved(topic: string, known: LogPosition, mark: string): EvtError {
   return new EvtError(
     'conflict',
     `cannot append to ${topic}: Redis had it up to ${known} and now has it up to ${mark}`,

@@ -31,8 +31,10 @@ if ARGV[2] == 'latest' then
   end
 else
   local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-  local fields = first and first[2] or {}
-  if fields[5] == 'prev' then log = fields[6] end
+  if first and first[2][1] == 'evt' then
+    local ok, meta = pcall(cjson.decode, first[2][2])
+    log = ok and type(meta) == 'table' and type(meta.prev) == 'string' and string.match(meta.prev, '^%d+$') or '0'
+  end
 end
 local place = id .. '/' .. log
 redis.call('HSET', KEYS[3], ARGV[1], '0 ' .. place .. ' ' .. place .. ' 0-0/0 0-0/0 0')

@@ -1,7 +1,8 @@
 import type { Message, Published } from '../transport.ts'
-import { bytesOf, failureOf, readWritten, type Written, writeBatch } from './batch.ts'
+import { failureOf, readWritten, type Written, writeBatch } from './batch.ts'
 import { broadcastOf, broadcastWidth } from './broadcast.ts'
 import type { RedisContext } from './context.ts'
+import { type Part, pack } from './pack.ts'
 import { runScript } from './script.ts'
 import { bellOf, idKeys, laneKey } from './topic.ts'
 import { encodeMeta } from './wire.ts'
@@ -18,11 +19,12 @@ export function createPublisher({ connections, options, topics, trimmer }: Redis
   const width = 3 + (broadcast === undefined ? 0 : broadcastWidth)
 
   async function write(topic: string, stream: string, messages: readonly Message[]): Promise<Written> {
-    const args: (string | Buffer)[] = [bellOf(stream), String(windowMs), String(maxWindowIds), String(width)]
+    const parts: Part[] = []
     for (const message of messages) {
-      args.push(message.id, encodeMeta(message), bytesOf(message))
-      if (broadcast !== undefined) args.push(...broadcastOf(message, broadcast))
+      parts.push(message.id, encodeMeta(message), message.body)
+      if (broadcast !== undefined) parts.push(...broadcastOf(message, broadcast))
     }
+    const args = [bellOf(stream), windowMs, maxWindowIds, width, ...pack(parts)]
     const keys = [stream, laneKey(stream), ...idKeys(stream)]
     const fail = (error: unknown) => failureOf(error, place, `publish to ${topic}`)
     try {

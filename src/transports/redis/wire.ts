@@ -1,11 +1,11 @@
-// A message of ours in a stream entry: four fields in this order (`log` and `prev` only for entries of the store's log).
+// A message of ours in a stream entry: two fields, in this order.
 //
-//   evt   {"id": …, "key": …, "headers": {…}} as JSON. `id` is left out when it is header `ce-id`, `key` when it is `ce-subject`
-//   log   its position in the log, decimal
-//   prev  the log position of the entry before it in this lane, 0 for the first: a gap between two entries shows
+//   evt   JSON: {"id": …, "key": …, "log": "…", "prev": "…", "headers": {…}}. `id` is left out when it is header `ce-id`, `key` when it
+//         is `ce-subject`. Entries of the store's log have `log`, their position in it, and `prev`, that of the entry before them in
+//         this lane (0 for the first): so that a gap shows. Both in decimal
 //   body  the bytes
 //
-// An entry without the field `evt` in front is somebody else's: foreign.ts makes a message of it.
+// An entry without the field `evt` in front is somebody else's: foreign-wire.ts makes a message of it.
 import type { LogPosition, Message } from '../transport.ts'
 
 /** What `XRANGE` and `XREAD` give for an entry, asked for as buffers: its id, then names and values by turns. */
@@ -16,39 +16,42 @@ export interface OurEntry extends Message {
   readonly prev?: LogPosition
 }
 
-export function encodeMeta({ id, key, headers }: Message): string {
+/** `prev` for what is appended from the log; without it, the message's log position stays out too. */
+export function encodeMeta(message: Message, prev?: LogPosition): string {
+  const { id, key, log, headers } = message
   return JSON.stringify({
     id: headers['ce-id'] === id ? undefined : id,
     key: key !== null && headers['ce-subject'] === key ? undefined : key,
+    log: prev === undefined ? undefined : String(log),
+    prev: prev === undefined ? undefined : String(prev),
     headers,
   })
 }
 
 /** Undefined for an entry that is not ours or that somebody spoiled. Never throws. */
 export function decodeOurs(fields: readonly Buffer[]): OurEntry | undefined {
-  if (!isWord(fields[0], 'evt')) return undefined
-  const meta = parsed(fields[1])
-  if (meta === undefined) return undefined
-  const { headers } = meta
-  const id = meta.id ?? headers['ce-id']
-  if (id === undefined) return undefined
-  const message = { id, key: meta.key === undefined ? (headers['ce-subject'] ?? null) : meta.key, headers }
-  if (isWord(fields[2], 'body') && fields[3] !== undefined) return { ...message, body: fields[3] }
-  if (!isWord(fields[2], 'log') || !isWord(fields[4], 'prev') || !isWord(fields[6], 'body')) return undefined
-  const [log, prev, body] = [positionIn(fields[3]), positionIn(fields[5]), fields[7]]
-  if (log === undefined || prev === undefined || body === undefined) return undefined
-  return { ...message, log, prev, body }
+  const [name, json, bodyName, body] = fields
+  if (!isWord(name, 'evt') || !isWord(bodyName, 'body') || json === undefined || body === undefined) return undefined
+  const meta = parsed(json)
+  const id = meta?.id ?? meta?.headers['ce-id']
+  if (meta === undefined || id === undefined) return undefined
+  const { headers, log, prev } = meta
+  const key = meta.key === undefined ? (headers['ce-subject'] ?? null) : meta.key
+  if (log === undefined || prev === undefined) return { id, key, headers, body }
+  return { id, key, headers, body, log: BigInt(log), prev: BigInt(prev) }
 }
 
 interface Meta {
   readonly id?: string
   readonly key?: string | null
+  readonly log?: string
+  readonly prev?: string
   readonly headers: Readonly<Record<string, string>>
 }
 
-function parsed(json: Buffer | undefined): Meta | undefined {
+function parsed(json: Buffer): Meta | undefined {
   try {
-    const meta: unknown = JSON.parse(json?.toString() ?? '')
+    const meta: unknown = JSON.parse(json.toString())
     return isMeta(meta) ? meta : undefined
   } catch {
     return undefined
@@ -57,19 +60,18 @@ function parsed(json: Buffer | undefined): Meta | undefined {
 
 function isMeta(value: unknown): value is Meta {
   if (typeof value !== 'object' || value === null) return false
-  const { id, key, headers } = value as { id?: unknown; key?: unknown; headers?: unknown }
+  const { id, key, log, prev, headers } = value as Readonly<Record<string, unknown>>
   return (
     (id === undefined || typeof id === 'string') &&
     (key === undefined || key === null || typeof key === 'string') &&
+    isPosition(log) &&
+    isPosition(prev) &&
     typeof headers === 'object' &&
     headers !== null
   )
 }
 
-function positionIn(text: Buffer | undefined): LogPosition | undefined {
-  const digits = text?.toString('latin1') ?? ''
-  return /^\d{1,19}$/.test(digits) ? BigInt(digits) : undefined
-}
+const isPosition = (value: unknown) => value === undefined || (typeof value === 'string' && /^\d{1,19}$/.test(value))
 
 function isWord(bytes: Buffer | undefined, word: string): boolean {
   return bytes !== undefined && bytes.length === word.length && bytes.toString('latin1') === word

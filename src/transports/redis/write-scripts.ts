@@ -1,3 +1,4 @@
+import { unpackParts } from './pack.ts'
 import { createScript } from './script.ts'
 
 // What writers keep of a lane, in the hash {stream}:evt:lane:
@@ -11,16 +12,26 @@ import { createScript } from './script.ts'
 /** The doorbell is a hint: a user who may not ring it has consumers that look every now and then. */
 const ring = `redis.pcall('PUBLISH', ARGV[1], '')`
 
-/** A bodies' worth of arguments a message: with a broadcast prefix, channel and payload follow. */
-const publishBody = `
-local now = redis.call('TIME')
-now = now[1] * 1000 + math.floor(now[2] / 1000)
+/**
+ * Stores a batch in one lane, without what the duplicate window knows.
+ *
+ *   KEYS  stream, lane, ids:a, ids:b
+ *   ARGV  bell, window in ms (0: none), most ids a window, parts a message, packed parts (pack.ts): for each message id, meta, body and,
+ *         with a broadcast, channel and payload
+ *   gives ids of the entries, '-' for a duplicate, joined by spaces; and what stopped it: then only a prefix is stored
+ *
+ * An id is known for a window at least, unless more than that many came; ids go set by set, so that forgetting costs nothing.
+ */
+export const publishScript = createScript(`
+${unpackParts(5)}
 local window, most, width = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local count = (#ARGV - 4) / width
+local count = #parts / width
 local seen, current = {}, nil
 if window > 0 then
   local ids = {}
-  for i = 1, count do ids[i] = ARGV[5 + (i - 1) * width] end
+  for i = 1, count do ids[i] = parts[(i - 1) * width + 1] end
+  local now = redis.call('TIME')
+  now = now[1] * 1000 + math.floor(now[2] / 1000)
   local state = redis.call('HMGET', KEYS[2], 'ids', 'since')
   local a = state[1] ~= 'b'
   current = a and KEYS[3] or KEYS[4]
@@ -40,12 +51,12 @@ if window > 0 then
 end
 local stored, fresh, failure = {}, {}, false
 for i = 1, count do
-  local at = 5 + (i - 1) * width
-  local id = ARGV[at]
+  local at = (i - 1) * width
+  local id = parts[at + 1]
   if seen[id] then
     stored[i] = '-'
   else
-    local added = redis.pcall('XADD', KEYS[1], '*', 'evt', ARGV[at + 1], 'body', ARGV[at + 2])
+    local added = redis.pcall('XADD', KEYS[1], '*', 'evt', parts[at + 2], 'body', parts[at + 3])
     if type(added) == 'table' then
       failure = added.err
       break
@@ -55,7 +66,7 @@ for i = 1, count do
       seen[id] = true
       fresh[#fresh + 1] = id
     end
-    if width > 3 then redis.pcall('PUBLISH', ARGV[at + 3], ARGV[at + 4]) end
+    if width > 3 then redis.pcall('PUBLISH', parts[at + 4], parts[at + 5]) end
   end
 end
 if #fresh > 0 then
@@ -64,55 +75,40 @@ if #fresh > 0 then
 end
 ${ring}
 return { table.concat(stored, ' '), failure }
-`
+`)
 
 /**
- * Stores a batch in one lane, without what the duplicate window knows.
- *
- *   KEYS  stream, lane, ids:a, ids:b
- *   ARGV  bell, window in ms (0: none), most ids a window, arguments a message; then for each message: id, meta, body and, with
- *         a broadcast, channel and payload
- *   gives ids of the entries, '-' for a duplicate, joined by spaces; and what stopped it: then only a prefix is stored
- *
- * An id is known for a window at least, unless more than that many came; ids go set by set, so that forgetting costs nothing.
- */
-export const publishScript = createScript(publishBody)
-
-/**
- * Appends entries of the log to one lane, for one leader.
+ * Appends entries of the log to one lane, for one leader: all of them, or none.
  *
  *   KEYS  stream, lane
- *   ARGV  bell, epoch, the mark that the leader knows of ('' for none), through, arguments an entry; then for each entry: log
- *         position, meta, body and, with a broadcast, channel and payload
- *   gives 'stored', ids as above and what stopped it · 'fenced' and the later epoch · 'behind' and the mark, which fell: nothing is
- *         written then
+ *   ARGV  bell, epoch, mark and last as the leader knows them, mark and last afterwards, parts an entry, packed parts: for each entry
+ *         meta, body and, with a broadcast, channel and payload
+ *   gives 'stored', the ids joined by spaces and what stopped it · 'fenced' and the later epoch · 'moved', mark and last as they
+ *         are: something was lost, or an earlier append whose answer was; nothing is written then
  *
- * The mark never falls by this script; entries up to it are duplicates. prev chains the entries, whatever happens to them later.
+ * The entries were chained by the leader, who knows what is there: mark and last say whether that is still true.
  */
 export const appendScript = createScript(`
 local state = redis.call('HMGET', KEYS[2], 'epoch', 'mark', 'last')
 if tonumber(state[1] or 0) > tonumber(ARGV[2]) then return { 'fenced', state[1] } end
-local mark, last = tonumber(state[2] or 0), state[3] or '0'
-if ARGV[3] ~= '' and mark < tonumber(ARGV[3]) then return { 'behind', state[2] or '0' } end
-local width = tonumber(ARGV[5])
-local stored, failure, through = {}, false, ARGV[4]
-for i = 1, (#ARGV - 5) / width do
-  local at = 6 + (i - 1) * width
-  local log = ARGV[at]
-  if tonumber(log) <= mark then
-    stored[i] = '-'
-  else
-    local added = redis.pcall('XADD', KEYS[1], '*', 'evt', ARGV[at + 1], 'log', log, 'prev', last, 'body', ARGV[at + 2])
-    if type(added) == 'table' then
-      failure, through = added.err, last
-      break
-    end
-    stored[i], last = added, log
-    if width > 3 then redis.pcall('PUBLISH', ARGV[at + 3], ARGV[at + 4]) end
+local mark, last = state[2] or '0', state[3] or '0'
+if mark ~= ARGV[3] or last ~= ARGV[4] then return { 'moved', mark, last } end
+${unpackParts(8)}
+local width = tonumber(ARGV[7])
+local stored, failure = {}, false
+for i = 1, #parts / width do
+  local at = (i - 1) * width
+  local added = redis.pcall('XADD', KEYS[1], '*', 'evt', parts[at + 1], 'body', parts[at + 2])
+  if type(added) == 'table' then
+    -- Only a stream that cannot take entries comes here, and it takes none.
+    failure = added.err
+    break
   end
+  stored[i] = added
+  if width > 2 then redis.pcall('PUBLISH', parts[at + 3], parts[at + 4]) end
 end
-if tonumber(through) < mark then through = state[2] end
-redis.call('HSET', KEYS[2], 'epoch', ARGV[2], 'mark', through, 'last', last)
+if failure then return { 'stored', '', failure } end
+redis.call('HSET', KEYS[2], 'epoch', ARGV[2], 'mark', ARGV[5], 'last', ARGV[6])
 if #stored > 0 then ${ring} end
 return { 'stored', table.concat(stored, ' '), failure }
 `)
@@ -122,11 +118,11 @@ return { 'stored', table.concat(stored, ' '), failure }
  *
  *   KEYS  lane
  *   ARGV  epoch
- *   gives the mark; or nil and a later epoch
+ *   gives mark and last; or nil and a later epoch
  */
 export const leadScript = createScript(`
-local state = redis.call('HMGET', KEYS[1], 'epoch', 'mark')
+local state = redis.call('HMGET', KEYS[1], 'epoch', 'mark', 'last')
 if tonumber(state[1] or 0) > tonumber(ARGV[1]) then return { false, state[1] } end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1])
-return { state[2] or '0' }
+return { state[2] or '0', state[3] or '0' }
 `)
