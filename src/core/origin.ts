@@ -1,4 +1,3 @@
-import { plainText } from './codec/headers.ts'
 import type { EvtEvent } from './event.ts'
 
 /**
@@ -23,13 +22,9 @@ export interface Origin {
   readonly hops: number
 }
 
-/** From metadata, or from headers with `ce-` before each name. What is not ours to read counts as nothing. Never throws. */
-export function originOf(from: Readonly<Record<string, unknown>>, prefix = ''): Origin {
-  const text = (name: string) => {
-    const value = from[prefix + name]
-    if (value === undefined) return undefined
-    return prefix === '' ? String(value) : plainText(String(value))
-  }
+/** From metadata. What is not ours to read counts as nothing. Never throws. */
+export function originOf(from: Readonly<Record<string, unknown>>): Origin {
+  const text = (name: string) => (from[name] === undefined ? undefined : String(from[name]))
   const via = text(originNames.via)?.split('.').filter(Boolean) ?? []
   const hops = Number(text(originNames.hops) ?? 0)
   return { via, origin: text(originNames.origin), hops: Number.isSafeInteger(hops) && hops > 0 ? hops : 0 }

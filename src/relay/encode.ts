@@ -1,8 +1,9 @@
 import { encodeAs, parseDialect } from '../core/codec/encode-as.ts'
 import { fromHeaders } from '../core/codec.ts'
-import { originNames, originOf } from '../core/origin.ts'
+import { originNames } from '../core/origin.ts'
 import type { LogEntry } from '../store/log.ts'
 import type { Capabilities, Headers, Message } from '../transports/transport.ts'
+import { originIn } from './origin-in.ts'
 
 /** When the event was committed and when it was sequenced, ms since the epoch: `1763712000000.5/1763712000002.1`. */
 export const timesHeader = 'evt-times'
@@ -30,7 +31,7 @@ export function createEncoder({ dialect = 'cloudevents', storeId, content }: Enc
   }
   return (entry) => {
     const { headers: own, body } = encoded(entry)
-    const { via } = entry.headers[viaHeader] === undefined ? nowhere : originOf(entry.headers, 'ce-')
+    const { via } = originIn(entry.headers)
     const headers: Record<string, string> = { ...own }
     headers[viaHeader] = via.length === 0 ? storeId : `${via.join('.')}.${storeId}`
     if (content === 'bytes') headers[timesHeader] = `${entry.recordedMs}/${entry.sequencedMs}`
@@ -39,4 +40,3 @@ export function createEncoder({ dialect = 'cloudevents', storeId, content }: Enc
 }
 
 const viaHeader = `ce-${originNames.via}`
-const nowhere = originOf({})

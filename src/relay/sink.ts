@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError, toError } from '../core/errors.ts'
 import { redactUrl } from '../core/mask.ts'
-import { originNames, originOf } from '../core/origin.ts'
+import { originNames } from '../core/origin.ts'
 import type { LogEntry } from '../store/log.ts'
 import { writeRelayDeadLetter } from '../store/relay-dead-letters.ts'
 import { openSinkCursor } from '../store/sinks.ts'
@@ -9,6 +9,7 @@ import type { Message, SqlExecutor, Transport } from '../transports/transport.ts
 import { createEncoder, type EncodeForSink } from './encode.ts'
 import type { HeadBell } from './head-bell.ts'
 import type { ReadPage } from './log-pages.ts'
+import { originIn } from './origin-in.ts'
 import { type Outlet, openOutlet, type Refusal } from './outlet.ts'
 import type { RelayLog, SinkMeter } from './relay-recorder.ts'
 import type { SinkConfig } from './sink-config.ts'
@@ -250,4 +251,4 @@ const rawMessage = ({ id, subject, headers, dataText, position }: LogEntry): Mes
   log: position,
 })
 
-const cameFrom = (entry: LogEntry, place: string) => originOf(entry.headers, 'ce-').origin === place
+const cameFrom = (entry: LogEntry, place: string) => originIn(entry.headers).origin === place

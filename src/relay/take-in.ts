@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto'
 import { type Decoded, decodeAll, type EncodedEvent, encodeWithText } from '../core/codec.ts'
 import { EvtError, toError } from '../core/errors.ts'
 import { type EvtEvent, maxDataBytes } from '../core/event.ts'
-import { mostHops, originNames, originOf, placeOfTopic, toMetadata } from '../core/origin.ts'
+import { mostHops, originNames, placeOfTopic, toMetadata } from '../core/origin.ts'
 import type { RelayDeadLetter } from '../store/relay-dead-letters.ts'
 import type { Received } from '../transports/transport.ts'
+import { originIn } from './origin-in.ts'
 import type { SourceConfig } from './source-config.ts'
 
 /** What became of one message from outside. */
@@ -24,7 +25,7 @@ export interface TakeInContext {
 /** One message as events of this store; none, when nobody wants its types. Never throws. */
 export function takeIn(message: Received, context: TakeInContext): TakenIn {
   const { config, storeId } = context
-  const { via, hops } = originOf(message.headers, 'ce-')
+  const { via, hops } = originIn(message.headers)
   if (via.includes(storeId)) return { kind: 'looped' }
   const id = idOf(message, config)
   const dead = (error: EvtError): TakenIn => ({ kind: 'dead', dead: deadLetterOf({ ...message, id }, error, context) })
