@@ -2,12 +2,12 @@
 // running until `down`. Tests and commands use them through the variables that `up` prints.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { argv, exit, stderr, stdout } from 'node:process'
+import { argv, env, exit, stderr, stdout } from 'node:process'
 import { findStartable, startFrom } from '../test/setup/find-servers.ts'
 import { keptOwner, mainProcessOf, removeServer, runsInDocker } from '../test/setup/server-directory.ts'
 import { remedy, type ServerName, serverFacts, serverNames } from '../test/setup/server-names.ts'
 
-const home = join(dirname(import.meta.dirname), '.cache', 'services')
+const home = env.EVT_SERVICES_HOME || join(dirname(import.meta.dirname), '.cache', 'services')
 
 interface Kept {
   readonly url: string

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
@@ -11,12 +11,15 @@ import {
 } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { findProgram, isProgramHere } from './find-program.ts'
+
+const run = promisify(execFile)
 
 export const kafkaVersion = '4.1.1'
 
 export function findRedis(): string | undefined {
-  return findProgram('redis-server', ['/usr/local/bin', '/opt/homebrew/bin'])
+  return findProgram('redis-server')
 }
 
 export interface RabbitPrograms {
@@ -64,16 +67,17 @@ function javaVersion(java: string): number {
   }
 }
 
-/** Fetches the jars from Maven Central once per machine (54 MB); safe when two runs do it at once. */
-export function installKafka(): void {
+/** Fetches the jars from Maven Central once per machine (43 MB); safe when two runs do it at once. */
+export async function installKafka(): Promise<void> {
   const cache = kafkaCache()
   if (existsSync(join(cache, 'jars'))) return
+  process.stderr.write(`fetching Kafka ${kafkaVersion} from Maven Central, once per machine …\n`)
   const work = `${cache}.${process.pid}`
   mkdirSync(work, { recursive: true })
   try {
     writeFileSync(join(work, 'pom.xml'), pom)
     const args = ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${join(work, 'jars')}`]
-    execFileSync('mvn', args, { cwd: work, stdio: ['ignore', 'pipe', 'pipe'], timeout: 300_000 })
+    await run('mvn', args, { cwd: work, timeout: 300_000 })
     publish(work, cache)
   } catch (error) {
     throw new Error(`Maven cannot fetch Kafka: ${(error as { stdout?: unknown }).stdout ?? ''}`, { cause: error })

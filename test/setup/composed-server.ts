@@ -10,14 +10,10 @@ import type { StartedServer } from './server-table.ts'
 const file = join(import.meta.dirname, '..', '..', 'compose.yaml')
 const run = promisify(execFile)
 
-/** Whether this server could run in Docker here: the daemon answers and has the `compose` command. */
-export function canCompose(name: ServerName): boolean {
-  if (!serverFacts[name].compose) return false
-  dockerRuns ??= asks('docker', ['info']) && asks('docker', ['compose', 'version'])
-  return dockerRuns
+/** Whether Docker's daemon answers here, and has the `compose` command. */
+export function dockerRuns(): boolean {
+  return asks('docker', ['info']) && asks('docker', ['compose', 'version'])
 }
-
-let dockerRuns: boolean | undefined
 
 function asks(command: string, args: readonly string[]): boolean {
   try {

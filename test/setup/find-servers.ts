@@ -1,4 +1,4 @@
-import { canCompose, startComposed } from './composed-server.ts'
+import { dockerRuns, startComposed } from './composed-server.ts'
 import { installPackages } from './install-packages.ts'
 import { environmentUrl, type ServerName, serverFacts } from './server-names.ts'
 import { localServers, type StartedServer } from './server-table.ts'
@@ -24,8 +24,12 @@ export function findStartable(names: readonly ServerName[]): ReadonlyMap<ServerN
   look('machine', (name) => localServers[name].isHere())
   installPackages(missing().flatMap((name) => serverFacts[name].apt ?? []))
   look('machine', (name) => localServers[name].isHere())
-  look('docker', canCompose)
+  if (missing().some(inCompose) && dockerRuns()) look('docker', inCompose)
   return known
+}
+
+function inCompose(name: ServerName): boolean {
+  return serverFacts[name].compose !== undefined
 }
 
 /** Starts one of the machine or of Docker; `owner` as a server directory's. */

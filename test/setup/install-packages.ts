@@ -11,10 +11,12 @@ const policyFile = '/usr/sbin/policy-rc.d'
 export function installPackages(names: readonly string[]): void {
   if (names.length === 0 || process.env.CI !== 'true' || process.getuid?.() !== 0 || !isProgramHere('apt-get')) return
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const apt = (...args: readonly string[]) =>
+    execFileSync('apt-get', ['-o', 'DPkg::Lock::Timeout=120', ...args], { stdio: ['ignore', 'ignore', 'inherit'], env })
   withoutServices(() => {
     // A new machine has no package lists, or old ones.
-    execFileSync('apt-get', ['update'], { stdio: 'ignore', env })
-    execFileSync('apt-get', ['install', '-y', '--no-install-recommends', ...names], { stdio: 'ignore', env })
+    apt('update')
+    apt('install', '-y', '--no-install-recommends', ...names)
   })
 }
 
@@ -25,7 +27,7 @@ function withoutServices(install: () => void): void {
   try {
     install()
   } catch {
-    // What is then still missing fails the run, with its name.
+    // apt-get has said why; what is then still missing fails the run, with its name.
   } finally {
     if (ours) rmSync(policyFile, { force: true })
   }

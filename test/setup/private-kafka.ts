@@ -58,7 +58,7 @@ const run = promisify(execFile)
 export async function startPrivateKafka(options: PrivateKafkaOptions = {}): Promise<PrivateKafka> {
   const programs = findKafka()
   if (!programs) throw new Error(`Kafka is not here: ${remedy('kafka')}`)
-  installKafka()
+  await installKafka()
   return withRetries(() => start(programs, options))
 }
 

@@ -115,12 +115,25 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
+/** The servers of this process. */
+export function ownDirectories(): readonly string[] {
+  return allDirectories().filter((directory) => ownerOf(directory) === String(process.pid))
+}
+
 /** Stops and removes what runs left whose process is gone (killed with -9): found by their own pid files. */
 export async function sweepLeftovers(): Promise<void> {
-  const all = [onDisk, inMemory].filter(existsSync).flatMap((base) => readdirSync(base).map((name) => join(base, name)))
-  const dead = all.filter((directory) => {
-    const [owner] = basename(directory).split('-')
+  const dead = allDirectories().filter((directory) => {
+    const owner = ownerOf(directory)
     return owner !== keptOwner && !isRunning(Number(owner))
   })
-  await Promise.all(dead.map(removeServer))
+  // What cannot be ended (another user's, or a Docker that is away) stays noted: the next run tries again.
+  await Promise.allSettled(dead.map(removeServer))
+}
+
+function allDirectories(): readonly string[] {
+  return [onDisk, inMemory].filter(existsSync).flatMap((base) => readdirSync(base).map((name) => join(base, name)))
+}
+
+function ownerOf(directory: string): string {
+  return basename(directory).split('-')[0] ?? ''
 }

@@ -1,4 +1,4 @@
-import { findKafka, findRabbit, findRedis } from './broker-binaries.ts'
+import { findKafka, findRabbit, findRedis, installKafka } from './broker-binaries.ts'
 import { findPostgres } from './postgres-binaries.ts'
 import { startPrivateKafka } from './private-kafka.ts'
 import { startPrivateRabbit } from './private-rabbitmq.ts'
@@ -15,6 +15,8 @@ export interface StartedServer {
 export interface LocalServer {
   isHere(): boolean
   /** `owner` as a server directory's. The server lasts until `removeServer` of its directory. */
+  /** Fetches what would make the first start slow, once per machine. */
+  prepare?(): Promise<void>
   start(options: { readonly owner?: string }): Promise<StartedServer>
 }
 
@@ -29,5 +31,5 @@ export const localServers: Readonly<Record<ServerName, LocalServer>> = {
   },
   redis: { isHere: () => findRedis() !== undefined, start: startPrivateRedis },
   rabbitmq: { isHere: () => findRabbit() !== undefined, start: startPrivateRabbit },
-  kafka: { isHere: () => findKafka() !== undefined, start: startPrivateKafka },
+  kafka: { isHere: () => findKafka() !== undefined, prepare: installKafka, start: startPrivateKafka },
 }

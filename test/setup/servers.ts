@@ -25,6 +25,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await sweepLeftovers()
   const found = findServers(serverNames)
   report(serverNames.filter((name) => !found.has(name)))
+  await prepare(found)
   const servers = createServers(found)
   const door = await openDoor(servers.url)
   project.provide('servers', { door: addressOf(door), available: [...found.keys()], startable: startable(found) })
@@ -46,6 +47,12 @@ function report(missing: readonly ServerName[]): void {
     if (process.env.CI === 'true') throw new Error(message)
     process.stderr.write(`\n  SKIPPED: ${message}\n\n`)
   }
+}
+
+/** In CI, where nothing was fetched before, no single test should wait for it; elsewhere a run of pure tests should not. */
+async function prepare(found: ReadonlyMap<ServerName, Source>): Promise<void> {
+  if (process.env.CI !== 'true') return
+  for (const [name, source] of found) if (source === 'machine') await localServers[name].prepare?.()
 }
 
 interface Servers {
