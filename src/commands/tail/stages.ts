@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatAge } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
+import { timesHeader } from '../../relay/encode.ts'
 import type { EventStages, StageReader } from '../../store/observe-stages.ts'
 import type { Received } from '../../transports/transport.ts'
 import type { Seen } from './source.ts'
@@ -29,8 +30,9 @@ export interface Hops {
 
 /** Undefined for an event that no relay of ours carried. */
 export function hopsOf({ headers, sequencedMs, timeMs }: Received): Hops | undefined {
-  // `<written>/<sequenced>`, as the relay's encoder writes it.
-  const [written, sequenced] = (headers['evt-times'] ?? '').split('/').map(Number)
+  const times = headers[timesHeader]
+  if (times === undefined && sequencedMs === undefined) return undefined
+  const [written, sequenced] = (times ?? '').split('/').map(Number)
   const knownMs = Number.isFinite(sequenced) ? sequenced : sequencedMs
   if (knownMs === undefined) return undefined
   return {

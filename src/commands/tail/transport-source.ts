@@ -130,9 +130,14 @@ function createToSeen(transport: string, { explain, now }: OpenOptions): (receiv
   return (received) => {
     const { topic, at, headers, body, id } = received
     const recordedMs = received.timeMs ?? now()
-    const time = isoOf(recordedMs)
     const hops = hopsOf(received)
-    return decodeAll(body, { topic, time, id, headers }).map((decoded) => {
+    const context = {
+      ...{ topic, id, headers },
+      get time() {
+        return isoOf(recordedMs)
+      },
+    }
+    return decodeAll(body, context).map((decoded) => {
       const { dialect, because, problem } = decoded
       const evt = { transport, topic, position: at, ...(explain ? { dialect, because } : {}) }
       const rest = { recordedMs, ...(hops ? { hops } : {}), dataText: decoded.dataText }

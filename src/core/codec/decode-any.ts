@@ -89,8 +89,11 @@ function fullContext(context: DecodeContext, { given }: Bytes): FullContext {
   const id = (sent === undefined ? context.id : plainText(sent)) ?? ''
   return {
     topic: context.topic || 'unknown',
-    time: (context.time === undefined ? undefined : toUtcTime(context.time)) ?? '1970-01-01T00:00:00.000Z',
-    // Only what has no id of its own asks for it.
+    // Only what has no time and no id of its own asks for them.
+    get time() {
+      const { time } = context
+      return (time === undefined ? undefined : toUtcTime(time)) ?? '1970-01-01T00:00:00.000Z'
+    },
     get id() {
       return id === ''
         ? `sha256-${checksumOf(typeof given === 'string' || given instanceof Uint8Array ? given : jsonOf(given)).slice(0, 32)}`
@@ -100,16 +103,22 @@ function fullContext(context: DecodeContext, { given }: Bytes): FullContext {
 }
 
 function binary(value: Uint8Array | string | object, context: DecodeContext, headers: Headers): Decoded {
-  const body = typeof value === 'string' || value instanceof Uint8Array ? value : jsonOf(value)
   const because = 'header ce-specversion'
+  const isBytes = value instanceof Uint8Array
+  const text = isBytes
+    ? isUtf8(value)
+      ? bytesOf(value).toString()
+      : undefined
+    : typeof value === 'string'
+      ? value
+      : jsonOf(value)
   try {
-    const event = fromHeaders(headers, body, context.time === undefined ? {} : { time: context.time })
+    const event = fromHeaders(headers, text ?? (value as Uint8Array), context)
     const contentType = headers['content-type']
     const isJson = contentType === undefined || contentType === 'application/json' || isJsonType(contentType)
     // Parses a body that says JSON: what is none must not be printed as if it were.
     const { data } = event
-    const dataText = isJson ? (typeof body === 'string' ? body : bytesOf(body).toString()) : formatJson(data)
-    return { event, dataText, dialect: 'cloudevents', because }
+    return { event, dataText: isJson && text !== undefined ? text : formatJson(data), dialect: 'cloudevents', because }
   } catch (thrown) {
     const bytes = read(value)
     return unknown(bytes, fullContext(context, bytes), because, problemOf(thrown, 'cloudevents'))
