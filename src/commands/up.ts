@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import { type BridgeRole, bridgeRoles, createBridge } from '../bridge.ts'
+import { parseNamedUrl } from '../config/connections.ts'
 import { formatDuration } from '../core/duration.ts'
 import { redactUrl } from '../core/mask.ts'
 import { createLog } from '../output/log.ts'
-import { choice, defineCommand, text, value } from './command.ts'
+import { choice, defineCommand, text, value, values } from './command.ts'
+import { connectionsOf } from './line/connections.ts'
 import { releaseAfterStart } from './line/memory.ts'
 import { duration, list, storeOptions } from './line/options.ts'
 import { causeOf, openOwnStore } from './line/own-store.ts'
@@ -13,18 +15,24 @@ import type { Runtime } from './runtime.ts'
 export default defineCommand({
   name: 'up',
   section: 'run',
-  summary: 'run the bridge in the foreground: capture, relay, handlers',
+  summary: 'run the bridge in the foreground: capture, relay, sinks, sources, handlers',
   description: [
     'On the configured store, else on an embedded PostgreSQL in .evt/ of the project, which it starts (as root in',
     '/var/lib/evt/ when only root may enter the project). SIGTERM or Ctrl-C drains within --grace and ends with 0; a second',
     'one ends at once. Several may run: one leads, handlers share lanes. While its store is away it waits for it; when an',
-    'embedded one ends by itself, so does this, with 3.',
+    'embedded one ends by itself, so does this, with 3. Sinks take the log out, sources bring foreign traffic in; `sinks` and',
+    '`sources` of evt.config.* say more about them than the flags can (patterns, layout, dialect).',
   ].join('\n'),
   examples: [
     { line: 'evt up', says: 'everything, with the configured services', endless: true },
     {
       line: 'evt up --only handlers --services icons',
       says: 'more workers for a bridge that runs elsewhere',
+      endless: true,
+    },
+    {
+      line: 'evt up --sink memory://shop/events --consume memory',
+      says: 'carry the log to a broker, and let handlers read it there',
       endless: true,
     },
   ],
@@ -52,16 +60,41 @@ export default defineCommand({
       config: 'logLevel',
       shownDefault: 'info',
     }),
+    sink: values({
+      value: '[name=]url',
+      says: 'carry the log there too; may be repeated',
+      parse: parseNamedUrl,
+    }),
+    source: values({
+      value: '[name=]url',
+      says: 'store what comes from there; may be repeated',
+      parse: parseNamedUrl,
+    }),
+    consume: value({
+      value: 'sink',
+      says: 'handlers read this sink',
+      parse: text,
+      config: 'consume',
+      shownDefault: 'the log',
+    }),
     ...storeOptions,
   },
   async run({ options }, runtime) {
     const services = await loadServices(runtime)
+    const connections = connectionsOf(options, runtime)
     const store = await openOwnStore(runtime)
     try {
       const { config, signal, output } = runtime
       const roles = rolesOf(options.only, runtime)
       const grace = formatDuration(config.get('graceMs').value)
-      const bridge = createBridge({ store: store.url, services, roles, grace, log: await logOf(runtime) })
+      const bridge = createBridge({
+        store: store.url,
+        services,
+        roles,
+        grace,
+        log: await logOf(runtime),
+        ...connections.settings,
+      })
       const ended = AbortSignal.any([signal, ...(store.gone ? [store.gone] : [])])
       // Also in the middle of a start that gets no answer.
       const ending = endOf(ended).then(() => bridge.stop())
@@ -74,6 +107,7 @@ export default defineCommand({
         output.notice(
           `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers} handlers${data}`,
         )
+        for (const line of connections.lines) output.notice(line)
         releaseAfterStart()
         await endOf(ended)
         output.notice(`stopping: handlers have ${grace} to finish`)
