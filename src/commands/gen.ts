@@ -3,8 +3,8 @@ import { parseCorruptions } from '../generators/corruption.ts'
 import { parseAssignment } from '../generators/overrides.ts'
 import { argumentList, defineCommand, flag, text, value, values } from './command.ts'
 import { printTo } from './gen/print.ts'
-import { publishTo } from './gen/publish.ts'
 import { eventSource } from './gen/source.ts'
+import { publishEvents, targetOptions } from './gen/target.ts'
 import {
   consentOptions,
   count,
@@ -91,7 +91,7 @@ export default defineCommand({
     }),
     check: flag({ on: true, says: 'events of --input must fit their contracts, where there are any' }),
     ...whereOptions,
-    target: value({ short: 't', value: 'url', says: 'where to, when not to the store', parse: text }),
+    ...targetOptions,
     ...dryRunOptions,
     ...consentOptions,
     maxAffected: {
@@ -103,7 +103,8 @@ export default defineCommand({
   },
   async run(input, runtime) {
     const source = await eventSource(input, runtime)
-    return input.options.dryRun ? printTo(runtime, source) : publishTo(runtime, source, input)
+    if (input.options.dryRun) return printTo(runtime, source, input.options.dialect)
+    return publishEvents(runtime, source, input)
   },
 })
 

@@ -1,4 +1,5 @@
-import { formatCloudEvent } from '../../core/codec.ts'
+import { encodeAs } from '../../core/codec/encode-as.ts'
+import { type DialectName, formatCloudEvent } from '../../core/codec.ts'
 import { formatDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
 import { parseExactly } from '../../core/json-text.ts'
@@ -8,12 +9,16 @@ import { createProgress } from '../../output/progress.ts'
 import type { Runtime } from '../runtime.ts'
 import { inTime } from './pace.ts'
 import { explainSilence } from './silence.ts'
-import type { EventSource } from './source.ts'
+import type { EventSource, SourceEvent } from './source.ts'
 
 const mostInOneDocument = 10_000
 
-/** `--dry-run`: the events as NDJSON on stdout; with --json one document. */
-export async function printTo(runtime: Runtime, source: EventSource): Promise<Outcome | undefined> {
+/** `--dry-run`: the events as NDJSON on stdout, in the shape of the dialect; with --json one document. */
+export async function printTo(
+  runtime: Runtime,
+  source: EventSource,
+  dialect?: DialectName,
+): Promise<Outcome | undefined> {
   const { output, signal, now } = runtime
   const inDocument: string[] | undefined = output.format === 'json' ? [] : undefined
   if (inDocument && !((source.total ?? Number.POSITIVE_INFINITY) <= mostInOneDocument)) {
@@ -31,7 +36,7 @@ export async function printTo(runtime: Runtime, source: EventSource): Promise<Ou
   for await (const events of inTime(source, { max: 1_000, signal, tally })) {
     made += events.length
     if (output.format !== 'none') {
-      const lines = events.map((event) => formatCloudEvent(event, event))
+      const lines = events.map((event) => lineOf(event, dialect))
       if (inDocument) inDocument.push(...lines)
       else if (lines.length > 0) await output.write(`${lines.join('\n')}\n`)
     }
@@ -48,4 +53,10 @@ export async function printTo(runtime: Runtime, source: EventSource): Promise<Ou
   }
   output.notice(ending)
   return undefined
+}
+
+/** The bytes that would be sent, but for binary mode: most of that is headers. */
+function lineOf(event: SourceEvent, dialect: DialectName | undefined): string {
+  if (dialect === undefined || dialect === 'cloudevents') return formatCloudEvent(event, event)
+  return Buffer.from(encodeAs(dialect, event).body).toString()
 }

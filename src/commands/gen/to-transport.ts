@@ -1,0 +1,110 @@
+import { encodeAs } from '../../core/codec/encode-as.ts'
+import type { DialectName, EncodedEvent } from '../../core/codec.ts'
+import { EvtError } from '../../core/errors.ts'
+import type { Outcome } from '../../output/exit-codes.ts'
+import type { Message, Published, Transport } from '../../transports/transport.ts'
+import { refuseWhenReadonly } from '../line/consent.ts'
+import { assertTopic, type TopicAsked, topicNamed, withTarget } from '../line/target.ts'
+import type { Runtime } from '../runtime.ts'
+import { askToPublish, type PublishInput } from './ask.ts'
+import { type Counts, type Destination, type Mutable, publishTo } from './publish.ts'
+import type { EventSource } from './source.ts'
+
+interface TransportInput extends PublishInput {
+  readonly url: string
+  readonly dialect: DialectName
+  readonly topic: TopicAsked
+}
+
+/** To the one topic of a broker that the URL names. */
+export async function publishToTransport(
+  runtime: Runtime,
+  source: EventSource,
+  { url, dialect, topic: asked, options, typed }: TransportInput,
+): Promise<Outcome | undefined> {
+  return withTarget(runtime, url, async (target) => {
+    const topic = topicNamed(target, 'publish')
+    refuseWhenReadonly(runtime, `publish to ${target.shown}`)
+    const own = target.isOwn && !runtime.config.profile?.protect
+    await askToPublish(runtime, source, { target: target.shown, own, options, typed })
+    await assertTopic(target, topic, asked)
+    const { transport, shown } = target
+    return publishTo(runtime, source, brokerDestination({ transport, shown, topic, dialect, signal: runtime.signal }))
+  })
+}
+
+interface Broker {
+  readonly transport: Transport
+  readonly shown: string
+  readonly topic: string
+  readonly dialect: DialectName
+  readonly signal: AbortSignal
+}
+
+/** No answer for so long is none; after an interruption it is waited for less long. */
+const answerWithinMs = { usually: 10_000, interrupted: 2_000 }
+
+/** Each event is sent once: what nobody knows about is not sent again, and ends the run. */
+function brokerDestination({ transport, shown, topic, dialect, signal }: Broker): Destination {
+  return {
+    shown: { target: shown },
+    async publish(encoded, written) {
+      const { messages, problem } = messagesOf(encoded, dialect)
+      written.refused += encoded.length - messages.length
+      const results = await answered(signal, (until) => transport.publish(topic, messages, until))
+      return count(results, written) ?? problem
+    },
+  }
+}
+
+async function answered<T>(signal: AbortSignal, ask: (until: AbortSignal) => Promise<T>): Promise<T> {
+  const until = new AbortController()
+  const timers = [setTimeout(() => until.abort(), answerWithinMs.usually)]
+  const hurry = () => void timers.push(setTimeout(() => until.abort(), answerWithinMs.interrupted))
+  signal.addEventListener('abort', hurry, { once: true })
+  try {
+    return await ask(until.signal)
+  } finally {
+    signal.removeEventListener('abort', hurry)
+    timers.forEach(clearTimeout)
+  }
+}
+
+/** What the dialect cannot hold is left out, with the reason. */
+function messagesOf(events: readonly EncodedEvent[], dialect: DialectName) {
+  const messages: Message[] = []
+  let problem: EvtError | undefined
+  for (const event of events) {
+    try {
+      messages.push({ id: event.id, key: event.subject ?? null, ...encodeAs(dialect, event) })
+    } catch (error) {
+      if (!(error instanceof EvtError)) throw error
+      problem ??= error
+    }
+  }
+  return { messages, problem }
+}
+
+/** The first problem of a single event; throws when nobody knows, and when all of them are refused. */
+function count(results: readonly Published[], written: Mutable<Counts>): EvtError | undefined {
+  let first: EvtError | undefined
+  let lost: EvtError | undefined
+  let refused = 0
+  for (const result of results) {
+    if (result.state === 'stored') {
+      written.accepted += 1
+      written.confirmed += 1
+    } else if (result.state === 'duplicate') written.duplicates += 1
+    else if (result.state === 'refused') {
+      refused += 1
+      first ??= result.error
+    } else if (result.state === 'unknown') {
+      written.unknown += 1
+      lost ??= result.error
+    }
+  }
+  written.refused += refused
+  if (lost) throw lost
+  if (first && refused === results.length) throw first
+  return first
+}
