@@ -159,6 +159,8 @@ export async function openAppender(context: RedisContext, name: string, epoch: b
       return next
     },
     async close() {
+      // So that the next leader need not read again what has no entries.
+      if (!closed && !unsure && !context.closing.aborted) await sweep().catch(() => {})
       closed = true
     },
   }

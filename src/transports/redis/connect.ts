@@ -51,6 +51,8 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
   }
 }
 
+const reconnectMs = (times: number) => Math.min(50 * 2 ** (Math.min(times, 6) - 1), 1_000)
+
 function driverOptions(options: RedisOptions) {
   return {
     // RESP2, and a user always: other ways of the handshake make the driver write to the console.
@@ -76,7 +78,7 @@ function nodeOptions(options: RedisOptions) {
     ...driverOptions(options),
     ...options.nodes[0],
     db: options.database,
-    retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 1_000),
+    retryStrategy: reconnectMs,
   }
 }
 
@@ -107,7 +109,7 @@ async function openCluster(options: RedisOptions): Promise<Cluster> {
       retryDelayOnClusterDown: 0,
       slotsRefreshTimeout: 2_000,
       slotsRefreshInterval: 5_000,
-      clusterRetryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 6), 1_000),
+      clusterRetryStrategy: reconnectMs,
     }),
   )
   await connected(client, options)
