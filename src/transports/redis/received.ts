@@ -12,9 +12,10 @@ export function toReceived(
 ): Received {
   const at = id.toString()
   const ours = decodeOurs(fields)
+  const isOurs = ours !== undefined && Object.values(ours.headers).every((value) => typeof value === 'string')
   const timeMs = timeOfId(at)
   const where = timeMs === undefined ? { topic, at, deliveries } : { topic, at, timeMs, deliveries }
-  if (ours === undefined) return { ...decodeForeign(stream, at, fields), ...where }
+  if (!isOurs) return { ...decodeForeign(stream, at, fields), ...where }
   const { prev: _, ...message } = ours
   return { ...message, ...where }
 }
