@@ -3,6 +3,7 @@ import { planTopics } from '../core/layout.ts'
 import { placeOfTopic } from '../core/origin.ts'
 import { beginSinkTopic, type SinkCursor } from '../store/sinks.ts'
 import type { LogAppender, Message, Published, SqlExecutor, Transport } from '../transports/transport.ts'
+import { makeTopics } from './read-sink.ts'
 import type { SinkConfig } from './sink-config.ts'
 
 /** A message that the sink will never take, whatever one does. */
@@ -72,12 +73,7 @@ export async function openOutlet(options: OutletOptions): Promise<Outlet> {
   let from = cursor.position
 
   async function open(name: string, after: bigint): Promise<OpenTopic> {
-    const differences = await transport.ensure([{ name, lanes: plan.lanes }], 'create')
-    const [wrong] = differences
-    if (wrong)
-      throw new EvtError('conflict', `cannot write to topic ${wrong.topic} of sink ${config.name}: ${wrong.problem}`, {
-        hint: wrong.remedy,
-      })
+    await makeTopics(transport, [name], plan.lanes)
     const log = await transport.openLog?.(name, options.epoch)
     const begun = cursor.topics.get(name)
     if (begun === undefined) {

@@ -60,7 +60,7 @@ export async function openSinkForHandlers({ store, config, open }: ReadSinkOptio
   })
   const plan = planTopics({ ...config, topic: config.topic ?? transport.named[0], separator: transport.separator })
   return {
-    transport: withTimes(transport),
+    transport: forHandlers(transport, plan.lanes),
     topicsOf: (wanted, known) => plan.fixed ?? topicsByType(plan, config, wanted, known),
     close: async () => {
       await transport.close()
@@ -80,13 +80,18 @@ function topicsByType(plan: TopicPlan, config: SinkConfig, wanted: Wanted, known
   )
 }
 
-/** The times of the store in place of the broker's: from commit to effect is what counts. */
-function withTimes(transport: Transport): Transport {
+/**
+ * Topics are there before a group is: a group on what is no topic of ours yet would be a foreign one. The times of the store stand in
+ * place of the broker's: from commit to effect is what counts.
+ */
+function forHandlers(transport: Transport, laneCount: number): Transport {
   const lanes = transport.lanes?.bind(transport)
   if (!lanes) return transport
   return Object.defineProperties(
     {
       async *lanes(...given: Parameters<typeof lanes>) {
+        const [topics] = given
+        await makeTopics(transport, topics, laneCount)
         for await (const lane of lanes(...given)) yield timedLane(lane)
       },
     },
@@ -94,6 +99,16 @@ function withTimes(transport: Transport): Transport {
       Object.entries(Object.getOwnPropertyDescriptors(transport)).filter(([name]) => name !== 'lanes'),
     ),
   ) as unknown as Transport
+}
+
+/** Throws `conflict` for a topic that is there and is another one. */
+export async function makeTopics(transport: Transport, names: readonly string[], lanes: number): Promise<void> {
+  const [wrong] = await transport.ensure(
+    names.map((name) => ({ name, lanes })),
+    'create',
+  )
+  if (!wrong) return
+  throw new EvtError('conflict', `cannot use topic ${wrong.topic}: ${wrong.problem}`, { hint: wrong.remedy })
 }
 
 function timedLane(lane: Lane): Lane {
