@@ -6,6 +6,9 @@ type Open = (url: string, options: TransportOptions) => Promise<Transport> | Tra
 
 /** URL scheme → transport. A driver is loaded when its transport is first opened, and not before. */
 const transports = {
+  amqp: async () => (await import('./rabbitmq/index.ts')).openRabbit,
+  amqps: async () => (await import('./rabbitmq/index.ts')).openRabbit,
+  kafka: async () => (await import('./kafka/index.ts')).openKafka,
   memory: async () => (await import('./memory/index.ts')).openMemory,
   noop: async () => (await import('./noop/index.ts')).openNoop,
   postgres: async () => (await import('./postgres/index.ts')).openPostgres,
