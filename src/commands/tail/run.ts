@@ -51,7 +51,8 @@ export async function runTail(options: TailOptions, runtime: Runtime): Promise<O
   checkTogether(options, follow, output)
   const filter = createFilter({ ...options, nowMs })
   const places = await placesOf(options.source, runtime)
-  const sources = await openSources(places, { explain: options.explain, now: runtime.now })
+  const onProblem = (error: Error, source: string) => output.warn(located(error, source))
+  const sources = await openSources(places, { explain: options.explain, now: runtime.now, onProblem })
   const readers: StageReader[] = []
   try {
     checkSeeks(sources, { ...options, follow, nowMs })
@@ -240,12 +241,11 @@ const announcements = (
   stages: string,
 ): Pick<Span, 'onReady' | 'onLost' | 'onBack'> => ({
   onReady: () => output.notice(`tail ${name}: ${how}${stages}`),
-  onLost: (error) => {
-    const where = error.message.includes(name) ? '' : `tail ${name}: `
-    output.warn(`${where}${error.message}; trying again until it is back`)
-  },
+  onLost: (error) => output.warn(`${located(error, name)}; trying again until it is back`),
   onBack: () => output.notice(`tail ${name}: connected again; goes on where it was`),
 })
+
+const located = ({ message }: Error, name: string) => (message.includes(name) ? message : `tail ${name}: ${message}`)
 
 interface Watched {
   matched(): number

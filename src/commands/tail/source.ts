@@ -87,6 +87,8 @@ export interface OpenOptions {
   /** Say of each event how it was decoded. */
   readonly explain: boolean
   now(): number
+  /** Something is not as it should be, and reading goes on. */
+  onProblem(error: Error, source: string): void
 }
 
 /**

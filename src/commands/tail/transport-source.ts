@@ -4,6 +4,7 @@ import { EvtError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/mask.ts'
 import { formatCount } from '../../core/quantity.ts'
 import type { Inspection, ObserveOptions, Received, Transport } from '../../transports/transport.ts'
+import { createOutages, isOutage, watchServer } from './outage-watch.ts'
 import type { OpenOptions, Place, Quiet, Seen, Span, TailSource } from './source.ts'
 import { hopsOf } from './stages.ts'
 import { undecodable } from './store-source.ts'
@@ -12,8 +13,13 @@ import { undecodable } from './store-source.ts'
 export async function openTransportSource(place: Place, options: OpenOptions): Promise<TailSource> {
   const { url } = place
   const { openTransport } = await import('../../transports/registry.ts')
-  let transport = await openTransport(url)
   const name = redactUrl(url)
+  const told = new Set<string>()
+  const onProblem = (error: Error) => {
+    if (!told.has(error.message)) options.onProblem(error, name)
+    told.add(error.message)
+  }
+  let transport = await openTransport(url, { onProblem })
   const { capabilities, observes } = transport
   const named = place.topics ?? transport.named
   if (named.length === 0) {
@@ -25,7 +31,7 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
   const { history, durable, seeks } = capabilities
   const reconnect = async (signal: AbortSignal) => {
     await transport.close().catch(() => {})
-    transport = await untilBack(() => openTransport(url), signal)
+    transport = await untilBack(() => openTransport(url, { onProblem }), signal)
   }
   const toSeen = createToSeen(transport.name, options)
   return {
@@ -34,7 +40,7 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
     seeks,
     isLive: !history,
     hasTopics: named.length > 1 || named.some((one) => /[*?[]/.test(one)),
-    read: (span) => readOver(() => transport, { span, named, reconnect, toSeen, startedMs: options.now() }),
+    read: (span) => readOver(() => transport, { name, span, named, reconnect, toSeen, startedMs: options.now() }),
     explain: () => explainTransport(transport, named, toSeen),
     ...(transport.footprint ? { footprint: async () => (await transport.footprint?.(named)) ?? {} } : {}),
     close: () => transport.close(),
@@ -55,10 +61,8 @@ async function untilBack(open: () => Promise<Transport>, signal: AbortSignal): P
   }
 }
 
-const isOutage = (error: unknown): error is EvtError =>
-  error instanceof EvtError && (error.code === 'connect' || error.code === 'timeout')
-
 interface Reading {
+  readonly name: string
   readonly span: Span
   readonly named: readonly string[]
   readonly startedMs: number
@@ -69,15 +73,21 @@ interface Reading {
 /** Goes on over outages while it follows: from the time of the last event where the broker can, and nothing comes twice. */
 async function* readOver(transport: () => Transport, reading: Reading): AsyncGenerator<readonly Seen[]> {
   const { span, named, toSeen, startedMs } = reading
-  const { follow, signal, onReady, onLost, onBack } = span
+  const { follow, signal, onReady } = span
+  const outages = createOutages(span)
+  const { lost: onLost, back: onBack } = outages
   const shown = createMemory()
   const topics = { topics: named, patterns: ['*'] }
   let from: ObserveOptions['from'] = span.from
   let known: ReadonlySet<string> | undefined
+  let lastMs = performance.now()
   onReady()
+  const ask = () => transport().inspect(named)
+  if (follow) void watchServer(outages, { name: reading.name, ask, lastMs: () => lastMs, signal })
   while (!signal.aborted) {
     try {
       for await (const batch of transport().observe(topics, { from, follow, signal, onLost, onBack })) {
+        lastMs = performance.now()
         const fresh = known ? batch.filter((one) => !known?.has(placeOf(one))) : batch
         if (follow) shown.add(batch)
         const seen = fresh.flatMap(toSeen)

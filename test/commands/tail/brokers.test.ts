@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { encodeAs } from '../../../src/core/codec/encode-as.ts'
+import { type DialectName, encodeEvent } from '../../../src/core/codec.ts'
+import type { EvtEvent } from '../../../src/core/event.ts'
+import { publishEncoded } from '../../../src/store/outbox.ts'
+import { openTransport } from '../../../src/transports/registry.ts'
+import { createTestDatabase } from '../../setup/database.ts'
+import { startPrivateRedis } from '../../setup/private-redis.ts'
+import { describeWithOwn, hasServer, serverUrl } from '../../setup/shared-servers.ts'
+import { createNowhere, type Running, runHere, start } from '../evt.ts'
+
+const nowhere = createNowhere()
+afterAll(nowhere.dispose)
+const forever = new AbortController().signal
+const evt = (...words: string[]) => runHere(['tail', ...words], { cwd: nowhere.path })
+
+let count = 0
+const made = (type: string, data: object = {}): EvtEvent => ({
+  ...{ id: `event-${randomUUID()}`, type, version: 1, source: 'test', time: new Date().toISOString() },
+  ...{ subject: `user/${++count}`, priority: 'normal', metadata: {}, data },
+})
+
+async function publisher(url: string, topic: string) {
+  const transport = await openTransport(url)
+  onTestFinished(() => transport.close())
+  await transport.ensure([{ name: topic, lanes: 1 }], 'create')
+  return async (event: EvtEvent, dialect: DialectName = 'cloudevents') => {
+    const message = { id: event.id, key: event.subject ?? null, ...encodeAs(dialect, event) }
+    const [published] = await transport.publish(topic, [message], forever)
+    if (published?.state !== 'stored') throw new Error(`${url}: ${published?.state} ${JSON.stringify(published)}`)
+  }
+}
+
+/** Says it again until it is heard: what comes before a reader is in force is not from now on. */
+async function heard(running: Running, pattern: RegExp, say: () => Promise<unknown>) {
+  let isHeard = false
+  const said = running.said(pattern).finally(() => {
+    isHeard = true
+  })
+  while (!isHeard) {
+    await say()
+    await Promise.race([said, new Promise((resolve) => setTimeout(resolve, 50))])
+  }
+  await said
+}
+
+const brokers = ['redis', 'kafka', 'rabbitmq'] as const
+const has = brokers.every(hasServer) && hasServer('postgres-18')
+
+describe.skipIf(!has)('tail over Redis, Kafka, RabbitMQ and Postgres at once', () => {
+  it('shows one merged stream while events are published to all four, and leaves no trace', async () => {
+    await using database = await createTestDatabase({ max: 3 })
+    const topic = `tail-${randomUUID()}`
+    const [redis, kafka, rabbit] = await Promise.all(brokers.map(serverUrl))
+    const say = {
+      redis: await publisher(redis ?? '', topic),
+      kafka: await publisher(kafka ?? '', topic),
+      rabbit: await publisher(rabbit ?? '', topic),
+      pg: (event: EvtEvent) =>
+        database.store.transaction((sql) => publishEncoded(sql, [encodeEvent(event)])).then(() => {}),
+    }
+    const sources = [`${redis}?stream=${topic}`, `${kafka}/${topic}`, `${rabbit}?exchange=${topic}`, database.url]
+    const words = ['user.*', ...sources.flatMap((url) => ['-s', url]), '--prove']
+    const running = start(['tail', ...words], { cwd: nowhere.path })
+    for (const [badge, publish] of Object.entries(say)) {
+      // To the exchange, nobody but the tail is bound: before it is, a publish is refused.
+      const event = () => publish(made('user.created', { from: badge })).catch(() => {})
+      await heard(running, new RegExp(`^\\[${badge} \\S+\\] .*user\\.created.*"from":"${badge}"`, 'm'), event)
+      await publish(made('order.created', { from: badge }))
+    }
+    running.signal('SIGINT')
+    const { exit, stdout, stderr } = await running.ended
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: expect.stringContaining('stopped: interrupted') })
+    expect(stdout).not.toContain('order.created')
+    expect(stderr.match(/^prove \S+: unchanged/gm)).toHaveLength(4)
+  }, 60_000)
+
+  it('merges the history of those that keep one by time', async () => {
+    await using database = await createTestDatabase({ max: 3 })
+    const topic = `tail-${randomUUID()}`
+    const [redis, kafka] = await Promise.all([serverUrl('redis'), serverUrl('kafka')])
+    const publish = [
+      await publisher(redis, topic),
+      await publisher(kafka, topic),
+      (event: EvtEvent) =>
+        database.store.transaction((sql) => publishEncoded(sql, [encodeEvent(event)])).then(() => {}),
+    ]
+    for (let n = 0; n < 12; n++) {
+      await publish[n % 3]?.(made('user.created', { n }))
+      for (const now = Date.now(); Date.now() < now + 2; ) await new Promise(setImmediate)
+    }
+    const sources = [`${redis}?stream=${topic}`, `${kafka}/${topic}`, database.url]
+    const { stdout } = await evt(...sources.flatMap((url) => ['-s', url]), '--since', 'start', '--no-follow')
+    expect(stdout.match(/"n":\d+/g)).toEqual(Array.from({ length: 12 }, (_, n) => `"n":${n}`))
+  }, 60_000)
+})
+
+describeWithOwn('redis', 'tail', () => {
+  it('tells once that a server went away and once that it is back, and goes on; the others never stop', async () => {
+    await using database = await createTestDatabase({ max: 3 })
+    await using redis = await startPrivateRedis()
+    const publish = await publisher(redis.url, 'users')
+    const store = (event: EvtEvent) => database.store.transaction((sql) => publishEncoded(sql, [encodeEvent(event)]))
+    const words = ['-s', `${redis.url}?stream=users`, '-s', database.url]
+    const running = start(['tail', ...words], { cwd: nowhere.path })
+    await heard(running, /\[redis users\] .*"n":"before"/, () => publish(made('user.created', { n: 'before' })))
+    await redis.kill('SIGKILL')
+    await running.said(/trying again until it is back/)
+    await store(made('user.created', { n: 'meanwhile' }))
+    await running.said(/\[pg log\] .*"n":"meanwhile"/)
+    await redis.restart()
+    await running.said(/connected again/)
+    await heard(running, /\[redis users\] .*"n":"after"/, () =>
+      publish(made('user.created', { n: 'after' })).catch(() => {}),
+    )
+    running.signal('SIGINT')
+    const { exit, stdout, stderr } = await running.ended
+    expect(exit).toBe(0)
+    expect(stderr.match(/trying again/g)).toHaveLength(1)
+    expect(stderr.match(/connected again/g)).toHaveLength(1)
+    const shown = stdout.match(/"n":"before"/g) ?? []
+    expect(shown.length).toBeGreaterThan(0)
+  }, 60_000)
+
+  it('follows streams of a glob that appear later, in the shapes of others', async () => {
+    await using redis = await startPrivateRedis()
+    await redis.command('XADD', 'events:user.created', '*', 'data', '{"event_type":"user.created","user_data":{}}')
+    const running = start(['tail', '-s', `${redis.url}?stream=events:*`, '--since', 'start', '--explain'], {
+      cwd: nowhere.path,
+    })
+    await running.said(/\[redis events:user\.created\] .*user\.created.*\n {4}icons: /)
+    const fields = {
+      event_id: 'e7',
+      event_type: 'shift.created',
+      version: 'v1',
+      source_service: 'shifts',
+      shift_id: '7',
+      metadata: '{}',
+    }
+    await redis.command('XADD', 'events:shift.created', '*', ...Object.entries(fields).flat())
+    await running.said(/\[redis events:shift\.created\] .*shift\.created {2}shift\/7 .*"shift_id":7.*\n {4}registry: /)
+    await redis.command('XADD', 'events:shift.created', '*', 'what', Buffer.from([0xff, 0xfe]).toString('latin1'))
+    await running.said(/\[redis events:shift\.created\] .*events:shift\.created {2}- .*\n {4}unknown: /)
+    running.signal('SIGINT')
+    expect(await running.ended).toMatchObject({ exit: 0 })
+  }, 60_000)
+
+  it('keeps little of what Pub/Sub sends while the reader is stopped, and says how many it did not show', async () => {
+    await using redis = await startPrivateRedis()
+    const running = start(['tail', '-s', `${redis.url}?pubsub=user.*`], { cwd: nowhere.path })
+    const event = (n: string) => JSON.stringify({ event_type: 'user.created', user_data: { n, pad: 'x'.repeat(200) } })
+    await heard(running, /"n":"first"/, () => redis.command('PUBLISH', 'user.x', event('first')))
+    running.stdout.pause()
+    const flood = "for i = 1, 30000 do redis.call('PUBLISH', 'user.x', ARGV[1]) end"
+    await redis.command('EVAL', flood, 0, event('flood'))
+    await redis.command('PUBLISH', 'user.x', event('last'))
+    running.stdout.resume()
+    await running.said(/"n":"last"/)
+    running.signal('SIGINT')
+    const { stdout, stderr } = await running.ended
+    const [, notShown = '0'] = /not shown ([\d,]+) · stopped: interrupted/.exec(stderr) ?? []
+    const shown = stdout.match(/"n":"flood"/g)?.length ?? 0
+    expect(shown + Number(notShown.replaceAll(',', ''))).toBe(30_000)
+    expect(Number(notShown.replaceAll(',', ''))).toBeGreaterThan(0)
+  }, 60_000)
+})
