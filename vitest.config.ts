@@ -5,7 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
     globalSetup: ['test/setup/servers.ts'],
     testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // A hook may start a broker, on a machine that is busy with others.
+    hookTimeout: 120_000,
     // Two cores: more workers than that only make timings worse.
     maxWorkers: 2,
   },

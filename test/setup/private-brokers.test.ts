@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { Kafka, logLevel } from 'kafkajs'
 import { Connection } from 'rabbitmq-client'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { isRunning } from '../../src/store/embedded/process.ts'
 import { startPrivateKafka } from './private-kafka.ts'
 import { startPrivateRabbit } from './private-rabbitmq.ts'
@@ -12,6 +12,9 @@ import { startPrivateRedis, startPrivateRedisCluster } from './private-redis.ts'
 import { processesOf, sweepLeftovers } from './server-directory.ts'
 import { canStart, describeWithOwn } from './shared-servers.ts'
 import { until } from './until.ts'
+
+// A broker starts in seconds, unless the machine is busy.
+vi.setConfig({ testTimeout: 120_000 })
 
 function redisClient(url: string, options = {}): Redis {
   const client = new Redis(url, { retryStrategy: () => 20, ...options })
@@ -241,5 +244,4 @@ it.skipIf(!(['redis', 'rabbitmq', 'kafka'] as const).every(canStart))(
     expect(left.filter(isRunning)).toEqual([])
     expect(directories.filter(existsSync)).toEqual([])
   },
-  60_000,
 )

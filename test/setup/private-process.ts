@@ -34,7 +34,7 @@ export interface Recipe {
 
 export interface RunningServer extends Omit<PrivateBroker, 'url' | 'port' | 'directory'> {}
 
-const startWithinMs = 60_000
+const startWithinMs = 100_000
 const endWithinMs = 20_000
 
 /** Starts a process in a group of its own, so that a Ctrl-C at the terminal leaves it to us, and notes its id. */

@@ -1,12 +1,15 @@
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { whatAnswers } from '../../src/transports/what-answers.ts'
 import { freeServerPorts } from '../setup/ports.ts'
 import { startPrivateKafka } from '../setup/private-kafka.ts'
 import { startPrivateRedis } from '../setup/private-redis.ts'
 import type { ServerName } from '../setup/server-names.ts'
 import { canStart, describeWith, hasServer, serverUrl } from '../setup/shared-servers.ts'
+
+// The first test that asks for a broker waits for its start.
+vi.setConfig({ testTimeout: 120_000 })
 
 const named: readonly (readonly [ServerName, string])[] = [
   ['postgres-18', 'PostgreSQL'],
