@@ -1,5 +1,6 @@
 // What ioredis and Redis throw, as EvtError: here and nowhere else.
 import { type ErrorCode, EvtError, toError } from '../../core/errors.ts'
+import { whatAnswers } from '../what-answers.ts'
 
 /** Where a connection goes, as it may be printed: never with a password. */
 export interface RedisPlace {
@@ -236,24 +237,33 @@ export async function explainWrongType(
   })
 }
 
-/** For a connection that came to nothing: asks what else it is that answers there. */
-export async function explainNoConnection(
-  thrown: unknown,
-  place: RedisPlace,
-  whatAnswers: (host: string, port: number) => Promise<string | undefined>,
-): Promise<EvtError> {
+/** Answers that are the last word: nothing else can be there. */
+const certain = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+/** For a connection that came to nothing: asks what else it is that answers there. Takes a second at most. */
+export async function explainNoConnection(thrown: unknown, place: RedisPlace): Promise<EvtError> {
   const error = translateError(thrown, place)
-  const refusedUs =
-    isReply(thrown, 'NOAUTH') || isReply(thrown, 'WRONGPASS') || translationOf(rootOf(thrown)) === certificate
-  const code = String((rootOf(thrown) as { code?: unknown }).code)
-  if (refusedUs || ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'].includes(code)) return error
+  const root = rootOf(thrown)
+  const isReplyOfRedis = /^(NOAUTH|WRONGPASS|NOPERM|LOADING|CLUSTERDOWN|ERR) /.test(root.message)
+  if (isReplyOfRedis || certain.has(String((root as { code?: unknown }).code))) return error
   const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(place.host) ?? []
-  const found = await whatAnswers(host.replace(/^\[|\]$/g, ''), Number(port)).catch(() => undefined)
-  if (found === undefined) return error
-  return new EvtError('connect', `cannot use ${place.url}: at ${place.host} it looks like ${found}`, {
-    hint: /redis/i.test(found) ? 'rediss:// is Redis with TLS, redis:// without' : 'check the port',
+  const found = await whatAnswers(host.replace(/^\[|\]$/g, ''), Number(port))
+  const wantsTls = /^rediss:/i.test(place.url)
+  if (found === undefined || found === (wantsTls ? 'TLS' : 'Redis')) return error
+  return new EvtError('connect', `cannot use ${place.url}: at ${place.host}, ${likeness(found)}`, {
+    hint:
+      found === 'TLS'
+        ? 'for TLS, write rediss://'
+        : found === 'Redis'
+          ? 'without TLS, write redis://'
+          : 'check the port',
     cause: thrown,
   })
+}
+
+function likeness(found: string): string {
+  if (found === 'TLS') return 'it wants TLS'
+  return found === 'Redis' ? 'it looks like Redis without TLS' : `it looks like ${found}`
 }
 
 function translationOf(error: Error): Translation | undefined {
