@@ -8,6 +8,7 @@ import { connectRedis } from './connect.ts'
 import type { RedisContext } from './context.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import { footprintOf } from './footprint.ts'
+import { closeForeignLanes } from './foreign.ts'
 import { inspectRedis } from './inspect.ts'
 import { createLanes } from './lanes.ts'
 import { observeStreams } from './observe.ts'
@@ -104,7 +105,7 @@ function streamTransport(context: RedisContext, end: End): Transport {
     },
     ...deadLettersOf(context),
     close() {
-      closed ??= end(members.close)
+      closed ??= end(async () => void (await Promise.all([members.close(), closeForeignLanes(context)])))
       return closed
     },
   }

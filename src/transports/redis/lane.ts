@@ -215,6 +215,7 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
         window.settle(one.place)
       }
       init.onSettled(lane)
+      context.trimmer.touch(stream)
       if (drainTimer !== undefined && window.unsettled === 0) await release()
       bell.ring()
     },
