@@ -39,6 +39,8 @@ export interface Outlet {
   deliver(topic: string, messages: readonly Message[], through: bigint, signal: AbortSignal): Promise<void>
   /** Lets the marks of all topics follow, also of those that had nothing to store. */
   mark(through: bigint, signal: AbortSignal): Promise<void>
+  /** Throws when a sink has lost what it had: it is told when something is sent, and by this when nothing is. */
+  verify(): Promise<void>
   close(): Promise<void>
 }
 
@@ -47,6 +49,8 @@ interface OpenTopic {
   readonly log: LogAppender | undefined
   /** At the end of its last batch. */
   markedTo: bigint
+  /** What its own mark was at least. */
+  confirmed: bigint
 }
 
 /** Codes of refusals that repeating cannot change. */
@@ -56,7 +60,6 @@ const forGood: ReadonlySet<string> = new Set([
   'decode',
   'usage',
   'unsupported',
-  'conflict',
   'unknown-type',
 ])
 
@@ -75,12 +78,13 @@ export async function openOutlet(options: OutletOptions): Promise<Outlet> {
   async function open(name: string, after: bigint): Promise<OpenTopic> {
     await makeTopics(transport, [name], plan.lanes)
     const log = await transport.openLog?.(name, options.epoch)
+    const mark = (await log?.mark()) ?? 0n
     const begun = cursor.topics.get(name)
     if (begun === undefined) {
-      if (log && (await log.mark()) > 0n) throw foreign(name, config.name)
+      if (log && mark > 0n) throw foreign(name, config.name)
       await beginSinkTopic(options.sql, { name: config.name, epoch: options.epoch, topic: name, after })
     }
-    const topic = { name, log, markedTo: after }
+    const topic = { name, log, markedTo: after, confirmed: mark }
     topics.set(name, topic)
     return topic
   }
@@ -96,10 +100,9 @@ export async function openOutlet(options: OutletOptions): Promise<Outlet> {
   // What the store knows may be more than what the sink still has.
   for (const [name, begun] of cursor.topics) {
     if (plan.fixed && !plan.fixed.includes(name)) continue
-    const { log } = await topicNamed(name, cursor.position)
+    const { log, confirmed } = await topicNamed(name, cursor.position)
     if (!log) continue
-    const mark = await log.mark()
-    const has = mark > begun ? mark : begun
+    const has = confirmed > begun ? confirmed : begun
     if (has < from) from = has
   }
   for (const name of plan.fixed ?? []) await topicNamed(name, cursor.position)
@@ -123,13 +126,23 @@ export async function openOutlet(options: OutletOptions): Promise<Outlet> {
         return
       }
       await drainBatch({ messages, through, topic, signal, send, bury: options.bury, pause: options.pause })
-      topic.markedTo = through
+      advance(topic, through)
     },
     async mark(through, signal) {
       for (const topic of topics.values()) {
         if (!topic.log || topic.markedTo >= through) continue
-        topic.markedTo = through
         await topic.log.append([], through, signal)
+        advance(topic, through)
+      }
+    },
+    async verify() {
+      for (const { name, log, confirmed } of topics.values()) {
+        const mark = await log?.mark()
+        if (mark !== undefined && mark < confirmed)
+          throw new EvtError(
+            'conflict',
+            `cannot go on with ${name}: it had the log up to ${confirmed}, and now up to ${mark}`,
+          )
       }
     },
     async close() {
@@ -137,6 +150,11 @@ export async function openOutlet(options: OutletOptions): Promise<Outlet> {
       await transport.close()
     },
   }
+}
+
+function advance(topic: OpenTopic, through: bigint): void {
+  if (through > topic.markedTo) topic.markedTo = through
+  if (through > topic.confirmed) topic.confirmed = through
 }
 
 interface Batch extends Pick<OutletOptions, 'bury' | 'pause'> {
@@ -159,6 +177,8 @@ async function drainBatch({ messages, through, topic, signal, send, bury, pause 
     const upTo = now.length === rest.length ? through : (now.at(-1)?.log ?? through)
     const { left, error } = await tried(now, send(topic, now, upTo, signal))
     rest = [...left, ...rest.slice(now.length)]
+    // After anything that went wrong, its marks are asked for before it takes more.
+    if (error && isForGood(error)) await topic.log?.mark()
     if (!error) size = Math.min(rest.length, size * 2)
     else if (topic.log && !isForGood(error)) throw error
     else if (!isForGood(error)) await pause(error, now.length - left.length)

@@ -36,6 +36,7 @@ export interface SinkTask {
 const retryMs = { first: 50, longest: 5_000 } as const
 /** A connection that does not come back by itself is made anew, at the price of sending again what the cursor does not cover. */
 const patienceMs = 30_000
+const verifyMs = 2_000
 
 /** Carries the log to one sink until told to stop. Outages are waited out, and so is another leader: ours ends then. Never throws. */
 export async function runSink(task: SinkTask): Promise<void> {
@@ -167,7 +168,7 @@ function createRound(task: SinkTask, onProgress: () => void) {
       const reached = last ?? (head > position ? head : undefined)
       if (reached === undefined) {
         onProgress()
-        await bell.beyond(position, signal)
+        await idle(position, outlet)
         reading = read(position)
         continue
       }
@@ -181,6 +182,15 @@ function createRound(task: SinkTask, onProgress: () => void) {
       onProgress()
       keeper.reached(position)
       meter.reached(position, bell.head)
+    }
+  }
+
+  /** Until there is more. What a sink has lost meanwhile is sent again also when nothing new comes. */
+  async function idle(position: bigint, outlet: Outlet): Promise<void> {
+    while (!signal.aborted && bell.head <= position) {
+      const looking = AbortSignal.timeout(verifyMs)
+      await bell.beyond(position, AbortSignal.any([signal, looking]))
+      if (looking.aborted && !signal.aborted) await outlet.verify()
     }
   }
 
