@@ -19,13 +19,13 @@ export interface GroupRecord {
   readonly prefetch: number
 }
 
-const nameOf = (topic: string) => `${topic}/about`
+export const aboutQueueOf = (topic: string): string => `${topic}/about`
 const readWithinMs = 3_000
 const lockWithinMs = 10_000
 
 /** undefined where nothing was ever written. */
 export async function readAbout(link: Link, topic: string): Promise<About | undefined> {
-  const queue = nameOf(topic)
+  const queue = aboutQueueOf(topic)
   const channel = await link.channel()
   try {
     if (
@@ -67,13 +67,13 @@ export async function changeAbout(
   topic: string,
   change: (about: About | undefined, channel: Channel) => Promise<About | undefined>,
 ): Promise<void> {
-  const holder = await lock(link, `${nameOf(topic)}/lock`)
+  const holder = await lock(link, `${aboutQueueOf(topic)}/lock`)
   const channel = await link.channel()
   try {
-    await within(channel.confirmSelect(), `change ${nameOf(topic)}`)
+    await within(channel.confirmSelect(), `change ${aboutQueueOf(topic)}`)
     const changed = await change(await readAbout(link, topic), channel)
     if (changed === undefined) return
-    const queue = nameOf(topic)
+    const queue = aboutQueueOf(topic)
     await within(
       channel.queueDeclare({ queue, durable: true, arguments: { 'x-queue-type': 'stream' } }),
       `declare ${queue}`,

@@ -2,12 +2,15 @@
 import { createHandover } from '../handover.ts'
 import type { Capabilities, Lane, LaneOptions, ServerProblem, Transport, TransportOptions } from '../transport.ts'
 import { createConfirms } from './confirms.ts'
+import { createRabbitDeadLetters } from './dead-letters.ts'
 import { footprintOf, inspectRabbit } from './inspect.ts'
 import type { RabbitLane } from './lane.ts'
 import { joinGroup } from './member.ts'
 import { observeRabbit } from './observe.ts'
 import { parseRabbitUrl } from './options.ts'
-import { createPublish } from './publish.ts'
+import { createPublish, createSender } from './publish.ts'
+import { removeTopics } from './remove.ts'
+import { isAtLeast } from './server-version.ts'
 import { closed, createSession } from './session.ts'
 import { createTopics } from './topics.ts'
 
@@ -23,7 +26,7 @@ export const rabbitCapabilities: Capabilities = {
   content: 'bytes',
   seeks: [],
   ownMark: false,
-  deadLetters: false,
+  deadLetters: true,
 }
 
 /** Connects, so that a wrong URL is told at once. Throws `usage`, `connect`. */
@@ -32,7 +35,7 @@ export async function openRabbit(url: string, { onProblem = () => {} }: Transpor
   const session = createSession(options)
   await session.link('read')
   const topics = createTopics(session)
-  const confirms = createConfirms(session)
+  const sender = createSender(session, topics, createConfirms(session))
   const owned = new Map<RabbitLane, { readonly topic: string; readonly group: string }>()
   const inspecting = {
     session,
@@ -84,10 +87,16 @@ export async function openRabbit(url: string, { onProblem = () => {} }: Transpor
     observes: 'private exclusive queue, gone with the connection',
     checkServer: async () => problemsOf((await session.link('read')).server.version),
     ensure: (specs, mode) => topics.ensure(specs, mode),
-    publish: createPublish({ session, topics, confirms }),
+    publish: createPublish(session, topics, sender),
+    deadLetters: createRabbitDeadLetters({ session, topics, sender }),
     lanes,
     observe: (selector, observeOptions) => observeRabbit({ session, topics, onProblem }, selector, observeOptions),
     inspect: (names) => inspectRabbit(inspecting, names),
+    async about() {
+      const { product, version } = (await session.link('read')).server
+      return `${product} ${version}`
+    },
+    remove: (names) => removeTopics(session, names),
     footprint: (names) => footprintOf(inspecting, names),
     async close() {
       // No lane is claimed any more, and those in hand go to other members before the connection ends.
@@ -99,8 +108,7 @@ export async function openRabbit(url: string, { onProblem = () => {} }: Transpor
 }
 
 function problemsOf(version: string): readonly ServerProblem[] {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (major > 3 || (major === 3 && minor >= 10)) return []
+  if (isAtLeast(version, 3, 10)) return []
   return [
     {
       problem: `RabbitMQ ${version} dead-letters at most once: what it gives up may be lost`,

@@ -3,7 +3,7 @@ import { EvtError, toError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import type { LaneOptions } from '../transport.ts'
 import { createWanted } from '../wanted.ts'
-import { closeChannel, type Link, pause, within } from './connect.ts'
+import { closeChannel, type Link, within } from './connect.ts'
 import type { Delivery } from './driver.ts'
 import { codeOf, isFinal, translate } from './errors.ts'
 import { aheadOf, type Group, openGroup, repairLane, type Token } from './group.ts'
@@ -67,10 +67,7 @@ async function attend(init: MemberInit): Promise<void> {
   try {
     while (!signal.aborted && !seat.lost.aborted) {
       await balance()
-      const beat = new AbortController()
-      void pause(beatMs, beat.signal).then(bell.ring)
-      await bell.wait(signal, seat.lost)
-      beat.abort()
+      await bell.wait(signal, seat.lost, AbortSignal.timeout(beatMs))
     }
   } catch (error) {
     for (const lane of owned) lane.lose(toError(error).message)

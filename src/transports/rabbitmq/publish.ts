@@ -17,18 +17,58 @@ const silentMs = 10_000
 const patienceMs = 30_000
 
 /** One message on its way. `lane` is what keeps an order: nothing of it goes after a refusal. */
-interface Outgoing extends Sending {
+export interface Outgoing extends Sending {
   readonly lane: number
   result?: Published
 }
 
-export interface PublishInit {
-  readonly session: Session
-  readonly topics: Topics
-  confirms(): Promise<ConfirmChannel>
+export interface Sender {
+  /**
+   * Sends what `prepare` makes of the topic as it is now, again over new connections until all is answered, the signal aborts or patience ends.
+   * One result each; nothing of a `lane` behind a refusal.
+   */
+  send(init: {
+    readonly topic: string
+    readonly count: number
+    readonly signal: AbortSignal
+    prepare(): Promise<readonly Outgoing[]>
+  }): Promise<readonly Published[]>
 }
 
-export function createPublish({ session, topics, confirms }: PublishInit): Transport['publish'] {
+export function createSender(session: Session, topics: Topics, confirms: () => Promise<ConfirmChannel>): Sender {
+  return {
+    async send({ topic, count, signal, prepare }) {
+      if (session.closing.aborted) throw closed(session.options)
+      const ended = AbortSignal.any([signal, session.closing])
+      let outgoing: readonly Outgoing[] | undefined
+      let failure: EvtError | undefined
+      const finish = (open: Published) => Array.from({ length: count }, (_, i) => outgoing?.[i]?.result ?? open)
+      const deadline = performance.now() + patienceMs
+      for (let failures = 0; !ended.aborted && performance.now() < deadline; failures++) {
+        try {
+          outgoing ??= await orAborted(prepare(), ended)
+          const channel = await orAborted(confirms(), ended)
+          const silence = await sendOpen({ topic, outgoing, channel, signal: ended, deadline })
+          if (outgoing.every(({ result }) => result !== undefined)) break
+          failure = silence
+          if (silence !== undefined) break
+        } catch (error) {
+          failure = translate(error, `publish to ${topic}`)
+          if (isFinal(failure)) {
+            topics.forget(topic)
+            return finish({ state: 'refused', error: failure })
+          }
+        }
+        // The exchange may be gone, or the server another one.
+        topics.forget(topic)
+        await backoff(failures, ended)
+      }
+      return finish({ state: 'unknown', error: ended.aborted ? interrupted(topic) : (failure ?? interrupted(topic)) })
+    },
+  }
+}
+
+export function createPublish(session: Session, topics: Topics, sender: Sender): Transport['publish'] {
   let spread = 0
 
   async function address(topic: string, batch: readonly Message[]): Promise<readonly Outgoing[]> {
@@ -51,44 +91,8 @@ export function createPublish({ session, topics, confirms }: PublishInit): Trans
     return { exchange: topic, routingKey: message.headers['amqp-routing-key'] ?? literal ?? type }
   }
 
-  return async (topic, batch, signal) => {
-    if (session.closing.aborted) throw closed(session.options)
-    const ended = AbortSignal.any([signal, session.closing])
-    let outgoing: readonly Outgoing[] | undefined
-    let failure: EvtError | undefined
-    const deadline = performance.now() + patienceMs
-    for (let failures = 0; !ended.aborted && performance.now() < deadline; failures++) {
-      try {
-        outgoing ??= await orAborted(address(topic, batch), ended)
-        const channel = await orAborted(confirms(), ended)
-        const silence = await sendOpen({ topic, outgoing, channel, signal: ended, deadline })
-        if (outgoing.every(({ result }) => result !== undefined)) break
-        if (silence !== undefined) {
-          failure = silence
-          break
-        }
-      } catch (error) {
-        failure = translate(error, `publish to ${topic}`)
-        if (isFinal(failure)) {
-          topics.forget(topic)
-          return finish(batch, outgoing, { state: 'refused', error: failure })
-        }
-      }
-      // The exchange may be gone, or the server another one.
-      topics.forget(topic)
-      await backoff(failures, ended)
-    }
-    const error = ended.aborted ? interrupted(topic) : (failure ?? interrupted(topic))
-    return finish(batch, outgoing, { state: 'unknown', error })
-  }
-}
-
-function finish(
-  batch: readonly Message[],
-  outgoing: readonly Outgoing[] | undefined,
-  open: Published,
-): readonly Published[] {
-  return batch.map((_, i) => outgoing?.[i]?.result ?? open)
+  return (topic, batch, signal) =>
+    sender.send({ topic, count: batch.length, signal, prepare: () => address(topic, batch) })
 }
 
 interface SendInit {
@@ -221,7 +225,7 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T
 }
 
 /** Without a copy. */
-const bytesOf = (body: Uint8Array): Buffer =>
+export const bytesOf = (body: Uint8Array): Buffer =>
   Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 
 const interrupted = (topic: string) => new EvtError('interrupted', `cannot tell whether ${topic} has it: aborted`)
@@ -248,7 +252,7 @@ const unroutable = (topic: string) =>
     hint: 'start a consumer once: its group is bound from then on, also while it does not run',
   })
 
-const missing = (topic: string) =>
+export const missing = (topic: string) =>
   new EvtError('usage', `cannot publish to ${topic}: there is no topic, exchange or queue of that name`, {
     hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
   })
