@@ -271,6 +271,13 @@ export interface Transport {
   /** Looks without a trace: joins no group, acknowledges nothing, writes nothing. */
   observe(selector: Selector, options: ObserveOptions): AsyncIterable<readonly Received[]>
   inspect(topics: readonly string[]): Promise<Inspection>
+  /** Product and version of the server, for the reader of a report: `Redis 7.0.15`. Absent where there is no server. */
+  about?(): Promise<string>
+  /**
+   * Removes topics that `ensure` made, with their messages, groups and dead letters: what a test or a bench made for itself. Nothing of
+   * somebody else's; idempotent.
+   */
+  remove?(topics: readonly string[]): Promise<void>
   /**
    * What a reader could leave behind in the server, each fact under its name: groups, offsets, pending entries, queues, depths, locks. Equal
    * before and after an `observe` that left no trace. Absent where there is no server.

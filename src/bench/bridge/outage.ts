@@ -20,6 +20,22 @@ const askEveryMs = 250
 /** Asks the store for a sign of life, over a connection of its own: nothing else in a run would say that it went away. */
 export async function watchForOutage(url: string, limits: OutageLimits = defaultLimits): Promise<OutageWatch> {
   const store = await openStore(url, { applicationName: 'evt bench watch', max: 1 })
+  const watch = watchBy(() => store.query('select 1'), store.url, limits)
+  return {
+    gone: watch.gone,
+    async stop() {
+      await watch.stop()
+      await store.close()
+    },
+  }
+}
+
+/** The same by any question that a server answers; `shown` names it. */
+export function watchBy(
+  question: () => Promise<unknown>,
+  shown: string,
+  limits: OutageLimits = defaultLimits,
+): OutageWatch {
   const gone = Promise.withResolvers<EvtError>()
   let answeredAt = performance.now()
   let failure: EvtError | undefined
@@ -29,7 +45,7 @@ export async function watchForOutage(url: string, limits: OutageLimits = default
     if (isAsking) return
     isAsking = true
     try {
-      await store.query('select 1')
+      await question()
       answeredAt = performance.now()
       failure = undefined
     } catch (error) {
@@ -42,16 +58,13 @@ export async function watchForOutage(url: string, limits: OutageLimits = default
     if (failure && waitedMs > limits.failingMs) gone.resolve(failure)
     if (waitedMs > limits.silentMs) {
       const seconds = Math.round(waitedMs / 1_000)
-      gone.resolve(new EvtError('connect', `cannot use ${store.url}: no answer for ${seconds} s`))
+      gone.resolve(new EvtError('connect', `cannot use ${shown}: no answer for ${seconds} s`))
     }
     void ask()
   }, askEveryMs)
   return {
     gone: gone.promise,
-    stop() {
-      clearInterval(timer)
-      return store.close()
-    },
+    stop: async () => clearInterval(timer),
   }
 }
 

@@ -9,6 +9,8 @@ import type { Transport } from '../../transports/transport.ts'
 export interface SubscribeOptions {
   readonly store: Store
   readonly transport: Transport
+  /** Default: the log. */
+  readonly topics?: readonly string[]
   readonly handlers: readonly HandlerDefinition[]
   readonly instance: string
   readonly recorder: HandleRecorder
@@ -18,7 +20,7 @@ export interface SubscribeOptions {
 
 /** The bridge's own subscriber runtime in this process, with nothing but the run's handlers. */
 export async function subscribe(options: SubscribeOptions): Promise<Subscribers> {
-  const { store, transport, handlers, instance, recorder, complain } = options
+  const { store, transport, topics, handlers, instance, recorder, complain } = options
   const subscribers = createSubscribers({
     store,
     transport,
@@ -27,14 +29,18 @@ export async function subscribe(options: SubscribeOptions): Promise<Subscribers>
     recorder: outspoken(recorder, complain),
     instance,
     log: complaints(complain),
-    publish: () => Promise.reject(new EvtError('unsupported', 'cannot publish: handlers of the bench do not')),
+    publish: refuseToPublish,
+    ...(topics ? { topics } : {}),
   })
   await subscribers.start()
   return subscribers
 }
 
+export const refuseToPublish = () =>
+  Promise.reject(new EvtError('unsupported', 'cannot publish: handlers of the bench do not'))
+
 /** The dashboard shows failures when it is open; whoever runs the bench sees the first ones at once. */
-function outspoken(recorder: HandleRecorder, complain: (message: string) => void): HandleRecorder {
+export function outspoken(recorder: HandleRecorder, complain: (message: string) => void): HandleRecorder {
   return {
     handler(identity) {
       const meter = recorder.handler(identity)

@@ -1,17 +1,18 @@
 import { extname } from 'node:path'
 import type { Subscribers } from '../../handle/subscribers.ts'
 import type { Store } from '../../store/connection.ts'
-import type { Received, Transport } from '../../transports/transport.ts'
+import type { Transport } from '../../transports/transport.ts'
 import { createInstanceRegistry, type InstanceRegistry } from '../../watch/instances.ts'
 import { createRecorder } from '../../watch/recorder.ts'
 import { endsWithin } from '../patience.ts'
-import type { BenchTarget, Sightings } from '../target.ts'
+import type { BenchTarget } from '../target.ts'
+import { createCommits } from './commits.ts'
 import { measureClock } from './database-clock.ts'
 import { readEvidence } from './evidence.ts'
 import { type HandlerKind, nameKinds } from './handler-kind.ts'
 import { createBenchHandlers } from './handlers.ts'
 import { locateInStore } from './locate.ts'
-import { kOf, scratchNames } from './names.ts'
+import { scratchNames } from './names.ts'
 import { type OutageWatch, watchForOutage } from './outage.ts'
 import type { StoreProducerOptions } from './producer.ts'
 import { openScratch, type Scratch } from './scratch.ts'
@@ -22,8 +23,10 @@ import { watchCommits } from './watch-commits.ts'
 
 export interface BridgeTargetOptions {
   readonly store: Store
-  /** The store's log as a transport; closed with the target. */
+  /** What the handlers read, the store's log or a sink of it; closed with the target. */
   readonly transport: Transport
+  /** Of a sink; default: the log. */
+  readonly topics?: readonly string[]
   readonly run: string
   readonly kinds: readonly HandlerKind[]
   /** Of evt. */
@@ -121,6 +124,7 @@ export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
         ...shared,
         transport: watchCommits(options.transport, commits.settled),
         handlers: createBenchHandlers({ kinds, handlers, names, sightings, clock: now, returned: commits.returned }),
+        ...(options.topics ? { topics: options.topics } : {}),
         complain,
       })
     },
@@ -142,32 +146,6 @@ export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
     close() {
       closing ??= closeAll()
       return closing
-    },
-  }
-}
-
-interface CommitsOptions {
-  readonly run: string
-  readonly prefix: string
-  readonly handlers: readonly string[]
-  readonly clock: () => number
-}
-
-/** Joins the two halves: the handler returned, and then its lane's messages were settled. */
-function createCommits(sightings: Sightings, { run, prefix, handlers, clock }: CommitsOptions) {
-  const returnedKs = handlers.map(() => new Set<number>())
-  return {
-    returned(handler: number, k: number): void {
-      returnedKs[handler]?.add(k)
-    },
-    settled(group: string, messages: readonly Received[]): void {
-      const handler = handlers.indexOf(group.slice(prefix.length))
-      const nowUs = clock()
-      for (const { id } of messages) {
-        const k = kOf(run, id)
-        // What is settled and has not returned went to the dead letters or behind another event.
-        if (returnedKs[handler]?.delete(k)) sightings.done(handler, k, nowUs)
-      }
     },
   }
 }

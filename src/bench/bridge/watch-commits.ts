@@ -46,6 +46,7 @@ export function watchCommits(
       : {}),
     observe: (selector, options) => transport.observe(selector, options),
     inspect: (topics) => transport.inspect(topics),
+    ...(transport.deadLetters ? { deadLetters: transport.deadLetters } : {}),
     close: () => transport.close(),
   }
 }

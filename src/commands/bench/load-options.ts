@@ -8,6 +8,14 @@ import { sizes } from './sizes.ts'
 
 /** What is sent, to what, and what must hold. */
 export const loadOptions = {
+  target: value({
+    short: 't',
+    value: 'url',
+    says: 'a broker alone, with no store: memory://, redis://…, kafka://…, amqp://…; or a store',
+    parse: targetUrl,
+    shownDefault: 'the bridge on the store',
+  }),
+  lanes: value({ value: 'count', says: 'of the topic, on a broker', parse: count, shownDefault: '16' }),
   rate: value({
     value: 'rate',
     says: '1000, 500..5000/60s, 200:30s,2000:10s or max',
@@ -79,3 +87,9 @@ export const loadOptions = {
   }),
   live: flag({ says: 'show how it goes, on a terminal', on: true }),
 } as const
+
+/** As `memory`, `transport:redis://…` too. */
+function targetUrl(given: string): string {
+  const url = given.replace(/^transport:/, '')
+  return /^[a-z]+$/.test(url) ? `${url}://` : url
+}

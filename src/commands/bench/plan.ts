@@ -31,9 +31,9 @@ export interface PlannedBench {
   readonly drainTimeoutMs: number
 }
 
-/** Everything that can be wrong about the flags is found here, before anything is opened. */
-export function planBench(flags: BenchFlags): PlannedBench {
-  const kinds: readonly HandlerKind[] = flags.handler.length > 0 ? flags.handler : [{ kind: 'effect' }]
+/** Everything that can be wrong about the flags is found here, before anything is opened. `usual`: the handler when none is named. */
+export function planBench(flags: BenchFlags, usual: HandlerKind = { kind: 'effect' }): PlannedBench {
+  const kinds: readonly HandlerKind[] = flags.handler.length > 0 ? flags.handler : [usual]
   if (flags.keys < 1) throw new EvtError('usage', 'cannot bench with 0 keys: there must be a subject to send')
   const plan: BenchPlan = {
     run: newRunName(),

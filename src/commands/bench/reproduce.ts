@@ -1,11 +1,17 @@
 import type { HandlerKind } from '../../bench/bridge/handler-kind.ts'
 import { formatDuration } from '../../core/duration.ts'
+import { redactUrl } from '../../core/mask.ts'
 import type { RateShape } from '../../core/rate.ts'
 import type { BenchFlags, PlannedBench } from './plan.ts'
 
 /** The command line that repeats the run, with what was left to defaults written out. */
-export function reproduceLine({ plan, kinds, gates, drainTimeoutMs }: PlannedBench, flags: BenchFlags): string {
+export function reproduceLine(
+  { plan, kinds, gates, drainTimeoutMs }: PlannedBench,
+  flags: BenchFlags & { readonly target?: string | undefined; readonly lanes?: number | undefined },
+): string {
   const words = [
+    ...(flags.target === undefined ? [] : [['--target', redactUrl(flags.target)]]),
+    ...(flags.lanes === undefined ? [] : [['--lanes', String(flags.lanes)]]),
     ['--rate', rateText(plan.shape)],
     ['--duration', formatDuration(plan.durationMs)],
     ['--warmup', formatDuration(plan.warmupMs)],

@@ -1,21 +1,19 @@
 import type { BenchResult } from '../../bench/result.ts'
-import { askConsent, type ConsentAnswers, refuseAboveMaxAffected, refuseWhenReadonly } from '../line/consent.ts'
-import { findStore, type StorePlace } from '../line/store.ts'
+import { redactUrl } from '../../core/mask.ts'
+import { findStore, type StorePlace, storeUrl } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
+import { type Asked, askToLoad } from './ask.ts'
 import type { PlannedBench } from './plan.ts'
 
-interface Asked {
-  readonly options: ConsentAnswers & { readonly live: boolean }
-  readonly typed: ReadonlySet<string>
-  /** The command line that would repeat the run. */
-  readonly reproduce: string
-}
-
 /** Runs the bench on the store that is configured or runs, else on an embedded one that it starts and stops. */
-export async function runOnBridge(runtime: Runtime, bench: PlannedBench, asked: Asked): Promise<BenchResult> {
-  const place = await findStore(runtime)
+export async function runOnBridge(
+  runtime: Runtime,
+  bench: PlannedBench,
+  asked: Asked & { readonly url?: string },
+): Promise<BenchResult> {
+  const place = asked.url === undefined ? await findStore(runtime) : placeOfUrl(asked.url)
   if (place) {
-    await consent(runtime, bench, { place, asked })
+    await askToLoad(runtime, bench, { shown: place.shown, asked })
     return runOn(runtime, bench, { place, asked })
   }
   const { startEmbedded } = await import('../../store/embedded.ts')
@@ -31,30 +29,14 @@ export async function runOnBridge(runtime: Runtime, bench: PlannedBench, asked: 
   }
 }
 
-const embedded = { shown: 'the embedded store', origin: 'started by bench', embedded: true }
+const placeOfUrl = (url: string): StorePlace => ({
+  url: storeUrl(url, '--target'),
+  shown: redactUrl(url),
+  origin: '--target',
+  embedded: false,
+})
 
-/** Everything that the bench makes is scratch and its own; only a profile that is guarded wants to be asked. */
-async function consent(
-  runtime: Runtime,
-  { plan }: PlannedBench,
-  { place, asked }: { readonly place: StorePlace; readonly asked: Asked },
-): Promise<void> {
-  refuseWhenReadonly(runtime, `load ${place.shown}`)
-  const isAsked = runtime.config.profile?.protect === true
-  if (!isAsked && asked.options.maxAffected === undefined) return
-  const { createWorkload } = await import('../../bench/plan.ts')
-  const sending = {
-    verb: 'send',
-    noun: 'scratch events',
-    count: createWorkload(plan).total,
-    target: place.shown,
-    samples: [],
-    options: asked.options,
-    typed: asked.typed,
-  }
-  if (isAsked) await askConsent(runtime, sending)
-  else refuseAboveMaxAffected(sending)
-}
+const embedded = { shown: 'the embedded store', origin: 'started by bench', embedded: true }
 
 async function runOn(
   runtime: Runtime,
