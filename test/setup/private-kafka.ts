@@ -21,7 +21,7 @@ export interface PrivateKafkaOptions {
    * until somebody gives them an ACL; whoever comes over `url` may do everything.
    */
   readonly users?: Readonly<Record<string, string>>
-  /** `quick` (default) takes half the processor time to start; `full` is as fast as Kafka gets after a minute, for benchmarks. */
+  /** Java's: `quick` (default in tests) takes half the processor time to start, `full` (default elsewhere) serves faster later. */
   readonly compiler?: 'quick' | 'full'
   readonly owner?: string
 }
@@ -74,7 +74,10 @@ async function start(programs: KafkaPrograms, options: PrivateKafkaOptions): Pro
     name: 'Kafka',
     directory,
     command: programs.java,
-    args: [...compilerArgs(options), ...javaArgs(programs, 'kafka.Kafka', join(directory, 'server.properties'))],
+    args: [
+      ...compilerArgs(options.compiler),
+      ...javaArgs(programs, 'kafka.Kafka', join(directory, 'server.properties')),
+    ],
     ready: () => answers(plain),
   })
   const proxy = lazyProxy(ports)
@@ -117,9 +120,8 @@ function lazyProxy({ inner, outer }: Ports) {
   }
 }
 
-/** A kept server has the time to become fast. */
-function compilerArgs({ compiler, owner }: PrivateKafkaOptions): string[] {
-  return (compiler ?? (owner ? 'full' : 'quick')) === 'quick' ? ['-XX:TieredStopAtLevel=1'] : []
+function compilerArgs(compiler = process.env.VITEST ? 'quick' : 'full'): string[] {
+  return compiler === 'quick' ? ['-XX:TieredStopAtLevel=1'] : []
 }
 
 function javaArgs({ jars }: KafkaPrograms, main: string, ...args: readonly string[]): string[] {
@@ -136,7 +138,7 @@ async function format(programs: KafkaPrograms, plan: Plan): Promise<void> {
   )
   const args = ['format', '--cluster-id', 'ZXZ0LXRlc3QtY2x1c3Rlcg', '--config', file, ...passwords]
   try {
-    await run(programs.java, [...compilerArgs({}), ...javaArgs(programs, 'kafka.tools.StorageTool', ...args)])
+    await run(programs.java, [...compilerArgs('quick'), ...javaArgs(programs, 'kafka.tools.StorageTool', ...args)])
   } catch (error) {
     await removeServer(plan.directory)
     throw error
