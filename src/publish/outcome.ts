@@ -9,6 +9,3 @@ export type PublishOutcome =
    * be there. Publishing it again under the same id is then safe: handlers know the id. `id` is absent where the event is none.
    */
   | { readonly state: 'refused' | 'unknown'; readonly id: string | undefined; readonly error: EvtError }
-
-export const isPublished = (outcome: PublishOutcome): outcome is Extract<PublishOutcome, { at?: string }> =>
-  outcome.state === 'stored' || outcome.state === 'duplicate'
