@@ -110,9 +110,10 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
       const message = intake.next()
       if (message === undefined) break
       const isDropped = isRegression(message)
-      if (message.log !== undefined && !isDropped) logs.push({ offset: offsetOf(message), log: message.log })
+      const offset = intake.reached - 1n
+      if (message.log !== undefined && !isDropped) logs.push({ offset, log: message.log })
       if (isDropped || !wanted(typeOfMessage(message))) continue
-      window.add(offsetOf(message))
+      window.add(offset)
       batch.push(message)
     }
     if (!intake.isFull) fetcher.wake()

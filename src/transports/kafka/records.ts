@@ -89,7 +89,7 @@ export function writeBytes(writer: Writer, bytes: Uint8Array | null): void {
 export interface RawRecord {
   readonly offset: bigint
   readonly timeMs: number
-  /** Stands at the key. */
+  /** Stands at the key; only until the next record is asked for. */
   readonly content: Reader
 }
 
@@ -134,6 +134,7 @@ export function createRecordCursor(bytes: Buffer, from: bigint, aborted: readonl
   let position = from
   let nextBatchAt = 0
   let records: Reader | undefined
+  let nextRecordAt = 0
   let left = 0
   let base = 0n
   let baseTime = 0
@@ -172,6 +173,7 @@ export function createRecordCursor(bytes: Buffer, from: bigint, aborted: readonl
     const isAborted = (attributes & 0x10) !== 0 && abortedNow.has(producerId)
     if (isControl || isAborted || end <= from) left = 0
     records = left === 0 ? undefined : contentOf(reader, attributes & 7)
+    nextRecordAt = records?.at ?? 0
     return true
   }
 
@@ -181,16 +183,16 @@ export function createRecordCursor(bytes: Buffer, from: bigint, aborted: readonl
   }
 
   function readRecord(reader: Reader): RawRecord {
+    reader.at = nextRecordAt
     const length = reader.varint()
     const recordEnd = reader.at + length
     if (length < 0 || recordEnd > reader.bytes.length) throw new RangeError('a record goes past the end of its batch')
     reader.at++
     const timeMs = fixedTime ?? baseTime + timeDelta(reader)
     const offset = base + BigInt(reader.varint())
-    const content = createReader(reader.bytes, reader.at)
-    reader.at = recordEnd
+    nextRecordAt = recordEnd
     left--
-    return { offset, timeMs, content }
+    return { offset, timeMs, content: reader }
   }
 
   return {
@@ -198,7 +200,7 @@ export function createRecordCursor(bytes: Buffer, from: bigint, aborted: readonl
       return position
     },
     get leftBytes() {
-      return bytes.length - nextBatchAt + (left > 0 ? (records?.left ?? 0) : 0)
+      return bytes.length - nextBatchAt + (left > 0 ? (records?.bytes.length ?? 0) - nextRecordAt : 0)
     },
     next() {
       for (;;) {

@@ -66,24 +66,91 @@ export function readMessage({ topic, partition }: Place, { offset, timeMs, conte
   const body = bodyLength < 0 ? noBytes : content.slice(bodyLength)
   const headers: Record<string, string> = {}
   let id: string | undefined
-  let ceId: string | undefined
   let log: bigint | undefined
   for (let count = content.varint(); count > 0; count--) {
-    const name = readText(content) ?? ''
-    const value = readText(content) ?? ''
-    if (name.startsWith('ce_')) {
-      const own = `ce-${name.slice(3)}`
-      if (name === 'ce_id') ceId = value
-      headers[own] = encoded(value)
-    } else if (name === idName) id = value
-    else if (name === logName && /^\d{1,19}$/.test(value)) log = BigInt(value)
-    else if (name === '__proto__')
-      Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true })
-    else headers[name] = value
+    const known = readName(content)
+    const value = readValue(content, known)
+    if (known.raw === idName) id = value
+    else if (known.raw === logName && /^\d{1,19}$/.test(value)) log = BigInt(value)
+    else if (known.raw === '__proto__')
+      Object.defineProperty(headers, known.raw, { value, enumerable: true, configurable: true, writable: true })
+    else headers[known.own] = value
   }
-  id ??= ceId ?? structuredAttribute(headers, body, 'id') ?? `${topic}@${at}`
-  const received = { id, key, headers, body, topic, at, timeMs, deliveries: 1 }
-  return log === undefined ? received : { ...received, log }
+  const ceId = headers['ce-id']
+  id ??= ceId === undefined ? undefined : plain(ceId)
+  id ??= structuredAttribute(headers, body, 'id') ?? `${topic}@${at}`
+  return log === undefined
+    ? { id, key, headers, body, topic, at, timeMs, deliveries: 1 }
+    : { id, key, headers, body, topic, at, timeMs, deliveries: 1, log }
+}
+
+/** A header's name, and the value that came with it last: most are the same from message to message. */
+interface KnownName {
+  readonly bytes: Uint8Array
+  readonly raw: string
+  /** As it is called inside evt. */
+  readonly own: string
+  lastBytes: Uint8Array
+  lastValue: string
+  /** In a row; after some, nobody looks any more: it is an id or a time. */
+  misses: number
+}
+
+const knownNames = new Map<number, KnownName>()
+const maxKnownNames = 1_024
+const maxKnownBytes = 64
+const maxMisses = 32
+
+function readName(content: Reader): KnownName {
+  const { bytes } = content
+  const length = Math.max(0, content.varint())
+  const start = content.at
+  if (start + length > bytes.length) throw new RangeError('a field goes past the end')
+  let hash = length
+  for (let i = start; i < start + length; i++) hash = (Math.imul(hash, 31) + (bytes[i] as number)) | 0
+  content.at = start + length
+  const known = knownNames.get(hash)
+  if (known !== undefined && isSame(known.bytes, bytes, start, length)) return known
+  const own = Uint8Array.from(bytes.subarray(start, start + length))
+  const raw = visibleText(own)
+  const made: KnownName = {
+    bytes: own,
+    raw,
+    own: raw.startsWith('ce_') ? `ce-${raw.slice(3)}` : raw,
+    lastBytes: noBytes,
+    lastValue: '',
+    misses: 0,
+  }
+  if (knownNames.size >= maxKnownNames) knownNames.clear()
+  knownNames.set(hash, made)
+  return made
+}
+
+function readValue(content: Reader, name: KnownName): string {
+  const { bytes } = content
+  const length = Math.max(0, content.varint())
+  const start = content.at
+  const isRemembered = name.misses < maxMisses
+  if (isRemembered && isSame(name.lastBytes, bytes, start, length)) {
+    content.at = start + length
+    name.misses = 0
+    return name.lastValue
+  }
+  const text = textAt(content, length)
+  const value = name.own === name.raw ? text : encoded(text)
+  if (isRemembered && length <= maxKnownBytes) {
+    name.lastBytes = Uint8Array.from(bytes.subarray(start, start + length))
+    name.lastValue = value
+    name.misses++
+  }
+  return value
+}
+
+function isSame(known: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {
+  if (known.length !== length) return false
+  // From the end: ids and times differ there.
+  for (let i = length - 1; i >= 0; i--) if (known[i] !== bytes[start + i]) return false
+  return true
 }
 
 /** The type that patterns are compared with; '' when there is none. */
@@ -128,7 +195,10 @@ const noBytes = new Uint8Array(0)
 
 function readText(content: Reader): string | null {
   const length = content.varint()
-  if (length < 0) return null
+  return length < 0 ? null : textAt(content, length)
+}
+
+function textAt(content: Reader, length: number): string {
   const { bytes, at } = content
   if (at + length > bytes.length) throw new RangeError('a field goes past the end')
   content.at = at + length
