@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, Command, type RedisOptions as DriverOptions, Redis } from 'ioredis'
 import { EvtError } from '../../core/errors.ts'
-import { translateError } from './errors.ts'
+import { explainNoConnection } from './errors.ts'
 import type { RedisOptions } from './options.ts'
 
 const connectMs = 5_000
@@ -104,6 +104,9 @@ async function openCluster(options: RedisOptions): Promise<Cluster> {
       redisOptions: driverOptions(options),
       lazyConnect: true,
       enableOfflineQueue: false,
+      // A part of a cluster is better than none: what is down says so itself.
+      enableReadyCheck: false,
+      clusterNodeRetryStrategy: reconnectMs,
       // Sent again only what the cluster itself sent elsewhere; after a lost connection nobody knows.
       retryDelayOnFailover: 0,
       retryDelayOnClusterDown: 0,
@@ -113,6 +116,10 @@ async function openCluster(options: RedisOptions): Promise<Cluster> {
     }),
   )
   await connected(client, options)
+  // A node that is only connecting refuses; so none is connected by the first command to it.
+  const connect = (node: Redis) => (node.status === 'wait' ? node.connect().catch(() => {}) : undefined)
+  client.on('+node', connect)
+  await Promise.all(client.nodes('master').map(connect))
   return client
 }
 
@@ -140,7 +147,7 @@ async function connected(client: Redis | Cluster, options: RedisOptions): Promis
     if (client instanceof Redis) await Promise.race([client.ping(), late])
   } catch (error) {
     client.disconnect()
-    throw translateError(last ?? error, options.place)
+    throw await explainNoConnection(last ?? error, options.place)
   } finally {
     giveUp.abort()
     client.off('error', remember)
