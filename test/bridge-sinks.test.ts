@@ -65,6 +65,8 @@ describe('handlers over a sink', () => {
     expectOrder(await rowsOf(store))
     const [handler] = bridge.stats().handlers
     expect(handler).toMatchObject({ handled: 500, skipped: 0 })
+    const [sink] = bridge.stats().sinks
+    expect(sink).toMatchObject({ sink: 'out', carried: 500, dead: 0, position: '500', lagEvents: 0 })
     // Nothing of it is settled in the log: the broker knows where they are.
     expect((await store.query('select from evt.lanes')).rows).toHaveLength(0)
   })

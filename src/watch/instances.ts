@@ -9,6 +9,9 @@ export const deadAfterMs = 3 * beatMs
 /** Dead bridges stay visible for a while, with their last word. */
 const forgetAfter = '1 hour'
 
+/** All that the row itself does not say. */
+type Beat = Pick<InstanceSample, 'handlers' | 'sinks' | 'sources' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'>
+
 export interface InstanceRegistryOptions {
   readonly store: Store
   readonly recorder: Recorder
@@ -49,8 +52,10 @@ export function createInstanceRegistry(options: InstanceRegistryOptions): Instan
 
   async function beat(): Promise<void> {
     const recorded = recorder.sample()
-    const sample: Pick<InstanceSample, 'handlers' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'> = {
+    const sample: Beat = {
       handlers: recorded.handlers,
+      sinks: recorded.sinks,
+      sources: recorded.sources,
       stages: recorded.stages,
       sequenced: recorded.sequenced,
       rssBytes: process.memoryUsage.rss(),

@@ -55,7 +55,7 @@ interface InstanceRow {
   readonly leader: boolean
   readonly started_at: Date
   readonly age_ms: number
-  readonly sample: Pick<InstanceSample, 'handlers' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'>
+  readonly sample: Pick<InstanceSample, 'handlers' | 'sinks' | 'sources' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'>
 }
 
 const instancesSql = `

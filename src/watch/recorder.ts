@@ -1,14 +1,20 @@
 import { createHistogram, type Histogram } from '../core/histogram.ts'
 import type { HandledTimes, HandleRecorder, HandlerIdentity, HandlerMeter } from '../handle/recorder.ts'
-import type { HandlerSample, InstanceSample } from './snapshot.ts'
+import { createSinkMeter, createSourceMeter, type SinkMeter, type SourceMeter } from './carry-meters.ts'
+import type { HandlerSample, InstanceSample, SinkSample, SourceSample } from './snapshot.ts'
 
 /** What the relay tells: events it put into the log, and whether it leads. */
 export interface RelayRecorder {
   sequenced(events: number): void
   leading(isLeader: boolean): void
+  sink(name: string): SinkMeter
+  source(name: string): SourceMeter
 }
 
-type Recorded = Pick<InstanceSample, 'handlers' | 'stages' | 'sequenced' | 'leader'>
+type Recorded = Pick<InstanceSample, 'handlers' | 'stages' | 'sequenced' | 'leader'> & {
+  readonly sinks: readonly SinkSample[]
+  readonly sources: readonly SourceSample[]
+}
 
 export interface Recorder extends HandleRecorder, RelayRecorder {
   /** Everything so far, cumulative since the process started; histograms encoded. */
@@ -44,6 +50,8 @@ export function createRecorder(): Recorder {
     handle: createHistogram(),
   }
   const samplers: (() => HandlerSample)[] = []
+  const sinks: (() => SinkSample)[] = []
+  const sources: (() => SourceSample)[] = []
   let sequenced = 0
   let leader = false
   return {
@@ -54,6 +62,16 @@ export function createRecorder(): Recorder {
     },
     sequenced(events) {
       sequenced += events
+    },
+    sink(name) {
+      const { meter, sample } = createSinkMeter(name)
+      sinks.push(sample)
+      return meter
+    },
+    source(name) {
+      const { meter, sample } = createSourceMeter(name)
+      sources.push(sample)
+      return meter
     },
     leading(isLeader) {
       leader = isLeader
@@ -68,6 +86,8 @@ export function createRecorder(): Recorder {
       },
       sequenced,
       leader,
+      sinks: sinks.map((sample) => sample()),
+      sources: sources.map((sample) => sample()),
     }),
   }
 }

@@ -27,6 +27,32 @@ export interface HandlerSample {
   readonly endToEnd: string
 }
 
+/** One sink, of the process that leads. Cumulative since that process started. */
+export interface SinkSample {
+  readonly sink: string
+  readonly carried: number
+  /** Refused by the sink for good. */
+  readonly dead: number
+  /** Came from that very topic and were not sent back. */
+  readonly looped: number
+  readonly position: string
+  /** Events of the log after the position, wanted or not. */
+  readonly lagEvents: number
+  /** Encoded histogram, microseconds: sequenced → in the sink. */
+  readonly latency: string
+  readonly waitsFor?: string
+}
+
+export interface SourceSample {
+  readonly source: string
+  readonly taken: number
+  /** Could not be stored. */
+  readonly dead: number
+  /** This store had published them itself. */
+  readonly looped: number
+  readonly waitsFor?: string
+}
+
 /** What one bridge process last said. Dead when `ageMs` passes three beats; one that stopped in order is not listed. */
 export interface InstanceSample {
   readonly instance: string
@@ -43,6 +69,9 @@ export interface InstanceSample {
   readonly stages: { readonly relay: string; readonly deliver: string; readonly queue: string; readonly handle: string }
   /** Events that this instance sequenced as the leader. */
   readonly sequenced: number
+  /** Absent where an older bridge speaks. */
+  readonly sinks?: readonly SinkSample[]
+  readonly sources?: readonly SourceSample[]
   readonly rssBytes: number
   /** Share of one core since the last sample. */
   readonly cpu: number
