@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { typeIn } from '../core/codec.ts'
 import { toError } from '../core/errors.ts'
 import { wakeHeld } from '../store/due.ts'
@@ -8,6 +9,8 @@ import { closeLane, createItem, createOwnedLane, lowWater, type OwnedLane } from
 import { settle } from './settle.ts'
 import { wallMs } from './wall-clock.ts'
 import type { Workers } from './workers.ts'
+
+const againMs = 100
 
 /** Messages asked for at once. */
 const takeSize = 200
@@ -67,6 +70,8 @@ async function pump(
         error: toError(error).message,
       })
       await runtime.storeIsBack()
+      // The store may be well while the transport is not.
+      await delay(againMs, undefined, { signal }).catch(() => {})
       return []
     })
     if (owned.closed) return

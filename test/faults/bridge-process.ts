@@ -16,6 +16,8 @@ export interface BridgeProcessOptions {
   /** Of `faults.exiting`: its workers, and the event that ends the process, counted from its first one. */
   readonly concurrency: number
   readonly dieAt: number
+  /** A broker: the relay carries the log to it, and handlers read it there. */
+  readonly sink?: { readonly url: string; readonly topic: string; readonly lanes: number }
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as BridgeProcessOptions
@@ -89,6 +91,7 @@ const bridge = createBridge({
   registry: createRegistry([happened, exiting]),
   instance,
   roles: options.roles,
+  ...(options.sink ? { sinks: [{ name: 'broker', start: 'earliest', ...options.sink }], consume: 'broker' } : {}),
   log: {
     debug() {},
     info: (message) => message === 'another relay leads' && say('fenced'),

@@ -1,14 +1,20 @@
 // `npm run faults [-- --only kill-bridge,churn --seeds 50 --from 1 --seconds 6]`: each scenario with many seeds, a row each.
 // Exit code 1 when a promise broke, 2 for a mistake on the command line.
 import { parseArgs } from 'node:util'
+import { startPrivateKafka } from '../setup/private-kafka.ts'
+import type { PrivateBroker } from '../setup/private-process.ts'
+import { startPrivateRabbit } from '../setup/private-rabbitmq.ts'
+import { startPrivateRedis } from '../setup/private-redis.ts'
 import type { PrivateServer } from '../setup/private-server.ts'
 import { sweepLeftovers } from '../setup/server-directory.ts'
 import { type ExitVerdict, exitingHandler } from './exiting.ts'
 import {
   churn,
   cutConnections,
+  flushRedis,
   idleElsewhere,
   killBridge,
+  killBroker,
   killPostgres,
   manyWriters,
   type Outcome,
@@ -19,6 +25,8 @@ import { startFaultServer, type World, withWorld } from './world.ts'
 
 interface Plan extends Trouble {
   readonly seeds: number
+  /** Between the store and the handlers. */
+  readonly broker?: () => Promise<PrivateBroker>
   run(world: World, trouble: Trouble): Promise<Outcome>
 }
 
@@ -34,6 +42,13 @@ const plans: Readonly<Record<string, Plan>> = {
   churn: { run: churn, seeds: 1, seconds: 120, everySeconds: 5 },
   'idle-elsewhere': { run: promptly, seeds: 1, seconds: 60 },
   writers: { run: manyWriters, seeds: 1, seconds: 600 },
+  'churn-redis': { run: churn, seeds: 1, seconds: 120, everySeconds: 5, broker: startPrivateRedis },
+  'churn-kafka': { run: churn, seeds: 1, seconds: 120, everySeconds: 5, broker: startPrivateKafka },
+  'churn-rabbitmq': { run: churn, seeds: 1, seconds: 120, everySeconds: 5, broker: startPrivateRabbit },
+  'kill-redis': { run: killBroker, seeds: 3, seconds: 20, broker: startPrivateRedis },
+  'kill-kafka': { run: killBroker, seeds: 3, seconds: 30, broker: startPrivateKafka },
+  'kill-rabbitmq': { run: killBroker, seeds: 3, seconds: 40, broker: startPrivateRabbit },
+  'flush-redis': { run: flushRedis, seeds: 3, seconds: 15, broker: startPrivateRedis },
 }
 
 /** A2 with its figure; it takes a machine that does nothing else. */
@@ -109,22 +124,25 @@ function parse(): Asked {
 }
 
 let server: PrivateServer | undefined
+let broker: PrivateBroker | undefined
 
 /** How many seeds broke. */
 async function runPlan(name: string, plan: Plan, from: number): Promise<number> {
   const outcomes: Outcome[] = []
   const started = performance.now()
   server = await startFaultServer()
+  broker = await plan.broker?.()
   try {
     for (let seed = from; seed < from + plan.seeds; seed++) {
       const begun = performance.now()
       const own = server
-      const outcome = await withWorld({ server: own, seed, subjects: 100 }, (world) => plan.run(world, plan))
+      const options = { server: own, seed, subjects: 100, ...(broker ? { broker } : {}) }
+      const outcome = await withWorld(options, (world) => plan.run(world, plan))
       outcomes.push(outcome)
       show(name, seed, outcome, (performance.now() - begun) / 1000)
     }
   } finally {
-    await server.stop()
+    await Promise.all([server.stop(), broker?.stop()])
   }
   const sum = (count: (outcome: Outcome) => number) => outcomes.reduce((total, outcome) => total + count(outcome), 0)
   const sums = counted.slice(0, 4).map((column) => `${sum((outcome) => outcome[column].length)} ${column}`)
@@ -154,7 +172,7 @@ for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)
-  process.once(signal, () => void Promise.resolve(server?.stop()).finally(() => process.exit(code)))
+  process.once(signal, () => void Promise.all([server?.stop(), broker?.stop()]).finally(() => process.exit(code)))
 
 try {
   await main(parse())

@@ -187,6 +187,64 @@ export async function killPostgres(world: World, trouble: Trouble): Promise<Outc
   return { ...(await world.settle(within)), broken: [], note }
 }
 
+/** B, C, D: the broker between store and handlers is killed and comes back; nothing that it lost may be missing. */
+export async function killBroker(world: World, trouble: Trouble): Promise<Outcome> {
+  const broker = demandBroker(world)
+  await world.startBridge('bridge')
+  const writer = await world.startWriter()
+  const recoveries: number[] = []
+  await until(trouble, async () => {
+    await world.sleep(1000, 3000)
+    await broker.kill('SIGKILL')
+    await world.sleep(100, 1000)
+    await broker.restart()
+    recoveries.push(await recovery(world))
+  })
+  await writer.end('SIGTERM')
+  const verdict = await world.settle(within)
+  const slowest = Math.max(0, ...recoveries)
+  const broken = slowest < recoversWithinMs ? [] : [`no effect for ${Math.round(slowest)} ms after the broker was back`]
+  const times = recoveries.map((ms) => (ms / 1000).toFixed(1)).join(' ')
+  return { ...verdict, broken, note: `${recoveries.length} kills, next effect after ${times} s` }
+}
+
+const recoversWithinMs = 10_000
+
+/** From now until a handler has another effect. */
+async function recovery(world: World): Promise<number> {
+  const effects = async () => {
+    const { rows } = await world.store.query('select count(*)::int as count from faults.effects')
+    return Number(rows[0]?.count)
+  }
+  const begun = performance.now()
+  const before = await effects()
+  while ((await effects()) <= before && performance.now() - begun < within) await wait(20)
+  return performance.now() - begun
+}
+
+/** B24: Redis forgets everything, again and again: its streams, its groups, its marks. */
+export async function flushRedis(world: World, trouble: Trouble): Promise<Outcome> {
+  const { Redis } = await import('ioredis')
+  const redis = new Redis(demandBroker(world).url)
+  await world.startBridge('bridge')
+  const writer = await world.startWriter()
+  let flushes = 0
+  await until(trouble, async () => {
+    await world.sleep(1000, 3000)
+    await redis.flushall()
+    flushes += 1
+  })
+  await writer.end('SIGTERM')
+  const verdict = await world.settle(within)
+  redis.disconnect()
+  return { ...verdict, broken: [], note: `${flushes} times FLUSHALL` }
+}
+
+function demandBroker({ broker }: World): NonNullable<World['broker']> {
+  if (broker) return broker
+  throw new Error('this scenario needs a broker')
+}
+
 /** Three bridges, of which one after the other is killed, or ends in order, when the next one runs. */
 export async function churn(world: World, trouble: Trouble): Promise<Outcome> {
   const beatMs = (trouble.everySeconds ?? 1) * 1000

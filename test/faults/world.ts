@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { createRandom } from '../../src/core/random.ts'
 import { openStore, type Store } from '../../src/store/connection.ts'
 import { migrateUp } from '../../src/store/migrate.ts'
+import type { PrivateBroker } from '../setup/private-process.ts'
 import { type PrivateServer, startPrivateServer } from '../setup/private-server.ts'
 import type { BridgeProcessOptions } from './bridge-process.ts'
 import { isComplete, judge, type Verdict } from './ledger.ts'
@@ -28,6 +29,7 @@ const brisk: Omit<WriterProcessOptions, 'url' | 'ledgerFile' | 'seed' | 'subject
 /** One scenario's surroundings: a database of its own, writers with a ledger, and bridges to be killed. */
 export interface World {
   readonly server: PrivateServer
+  readonly broker: PrivateBroker | undefined
   readonly random: () => number
   readonly store: Store
   readonly attemptsFile: string
@@ -48,6 +50,8 @@ export interface WorldOptions {
   readonly server: PrivateServer
   readonly seed: number
   readonly subjects: number
+  /** Between the store and the handlers; `World.broker` is for trouble with it. */
+  readonly broker?: PrivateBroker
 }
 
 /** A server that scenarios may kill, and that knows when each transaction was committed. */
@@ -56,7 +60,7 @@ export const startFaultServer = (): Promise<PrivateServer> =>
 
 /** Runs `scenario` in a new database of `server`; whatever it started is ended, and the database dropped. */
 export async function withWorld<T>(options: WorldOptions, scenario: (world: World) => Promise<T>): Promise<T> {
-  const { server, seed, subjects } = options
+  const { server, seed, subjects, broker } = options
   const name = `faults_${seed}_${process.pid}_${Math.round(performance.now())}`
   const admin = await openStore(server.url, { applicationName: 'faults admin', max: 1 })
   const url = await createDatabase(server, admin, name)
@@ -74,7 +78,8 @@ export async function withWorld<T>(options: WorldOptions, scenario: (world: Worl
   }
   const holdBridge: World['holdBridge'] = (instance, given = {}) => {
     const shared = { url, instance, attemptsFile, roles: ['relay', 'handlers'], concurrency: 4, dieAt: 0 } as const
-    return keep(startProcess('bridge-process.ts', [JSON.stringify({ ...shared, ...given })]))
+    const sink = broker && { sink: { url: broker.url, topic: name, lanes: 6 } }
+    return keep(startProcess('bridge-process.ts', [JSON.stringify({ ...shared, ...sink, ...given })]))
   }
   const random = createRandom(seed)
   const complete = (withinMs: number) => isCompleteWithin(store, ledgerFile, withinMs)
@@ -82,6 +87,7 @@ export async function withWorld<T>(options: WorldOptions, scenario: (world: Worl
     await createFaultTables(store, subjects)
     return await scenario({
       server,
+      broker,
       random,
       store,
       attemptsFile,
