@@ -29,6 +29,12 @@ export interface Pending {
   readonly deliveries: number
 }
 
+export interface Claimed {
+  readonly entries: readonly StoredEntry[]
+  /** How many of them are not in the stream any more. */
+  readonly deleted: number
+}
+
 /** Where a lease lies, and what it says while it is ours. */
 export interface Fence {
   readonly key: string
@@ -43,9 +49,10 @@ export interface ForeignGroup {
   pending(after: string, count: number): Promise<readonly Pending[]>
   countPending(): Promise<number>
   /**
-   * Makes these ours, as delivered so often. What was deleted from the stream is not among the answer, and pending no more.
+   * Makes these ours, as delivered so often, unless somebody touched them less than `idleMs` ago. What was deleted from the stream is pending
+   * no more.
    */
-  claim(ids: readonly string[], deliveries: number): Promise<readonly StoredEntry[]>
+  claim(ids: readonly string[], deliveries: number, idleMs: number): Promise<Claimed>
   /** They are in good hands: nobody else may take them for abandoned. */
   touch(ids: readonly string[]): Promise<void>
   /** As if they had been delivered so often only, and not touched for so long. */
@@ -97,12 +104,14 @@ export function openForeignGroup(
     async countPending() {
       return Number(((await client.xpending(stream, group)) as unknown[])[0])
     },
-    async claim(ids, deliveries) {
+    async claim(ids, deliveries, idleMs) {
       const options = ['RETRYCOUNT', String(deliveries)]
-      const entries = await client.callBuffer('XCLAIM', stream, group, consumer, 0, ...ids, ...options)
-      return (entries as readonly (StoredEntry | null)[]).filter(
-        (entry) => entry !== null && entry[1] !== null,
-      ) as StoredEntry[]
+      const answer = await client.callBuffer('XCLAIM', stream, group, consumer, idleMs, ...ids, ...options)
+      const entries = (answer as readonly (StoredEntry | null)[]).filter((entry) => entry?.[1]) as StoredEntry[]
+      const got = new Set(entries.map(([id]) => id.toString()))
+      const missing = ids.filter((id) => !got.has(id))
+      const found = await Promise.all(missing.map((id) => client.xrange(stream, id, id)))
+      return { entries, deleted: found.filter((rows) => rows.length === 0).length }
     },
     async touch(ids) {
       if (ids.length > 0) await claimed(ids, 'JUSTID')

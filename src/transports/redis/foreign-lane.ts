@@ -6,7 +6,7 @@ import type { Wanted } from '../wanted.ts'
 import { createAbandoned } from './abandoned.ts'
 import { firstId } from './entry-id.ts'
 import { isOutage, isReply } from './errors.ts'
-import type { ForeignGroup } from './foreign-group.ts'
+import type { ForeignGroup, Pending } from './foreign-group.ts'
 import type { HeldLane } from './membership.ts'
 import type { StoredEntry } from './pages.ts'
 import type { Problems } from './problems.ts'
@@ -80,16 +80,16 @@ export function createForeignLane(init: ForeignLaneInit): ForeignLane {
   async function claimNext(room: number): Promise<void> {
     const [first] = abandoned.found
     if (first === undefined) return
-    const other = abandoned.found.findIndex(({ deliveries }) => deliveries !== first.deliveries)
+    const isLike = ({ consumer, deliveries }: Pending) => consumer === first.consumer && deliveries === first.deliveries
+    const other = abandoned.found.findIndex((one) => !isLike(one))
     const same = other < 0 ? abandoned.found.length : other
     const some = abandoned.found.splice(0, Math.min(first.deliveries > 0 ? mostAlone : room, same))
+    const ids = some.map(({ id }) => id)
     // It counts as a delivery when it is handed out.
-    const entries = await group.claim(
-      some.map(({ id }) => id),
-      first.deliveries,
-    )
+    const idleMs = first.consumer === init.consumer ? 0 : init.idleMs
+    const { entries, deleted } = await group.claim(ids, first.deliveries, idleMs)
     keep(entries, first.deliveries + 1)
-    if (entries.length < some.length) init.onProblem(deleted(stream, some.length - entries.length))
+    if (deleted > 0) init.onProblem(deletedEntries(stream, deleted))
   }
 
   /** Gets what comes next into `ready`. */
@@ -104,18 +104,25 @@ export function createForeignLane(init: ForeignLaneInit): ForeignLane {
   }
 
   async function survive(error: unknown): Promise<void> {
-    if (isReply(error, 'NOGROUP')) {
-      await group.restore(lastRead)
-      return init.onProblem(restored(stream, init.name))
-    }
-    const waitMs = problems.report(error, outageMs)
+    const failure = isReply(error, 'NOGROUP') ? await restore() : error
+    if (failure === undefined) return
+    const waitMs = problems.report(failure, outageMs)
     await new Promise((resolve) => setTimeout(resolve, waitMs))
+  }
+
+  async function restore(): Promise<unknown> {
+    try {
+      await group.restore(lastRead)
+      init.onProblem(restoredGroup(stream, init.name))
+      return undefined
+    } catch (error) {
+      return error
+    }
   }
 
   function stepOn(max: number): void {
     stepping ??= step(max)
       .catch(survive)
-      .catch((error: unknown) => void problems.report(error, 0))
       .finally(() => {
         stepping = undefined
         bell.ring()
@@ -245,7 +252,7 @@ export function createForeignLane(init: ForeignLaneInit): ForeignLane {
   return lane
 }
 
-function deleted(stream: string, count: number): EvtError {
+function deletedEntries(stream: string, count: number): EvtError {
   return new EvtError(
     'partial',
     `cannot hand out ${count} entries of ${stream}: they were deleted before they were handled`,
@@ -255,7 +262,7 @@ function deleted(stream: string, count: number): EvtError {
   )
 }
 
-function restored(stream: string, group: string): EvtError {
+function restoredGroup(stream: string, group: string): EvtError {
   return new EvtError('conflict', `cannot find the group ${group} of ${stream} any more: it was made again`, {
     hint: 'somebody removed the stream or the group; what was settled may come again, what was deleted does not',
   })

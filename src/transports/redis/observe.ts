@@ -28,7 +28,10 @@ export async function* observeStreams(
   const watched = createWatched(context, names, options)
   const toBatch = createReading(selector.patterns)
   await watched.open()
-  for await (const found of watched.readHistory()) yield toBatch(found)
+  for await (const found of watched.readHistory()) {
+    const batch = toBatch(found)
+    if (batch.length > 0) yield batch
+  }
   if (!options.follow) return
   const live = openLive(context, signal)
   try {

@@ -1,0 +1,203 @@
+// What Redis, the driver and Node say, each as what evt says instead.
+import type { ErrorCode } from '../../core/errors.ts'
+
+/** Where a connection goes, as it may be printed: never with a password. */
+export interface RedisPlace {
+  readonly url: string
+  /** `host:port`; the first one of a cluster. */
+  readonly host: string
+  /** `default` where the URL names none. */
+  readonly user: string
+}
+
+/** What a failed command was about. */
+export interface Failure {
+  readonly error: Error
+  readonly place: RedisPlace
+  /** `XREADGROUP`; empty when the driver does not say. */
+  readonly command: string
+  /** The key it named first; empty when it named none. */
+  readonly key: string
+}
+
+export interface Translation {
+  readonly code: ErrorCode
+  readonly reason: (failure: Failure) => string
+  readonly hint: (failure: Failure) => string
+  /** It goes away by itself, so whoever runs for long waits and asks again. */
+  readonly passes?: true
+}
+
+const unreachable = (reason: string): Translation => ({
+  code: 'connect',
+  reason: ({ place }) => `${reason} (${place.host})`,
+  hint: () => 'check that Redis runs there, and host and port in the URL',
+  passes: true,
+})
+
+const gone: Translation = {
+  code: 'connect',
+  reason: ({ error }) => `the connection was lost: ${error.message}`,
+  hint: () => 'Redis was restarted or the network failed; evt reconnects by itself where it runs',
+  passes: true,
+}
+
+const certificate: Translation = {
+  code: 'connect',
+  reason: ({ error, place }) => `the certificate of ${place.host} is not trusted: ${error.message}`,
+  hint: () => 'name the authority that signed it (NODE_EXTRA_CA_CERTS=ca.pem), or use the host name it was made for',
+}
+
+const protocol: Translation = {
+  code: 'connect',
+  reason: ({ place }) => `what answers at ${place.host} does not speak Redis's protocol`,
+  hint: () => 'check the port; rediss:// is Redis with TLS, redis:// without',
+}
+
+const password: Translation = {
+  code: 'connect',
+  reason: ({ place }) => `the server at ${place.host} refuses user ${place.user}: wrong password, or the user is off`,
+  hint: () => 'check user and password in the URL (redis://user:password@host), and `ACL LIST` on the server',
+}
+
+/** By the code of Node's socket errors. */
+const byCode: Readonly<Record<string, Translation>> = {
+  ECONNREFUSED: unreachable('connection refused'),
+  ENOTFOUND: unreachable('the host is unknown'),
+  EAI_AGAIN: unreachable('the host cannot be looked up'),
+  ETIMEDOUT: unreachable('no answer'),
+  EHOSTUNREACH: unreachable('no route to the host'),
+  ENETUNREACH: unreachable('no route to the network'),
+  ECONNRESET: gone,
+  EPIPE: gone,
+  EPROTO: protocol,
+  ERR_SSL_WRONG_VERSION_NUMBER: protocol,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: protocol,
+  DEPTH_ZERO_SELF_SIGNED_CERT: certificate,
+  SELF_SIGNED_CERT_IN_CHAIN: certificate,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: certificate,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: certificate,
+  CERT_HAS_EXPIRED: certificate,
+  ERR_TLS_CERT_ALTNAME_INVALID: certificate,
+}
+
+/** By the first word of Redis's own errors. */
+const byPrefix: Readonly<Record<string, Translation>> = {
+  WRONGPASS: password,
+  NOAUTH: {
+    code: 'connect',
+    reason: ({ place }) => `the server at ${place.host} wants a password`,
+    hint: () => 'write it into the URL: redis://:password@host, or redis://user:password@host',
+  },
+  NOPERM: {
+    code: 'connect',
+    reason: ({ place, command, key, error }) => {
+      const what = /keys|channels/.test(error.message) ? `${command || 'use it'} on ${key || 'this key'}` : command
+      return `user ${place.user} may not ${what || 'do this'}`
+    },
+    hint: (failure) => `grant it on the server: ACL SETUSER ${failure.place.user} ${grantFor(failure)}`,
+  },
+  WRONGTYPE: {
+    code: 'usage',
+    reason: ({ key }) => `the key ${key || 'named'} is no stream`,
+    hint: ({ key }) => `look at it with TYPE ${key || 'KEY'}; name another stream, or rename that key`,
+  },
+  OOM: {
+    code: 'refused',
+    reason: ({ place }) => `${place.host} is at its maxmemory and takes nothing more`,
+    hint: () => 'raise maxmemory, or trim what nobody reads any more; what was written before stays',
+    passes: true,
+  },
+  READONLY: {
+    code: 'unsupported',
+    reason: ({ place }) => `${place.host} is a replica, which takes no writes`,
+    hint: () => 'use the URL of the master',
+    passes: true,
+  },
+  LOADING: unreachable('the server is still loading its data'),
+  MASTERDOWN: unreachable('the replica has lost its master'),
+  BUSY: unreachable('the server is busy with a script'),
+  TRYAGAIN: unreachable('the cluster is moving the slot'),
+  CLUSTERDOWN: {
+    code: 'connect',
+    reason: ({ error, place }) => `the cluster at ${place.host} is down: ${error.message}`,
+    hint: () => 'see CLUSTER INFO; it answers again when every slot has a master',
+    passes: true,
+  },
+  MISCONF: {
+    code: 'refused',
+    reason: ({ place }) => `${place.host} cannot save to its disk and takes no writes`,
+    hint: () => 'free disk space there; its log says what failed',
+    passes: true,
+  },
+  NOREPLICAS: {
+    code: 'refused',
+    reason: ({ place }) => `${place.host} has fewer replicas than min-replicas-to-write`,
+    hint: () => 'bring a replica back, or lower min-replicas-to-write',
+    passes: true,
+  },
+  MOVED: {
+    code: 'usage',
+    reason: ({ place }) => `${place.host} is one node of a cluster`,
+    hint: () => 'add ?cluster=true to the URL',
+  },
+  NOGROUP: {
+    code: 'conflict',
+    reason: ({ error }) => error.message.replace(/^NOGROUP /, '').replace(/ in XREADGROUP.*$/, ''),
+    hint: () => 'somebody removed the stream or its group; it is made again',
+    passes: true,
+  },
+}
+
+/** Of errors that have neither code nor a prefix of their own. */
+const byMessage: readonly (readonly [RegExp, Translation])[] = [
+  [/Unknown RESP type|Protocol error/, protocol],
+  [/wrong version number|packet length too long|SSL routines/, protocol],
+  [/timed? ?out|Socket timeout/i, unreachable('no answer')],
+  [/Connection is closed|Stream isn't writeable|max retries per request|Socket closed|disconnected before/i, gone],
+  [/Failed to refresh slots cache|None of startup nodes/, unreachable('no node of the cluster answers')],
+  [
+    /Client network socket disconnected before secure TLS/,
+    { ...protocol, reason: ({ place }) => `${place.host} does not speak TLS` },
+  ],
+  [
+    /DB index is out of range/,
+    {
+      code: 'usage',
+      reason: ({ place }) => `${place.host} has no such database`,
+      hint: () => 'use a lower number after the slash of the URL; a cluster has database 0 only',
+    },
+  ],
+  [
+    /unknown command|syntax error/i,
+    {
+      code: 'unsupported',
+      reason: ({ error, place }) => `${place.host} does not know it: ${error.message.replace(/^ERR /, '')}`,
+      hint: () => 'evt needs Redis 7.0 or newer',
+    },
+  ],
+  [
+    /Invalid stream ID/i,
+    {
+      code: 'usage',
+      reason: () => 'that is no position of a stream',
+      hint: () => 'a position is <ms>-<n>, such as 1763726400000-0',
+    },
+  ],
+]
+
+/** What is known of an error; undefined for what is no business of ours. */
+export function translationOf(error: Error): Translation | undefined {
+  const code = String((error as { code?: unknown }).code ?? '')
+  const prefix = /^(?:ERR )?(-?[A-Z]+)\b/.exec(error.message)?.[1] ?? ''
+  const byWord = byCode[code] ?? byPrefix[prefix] ?? byMessage.find(([pattern]) => pattern.test(error.message))?.[1]
+  if (byWord !== undefined) return byWord
+  // Raised inside a script, Redis 7.0 puts words around it.
+  return Object.entries(byPrefix).find(([word]) => error.message.includes(`${word} `))?.[1]
+}
+
+function grantFor({ error, command, key }: Failure): string {
+  if (/channels/.test(error.message)) return `&${key || '*'}`
+  if (/keys/.test(error.message)) return `~${key || '*'}`
+  return `+${command.toLowerCase().replace(' ', '|') || '@stream'}`
+}
