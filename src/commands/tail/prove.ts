@@ -4,9 +4,12 @@ import type { TailSource } from './source.ts'
 
 export type Facts = Readonly<Record<string, string>>
 
+/** `changed`: something differs that looking can cause. `unknown`: some source could not be asked, and no other has changed. */
+export type Verdict = 'unchanged' | 'changed' | 'unknown'
+
 export interface Proof {
-  /** Asks again, prints the comparison on stderr, and is false when something differs that looking can cause. */
-  compare(): Promise<boolean>
+  /** Asks again and prints the comparison on stderr. */
+  compare(): Promise<Verdict>
 }
 
 /** Asks every source what a reader could leave behind there; to be called before the first of them is read. */
@@ -15,13 +18,14 @@ export async function openProof(sources: readonly TailSource[], output: Output):
   return {
     async compare() {
       const after = await Promise.all(sources.map(footprintOf))
-      const verdicts = sources.map(({ name }, i) => verdictOf(name, before[i], after[i]))
-      for (const { text, isClean } of verdicts) {
-        if (isClean) output.notice(text)
-        else
-          output.warn(text, 'another reader or writer may have done it meanwhile: try again while nobody else is there')
+      const judged = sources.map(({ name }, i) => judge(before[i], after[i], `prove ${name}`))
+      for (const { text, verdict } of judged) {
+        if (verdict === 'changed')
+          output.warn(text, 'others may have done it meanwhile: try again while nobody else is there')
+        else output.notice(text)
       }
-      return verdicts.every(({ isClean }) => isClean)
+      const all = judged.map(({ verdict }) => verdict)
+      return all.find((verdict) => verdict === 'changed') ?? all.find((verdict) => verdict === 'unknown') ?? 'unchanged'
     },
   }
 }
@@ -30,15 +34,17 @@ type Found = Facts | Error | undefined
 
 const footprintOf = async (source: TailSource): Promise<Found> => source.footprint?.().catch(toError)
 
-function verdictOf(name: string, before: Found, after: Found): { readonly text: string; readonly isClean: boolean } {
+function judge(before: Found, after: Found, prove: string): { readonly text: string; readonly verdict: Verdict } {
   if (before === undefined || after === undefined)
-    return { text: `prove ${name}: unknown, it can be asked for nothing that a reader leaves`, isClean: true }
-  const failed = [before, after].find((found) => found instanceof Error)
-  if (failed !== undefined) return { text: `prove ${name}: unknown, ${(failed as Error).message}`, isClean: false }
+    return { text: `${prove}: unknown, it can be asked for nothing that a reader leaves`, verdict: 'unknown' }
+  if (before instanceof Error || after instanceof Error) {
+    const { message } = before instanceof Error ? before : (after as Error)
+    return { text: `${prove}: unknown, ${message}`, verdict: 'unknown' }
+  }
   const { changed, moved } = compareFacts(before as Facts, after as Facts)
   const traffic = moved.length > 0 ? `; moved by others' reading and writing: ${moved.join(', ')}` : ''
-  if (changed.length > 0) return { text: `prove ${name}: changed: ${changed.join('; ')}${traffic}`, isClean: false }
-  return { text: `prove ${name}: unchanged: ${summary(before as Facts)}${traffic}`, isClean: true }
+  if (changed.length > 0) return { text: `${prove}: changed: ${changed.join('; ')}${traffic}`, verdict: 'changed' }
+  return { text: `${prove}: unchanged: ${summary(before as Facts)}${traffic}`, verdict: 'unchanged' }
 }
 
 export interface Difference {

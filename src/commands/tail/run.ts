@@ -9,6 +9,7 @@ import type { Runtime } from '../runtime.ts'
 import { checkSeeks, checkTogether } from './check.ts'
 import { createFilter, type Filter } from './filter.ts'
 import { keepUp } from './keep-up.ts'
+import { locatedText } from './located.ts'
 import { type Feed, merge } from './merge.ts'
 import { createPresenter } from './present.ts'
 import { openProof } from './prove.ts'
@@ -39,6 +40,7 @@ export interface TailOptions {
   readonly raw: boolean
 }
 
+const provedOutcomes = { unchanged: 'done', changed: 'failed', unknown: 'partial' } as const
 const silenceMs = 3_000
 /** Of a source that repeats nothing, while the reader of stdout is slower than it. */
 const mostHeld = 10_000
@@ -51,7 +53,7 @@ export async function runTail(options: TailOptions, runtime: Runtime): Promise<O
   checkTogether(options, follow, output)
   const filter = createFilter({ ...options, nowMs })
   const places = await placesOf(options.source, runtime)
-  const onProblem = (error: Error, source: string) => output.warn(located(error, source))
+  const onProblem = (error: Error, source: string) => output.warn(locatedText(error, source))
   const sources = await openSources(places, { explain: options.explain, now: runtime.now, onProblem })
   const readers: StageReader[] = []
   try {
@@ -66,9 +68,9 @@ export async function runTail(options: TailOptions, runtime: Runtime): Promise<O
     }
     if (scan.odd) output.notice(scan.odd)
     output.notice(scanLine(scan))
-    const isClean = (await proof?.compare()) ?? true
+    const verdict = await proof?.compare()
     if (runtime.signal.aborted && !(follow && isEndedByHand(runtime.signal))) return 'interrupted'
-    return isClean ? 'done' : 'failed'
+    return verdict === undefined ? 'done' : provedOutcomes[verdict]
   } finally {
     await Promise.all(readers.map((reader) => reader.close()))
     await Promise.all(sources.map((source) => source.close()))
@@ -241,11 +243,9 @@ const announcements = (
   stages: string,
 ): Pick<Span, 'onReady' | 'onLost' | 'onBack'> => ({
   onReady: () => output.notice(`tail ${name}: ${how}${stages}`),
-  onLost: (error) => output.warn(`${located(error, name)}; trying again until it is back`),
+  onLost: (error) => output.warn(`${locatedText(error, name)}; trying again until it is back`),
   onBack: () => output.notice(`tail ${name}: connected again; goes on where it was`),
 })
-
-const located = ({ message }: Error, name: string) => (message.includes(name) ? message : `tail ${name}: ${message}`)
 
 interface Watched {
   matched(): number

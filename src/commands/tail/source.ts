@@ -1,4 +1,4 @@
-import { EvtError, toError } from '../../core/errors.ts'
+import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
 import { redactUrl } from '../../core/mask.ts'
@@ -7,6 +7,7 @@ import type { StageReader } from '../../store/observe-stages.ts'
 import type { Capabilities } from '../../transports/transport.ts'
 import { requireStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
+import { located } from './located.ts'
 import type { Hops, Stages } from './stages.ts'
 import { openStoreSource } from './store-source.ts'
 import { openTransportSource } from './transport-source.ts'
@@ -98,7 +99,7 @@ export interface OpenOptions {
 export async function openSources(places: readonly Place[], options: OpenOptions): Promise<readonly TailSource[]> {
   const opened = await Promise.allSettled(places.map((place) => openSource(place, options)))
   const failed = opened.flatMap((result, i) =>
-    result.status === 'rejected' ? [failure(result.reason, redactUrl(places[i]?.url ?? ''))] : [],
+    result.status === 'rejected' ? [located(result.reason, redactUrl(places[i]?.url ?? ''))] : [],
   )
   const sources = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   if (failed.length === 0) return sources
@@ -109,16 +110,6 @@ export async function openSources(places: readonly Place[], options: OpenOptions
 async function openSource(place: Place, options: OpenOptions): Promise<TailSource> {
   const isStore = /^postgres(ql)?:/.test(place.url) && !/[?&]channel=/.test(place.url)
   return isStore ? openStoreSource(place.url, options) : openTransportSource(place, options)
-}
-
-function failure(thrown: unknown, name: string): Error {
-  const error = toError(thrown)
-  if (!(error instanceof EvtError) || error.message.includes(name)) return error
-  const reason = error.message.replace(/^cannot /, '')
-  return new EvtError(error.code, `cannot tail ${name}: cannot ${reason}`, {
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-    cause: error,
-  })
 }
 
 /** A wrong word in a URL before a server that is away: it stays wrong. */

@@ -4,6 +4,7 @@ import { EvtError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/mask.ts'
 import { formatCount } from '../../core/quantity.ts'
 import type { Inspection, ObserveOptions, Received, Transport } from '../../transports/transport.ts'
+import { located } from './located.ts'
 import { createOutages, isOutage, watchServer } from './outage-watch.ts'
 import type { OpenOptions, Place, Quiet, Seen, Span, TailSource } from './source.ts'
 import { hopsOf } from './stages.ts'
@@ -16,8 +17,9 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
   const name = redactUrl(url)
   const told = new Set<string>()
   const onProblem = (error: Error) => {
-    if (!told.has(error.message)) options.onProblem(error, name)
+    if (told.has(error.message) || told.size >= mostProblems) return
     told.add(error.message)
+    options.onProblem(error, name)
   }
   let transport = await openTransport(url, { onProblem })
   const { capabilities, observes } = transport
@@ -29,9 +31,12 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
     })
   }
   const { history, durable, seeks } = capabilities
-  const reconnect = async (signal: AbortSignal) => {
-    await transport.close().catch(() => {})
-    transport = await untilBack(() => openTransport(url, { onProblem }), signal)
+  const reconnect = async (failures: number, signal: AbortSignal) => {
+    const waitMs = Math.min(retryMs.longest, retryMs.first * 2 ** failures)
+    const next = await untilBack(() => openTransport(url, { onProblem }), { waitMs, signal })
+    const last = transport
+    transport = next
+    await last.close().catch(() => {})
   }
   const toSeen = createToSeen(transport.name, options)
   return {
@@ -47,11 +52,17 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
   }
 }
 
+/** That are told, each once. */
+const mostProblems = 1_000
 const retryMs = { first: 100, longest: 2_000 }
 
 /** Asks until it answers; throws what the last answer was when the signal aborts. */
-async function untilBack(open: () => Promise<Transport>, signal: AbortSignal): Promise<Transport> {
-  for (let waitMs = retryMs.first; ; waitMs = Math.min(2 * waitMs, retryMs.longest)) {
+async function untilBack(
+  open: () => Promise<Transport>,
+  given: { readonly waitMs: number; readonly signal: AbortSignal },
+): Promise<Transport> {
+  const { signal } = given
+  for (let { waitMs } = given; ; waitMs = Math.min(2 * waitMs, retryMs.longest)) {
     await delay(waitMs, undefined, { signal }).catch(() => {})
     try {
       return await open()
@@ -67,7 +78,8 @@ interface Reading {
   readonly named: readonly string[]
   readonly startedMs: number
   readonly toSeen: (received: Received) => readonly Seen[]
-  reconnect(signal: AbortSignal): Promise<void>
+  /** Waits the longer, the more often it has failed in a row. */
+  reconnect(failures: number, signal: AbortSignal): Promise<void>
 }
 
 /** Goes on over outages while it follows: from the time of the last event where the broker can, and nothing comes twice. */
@@ -81,13 +93,17 @@ async function* readOver(transport: () => Transport, reading: Reading): AsyncGen
   let from: ObserveOptions['from'] = span.from
   let known: ReadonlySet<string> | undefined
   let lastMs = performance.now()
+  let hasRun = false
   onReady()
   const ask = () => transport().inspect(named)
   if (follow) void watchServer(outages, { name: reading.name, ask, lastMs: () => lastMs, signal })
-  while (!signal.aborted) {
+  for (let failures = 0; !signal.aborted; failures++) {
+    const begunMs = performance.now()
     try {
       for await (const batch of transport().observe(topics, { from, follow, signal, onLost, onBack })) {
         lastMs = performance.now()
+        failures = 0
+        hasRun = true
         const fresh = known ? batch.filter((one) => !known?.has(placeOf(one))) : batch
         if (follow) shown.add(batch)
         const seen = fresh.flatMap(toSeen)
@@ -96,13 +112,13 @@ async function* readOver(transport: () => Transport, reading: Reading): AsyncGen
       return
     } catch (error) {
       if (signal.aborted) return
-      if (!follow || !isOutage(error)) throw error
+      // What is refused at once is no outage: nobody waits for a permission.
+      hasRun ||= performance.now() - begunMs > startMs
+      if (!follow || !hasRun || !isOutage(error)) throw located(error, reading.name)
       onLost(error)
-      await reading.reconnect(signal).catch((thrown: unknown) => {
+      await reading.reconnect(failures, signal).catch((thrown: unknown) => {
         if (!signal.aborted) throw thrown
       })
-      if (signal.aborted) return
-      onBack()
       known = shown.places()
       if (transport().capabilities.seeks.includes('time')) from = { timeMs: shown.lastMs() ?? startedMs }
       else from = 'now'
@@ -110,12 +126,14 @@ async function* readOver(transport: () => Transport, reading: Reading): AsyncGen
   }
 }
 
+/** A source that fails within this time, and has shown nothing, has failed at the start. */
+const startMs = 2_000
 const mostRemembered = 5_000
 const placeOf = ({ topic, at }: Received) => `${topic}\n${at}`
 
 /** The last events, so that those of the last moment before an outage are known again. */
 function createMemory() {
-  let batches: (readonly Received[])[] = []
+  const batches: (readonly Received[])[] = []
   let size = 0
   let lastMs: number | undefined
   return {
@@ -127,10 +145,7 @@ function createMemory() {
     },
     lastMs: () => lastMs,
     places(): ReadonlySet<string> {
-      const places = new Set(batches.flat().map(placeOf))
-      batches = []
-      size = 0
-      return places
+      return new Set(batches.flat().map(placeOf))
     },
   }
 }

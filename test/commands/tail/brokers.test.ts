@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import type { Redis } from 'ioredis'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import tail from '../../../src/commands/tail.ts'
 import { encodeAs } from '../../../src/core/codec/encode-as.ts'
 import { type DialectName, encodeEvent } from '../../../src/core/codec.ts'
 import type { EvtEvent } from '../../../src/core/event.ts'
@@ -93,6 +95,114 @@ describe.skipIf(!has)('tail over Redis, Kafka, RabbitMQ and Postgres at once', (
     const sources = [`${redis}?stream=${topic}`, `${kafka}/${topic}`, database.url]
     const { stdout } = await evt(...sources.flatMap((url) => ['-s', url]), '--since', 'start', '--no-follow')
     expect(stdout.match(/"n":\d+/g)).toEqual(Array.from({ length: 12 }, (_, n) => `"n":${n}`))
+  }, 60_000)
+})
+
+describe.skipIf(!has)('tail of what is not as it should be', () => {
+  const urls = Promise.all(brokers.map((name) => (has ? serverUrl(name) : '')))
+  const pick = async (at: number) => (await urls)[at] ?? ''
+
+  it.each([
+    ['a key of another type', async () => `${await pick(0)}?stream=${plain}`, 2, 'it is a string, not a stream'],
+    ['a misspelt parameter', async () => `${await pick(0)}?strem=a`, 2, 'there is no parameter strem'],
+    ['no stream', async () => pick(0), 2, 'the URL does not say what to read there'],
+    ['no topic', async () => pick(1), 2, 'the URL does not say what to read there'],
+    ['no exchange', async () => pick(2), 2, 'the URL does not say what to read there'],
+    [
+      'an exchange that is not there',
+      async () => `${await pick(2)}?exchange=${plain}`,
+      2,
+      'there is no exchange or queue',
+    ],
+    [
+      'a vhost that is not there',
+      async () => `${(await pick(2)).replace(/\/?$/, '/none')}?exchange=a`,
+      3,
+      'vhost none',
+    ],
+    [
+      'a wrong password',
+      async () => `${(await pick(2)).replace(/\/\/.*@/, '//guest:wrong@')}?exchange=a`,
+      3,
+      'refuses',
+    ],
+    [
+      'RabbitMQ where Redis should be',
+      async () => `redis://${hostOf(await pick(2))}?stream=a`,
+      3,
+      'looks like RabbitMQ',
+    ],
+    ['Redis where Kafka should be', async () => `kafka://${hostOf(await pick(0))}/a`, 3, 'cannot connect to kafka'],
+    [
+      'TLS where there is none',
+      async () => `${(await pick(0)).replace('redis:', 'rediss:')}?stream=a`,
+      3,
+      'without TLS',
+    ],
+  ] as const)('says %s, before it shows anything', async (_what, url, exit, message) => {
+    const redis = await openRedis(await pick(0))
+    await redis.set(plain, 'text')
+    await redis.quit()
+    const { stderr, ...ran } = await evt('-s', await url(), '--idle-timeout', '5s')
+    expect({ ...ran, stderr }).toEqual({ exit, stdout: '', stderr: expect.stringContaining(message) })
+    expect(stderr).not.toContain('wrong')
+  })
+
+  it('shows garbage, huge messages, odd headers and times in the future, counts them, and goes on', async () => {
+    const [redis, topic] = [await openRedis(await pick(0)), `odd-${randomUUID()}`]
+    const binary = ['ce-specversion', '1.0', 'ce-type', 'user.x', 'ce-source', 's', 'ce-time', '2999-01-01T00:00:00Z']
+    const icon = (timestamp: string) => `{"event_type":"user.created","timestamp":"${timestamp}"}`
+    await redis.xadd(topic, '*', 'data', Buffer.alloc(20 * 1024 * 1024, 'x'))
+    await redis.xadd(topic, '*', 'data', Buffer.from([0xff, 0x00, 0x01]))
+    await redis.xadd(topic, '*', ...binary, 'ce-id', Buffer.from([0xff, 0x41]), 'data', '{"n":1}')
+    await redis.xadd(topic, '*', 'evt', '{broken', 'body', 'x')
+    await redis.xadd(topic, '*', 'data', icon('yesterday'))
+    await redis.xadd(topic, '99999999999999-0', 'data', icon('9999-12-31T23:59:59Z'))
+    await redis.quit()
+    const stream = `${await pick(0)}?stream=${topic}`
+    const fields = ['--fields', 'type,time,evt.error', '--since', 'start', '--no-follow']
+    const { exit, stdout, stderr } = await evt('-s', stream, ...fields)
+    expect(exit).toBe(0)
+    expect(stdout.replace(/20[0-8]\d-\S+Z/g, 'now').split('\n')).toEqual([
+      `${topic}\tnow\t-`,
+      `${topic}\tnow\t-`,
+      'user.x\t2999-01-01T00:00:00.000Z\t-',
+      `${topic}\tnow\t-`,
+      `${topic}\tnow\tcannot decode event: timestamp is "yesterday", not a time`,
+      'user.created\t9999-12-31T23:59:59.000Z\t-',
+      '',
+    ])
+    expect(stderr).toContain('3 in no known shape, 1 that cannot be decoded: shown as they are')
+  }, 60_000)
+})
+
+const plain = `tail-plain-${randomUUID()}`
+const hostOf = (url: string) => new URL(url.replace(/^\w+:/, 'http:')).host
+async function openRedis(url: string): Promise<Redis> {
+  const { Redis } = await import('ioredis')
+  return new Redis(url)
+}
+
+describe.skipIf(!has)('the examples of the help that need brokers', () => {
+  it('do what they say', async () => {
+    const [redis, kafka] = await Promise.all([serverUrl('redis'), serverUrl('kafka')])
+    await (await publisher(kafka, 'users'))(made('user.created'))
+    const client = await openRedis(redis)
+    for (let n = 0; n < 3; n++)
+      await client.xadd('user.events', '*', 'data', '{"event_type":"user.created","user_data":{}}')
+    await client.quit()
+    for (const { line, needs, endless } of tail.examples) {
+      if (needs !== 'redis') continue
+      const words = line
+        .replace('redis://localhost:6379/0', redis)
+        .replace('kafka://localhost:9092', kafka)
+        .split(' ')
+        .map((word) => word.replace(/^'(.*)'$/, '$1'))
+      const running = start(words.slice(1), { cwd: nowhere.path })
+      if (endless) await running.said(/^tail redis:[\s\S]*^tail kafka:/m)
+      if (endless) running.signal('SIGINT')
+      expect(await running.ended, line).toMatchObject({ exit: 0 })
+    }
   }, 60_000)
 })
 

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { encodeAs } from '../../../src/core/codec/encode-as.ts'
 import { type DialectName, dialectNames, encodeEvent } from '../../../src/core/codec.ts'
 import type { EvtEvent } from '../../../src/core/event.ts'
@@ -87,6 +89,18 @@ describe('tail over several sources', () => {
     const { exit, stdout, stderr } = await evt('-s', one.url, ...words)
     expect({ exit, stdout }).toEqual({ exit: 3, stdout: '' })
     expect(stderr).toMatch(name)
+  })
+
+  it('takes the names of sources and sinks in the configuration, with their topics', async () => {
+    const one = await topic()
+    await one.publish('cloudevents', made('user.created'))
+    const sources = [{ name: 'orders', url: one.url.replace('/events', ''), topic: 'events' }]
+    const own = createNowhere()
+    onTestFinished(own.dispose)
+    writeFileSync(join(own.path, 'evt.config.json'), JSON.stringify({ sources }))
+    const tail = (name: string) => runHere(['tail', '-s', name, ...whole], { cwd: own.path })
+    expect((await tail('orders')).stdout).toContain('user.created')
+    expect((await tail('order')).stderr).toMatch(/it is no URL\n.*; the configuration names orders\n/)
   })
 
   it('names all that fail', async () => {
@@ -230,8 +244,9 @@ describe('tail --prove', () => {
   it('compares what a reader could leave, and says where nothing can be asked', async () => {
     const one = await topic()
     await one.publish('cloudevents', made('user.created'))
+    expect((await evt('--prove', '-s', database.url, ...whole)).exit).toBe(0)
     const { exit, stderr } = await evt('--prove', '-s', database.url, '-s', one.url, ...whole)
-    expect(exit).toBe(0)
+    expect(exit).toBe(5)
     expect(stderr).toMatch(/^prove postgres\S+: unchanged: members 0, prepared transactions 0, locks of evt tail 0$/m)
     expect(stderr).toMatch(/^prove memory:\S+: unknown, it can be asked for nothing that a reader leaves$/m)
   })
