@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { type BackoffPolicy, backoffMs } from '../core/backoff.ts'
 import { EvtError, toError } from '../core/errors.ts'
 import type { Message, Published, Transport } from '../transports/transport.ts'
@@ -32,6 +32,7 @@ const mostAtOnce = 500
 /** Brokers bound what they take at once, Kafka at 1 MiB; a bigger message goes alone. */
 const mostBytes = 512 * 1024
 const oneTryMs = 10_000
+const turnMs = 5
 const again: BackoffPolicy = { backoff: 'exponential', initialMs: 50, maxMs: 1_000 }
 /** What is behind a refused message in its lane is refused with it, and sent again without it so many times. */
 const mostRefusals = 10
@@ -98,7 +99,14 @@ export function createOutbound({ transport, topic, signal, giveUpMs }: OutboundO
   async function sendAll(): Promise<void> {
     // The rest of this turn's messages join the first batch.
     await Promise.resolve()
-    while (queue.length > 0) await send(nextBatch())
+    let turn = performance.now()
+    while (queue.length > 0) {
+      await send(nextBatch())
+      // Nothing else in this process may wait for a transport that answers at once.
+      if (performance.now() - turn < turnMs) continue
+      await nextTurn()
+      turn = performance.now()
+    }
     sending = undefined
   }
 

@@ -7,7 +7,7 @@ export interface PublishedAll {
   readonly failed: readonly Exclude<PublishOutcome, { readonly state: 'stored' | 'duplicate' }>[]
 }
 
-/** So many are on their way at once. */
+/** So many are on their way at once; it goes on when half of them have arrived, so that batches stay big. */
 const ahead = 2_000
 
 /** Pulls the events as the outcomes of earlier ones come. Throws only what `events` throws. */
@@ -16,17 +16,26 @@ export async function publishAll(
   publish: (event: NewEvent) => Promise<PublishOutcome>,
 ): Promise<PublishedAll> {
   const failed: PublishedAll['failed'][number][] = []
-  const open = new Set<Promise<void>>()
   let published = 0
-  for await (const event of events) {
-    const one = publish(event).then((outcome) => {
-      if ('error' in outcome) failed.push(outcome)
-      else published += 1
-      open.delete(one)
-    })
-    open.add(one)
-    if (open.size >= ahead) await Promise.race(open)
+  let open = 0
+  let few = ahead / 2
+  let onFew: (() => void) | undefined
+  const arrived = (outcome: PublishOutcome) => {
+    open -= 1
+    if ('error' in outcome) failed.push(outcome)
+    else published += 1
+    if (open <= few) onFew?.()
   }
-  await Promise.all(open)
+  const untilFew = () =>
+    new Promise<void>((resolve) => {
+      onFew = resolve
+    })
+  for await (const event of events) {
+    open += 1
+    void publish(event).then(arrived)
+    if (open >= ahead) await untilFew()
+  }
+  few = 0
+  if (open > 0) await untilFew()
   return { published, failed }
 }

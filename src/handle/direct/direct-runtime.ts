@@ -23,5 +23,7 @@ export interface DirectRuntime {
   publish(event: NewEvent): Promise<string>
   /** One at a time in the whole process: what may end it must not take bystanders along twice. */
   alone<T>(work: () => Promise<T>): Promise<T>
+  /** Sockets, timers and signals get their turn, when they have not had one for a while. */
+  breathe(): Promise<void> | undefined
   outcomes(succeeded: number, failed: number): void
 }

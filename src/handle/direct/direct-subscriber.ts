@@ -1,4 +1,4 @@
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError, toError } from '../../core/errors.ts'
 import type { Lane, LaneOptions, Received } from '../../transports/transport.ts'
 import { createCrew } from './crew.ts'
@@ -24,8 +24,6 @@ const takeSize = 200
 const againMs = 1_000
 /** Within it a lane hands out what a dead owner may have started, if there is any. */
 const suspectsWithinMs = 100
-/** So long it goes on without letting signals and sockets have their turn. */
-const turnMs = 5
 
 export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly string[]): DirectSubscriber {
   const { config, transport, log } = runtime
@@ -73,12 +71,9 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     // It may have gone before anyone listened.
     if (lane.lost.aborted) onLost()
     if (transport.capabilities.marksStarted && (await backlog())) await takeSuspects(owned)
-    let turn = performance.now()
     while (!owned.closed && !signal.aborted) {
       accept(owned, await take(lane, signal))
-      if (performance.now() - turn < turnMs) continue
-      await nextTurn()
-      turn = performance.now()
+      await runtime.breathe()
     }
   }
 

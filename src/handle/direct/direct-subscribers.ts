@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { EvtError } from '../../core/errors.ts'
 import type { NewEvent } from '../../core/event.ts'
 import type { Registry } from '../../core/registry.ts'
@@ -54,6 +55,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
   assertUsable(transport)
   const running = new Map<string, { readonly one: DirectSubscriber; readonly forced: AbortController }>()
   const alone = createMutex()
+  const breathe = createBreath()
   let stopping: Promise<void> | undefined
 
   function runtimeOf(config: DirectConfig, forced: AbortSignal): DirectRuntime {
@@ -72,6 +74,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       forced,
       publish: (event) => options.publish(event),
       alone,
+      breathe,
       outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
     }
   }
@@ -169,5 +172,18 @@ function createMutex(): <T>(work: () => Promise<T>) => Promise<T> {
     const next = last.then(work, work)
     last = next.catch(() => {})
     return next
+  }
+}
+
+/** So long all lanes together go on without letting anything else have its turn. */
+const turnMs = 5
+
+function createBreath(): () => Promise<void> | undefined {
+  let turn = performance.now()
+  return () => {
+    if (performance.now() - turn < turnMs) return undefined
+    return nextTurn().then(() => {
+      turn = performance.now()
+    })
   }
 }

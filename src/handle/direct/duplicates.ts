@@ -16,20 +16,25 @@ export function createDuplicateWindow(
   { count = 10_000, ms = 3_600_000 }: DuplicateOptions = {},
   nowMs: () => number = () => performance.now(),
 ): DuplicateWindow {
-  // In the order of adding, which is that of age.
-  const seen = new Map<string, number>()
+  // A ring in the order of adding: the oldest key of a large Map from which many were deleted is slow to find.
+  const ids: string[] = []
+  const addedMs: number[] = []
+  const slots = new Map<string, number>()
+  let next = 0
   return {
     has(id) {
-      const addedMs = seen.get(id)
-      return addedMs !== undefined && nowMs() - addedMs < ms
+      const slot = slots.get(id)
+      return slot !== undefined && nowMs() - (addedMs[slot] ?? 0) < ms
     },
     add(id) {
       if (count === 0) return
-      seen.delete(id)
-      seen.set(id, nowMs())
-      if (seen.size <= count) return
-      const [oldest] = seen.keys()
-      if (oldest !== undefined) seen.delete(oldest)
+      const oldest = ids[next]
+      // It may have been added again since.
+      if (oldest !== undefined && slots.get(oldest) === next) slots.delete(oldest)
+      ids[next] = id
+      addedMs[next] = nowMs()
+      slots.set(id, next)
+      next = (next + 1) % count
     },
   }
 }
