@@ -28,8 +28,7 @@ export async function askHello(node: AskedNode): Promise<ServerHello> {
 
 /** Throws `unsupported` for a server below 7.0. One that does not tell its version is taken as it is. */
 export function assertVersion({ version }: ServerHello, place: RedisPlace): void {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (version === '' || major > floor[0] || (major === floor[0] && minor >= floor[1])) return
+  if (isNewEnough(version)) return
   throw new EvtError('unsupported', `cannot use ${place.url}: it is Redis ${version}, and evt needs 7.0`, {
     hint: 'use a newer server; Valkey does too',
   })
@@ -52,9 +51,21 @@ async function checkNode(node: AskedNode): Promise<readonly ServerProblem[]> {
   const policy = config.get('maxmemory-policy') ?? memory.get('maxmemory_policy')
   const bounded = Number(config.get('maxmemory') ?? memory.get('maxmemory') ?? 0) > 0
   return [
-    ...(hello === undefined ? [] : checkRole(hello)),
+    ...(hello === undefined ? [] : [...checkVersion(hello), ...checkRole(hello)]),
     ...checkEviction(policy, bounded),
     ...checkPersistence(persistence, config),
+  ]
+}
+
+function isNewEnough(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return version === '' || major > floor[0] || (major === floor[0] && minor >= floor[1])
+}
+
+function checkVersion({ version }: ServerHello): readonly ServerProblem[] {
+  if (isNewEnough(version)) return []
+  return [
+    { problem: `the server is Redis ${version}, and evt needs 7.0`, remedy: 'use a newer server; Valkey does too' },
   ]
 }
 

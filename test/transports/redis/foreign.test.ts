@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { connectRedis } from '../../../src/transports/redis/connect.ts'
 import type { RedisContext } from '../../../src/transports/redis/context.ts'
 import { closeForeignLanes, type ForeignTiming, foreignLanes } from '../../../src/transports/redis/foreign.ts'
+import { openRedis } from '../../../src/transports/redis/index.ts'
 import { parseRedisUrl } from '../../../src/transports/redis/options.ts'
 import { createTopics } from '../../../src/transports/redis/topic.ts'
 import type { Lane, LaneOptions, Received } from '../../../src/transports/transport.ts'
@@ -284,6 +285,33 @@ describe('a plain group on a stream of somebody else', () => {
     await until(() => lane.lost.aborted)
     expect(await pendingOf(stream)).toBe(1)
   })
+
+  it('ends what waits, and closes within seconds, while the server is away', async () => {
+    const lonely = await startPrivateRedis()
+    onTestFinished(() => lonely.stop())
+    const stream = fresh()
+    await lonely.command('xadd', stream, '*', 'data', '1')
+    const transport = await openRedis(lonely.url)
+    const signal = new AbortController().signal
+    const options = { prefetch: 10, patterns: [], start: 'earliest', lanes: 1, member: 'm', signal } as const
+    const lanes = transport.lanes?.([stream], 'g', options)[Symbol.asyncIterator]()
+    const first = await lanes?.next()
+    const lane: Lane | undefined = first?.value ?? undefined
+    expect(await lane?.take(10, signal)).toHaveLength(1)
+    const [waiting, observed] = [
+      lane?.take(10, signal),
+      transport
+        .observe({ topics: [stream], patterns: [] }, { from: 'now', follow: true, signal })
+        [Symbol.asyncIterator]()
+        .next(),
+    ]
+    await lonely.kill('SIGKILL')
+    const started = performance.now()
+    await transport.close()
+    expect(await waiting).toEqual([])
+    expect((await observed).done).toBe(true)
+    expect(performance.now() - started).toBeLessThan(5_000)
+  }, 20_000)
 
   it('refuses a key that is no stream', async () => {
     const key = fresh()
