@@ -104,8 +104,6 @@ export function createRegister(client: Redis | Cluster, key: string, session: st
   }
 }
 
-export type Register = ReturnType<typeof createRegister>
-
 function readBeat(flat: readonly string[]): GroupBeat {
   const members: Member[] = []
   const leases = new Map<number, Lease>()

@@ -55,8 +55,8 @@ export function parseRedisUrl(url: string): RedisOptions {
   const params = paramsOf(url, query)
   const nodes = hosts.split(',').map((host) => nodeOf(url, host))
   const colon = userInfo.indexOf(':')
-  const username = decodeURIComponent(colon < 0 ? userInfo : userInfo.slice(0, colon)) || undefined
-  const password = colon < 0 ? undefined : decodeURIComponent(userInfo.slice(colon + 1)) || undefined
+  const username = decoded(url, colon < 0 ? userInfo : userInfo.slice(0, colon))
+  const password = colon < 0 ? undefined : decoded(url, userInfo.slice(colon + 1))
   if (!/^\d*$/.test(path)) throw wrong(url, `the database ${path} is no number`, 'name streams with ?stream=')
   const [streams, channels] = [namesOf(params.get('stream')), namesOf(params.get('pubsub'))]
   if (streams.length > 0 && channels.length > 0) {
@@ -83,6 +83,14 @@ export function parseRedisUrl(url: string): RedisOptions {
   }
 }
 
+function decoded(url: string, text: string): string | undefined {
+  try {
+    return decodeURIComponent(text) || undefined
+  } catch {
+    throw wrong(url, 'user or password is not percent-encoded', 'write %25 for a percent sign in it')
+  }
+}
+
 function paramsOf(url: string, query: string): URLSearchParams {
   const params = new URLSearchParams(query)
   const unknown = [...params.keys()].find((name) => !Object.hasOwn(known, name))
@@ -106,10 +114,9 @@ function switchOf(url: string, name: string, text: string | null): boolean | und
   throw wrong(url, `?${name}=${text} is neither true nor false`, `write ?${name}=true`)
 }
 
+/** `m` is minutes here. */
 function retainOf(text: string): Retain {
-  return /[a-z]$/.test(text) && !/^\d[\d.,]*[kmg]$/.test(text)
-    ? { ms: parseDuration(text) }
-    : { entries: parseCount(text) }
+  return /^[\d.,]+[kg]?$/i.test(text) ? { entries: parseCount(text) } : { ms: parseDuration(text) }
 }
 
 function read<T>(url: string, name: string, params: URLSearchParams, parse: (text: string) => T): T | undefined {

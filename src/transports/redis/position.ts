@@ -7,9 +7,6 @@ export type Place = bigint
 const bits = 64n
 const mask = (1n << bits) - 1n
 
-/** Before everything. */
-export const nowhere: Place = 0n
-
 export function placeAt(id: string, log: LogPosition): Place {
   const dash = id.indexOf('-')
   return (BigInt(id.slice(0, dash)) << 128n) | (BigInt(id.slice(dash + 1)) << bits) | log

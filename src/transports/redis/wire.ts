@@ -8,9 +8,6 @@
 // An entry without the field `evt` in front is somebody else's: foreign-wire.ts makes a message of it.
 import type { LogPosition, Message } from '../transport.ts'
 
-/** What `XRANGE` and `XREAD` give for an entry, asked for as buffers: its id, then names and values by turns. */
-export type RawEntry = readonly [Buffer, readonly Buffer[] | null]
-
 /** An entry of ours; `prev` is there with `log`. */
 export interface OurEntry extends Message {
   readonly prev?: LogPosition

@@ -20,7 +20,14 @@ export function makeEntries(count: number, { first = 1, keys = 20, bodyBytes = 2
   return Array.from({ length: count }, (_, i) => {
     const id = randomUUID()
     const key = `s/${i % keys}`
-    const headers = { 'ce-specversion': '1.0', 'ce-id': id, 'ce-type': 'a.b', 'ce-source': 'test', 'ce-subject': key }
+    const headers = {
+      'ce-specversion': '1.0',
+      'ce-id': id,
+      'ce-type': 'a.b',
+      'ce-source': 'test',
+      'ce-time': '2026-11-21T08:00:00.000Z',
+      'ce-subject': key,
+    }
     return { id, key, headers, body: Buffer.from(JSON.stringify('x'.repeat(bodyBytes))), log: BigInt(first + i) }
   })
 }
