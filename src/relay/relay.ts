@@ -109,7 +109,12 @@ export function createRelay(options: RelayOptions): Relay {
   return {
     start() {
       running ??= run()
-      sources ??= startSources({ ...options, sources: options.sources ?? [], leading: gate.leading })
+      sources ??= startSources({
+        ...options,
+        sources: options.sources ?? [],
+        ours: (options.sinks ?? []).map(({ config }) => config),
+        leading: gate.leading,
+      })
     },
     async stop() {
       stopping.abort()

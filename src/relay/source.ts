@@ -1,12 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError, toError } from '../core/errors.ts'
+import { planTopics } from '../core/layout.ts'
 import { redactUrl } from '../core/mask.ts'
+import { placeOfTopic } from '../core/origin.ts'
 import type { Store } from '../store/connection.ts'
 import { isOutage } from '../store/errors.ts'
 import { publishEncoded } from '../store/outbox.ts'
 import { type RelayDeadLetter, writeRelayDeadLetter } from '../store/relay-dead-letters.ts'
 import type { Lane, Received, Transport } from '../transports/transport.ts'
+import { makeTopics } from './read-sink.ts'
 import type { RelayLog, SourceMeter } from './relay-recorder.ts'
+import type { SinkConfig } from './sink-config.ts'
 import type { SourceConfig } from './source-config.ts'
 import { deadLetterOf, type TakenIn, takeIn } from './take-in.ts'
 
@@ -19,6 +23,7 @@ export interface SourceTask {
   readonly meter: SourceMeter
   readonly log: RelayLog
   readonly stopping: AbortSignal
+  readonly ours: readonly SinkConfig[]
   open(): Promise<Transport>
   /** Until this process leads; then a signal that aborts when it does no more. Undefined when it stops before. */
   leading(): Promise<AbortSignal | undefined>
@@ -65,11 +70,21 @@ async function runRound(task: SourceTask, onProgress: () => void): Promise<void>
         hint: 'set `topic`',
       })
     const read = { task, transport, topics, onProgress }
+    for (const { plan, topic } of topics.flatMap((name) => plansOf(task, name)))
+      await makeTopics(transport, [topic], plan.lanes)
     const { durable, history } = transport.capabilities
     await (transport.lanes && (durable || history) ? readLanes(read) : readObserved(read))
   } finally {
     await transport.close().catch(() => {})
   }
+}
+
+/** How sinks of ours make this topic, when it is one of theirs. */
+function plansOf({ ours, config }: SourceTask, topic: string) {
+  const place = placeOfTopic(config.url, topic)
+  return ours
+    .map((sink) => ({ sink, plan: planTopics(sink), topic }))
+    .filter(({ sink, plan }) => plan.fixed?.some((name) => placeOfTopic(sink.url, name) === place))
 }
 
 interface Reading {

@@ -5,6 +5,7 @@ import { openStore, type Store } from '../store/connection.ts'
 import { readStoreId } from '../store/identity.ts'
 import type { Transport } from '../transports/transport.ts'
 import { type RelayLog, type RelayRecorder, silentSourceMeter } from './relay-recorder.ts'
+import type { SinkConfig } from './sink-config.ts'
 import { runSource } from './source.ts'
 import type { SourceConfig } from './source-config.ts'
 
@@ -17,6 +18,8 @@ export interface Source {
 export interface SourcesOptions {
   readonly store: Store
   readonly sources: readonly Source[]
+  /** Sinks of the same configuration: a topic of theirs is made as theirs, whoever is there first. */
+  readonly ours: readonly SinkConfig[]
   readonly instance: string
   readonly recorder: RelayRecorder
   readonly log: RelayLog

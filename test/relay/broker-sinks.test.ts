@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { createBridge } from '../../src/bridge.ts'
+import type { EvtEvent } from '../../src/core/event.ts'
+import { defineHandler } from '../../src/handle/define-handler.ts'
+import type { Store } from '../../src/store/connection.ts'
+import { openTransport } from '../../src/transports/registry.ts'
+import { eventOf, messageOf } from '../handle/running.ts'
+import { createTestDatabase } from '../setup/database.ts'
+import { startPrivateKafka } from '../setup/private-kafka.ts'
+import type { PrivateBroker } from '../setup/private-process.ts'
+import { startPrivateRabbit } from '../setup/private-rabbitmq.ts'
+import { startPrivateRedis } from '../setup/private-redis.ts'
+import { until } from '../setup/until.ts'
+import { commit, readLogIds, runSinks, sinkRow } from './sinking.ts'
+
+const slow = { withinMs: 60_000 }
+const brokers: readonly (readonly [string, () => Promise<PrivateBroker & { readonly url: string }>])[] = [
+  ['redis', () => startPrivateRedis()],
+  ['kafka', () => startPrivateKafka()],
+  ['rabbitmq', () => startPrivateRabbit()],
+]
+
+const count = async (store: Store, table: string) =>
+  Number((await store.query(`select count(*) as n from ${table}`)).rows[0]?.n)
+
+describe.each(brokers)('the stored topology over %s', (_name, start) => {
+  let broker: Awaited<ReturnType<typeof start>>
+  let topic = ''
+  beforeAll(async () => {
+    broker = await start()
+  }, 120_000)
+  afterAll(() => broker?.stop(), 60_000)
+  beforeEach(() => {
+    topic = `t${randomUUID().slice(0, 8)}`
+  })
+
+  it('brings each event to the handlers once, in order, through a death of the server', async () => {
+    const { store } = await createTestDatabase({ max: 20 })
+    await store.query('create table effects (at bigint generated always as identity, id text, subject text, n integer)')
+    const failed = new Set<string>()
+    const handler = defineHandler({
+      name: 'test.effects',
+      on: ['*'],
+      start: 'earliest',
+      retry: { attempts: 5, initial: '5ms', max: '20ms' },
+      async handle(event, { sql }) {
+        const { n } = event.data as { n: number }
+        if (n % 10 === 7 && !failed.has(event.id)) {
+          failed.add(event.id)
+          throw new Error('not yet')
+        }
+        await sql.query('insert into effects (id, subject, n) values ($1, $2, $3)', [event.id, event.subject, n])
+      },
+    })
+    const sinks = [{ name: 'out', url: broker.url, topic, lanes: 4, start: 'earliest' as const }]
+    const bridge = createBridge({ store, handlers: [handler], sinks, consume: 'out', grace: '2s' })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    await commit(store, 200, { subjects: 20 })
+    await until(async () => (await count(store, 'effects')) >= 100, slow)
+    await broker.kill('SIGKILL')
+    await commit(store, 200, { subjects: 20, from: 200 })
+    await broker.restart()
+    await commit(store, 200, { subjects: 20, from: 400 })
+    await until(async () => (await count(store, 'effects')) >= 600, slow)
+    const { rows } = await store.query('select id, subject, n from effects order by at')
+    expect(new Set(rows.map(({ id }) => id)).size).toBe(600)
+    for (const own of Map.groupBy(rows, ({ subject }) => subject).values())
+      expect(own.map(({ n }) => n)).toEqual(own.map((_, i) => i + 1))
+    expect(await count(store, 'evt.dead_letters')).toBe(0)
+    await until(async () => (await sinkRow(store, 'out')).position === 600n, slow)
+  }, 180_000)
+
+  it('takes foreign messages in, each once, and goes on where it was', async () => {
+    const { store } = await createTestDatabase()
+    const transport = await openTransport(broker.url)
+    onTestFinished(() => transport.close())
+    await transport.ensure([{ name: topic, lanes: 4 }], 'create')
+    const send = async (events: readonly EvtEvent[]) => {
+      const results = await transport.publish(topic, events.map(messageOf), AbortSignal.timeout(20_000))
+      expect(new Set(results.map(({ state }) => state))).toEqual(new Set(['stored']))
+    }
+    const make = (n: number) =>
+      Array.from({ length: n }, (_, i) => eventOf({ type: 'from.outside', subject: `s${i % 7}`, data: { i } }))
+    const sources = [{ name: 'in', url: broker.url, topic, start: 'earliest' as const }]
+    const first = runSinks(store, [], { sources })
+    const [before, while_, after] = [make(100), make(100), make(50)]
+    // A queue gets what comes after it was made.
+    await until(async () => (await transport.inspect([topic])).groups.some(({ group }) => group === 'evt-in'), slow)
+    await send(before)
+    await until(async () => (await readLogIds(store)).length === 100, slow)
+    await first.stop()
+    await send(while_)
+    const second = runSinks(store, [], { sources, instance: 'b' })
+    await send(after)
+    await until(async () => (await readLogIds(store)).length === 250, slow)
+    const sent = [...before, ...while_, ...after].map(({ id }) => id)
+    expect((await readLogIds(store)).toSorted()).toEqual(sent.toSorted())
+    await second.stop()
+  }, 120_000)
+
+  it('does not send events round between a source and a sink on one topic', async () => {
+    const { store } = await createTestDatabase()
+    const sink = { name: 'out', url: broker.url, topic, lanes: 4, start: 'earliest' as const }
+    const relay = runSinks(store, [sink], { sources: [{ name: 'in', url: broker.url, topic, start: 'earliest' }] })
+    const transport = await openTransport(broker.url)
+    onTestFinished(() => transport.close())
+    await until(async () => (await transport.inspect([topic])).groups.some(({ group }) => group === 'evt-in'), slow)
+    const own = await commit(store, 100, { subjects: 20 })
+    await until(() => relay.taken.get('in')?.looped === 100, slow)
+    const foreign = eventOf({ type: 'from.outside' })
+    const results = await transport.publish(topic, [messageOf(foreign)], AbortSignal.timeout(20_000))
+    expect(results[0]?.state).toBe('stored')
+    await until(() => relay.meters.get('out')?.looped === 1, slow)
+    expect(new Set(await readLogIds(store))).toEqual(new Set([...own.map(({ id }) => id), foreign.id]))
+  }, 120_000)
+})
