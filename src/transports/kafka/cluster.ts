@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError, toError } from '../../core/errors.ts'
+import { whatAnswers } from '../what-answers.ts'
 import { type Connection, connect, connectTimeoutMs } from './connection.ts'
 import { isCoordinatorAway, isLasting, isOutage, isStale, throwIfFailed, typeOf } from './errors.ts'
 import { type BrokerInfo, type Metadata, metadataCall, type TopicInfo } from './metadata.ts'
@@ -49,8 +50,31 @@ export async function openCluster(options: KafkaOptions): Promise<Cluster> {
     return cluster
   } catch (error) {
     cluster.close()
-    throw error
+    throw await recognised(options, toError(error))
   }
+}
+
+/** Says which other protocol the port speaks, when it is one that evt knows. */
+async function recognised({ shown, seeds, tls, sasl }: KafkaOptions, error: Error): Promise<Error> {
+  const [seed] = seeds
+  const isClear = !(error instanceof EvtError) || (error.code !== 'connect' && error.code !== 'timeout')
+  if (seed === undefined || isClear || /nothing listens|no such host|cannot log in|not trusted/.test(error.message))
+    return error
+  const found = await whatAnswers(seed.host, seed.port)
+  if (found === 'TLS' && tls === undefined) {
+    const hint = 'add ?tls=true (and ?ca=FILE for a certificate of your own), or use the plain port'
+    return new EvtError('connect', `cannot connect to ${shown}: the port speaks TLS`, { hint, cause: error })
+  }
+  if (found === 'Kafka' && tls === undefined && sasl === undefined) {
+    const hint = 'kafka://user:password@host:port?sasl=plain, scram-sha-256 or scram-sha-512'
+    return new EvtError('connect', `cannot connect to ${shown}: the broker wants a user and a password`, {
+      hint,
+      cause: error,
+    })
+  }
+  if (found === undefined || found === 'Kafka' || found === 'TLS') return error
+  const hint = `${found} has URLs of its own; Kafka listens on 9092 as a rule`
+  return new EvtError('connect', `cannot connect to ${shown}: it looks like ${found}`, { hint, cause: error })
 }
 
 function createCluster(options: KafkaOptions): Cluster {
