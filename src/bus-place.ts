@@ -1,5 +1,6 @@
 // Where the bus of the direct topology is: what its options, the environment or the project's configuration say.
 import { resolve } from 'node:path'
+import type { Config } from './config/config.ts'
 import { EvtError } from './core/errors.ts'
 import { type Layout, planTopics, type TopicPlan } from './core/layout.ts'
 import type { EventBusOptions } from './event-bus.ts'
@@ -13,19 +14,24 @@ export interface Place {
   readonly topic: string | undefined
   /** Of layout `per-type`. */
   readonly prefix: string | undefined
+  /** What the configuration says where a handler says nothing: `EVENT_RETRY_ATTEMPTS`, `EVENT_TIMEOUT`. */
+  readonly handling: { readonly attempts?: number; readonly timeout?: string }
+  /** `EVENT_PROCESSING_ENABLED=false`: handlers are subscribed and wait. */
+  readonly isPaused: boolean
 }
 
 /** Throws `config` when neither says where. */
 export async function placeOf(options: EventBusOptions, log: HandlerLog): Promise<Place> {
   const { url, env, group, layout, topic } = options
-  if (url !== undefined) return { url, group, layout, topic, prefix: topic }
+  if (url !== undefined) return { url, group, layout, topic, prefix: topic, handling: {}, isPaused: false }
   if (env === undefined)
     throw new EvtError('config', 'cannot start the bus: neither url nor env is given', {
       hint: 'give it the environment as env, or a url such as redis://localhost:6379',
     })
   const { loadConfig } = await import('./config/load.ts')
   const { busOf } = await import('./config/bus.ts')
-  const bus = busOf(await loadConfig({ cwd: resolve(options.cwd ?? ''), env, flags: {} }))
+  const config = await loadConfig({ cwd: resolve(options.cwd ?? ''), env, flags: {} })
+  const bus = busOf(config)
   if (!bus)
     throw new EvtError('config', 'cannot start the bus: no bus is configured', {
       hint: 'set EVENT_BUS_TYPE to memory, redis, kafka or rabbitmq',
@@ -40,6 +46,16 @@ export async function placeOf(options: EventBusOptions, log: HandlerLog): Promis
     layout: layout ?? bus.layout,
     topic: topic ?? bus.topic,
     prefix: topic ?? bus.prefix,
+    handling: handlingOf(config),
+    isPaused: !config.get('processing').value,
+  }
+}
+
+function handlingOf(config: Config): Place['handling'] {
+  const [attempts, timeout] = [config.get('retryAttempts'), config.get('timeoutMs')]
+  return {
+    ...(attempts.origin === 'default' ? {} : { attempts: attempts.value }),
+    ...(timeout.origin === 'default' ? {} : { timeout: `${timeout.value}ms` }),
   }
 }
 

@@ -133,7 +133,8 @@ export function createEventBus(options: EventBusOptions): EventBus {
       const made = await assemble(transport, place)
       if (stopping) throw new EvtError('closed', 'cannot start the bus: it was stopped')
       parts = made
-      for (const definition of options.handlers ?? []) await made.subscribers.add(definition)
+      if (place.isPaused) calm.warn('handlers wait: processing is off', { hint: 'EVENT_PROCESSING_ENABLED' })
+      for (const definition of options.handlers ?? []) await addTo(made, definition)
     } catch (error) {
       await parts?.subscribers.stop({ graceMs: 0 })
       parts = undefined
@@ -180,7 +181,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
         ...(window === undefined ? {} : { ms: parseDuration(window) }),
       },
     })
-    return { transport, publisher, subscribers }
+    return { place, transport, publisher, subscribers }
   }
 
   async function makeTopics(transport: Transport, names: readonly string[], lanes: number): Promise<void> {
@@ -218,10 +219,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
     return Promise.resolve({ state: 'refused', id: event?.id, error })
   }
 
-  async function add(definition: DirectDefinition): Promise<string> {
-    await demand().subscribers.add(definition)
-    return definition.name
-  }
+  const add = (definition: DirectDefinition) => addTo(demand(), definition)
 
   return {
     get transport() {
@@ -271,6 +269,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
 }
 
 interface Parts {
+  readonly place: Place
   readonly transport: Transport
   readonly publisher: TransportPublisher
   readonly subscribers: DirectSubscribers
@@ -279,4 +278,16 @@ interface Parts {
 function publishedId(outcome: PublishOutcome): string {
   if ('error' in outcome) throw outcome.error
   return outcome.id
+}
+
+/** What it does not say itself, the configuration says. */
+async function addTo({ place, subscribers }: Parts, definition: DirectDefinition): Promise<string> {
+  const { attempts, timeout } = place.handling
+  const whole = {
+    ...definition,
+    ...(attempts === undefined ? {} : { retry: { attempts, ...definition.retry } }),
+    ...(timeout === undefined ? {} : { timeout: definition.timeout ?? timeout }),
+  }
+  await subscribers.add(whole, { isPaused: place.isPaused })
+  return definition.name
 }

@@ -180,6 +180,29 @@ describe('the event bus', () => {
     await named.stop()
   })
 
+  it('takes attempts, timeouts and the kill switch from the environment, as the seed systems name them', async () => {
+    const attempts: number[] = []
+    const env = { EVENT_BUS_TYPE: 'memory', EVENT_RETRY_ATTEMPTS: '2', EVENT_PROCESSING_ENABLED: 'false' }
+    const bus = createEventBus({ env, cwd: '/', topic: randomUUID() })
+    await bus.start()
+    const options = { name: 'a.h', retry: { initial: '1ms' } }
+    const id = await bus.subscribe(
+      'a.*',
+      (_event, ctx) => {
+        attempts.push(ctx.attempt)
+        throw new Error('never')
+      },
+      options,
+    )
+    await bus.publish({ type: 'a.b', data: 1 })
+    await until(() => bus.stats().handlers[0]?.queued === 1)
+    expect(attempts).toEqual([])
+    bus.resume(id)
+    await until(() => bus.stats().handlers[0]?.dead === 1)
+    expect(attempts).toEqual([1, 2])
+    await bus.stop()
+  })
+
   it('stops while it starts, and twice', async () => {
     const bus = createEventBus({ url: memory() })
     const starting = bus.start().catch((error: unknown) => error)

@@ -35,7 +35,7 @@ export interface DirectSubscribersOptions {
  */
 export interface DirectSubscribers {
   /** Resolves when the handler's group exists, as far as that is told within 10 s: what is published then reaches it. Throws `config`. */
-  add(definition: DirectDefinition): Promise<void>
+  add(definition: DirectDefinition, options?: { readonly isPaused?: boolean }): Promise<void>
   /** Finishes what runs within `graceMs`. False when there is no such handler. Its group and position stay on the transport. */
   remove(handler: string, options?: { readonly graceMs?: number }): Promise<boolean>
   /** In this process only. Throws `usage` for an unknown name. */
@@ -107,7 +107,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
   }
 
   return {
-    async add(definition) {
+    async add(definition, { isPaused = false } = {}) {
       const config = resolveDirect(definition)
       const { name } = config
       if (stopping) throw new EvtError('closed', `cannot subscribe ${name}: the bus was stopped`)
@@ -122,6 +122,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       const forced = new AbortController()
       const runtime = runtimeOf(config, forced.signal)
       const one = startDirectSubscriber(runtime, topics)
+      if (isPaused) one.pause(true)
       running.set(name, { one, forced })
       if (await isThere(runtime, one, topics)) return
       log.warn('a handler has no lane yet; it goes on trying', { handler: name, topics: topics.join(', ') })
