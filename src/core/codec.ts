@@ -8,7 +8,7 @@ import { isEventType } from './pattern.ts'
 import { formatCount } from './quantity.ts'
 
 export { formatAttributes, formatCloudEvent, fromCloudEvent, toCloudEvent } from './codec/cloudevents.ts'
-export { type DecodeContext, type Decoded, decodeAll, decodeAny } from './codec/decode-any.ts'
+export { type Decoded, decodeAll, decodeAny } from './codec/decode-any.ts'
 export { type DialectName, dialectNames } from './codec/dialects.ts'
 export { attributesOf, fromHeaders, toHeaders, typeIn } from './codec/headers.ts'
 

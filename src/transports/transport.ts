@@ -103,9 +103,6 @@ export interface ObserveOptions {
   /** Ends the iteration when what existed at the start has been shown. */
   readonly follow: boolean
   readonly signal: AbortSignal
-  /** The server went away while following: told once, and once when it is back. Who goes on over outages by himself calls them. */
-  readonly onLost?: ((error: EvtError) => void) | undefined
-  readonly onBack?: (() => void) | undefined
 }
 
 export interface TopicSpec {

@@ -87,7 +87,6 @@ async function* readOver(transport: () => Transport, reading: Reading): AsyncGen
   const { span, named, toSeen, startedMs } = reading
   const { follow, signal, onReady } = span
   const outages = createOutages(span)
-  const { lost: onLost, back: onBack } = outages
   const shown = createMemory()
   const topics = { topics: named, patterns: ['*'] }
   let from: ObserveOptions['from'] = span.from
@@ -100,7 +99,7 @@ async function* readOver(transport: () => Transport, reading: Reading): AsyncGen
   for (let failures = 0; !signal.aborted; failures++) {
     const begunMs = performance.now()
     try {
-      for await (const batch of transport().observe(topics, { from, follow, signal, onLost, onBack })) {
+      for await (const batch of transport().observe(topics, { from, follow, signal })) {
         lastMs = performance.now()
         failures = 0
         hasRun = true
@@ -115,7 +114,7 @@ async function* readOver(transport: () => Transport, reading: Reading): AsyncGen
       // What is refused at once is no outage: nobody waits for a permission.
       hasRun ||= performance.now() - begunMs > startMs
       if (!follow || !hasRun || !isOutage(error)) throw located(error, reading.name)
-      onLost(error)
+      outages.lost(error)
       await reading.reconnect(failures, signal).catch((thrown: unknown) => {
         if (!signal.aborted) throw thrown
       })
