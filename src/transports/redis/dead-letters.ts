@@ -88,7 +88,7 @@ export function createDeadLetters(context: RedisContext): DeadLetterTopics {
     const stream = topic.streams[laneOf(message, topic.streams.length)] ?? to
     const fields = topic.ours
       ? ['evt', encodeMeta(message), 'body', bytesOf(message)]
-      : (letter.fields ?? encodeForeign(message))
+      : (letter.fields ?? encodeForeign(speaksHeaders(letter.message) ? message : letter.message))
     const together = [stream, dead, gravesKey(dead)]
     const grave = graveOf({ message: { ...message, at: letter.origin.at ?? '' }, group: letter.origin.group ?? '' })
     const args = [letter.id, grave, bellOf(stream), ...fields]
@@ -162,6 +162,9 @@ function letterOf(stream: string, [id, fields]: StoredEntry): FoundLetter {
   const topic = stream.endsWith(ending) ? stream.slice(0, -ending.length) : undefined
   return decodeLetter(stream, topic, id.toString(), fields)
 }
+
+/** Whoever reads plain fields knows no headers: one more would make another message of it. */
+const speaksHeaders = ({ headers }: Message) => Object.keys(headers).length > 0
 
 function withoutFields({ fields: _, ...letter }: FoundLetter) {
   return letter

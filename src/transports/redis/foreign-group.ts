@@ -83,6 +83,7 @@ export function openForeignGroup(
   const { connections } = context
   const { client } = connections
   let own: Redis | undefined
+  let closed = false
 
   const claimed = (ids: readonly string[], ...options: string[]) =>
     client.call('XCLAIM', stream, group, consumer, 0, ...ids, ...options)
@@ -91,6 +92,7 @@ export function openForeignGroup(
     async read(count) {
       own ??= await connections.openOwn(stream)
       const redis = own
+      if (closed) redis.disconnect()
       const reply = (await answered(redis, blockMs, () =>
         redis.xreadgroupBuffer('GROUP', group, consumer, 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', stream, '>'),
       )) as readonly (readonly [Buffer, readonly StoredEntry[]])[] | null
@@ -132,6 +134,7 @@ export function openForeignGroup(
       await createForeignGroup(context, stream, group, goesOn ? lastRead : firstId)
     },
     close() {
+      closed = true
       own?.disconnect()
     },
   }

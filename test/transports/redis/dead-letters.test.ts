@@ -127,6 +127,20 @@ describe('replaying', () => {
     expect(await redis.xlen(dead)).toBe(0)
   })
 
+  it('gives what we buried of a foreign stream back as its readers know it, without headers that they do not', async () => {
+    const origin = fresh()
+    const { letters } = await open()
+    const one = received(origin, '1-1', '{"event_type":"user.created","user_id":"7"}')
+    const two = received(origin, '1-2', '{"a":1}', { 'ce-id': 'e', 'ce-type': 'a.b' })
+    await letters.bury(origin, [burial(one), burial(two)], signal())
+    const ids = (await listed(letters, `${origin}:dlq`)).map(({ id }) => id)
+    await letters.replay(`${origin}:dlq`, ids, { headers: { 'ce-evtreplayid': 'r' }, signal: signal() })
+    expect((await redis.xrange(origin, '-', '+')).map(([, fields]) => fields)).toEqual([
+      ['event_type', 'user.created', 'user_id', '7'],
+      ['ce-id', 'e', 'ce-type', 'a.b', 'ce-evtreplayid', 'r', 'data', '{"a":1}'],
+    ])
+  })
+
   it('goes nowhere without an origin, until it is told where to', async () => {
     const [dead, target] = [fresh(), fresh()]
     const { letters } = await open()
