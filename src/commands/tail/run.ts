@@ -238,13 +238,16 @@ async function staged(
 }
 
 const announcements = (
-  { name, how }: TailSource,
+  { name, how, isLive }: TailSource,
   { output }: Runtime,
   stages: string,
 ): Pick<Span, 'onReady' | 'onLost' | 'onBack'> => ({
   onReady: () => output.notice(`tail ${name}: ${how}${stages}`),
   onLost: (error) => output.warn(`${locatedText(error, name)}; trying again until it is back`),
-  onBack: () => output.notice(`tail ${name}: connected again; goes on where it was`),
+  onBack: () =>
+    output.notice(
+      `tail ${name}: connected again; ${isLive ? 'what came meanwhile is not shown' : 'goes on where it was'}`,
+    ),
 })
 
 interface Watched {
