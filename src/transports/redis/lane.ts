@@ -58,9 +58,10 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
   const bell = createDoorbell()
   const window = createWindow()
   const reader = createLaneReader({ context, topic, lane: index, from: init.state.settled, problems })
-  /** Handed out: by `at`, its place and the one before. */
-  const out = new Map<string, Found>()
-  const beforeOf = new Map<Place, Place>()
+  /** Handed out and not settled: the turn of each, by its `at`, and what had which turn. The window counts turns, because places hash badly. */
+  const turnOf = new Map<string, bigint>()
+  const held = new Map<bigint, Found>()
+  let turns = 0n
   let queue: Found[] = []
   let queuedBytes = 0
   let { started, suspicion } = init.state
@@ -77,11 +78,9 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
   const isOpen = () => !lost.signal.aborted && releasing === undefined && drainTimer === undefined
   const isFull = () => queue.length >= prefetch * 2 || queuedBytes > maxQueuedBytes
 
-  function settled(): Place {
-    const reached = queue[0]?.before ?? reader.place
-    const prefix = window.prefix(reached)
-    return prefix === reached ? reached : (beforeOf.get(prefix + 1n) ?? reached)
-  }
+  /** The first that is handed out and not settled. */
+  const firstHeld = () => (window.unsettled === 0 ? undefined : held.get(window.prefix(turns) + 1n))
+  const settled = () => (firstHeld() ?? queue[0])?.before ?? reader.place
 
   /** One after the other, so that none is overtaken by an older one. */
   function write(): Promise<boolean> {
@@ -131,7 +130,8 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
     if (!isOpen() || next === undefined) return 0
     // What may have killed an owner comes alone: not behind others, and nothing behind it.
     if (isSuspect(next.place)) return window.unsettled === 0 ? 1 : 0
-    if (window.unsettled > 0 && isSuspect(window.prefix(next.before) + 1n)) return 0
+    const first = firstHeld()
+    if (first !== undefined && isSuspect(first.place)) return 0
     return Math.max(0, Math.min(max, prefetch - window.unsettled, queue.length))
   }
 
@@ -140,9 +140,10 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
     queue = queue.slice(count)
     return found.map((one) => {
       queuedBytes -= one.message.body.length
-      window.add(one.place)
-      out.set(one.message.at, one)
-      beforeOf.set(one.place, one.before)
+      turns++
+      window.add(turns)
+      turnOf.set(one.message.at, turns)
+      held.set(turns, one)
       return { ...one.message, deliveries: deliveriesOf(suspicion, one.place) }
     })
   }
@@ -208,11 +209,11 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
     async settle(done) {
       if (lost.signal.aborted) return
       for (const { at } of done) {
-        const one = out.get(at)
-        if (one === undefined) continue
-        out.delete(at)
-        beforeOf.delete(one.place)
-        window.settle(one.place)
+        const turn = turnOf.get(at)
+        if (turn === undefined) continue
+        turnOf.delete(at)
+        held.delete(turn)
+        window.settle(turn)
       }
       init.onSettled(lane)
       context.trimmer.touch(stream)
