@@ -1,9 +1,11 @@
 // What must be known of a topic and AMQP cannot tell: how many lanes it has, which groups. It is the last message of a stream queue, `<topic>/about`:
 // any number of processes read it without a trace. Who changes it holds a lock: the exclusive consumer of a queue, which ends with its channel.
-import type { AsyncMessage, Channel } from 'rabbitmq-client'
+import type { Channel } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
-import { closeChannel, type Link, pause, unlessMissing, within } from './connect.ts'
+import { closeChannel, type Link, pause, within } from './connect.ts'
 import { codeOf } from './errors.ts'
+import { queueState } from './queue-state.ts'
+import { lastInStream } from './stream.ts'
 
 export interface About {
   /** Undefined where the exchange or queue is not evt's. */
@@ -20,33 +22,18 @@ export interface GroupRecord {
 }
 
 export const aboutQueueOf = (topic: string): string => `${topic}/about`
-const readWithinMs = 3_000
 const lockWithinMs = 10_000
 
-/** undefined where nothing was ever written. */
+/** undefined where nothing was ever written. Throws `timeout` when the server does not send it. */
 export async function readAbout(link: Link, topic: string): Promise<About | undefined> {
   const queue = aboutQueueOf(topic)
-  const channel = await link.channel()
-  try {
-    if (
-      (await unlessMissing(within(channel.queueDeclare({ queue, passive: true }), `look for ${queue}`))) === undefined
-    )
-      return undefined
-    await within(channel.basicQos({ prefetchCount: 100 }), `read ${queue}`)
-    const ended = new AbortController()
-    let last: Buffer | undefined
-    const options = { queue, arguments: { 'x-stream-offset': 'last' } }
-    const onMessage = ({ body }: AsyncMessage) => {
-      last = body
-      // The last chunk may hold more than one; they come together.
-      setImmediate(() => ended.abort())
-    }
-    await within(channel.basicConsume(options, onMessage), `read ${queue}`)
-    await pause(readWithinMs, ended.signal, link.lost)
-    return last === undefined ? undefined : parseAbout(last, queue)
-  } finally {
-    await closeChannel(channel)
-  }
+  if ((await queueState(link, queue)) === undefined) return undefined
+  const last = await lastInStream(link, queue)
+  if (last !== undefined) return parseAbout(last.body, queue)
+  // Not the same as nothing: who took it for that would forget how many lanes there are.
+  throw new EvtError('timeout', `cannot read ${queue}: RabbitMQ sends nothing of it`, {
+    hint: `after a restart it takes a moment; if it is empty since somebody made or purged it: rabbitmqctl delete_queue ${queue}`,
+  })
 }
 
 function parseAbout(body: Buffer, queue: string): About {

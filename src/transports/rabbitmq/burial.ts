@@ -1,6 +1,6 @@
 import { type Link, withChannel, within } from './connect.ts'
 import { parseInequivalence } from './errors.ts'
-import { queueState } from './topics.ts'
+import { queueState } from './queue-state.ts'
 
 export const deadLetterQueueOf = (topic: string): string => `${topic}.dlq`
 

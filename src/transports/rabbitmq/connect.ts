@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Channel, ConnectionOptions } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
+import { whatAnswers } from '../what-answers.ts'
 import { keepBytes, type ServerIdentity, startConnection } from './driver.ts'
 import { codeOf, translate } from './errors.ts'
 import type { RabbitOptions } from './options.ts'
@@ -27,15 +28,40 @@ export interface Link {
 /** Tries each host once. Throws `connect` with the reason of the last. */
 export async function openLink(options: RabbitOptions, name: string): Promise<Link> {
   const common = await connectionOptions(options, name)
-  let failure: unknown
+  let failure: EvtError | undefined
   for (const { hostname, port } of options.hosts) {
     try {
       return await openTo({ ...common, hostname, port })
     } catch (error) {
-      failure = error
+      failure = await explain(error, options, hostname, port)
     }
   }
-  throw translate(failure, `connect to ${options.url}`)
+  throw failure ?? new EvtError('usage', `cannot connect to ${options.url}: it names no host`)
+}
+
+/** What a port does that speaks another protocol: it closes, is silent, or sends what is no frame. */
+const strange =
+  /^(CONNECTION_TIMEOUT|READ_END|CONN_CLOSE|FRAME_ERROR|COMMAND_INVALID|CODEC|ECONNRESET|EPIPE|EPROTO|ERR_SSL_.*)$/
+
+async function explain(error: unknown, { url, tls }: RabbitOptions, hostname: string, port: number): Promise<EvtError> {
+  const attempted = `connect to ${url}`
+  const found = strange.test(codeOf(error)) ? await whatAnswers(hostname, port) : undefined
+  if (found === undefined || (found === 'RabbitMQ' && tls === undefined) || (found === 'TLS' && tls !== undefined)) {
+    return translate(error, attempted)
+  }
+  const hint =
+    found === 'TLS'
+      ? 'write amqps:// for it, or name the port without TLS (5672)'
+      : found === 'RabbitMQ'
+        ? 'write amqp:// for it, or name the TLS port (5671)'
+        : 'check host and port: RabbitMQ listens at 5672, with TLS at 5671'
+  const looks =
+    found === 'TLS'
+      ? 'the port speaks TLS'
+      : found === 'RabbitMQ'
+        ? 'the port speaks AMQP without TLS'
+        : `the port looks like ${found}`
+  return new EvtError('connect', `cannot ${attempted}: ${looks}`, { hint, cause: error })
 }
 
 async function connectionOptions(options: RabbitOptions, connectionName: string): Promise<ConnectionOptions> {

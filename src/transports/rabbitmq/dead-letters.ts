@@ -8,10 +8,12 @@ import type { Link } from './connect.ts'
 import type { Delivery } from './driver.ts'
 import { deathHeaders, idOf, toBuried, withoutDeath } from './grave.ts'
 import { shapeOf } from './group.ts'
-import { assertHarmless, holdQueue, readStream } from './looking.ts'
+import { assertHarmless, holdQueue } from './looking.ts'
 import { bytesOf, missing, type Outgoing, type Sender } from './publish.ts'
+import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
-import { queueState, routingKeyOf, type Topics } from './topics.ts'
+import { readStream } from './stream.ts'
+import { routingKeyOf, type Topics } from './topics.ts'
 import { toProperties } from './wire.ts'
 
 export interface DeadLettersInit {
@@ -34,7 +36,7 @@ export function createRabbitDeadLetters({ session, topics, sender }: DeadLetters
 
   async function* list(queue: string, signal: AbortSignal): AsyncGenerator<readonly BuriedMessage[]> {
     const link = await session.link('read')
-    const look = await assertHarmless(session, link, queue)
+    const look = await assertHarmless(link, queue)
     if (look === undefined) return
     const numbers = createNumbers()
     if (look === 'stream') {
@@ -108,7 +110,7 @@ export function createRabbitDeadLetters({ session, topics, sender }: DeadLetters
     },
     async replay(queue, ids, { to, headers = {}, signal }) {
       const link = await session.link('read')
-      const look = await assertHarmless(session, link, queue)
+      const look = await assertHarmless(link, queue)
       if (look === 'stream') throw keeps(queue)
       if (look === undefined) return ids.map((id) => gone(queue, id))
       const held = await holdQueue(link, queue)

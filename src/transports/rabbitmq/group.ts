@@ -12,8 +12,9 @@ import { EvtError } from '../../core/errors.ts'
 import { type About, changeAbout, readAbout } from './about.ts'
 import { deadLetterQueueOf, declareDeadLetterQueue } from './burial.ts'
 import { type Link, withChannel, within } from './connect.ts'
+import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
-import { queueState, type Topic } from './topics.ts'
+import type { Topic } from './topics.ts'
 
 export interface Group {
   readonly topic: string
@@ -92,17 +93,22 @@ export async function openGroup(
   const shape = shapeOf(topic, kind, name, session.options.bindingKey)
   const link = await session.link('read')
   const record = (await readAbout(link, topic))?.groups[name]
-  const exists = record !== undefined && (await queueState(link, shape.tokens)) !== undefined
-  if (exists && record.prefetch >= prefetch) return { ...shape, ahead: record.prefetch }
+  if (record !== undefined && record.prefetch >= prefetch && (await isComplete(link, shape)))
+    return { ...shape, ahead: record.prefetch }
   const maker = await session.link('publish')
   let ahead = prefetch
   await changeAbout(maker, topic, async (about, channel) => {
     const known = about?.groups[name]
     ahead = Math.max(prefetch, known?.prefetch ?? 0)
-    if (known === undefined || (await queueState(maker, shape.tokens)) === undefined) await make(maker, channel, shape)
+    if (known === undefined || !(await isComplete(maker, shape))) await make(maker, channel, shape)
     return withGroup(about, name, ahead)
   })
   return { ...shape, ahead }
+}
+
+async function isComplete(link: Link, { tokens, members, hungry }: Omit<Group, 'ahead'>): Promise<boolean> {
+  for (const queue of [tokens, members, hungry]) if ((await queueState(link, queue)) === undefined) return false
+  return true
 }
 
 /** What all members fetch ahead now: one with a bigger prefetch may have joined. */

@@ -96,7 +96,10 @@ export async function openRabbit(url: string, { onProblem = () => {} }: Transpor
       const { product, version } = (await session.link('read')).server
       return `${product} ${version}`
     },
-    remove: (names) => removeTopics(session, names),
+    async remove(names) {
+      await removeTopics(session, names)
+      for (const name of names) topics.forget(name)
+    },
     footprint: (names) => footprintOf(inspecting, names),
     async close() {
       // No lane is claimed any more, and those in hand go to other members before the connection ends.

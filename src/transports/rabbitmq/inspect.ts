@@ -4,8 +4,9 @@ import { deadLetterQueueOf } from './burial.ts'
 import type { Link } from './connect.ts'
 import { type Group, shapeOf } from './group.ts'
 import type { RabbitLane } from './lane.ts'
+import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
-import { queueState, type Topics } from './topics.ts'
+import type { Topics } from './topics.ts'
 
 export interface InspectInit {
   readonly session: Session

@@ -6,43 +6,29 @@ import { lock } from './about.ts'
 import { argumentsOf } from './burial.ts'
 import { closeChannel, type Link, within } from './connect.ts'
 import type { Delivery } from './driver.ts'
-import { managedQueue } from './management.ts'
+import { queueState } from './queue-state.ts'
 import { isAtLeast } from './server-version.ts'
-import type { Session } from './session.ts'
-import { queueState } from './topics.ts'
 
 export type Look = 'classic' | 'quorum' | 'stream'
 
-/** What kind of queue it is, when looking leaves it as it is. undefined where it is missing. Throws `refused`. */
-export async function assertHarmless(session: Session, link: Link, queue: string): Promise<Look | undefined> {
-  if ((await queueState(link, queue)) === undefined) return undefined
-  const managed = await managedQueue(session.options, queue)
-  const given = managed?.arguments ?? (await argumentsOf(link, queue))
-  const type = String(managed?.type ?? given?.['x-queue-type'] ?? 'classic')
+/**
+ * What kind of queue it is, when looking leaves it as it is; undefined where it is missing. Throws `refused` for a quorum queue before 4.3, also for
+ * one without a limit: each look raises a count in every message, and the first policy with a limit below it removes them all.
+ */
+export async function assertHarmless(link: Link, queue: string): Promise<Look | undefined> {
+  const given = await argumentsOf(link, queue)
+  if (given === undefined) return undefined
+  const type = given['x-queue-type'] ?? 'classic'
   if (type === 'classic' || type === 'stream') return type
-  if (isAtLeast(link.server.version, 4, 3)) return 'quorum'
-  const known = [given?.['x-delivery-limit'], managed?.effective_policy_definition?.['delivery-limit']].filter(
-    (limit) => limit !== undefined,
-  )
-  const limits =
-    known.length === 0 && isAtLeast(link.server.version, 4, 0) ? [20] : known.map(Number).filter((limit) => limit >= 0)
-  if (managed !== undefined && limits.length === 0) return 'quorum'
-  throw new EvtError('refused', `cannot look into queue ${queue}: ${reasonFor(limits, link)}`, {
-    hint: hintFor(limits.length > 0),
+  const { version } = link.server
+  if (type === 'quorum' && isAtLeast(version, 4, 3)) return 'quorum'
+  const limit = Number(given['x-delivery-limit'] ?? (isAtLeast(version, 4, 0) ? 20 : Number.NaN))
+  const ends = limit >= 0 ? `after ${limit} of them its messages are gone` : 'a limit by policy would remove them all'
+  const reason = `in a ${type} queue of RabbitMQ ${version} every look counts as a failed delivery, and ${ends}`
+  throw new EvtError('refused', `cannot look into queue ${queue}: ${reason}`, {
+    hint: 'move them to a classic queue or a stream (a shovel does that) and list that one; or run RabbitMQ 4.3, which does not count looking',
   })
 }
-
-function reasonFor(limits: readonly number[], { server }: Link): string {
-  const counts = `in a quorum queue of RabbitMQ ${server.version} every look counts as a failed delivery`
-  return limits.length > 0
-    ? `${counts}, and after ${Math.min(...limits)} of them its messages are gone`
-    : `${counts}, and whether a policy limits them AMQP does not tell`
-}
-
-const hintFor = (isLimited: boolean): string =>
-  isLimited
-    ? 'move them to a classic queue or a stream (a shovel does that) and list that one; or run RabbitMQ 4.3, which does not count looking'
-    : 'add ?management=http://HOST:15672 to the URL, so that evt can see that there is no limit; or move them to a classic queue or a stream'
 
 /** What one consumer is sent before another one is added: holding everything needs no acknowledgement and no unbounded memory. */
 const atOnce = 500
@@ -120,36 +106,3 @@ async function* readAll(
 }
 
 const isOver = (...signals: readonly AbortSignal[]): boolean => signals.some(({ aborted }) => aborted)
-
-const quietMs = 500
-
-/** Everything in a stream, from the first on; it does not say where it ends: nothing more for a while is the end. */
-export async function* readStream(link: Link, queue: string, signal: AbortSignal): AsyncGenerator<readonly Delivery[]> {
-  const channel = await link.channel()
-  const bell = createDoorbell()
-  let arrived: Delivery[] = []
-  const onMessage = (delivery: unknown) => {
-    arrived.push(delivery as Delivery)
-    bell.ring()
-  }
-  try {
-    await within(channel.basicQos({ prefetchCount: atOnce }), `look into ${queue}`)
-    await within(
-      channel.basicConsume({ queue, arguments: { 'x-stream-offset': 'first' } }, onMessage),
-      `look into ${queue}`,
-    )
-    while (!signal.aborted) {
-      const quiet = AbortSignal.timeout(quietMs)
-      while (arrived.length === 0 && !isOver(signal, link.lost, quiet)) await bell.wait(signal, link.lost, quiet)
-      const batch = arrived
-      arrived = []
-      const last = batch.at(-1)
-      if (last === undefined) return
-      yield batch
-      // Of a stream that is only asking for more.
-      channel.basicAck({ deliveryTag: last.deliveryTag, multiple: true })
-    }
-  } finally {
-    await closeChannel(channel)
-  }
-}

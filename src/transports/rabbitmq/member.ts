@@ -34,7 +34,9 @@ export async function joinGroup(init: MemberInit): Promise<void> {
       await attend(init)
       failures = performance.now() - startedAt > 5_000 ? 0 : failures + 1
     } catch (error) {
-      if (isFinal(error) && !signal.aborted) throw error
+      // Queues of the group that somebody deleted are made again by the next attempt.
+      const hasVanished = codeOf(toError(error).cause) === 'NOT_FOUND'
+      if (isFinal(error) && !hasVanished && !signal.aborted) throw error
       failures++
     }
     await backoff(failures, signal)
@@ -69,10 +71,8 @@ async function attend(init: MemberInit): Promise<void> {
       await balance()
       await bell.wait(signal, seat.lost, AbortSignal.timeout(beatMs))
     }
-  } catch (error) {
-    for (const lane of owned) lane.lose(toError(error).message)
-    throw error
   } finally {
+    if (!signal.aborted) for (const lane of owned) lane.lose('its group was deleted, or the connection lost')
     void leave(seat, owned, bell.ring)
   }
 }

@@ -9,6 +9,7 @@ import { closeChannel, type Link, within } from './connect.ts'
 import type { Delivery } from './driver.ts'
 import { isFinal } from './errors.ts'
 import { backoff, type Session } from './session.ts'
+import { consumeStream, lastInStream, offsetOf } from './stream.ts'
 import type { Topics } from './topics.ts'
 import { fromDelivery, typeOf } from './wire.ts'
 
@@ -29,6 +30,8 @@ interface Source {
   readonly stream: boolean
   /** The next offset of a stream. */
   next: number | undefined
+  /** The last one, where it is not followed; -1 of an empty stream. */
+  readonly end: number
 }
 
 interface Arrived {
@@ -51,7 +54,7 @@ export async function* observeRabbit(
     try {
       const link = await session.link('read')
       if (sources.length === 0)
-        for (const name of names) sources.push(await sourceOf({ session, topics, link, name, from }))
+        for (const name of names) sources.push(await sourceOf({ session, topics, link, name, from, follow }))
       if (hasShown && sources.some(({ stream }) => !stream)) onProblem(gap(session))
       if (!follow && sources.every(({ stream }) => !stream)) return
       failures = 0
@@ -74,9 +77,10 @@ interface SourceInit {
   readonly link: Link
   readonly name: string
   readonly from: ObserveOptions['from']
+  readonly follow: boolean
 }
 
-async function sourceOf({ topics, link, name, from }: SourceInit): Promise<Source> {
+async function sourceOf({ topics, link, name, from, follow }: SourceInit): Promise<Source> {
   const kind = await topics.resolve(name)
   if (kind === undefined) {
     throw new EvtError('usage', `cannot observe ${name}: there is no exchange or queue of that name`, {
@@ -84,13 +88,15 @@ async function sourceOf({ topics, link, name, from }: SourceInit): Promise<Sourc
     })
   }
   if (kind.kind !== 'queue') {
-    if (from === 'now') return { topic: name, stream: false, next: undefined }
+    if (from === 'now') return { topic: name, stream: false, next: undefined, end: -1 }
     throw new EvtError('unsupported', `cannot observe ${name} from the past: an exchange keeps nothing`, {
       hint: 'leave out --since; a stream queue (x-queue-type stream) can be read from any time: ?queue=NAME',
     })
   }
-  if ((await argumentsOf(link, name))?.['x-queue-type'] === 'stream')
-    return { topic: name, stream: true, next: undefined }
+  if ((await argumentsOf(link, name))?.['x-queue-type'] === 'stream') {
+    const last = follow ? undefined : await lastInStream(link, name)
+    return { topic: name, stream: true, next: undefined, end: last === undefined ? -1 : offsetOf(last) }
+  }
   throw new EvtError(
     'refused',
     `cannot observe queue ${name}: reading takes its messages away, or marks them as delivered`,
@@ -127,13 +133,13 @@ async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
         queue.push({ source, delivery: delivery as Delivery, channel })
         bell.ring()
       }
-      if (source.stream) await readStream(channel, source, init.from, onMessage)
+      if (source.stream) await consumeStream(channel, source.topic, startOf(source, init.from), onMessage)
       else await bindPrivateQueue({ session, link, channel, topic: source.topic, onMessage })
     }
     for (let n = 0; !signal.aborted && !(over.signal.aborted && queue.length === 0); ) {
       const batch = queue.splice(0, 500)
       const shown = batch.flatMap(({ source, delivery }) => {
-        const at = source.stream ? String(delivery.headers?.['x-stream-offset'] ?? ++n) : String(++n)
+        const at = source.stream ? String(offsetOf(delivery)) : String(++n)
         if (source.stream) source.next = Number(at) + 1
         return wanted(typeOf(delivery)) ? [fromDelivery(delivery, source.topic, at)] : []
       })
@@ -144,7 +150,8 @@ async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
       }
       if (queue.length > 0) continue
       if (follow) await bell.wait(signal, over.signal)
-      else if (await isQuiet(bell.wait.bind(bell), signal)) return
+      else if (sources.every(isAtEnd)) return
+      else await bell.wait(signal, over.signal)
     }
   } finally {
     for (const channel of channels) channel.removeAllListeners('close')
@@ -152,27 +159,10 @@ async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
   }
 }
 
-/** A stream does not say where it ends: nothing more for a while is the end. */
-async function isQuiet(
-  wait: (...signals: readonly AbortSignal[]) => Promise<void>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const quiet = AbortSignal.timeout(500)
-  await wait(signal, quiet)
-  return quiet.aborted
-}
+/** A time or a position after the end has nothing to show, and an exchange keeps nothing. */
+const isAtEnd = ({ stream, next, end }: Source): boolean => !stream || end < 0 || (next !== undefined && next > end)
 
-async function readStream(
-  channel: Channel,
-  source: Source,
-  from: ObserveOptions['from'],
-  onMessage: (delivery: unknown) => void,
-): Promise<void> {
-  const options = { queue: source.topic, arguments: { 'x-stream-offset': offsetOf(source, from) } }
-  await within(channel.basicConsume(options, onMessage), `observe ${source.topic}`)
-}
-
-function offsetOf({ next }: Source, from: ObserveOptions['from']): unknown {
+function startOf({ next }: Source, from: ObserveOptions['from']): string | number {
   if (next !== undefined) return next
   if (from === 'now') return 'next'
   if (from === 'start') return 'first'

@@ -2,7 +2,8 @@ import { slotCount } from '../../core/slot.ts'
 import type { Difference, TopicSpec } from '../transport.ts'
 import { changeAbout, readAbout } from './about.ts'
 import { type Link, unlessMissing, withChannel, within } from './connect.ts'
-import { codeOf, translate } from './errors.ts'
+import { translate } from './errors.ts'
+import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
 
 /** What a name stands for: a topic of evt's, an exchange or a queue of somebody else. */
@@ -124,19 +125,6 @@ export async function exchangeExists(link: Link, exchange: string): Promise<bool
   )
   // The library answers with nothing.
   return (await unlessMissing(look.then(() => true))) ?? false
-}
-
-/** Depth and consumers, without a trace; undefined where there is none. */
-export async function queueState(link: Link, queue: string) {
-  try {
-    return await unlessMissing(
-      withChannel(link, (channel) => within(channel.queueDeclare({ queue, passive: true }), `look for queue ${queue}`)),
-    )
-  } catch (error) {
-    // Somebody has it for himself: it is there.
-    if (codeOf((error as Error).cause) === 'RESOURCE_LOCKED') return { queue, messageCount: 0, consumerCount: 1 }
-    throw error
-  }
 }
 
 const queueExists = async (link: Link, queue: string): Promise<boolean> => (await queueState(link, queue)) !== undefined

@@ -1,0 +1,321 @@
+import { createServer } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { openRabbit } from '../../../src/transports/rabbitmq/index.ts'
+import type { BuriedMessage, Received, Transport } from '../../../src/transports/transport.ts'
+import { findRabbit } from '../../setup/broker-binaries.ts'
+import { type PrivateRabbit, startPrivateRabbit } from '../../setup/private-rabbitmq.ts'
+import { until } from '../conformance/world.ts'
+import { depthOf, foreignChannel } from './foreign.ts'
+
+const soon = () => AbortSignal.timeout(10_000)
+
+describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people', () => {
+  let server: PrivateRabbit
+  beforeAll(async () => {
+    server = await startPrivateRabbit({ tls: true, management: true })
+  }, 60_000)
+  afterAll(() => server?.stop())
+
+  async function open(url: string): Promise<Transport> {
+    const transport = await openRabbit(url)
+    onTestFinished(() => transport.close())
+    return transport
+  }
+  const withLogin = (login: string) => server.url.replace('guest:guest', login)
+  let names = 0
+  const unique = (what: string) => `${what}-${++names}`
+
+  it.each([
+    ['a wrong password', () => withLogin('guest:secret'), 'refuses this user or password'],
+    ['a wrong user', () => withLogin('nobody:secret'), 'refuses this user or password'],
+    ['a wrong vhost', () => `${server.url}/nowhere`, 'vhost nowhere not found'],
+    ['nobody there', () => 'amqp://127.0.0.1:1', 'connection refused'],
+    ['TLS where there is none', () => server.url.replace('amqp:', 'amqps:'), 'AMQP without TLS'],
+    ['no TLS where it is', () => `amqp://guest:guest@127.0.0.1:${server.tls?.port}`, 'speaks TLS'],
+    ['a certificate of nobody', () => server.tls?.url ?? '', 'not trusted'],
+    ['the management port', () => `amqp://127.0.0.1:${new URL(server.managementUrl ?? '').port}`, 'looks like HTTP'],
+  ])('tells %s within seconds, without the password', async (_, url, reason) => {
+    const startedAt = performance.now()
+    const failed = openRabbit(url())
+    await expect(failed).rejects.toMatchObject({
+      code: 'connect',
+      message: expect.stringContaining(reason),
+      hint: expect.any(String),
+    })
+    await expect(failed).rejects.not.toThrow(/secret|guest:guest/)
+    expect(performance.now() - startedAt).toBeLessThan(8_000)
+  })
+
+  it('gives up a port that takes connections and says nothing', async () => {
+    const mute = createServer(() => {})
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void mute.close())
+    const { port } = mute.address() as { port: number }
+    await expect(openRabbit(`amqp://127.0.0.1:${port}`)).rejects.toMatchObject({
+      code: 'connect',
+      message: expect.stringContaining('within 5 s'),
+    })
+  }, 15_000)
+
+  it('connects over TLS with the authority that is named, and to the host of several that answers', async () => {
+    const transport = await open(`${server.tls?.url}?verify=false`)
+    expect(await transport.about?.()).toMatch(/^RabbitMQ \d/)
+    const second = server.url.replace('@', '@127.0.0.1:1,')
+    expect(await (await open(second)).about?.()).toMatch(/^RabbitMQ \d/)
+  })
+
+  it('names what a user may not use', async () => {
+    await server.ctl('add_user', 'small', 'secret')
+    await server.ctl('set_permissions', '-p', '/', 'small', '^small', '^small', '.*')
+    const transport = await open(withLogin('small:secret'))
+    await expect(transport.ensure([{ name: 'other', lanes: 1 }], 'create')).rejects.toMatchObject({
+      code: 'refused',
+      message: expect.stringMatching(/other.*access to \w+ 'other/),
+      hint: expect.stringContaining('set_permissions'),
+    })
+    const [result] = await transport.publish(
+      'amq.topic',
+      [{ id: '1', key: null, headers: {}, body: Buffer.alloc(0) }],
+      soon(),
+    )
+    expect(result).toMatchObject({
+      state: 'refused',
+      error: { message: expect.stringContaining("exchange 'amq.topic'") },
+    })
+  })
+
+  it('says that an exchange has no past, and that looking into a queue would take from it', async () => {
+    const foreign = await foreignChannel(server.url)
+    const queue = unique('orders')
+    await foreign.queueDeclare({ queue, durable: true })
+    await foreign.basicPublish({ routingKey: queue }, 'one')
+    const transport = await open(`${server.url}?queue=${queue}`)
+    const first = (topic: string, from: 'now' | 'start') =>
+      transport
+        .observe({ topics: [topic], patterns: [] }, { from, follow: true, signal: soon() })
+        [Symbol.asyncIterator]()
+        .next()
+    await expect(first('amq.topic', 'start')).rejects.toMatchObject({
+      code: 'unsupported',
+      hint: expect.stringContaining('stream'),
+    })
+    await expect(first(queue, 'now')).rejects.toMatchObject({
+      code: 'refused',
+      hint: expect.stringContaining('?exchange='),
+    })
+    await expect(first('nothing', 'now')).rejects.toMatchObject({ code: 'usage' })
+    expect(await depthOf(server.url, queue)).toBe(1)
+  })
+
+  it('shows garbage, and what follows it', async () => {
+    const exchange = unique('events')
+    const foreign = await foreignChannel(server.url)
+    await foreign.exchangeDeclare({ exchange, type: 'topic', durable: true })
+    const transport = await open(`${server.url}?exchange=${exchange}&key=user.%23`)
+    expect(transport.named).toEqual([exchange])
+    const seen: Received[] = []
+    const stopping = new AbortController()
+    const observing = (async () => {
+      const options = { from: 'now', follow: true, signal: stopping.signal } as const
+      for await (const batch of transport.observe({ topics: transport.named, patterns: [] }, options))
+        seen.push(...batch)
+    })()
+    await until('it observes', async () => {
+      await foreign.basicPublish({ exchange, routingKey: 'user.ping' }, 'ping')
+      return seen.length > 0
+    })
+    const headers = { n: 1, t: { a: [true, null] }, s: 'text', 'cloudEvents:type': 7, 'cloudEvents:id': 'e1' }
+    await foreign.basicPublish({ exchange, routingKey: 'order.made' }, 'not for this key')
+    await foreign.basicPublish(
+      { exchange, routingKey: 'user.a', headers, contentType: 'application/json' },
+      Buffer.from([0, 255, 1]),
+    )
+    await foreign.basicPublish({ exchange, routingKey: 'user.last' }, Buffer.from('{"a":1}'))
+    await until('the last is seen', () => seen.at(-1)?.headers['amqp-routing-key'] === 'user.last')
+    const odd = seen.find(({ headers }) => headers['amqp-routing-key'] === 'user.a')
+    expect(odd).toMatchObject({
+      id: 'e1',
+      topic: exchange,
+      headers: { n: '1', t: '{"a":[true,null]}', s: 'text', 'ce-type': '7' },
+    })
+    expect([...(odd?.body ?? [])]).toEqual([0, 255, 1])
+    expect(seen.some(({ headers }) => headers['amqp-routing-key'] === 'order.made')).toBe(false)
+    stopping.abort()
+    await observing
+  })
+
+  it('reads a foreign exchange and a foreign queue as a group, in order, and writes to both', async () => {
+    const foreign = await foreignChannel(server.url)
+    const [exchange, queue] = [unique('events'), unique('orders')]
+    await foreign.exchangeDeclare({ exchange, type: 'topic', durable: true })
+    await foreign.queueDeclare({ queue, durable: true })
+    const transport = await open(server.url)
+    const got = new Map<string, string[]>([
+      [exchange, []],
+      [queue, []],
+    ])
+    const stopping = new AbortController()
+    const options = {
+      prefetch: 10,
+      patterns: [],
+      start: 'earliest',
+      lanes: 4,
+      member: 'm',
+      signal: stopping.signal,
+    } as const
+    const running = (async () => {
+      for await (const lane of transport.lanes?.([exchange, queue], 'bridge', options) ?? []) {
+        void (async () => {
+          while (!lane.lost.aborted) {
+            const batch = await lane.take(5, stopping.signal)
+            for (const { topic, body } of batch) got.get(topic)?.push(Buffer.from(body).toString())
+            await lane.settle(batch)
+            if (stopping.signal.aborted) await lane.release()
+          }
+        })()
+      }
+    })()
+    await until('the group is there', async () => (await transport.inspect([exchange, queue])).groups.length === 2)
+    const message = (n: number) => ({ id: String(n), key: null, headers: {}, body: Buffer.from(String(n)) })
+    for (const topic of [exchange, queue]) {
+      const results = await transport.publish(
+        topic,
+        Array.from({ length: 50 }, (_, n) => message(n)),
+        soon(),
+      )
+      expect(new Set(results.map(({ state }) => state))).toEqual(new Set(['stored']))
+    }
+    const expected = Array.from({ length: 50 }, (_, n) => String(n))
+    await until('all arrived', () => [...got.values()].every((bodies) => bodies.length >= 50))
+    expect([...got.values()]).toEqual([expected, expected])
+    stopping.abort()
+    await running
+  })
+
+  it('reads a stream from its start, from a position, and follows it', async () => {
+    const foreign = await foreignChannel(server.url)
+    const queue = unique('stream')
+    await foreign.queueDeclare({ queue, durable: true, arguments: { 'x-queue-type': 'stream' } })
+    for (let n = 0; n < 10; n++)
+      await foreign.basicPublish({ routingKey: queue, durable: true }, Buffer.from(String(n)))
+    const transport = await open(`${server.url}?queue=${queue}`)
+    const read = async (from: 'start' | { readonly position: string }) => {
+      const bodies: string[] = []
+      for await (const batch of transport.observe(
+        { topics: [queue], patterns: [] },
+        { from, follow: false, signal: soon() },
+      ))
+        bodies.push(...batch.map(({ body, at }) => `${at}:${Buffer.from(body)}`))
+      return bodies
+    }
+    const all = Array.from({ length: 10 }, (_, n) => `${n}:${n}`)
+    expect(await read('start')).toEqual(all)
+    expect(await read({ position: '7' })).toEqual(all.slice(7))
+    expect(await read('start')).toEqual(all)
+  })
+
+  describe('dead letters of others', () => {
+    async function list(transport: Transport, queue: string): Promise<readonly BuriedMessage[]> {
+      const found: BuriedMessage[] = []
+      for await (const batch of transport.deadLetters?.list(queue, soon()) ?? []) found.push(...batch)
+      return found
+    }
+
+    /** Twelve messages that a consumer rejected, in a dead-letter queue with these arguments. */
+    async function withDead(queueArguments: Record<string, unknown>) {
+      const foreign = await foreignChannel(server.url)
+      const [queue, letters] = [unique('orders'), unique('dead')]
+      await foreign.queueDeclare({ queue: letters, durable: true, arguments: queueArguments })
+      const toLetters = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': letters }
+      await foreign.queueDeclare({ queue, durable: true, arguments: toLetters })
+      for (let n = 0; n < 12; n++) {
+        const envelope = { routingKey: queue, durable: true, messageId: `m${n}`, headers: { n, 'x-number': 1.5 } }
+        await foreign.basicPublish(envelope, Buffer.from(`body ${n}`))
+        const message = await foreign.basicGet({ queue })
+        if (message) foreign.basicNack({ deliveryTag: message.deliveryTag, requeue: false })
+      }
+      await until('all are dead', async () => (await depthOf(server.url, letters)) === 12)
+      return { foreign, queue, letters }
+    }
+
+    it('lists a classic queue thirty times and leaves it as it is', async () => {
+      const { queue, letters } = await withDead({})
+      const transport = await open(server.url)
+      const first = await list(transport, letters)
+      expect(first.map(({ message }) => message.id)).toEqual(Array.from({ length: 12 }, (_, n) => `m${n}`))
+      expect(first[3]).toMatchObject({
+        message: { headers: { n: '3', 'x-number': '1.5' } },
+        origin: { topic: queue },
+        error: { class: 'rejected', message: expect.stringContaining(`queue ${queue}`) },
+        attempts: 1,
+      })
+      expect(first[0]?.message.headers).not.toHaveProperty('x-death')
+      expect(Math.abs(Date.now() - (first[0]?.deadMs ?? 0))).toBeLessThan(60_000)
+      for (let look = 2; look <= 30; look++) expect(await list(transport, letters)).toEqual(first)
+      expect(await depthOf(server.url, letters)).toBe(12)
+    }, 30_000)
+
+    it('replays exactly those that it is told to, to the queue in which they died, with every type of header', async () => {
+      const { foreign, queue, letters } = await withDead({})
+      const transport = await open(server.url)
+      const found = await list(transport, letters)
+      const ids = [found[4]?.id ?? '', found[2]?.id ?? '']
+      const results = await transport.deadLetters?.replay(letters, ids, { signal: soon() })
+      expect(results?.map(({ state }) => state)).toEqual(['stored', 'stored'])
+      const left = (await list(transport, letters)).map(({ message }) => message.id)
+      expect(left).toEqual(['m0', 'm1', 'm3', 'm5', 'm6', 'm7', 'm8', 'm9', 'm10', 'm11'])
+      const again = [await foreign.basicGet({ queue }), await foreign.basicGet({ queue })]
+      expect(new Set(again.map((message) => message?.messageId))).toEqual(new Set(['m2', 'm4']))
+      expect(again[0]?.headers).toMatchObject({ 'x-number': 1.5 })
+    })
+
+    it('refuses a quorum queue with a delivery limit, thirty times, and nothing is gone', async () => {
+      const { letters } = await withDead({ 'x-queue-type': 'quorum', 'x-delivery-limit': 3 })
+      for (const url of [server.url, `${server.url}?management=${server.managementUrl}`]) {
+        const transport = await open(url)
+        for (let look = 0; look < 15; look++) {
+          await expect(list(transport, letters)).rejects.toMatchObject({
+            code: 'refused',
+            message: expect.stringContaining('after 3 of them its messages are gone'),
+            hint: expect.stringContaining('classic queue or a stream'),
+          })
+        }
+      }
+      expect(await depthOf(server.url, letters)).toBe(12)
+    }, 30_000)
+
+    it('refuses a quorum queue without a limit too: a policy may come, and counts what was looked at before', async () => {
+      const { letters } = await withDead({ 'x-queue-type': 'quorum' })
+      const transport = await open(server.url)
+      for (let look = 0; look < 30; look++)
+        await expect(list(transport, letters)).rejects.toMatchObject({ code: 'refused' })
+      await expect(transport.deadLetters?.replay(letters, ['m1'], { signal: soon() })).rejects.toMatchObject({
+        code: 'refused',
+      })
+      await server.ctl('set_policy', 'few', `^${letters}$`, '{"delivery-limit":1}', '--apply-to', 'queues')
+      await expect(list(transport, letters)).rejects.toMatchObject({ code: 'refused' })
+      expect(await depthOf(server.url, letters)).toBe(12)
+    }, 30_000)
+
+    it('lists a stream for ever, and replays nothing from it: it keeps what it has', async () => {
+      const letters = unique('dead')
+      const foreign = await foreignChannel(server.url)
+      await foreign.queueDeclare({ queue: letters, durable: true, arguments: { 'x-queue-type': 'stream' } })
+      const headers = {
+        'x-exception-message': 'no such user',
+        'x-exception-stacktrace': 'java.lang.IllegalState: no such user\n at x',
+      }
+      for (let n = 0; n < 12; n++) {
+        await foreign.basicPublish({ routingKey: letters, durable: true, messageId: `m${n}`, headers }, 'body')
+      }
+      const transport = await open(server.url)
+      const first = await list(transport, letters)
+      const error = { class: 'java.lang.IllegalState', message: 'no such user' }
+      expect(first).toMatchObject(Array.from({ length: 12 }, (_, n) => ({ id: `m${n}`, error })))
+      for (let look = 0; look < 5; look++) expect(await list(transport, letters)).toEqual(first)
+      await expect(transport.deadLetters?.replay(letters, ['m1'], { signal: soon() })).rejects.toMatchObject({
+        code: 'unsupported',
+      })
+    }, 30_000)
+  })
+})
