@@ -2,7 +2,7 @@ import { EvtError, toError } from '../core/errors.ts'
 import { planTopics } from '../core/layout.ts'
 import { placeOfTopic } from '../core/origin.ts'
 import { beginSinkTopic, type SinkCursor } from '../store/sinks.ts'
-import type { LogAppender, Message, Published, SqlExecutor, Transport } from '../transports/transport.ts'
+import type { LogAppender, Message, Published, Received, SqlExecutor, Transport } from '../transports/transport.ts'
 import { makeTopics } from './read-sink.ts'
 import type { SinkConfig } from './sink-config.ts'
 
@@ -37,6 +37,8 @@ export interface Outlet {
    * throws what will pass, because its marks say where to go on; for others this tries again itself, and sends nothing twice.
    */
   deliver(topic: string, messages: readonly Message[], through: bigint, signal: AbortSignal): Promise<void>
+  /** One that was given up, beside the log: there its place is passed. The error when it is refused for good; throws what will pass. */
+  retry(message: Received, signal: AbortSignal): Promise<EvtError | undefined>
   /** Lets the marks of all topics follow, also of those that had nothing to store. */
   mark(through: bigint, signal: AbortSignal): Promise<void>
   /** Throws when a sink has lost what it had: it is told when something is sent, and by this when nothing is. */
@@ -127,6 +129,13 @@ export async function openOutlet(options: OutletOptions): Promise<Outlet> {
       }
       await drainBatch({ messages, through, topic, signal, send, bury: options.bury, pause: options.pause })
       advance(topic, through)
+    },
+    async retry({ topic, id, key, headers, body }, signal) {
+      await makeTopics(transport, [topic], plan.lanes)
+      const message = { id, key, headers, body }
+      const { error } = await tried([message], transport.publish(topic, [message], signal))
+      if (error !== undefined && !isForGood(error)) throw error
+      return error as EvtError | undefined
     },
     async mark(through, signal) {
       for (const topic of topics.values()) {

@@ -1,24 +1,27 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { typeIn } from '../core/codec.ts'
 import { EvtError, toError } from '../core/errors.ts'
 import { redactUrl } from '../core/mask.ts'
 import { originNames } from '../core/origin.ts'
+import type { Store } from '../store/connection.ts'
 import type { LogEntry } from '../store/log.ts'
-import { writeRelayDeadLetter } from '../store/relay-dead-letters.ts'
+import { type RelayDeadLetter, writeRelayDeadLetter } from '../store/relay-dead-letters.ts'
 import { openSinkCursor } from '../store/sinks.ts'
-import type { Message, SqlExecutor, Transport } from '../transports/transport.ts'
+import type { Message, Received, Transport } from '../transports/transport.ts'
 import { createEncoder, type EncodeForSink } from './encode.ts'
 import type { HeadBell } from './head-bell.ts'
 import type { ReadPage } from './log-pages.ts'
 import { originIn } from './origin-in.ts'
 import { type Outlet, openOutlet, type Refusal } from './outlet.ts'
 import type { RelayLog, SinkMeter } from './relay-recorder.ts'
+import { followReplays } from './replays.ts'
 import type { SinkConfig } from './sink-config.ts'
 import { type CursorKeeper, createCursorKeeper } from './sink-cursor.ts'
 
 /** One sink under one leadership. */
 export interface SinkTask {
   readonly config: SinkConfig
-  readonly sql: SqlExecutor
+  readonly sql: Store
   readonly epoch: bigint
   readonly storeId: string
   readonly instance: string
@@ -121,6 +124,8 @@ function createRound(task: SinkTask, onProgress: () => void) {
     const transport = await task.open()
     let outlet: Outlet | undefined
     let keeper: CursorKeeper | undefined
+    let replays: Promise<void> | undefined
+    const done = new AbortController()
     try {
       const target = redactUrl(config.url)
       const cursor = await openSinkCursor(sql, { name: config.name, target, start: config.start })
@@ -144,9 +149,18 @@ function createRound(task: SinkTask, onProgress: () => void) {
         beforeMove: (position) => mark(position, task.forced),
         onFailed: (error) => failed.abort(error),
       })
+      const { retry } = outlet
+      const again = async (message: Received) => {
+        const error = await retry(message, task.forced)
+        return error && deadLetterOf(task, message, error)
+      }
+      const ended = AbortSignal.any([signal, done.signal])
+      replays = followReplays({ store: sql, by: byOf(config), log: task.log, signal: ended, retry: again })
       await carryFrom(from, outlet, { encode, keeper })
       failed.signal.throwIfAborted()
     } finally {
+      done.abort()
+      await replays
       // What is done is noted, where the store can still be reached.
       if (task.stopping.aborted && !failed.signal.aborted && !task.forced.aborted) await keeper?.flush().catch(() => {})
       keeper?.stop()
@@ -178,6 +192,7 @@ function createRound(task: SinkTask, onProgress: () => void) {
       await deliverPage(page, reached, outlet, encode)
       position = reached
       if (!isBehind) reading = read(reached)
+      if (pausedMs > 0) task.log.info('a sink goes on', { sink: config.name })
       pausedMs = 0
       onProgress()
       keeper.reached(position)
@@ -237,6 +252,19 @@ function createRound(task: SinkTask, onProgress: () => void) {
   }
 
   return { carry }
+}
+
+const byOf = ({ name }: SinkConfig) => `sink:${name}`
+
+function deadLetterOf({ config, instance }: SinkTask, message: Received, error: EvtError): RelayDeadLetter {
+  return {
+    by: byOf(config),
+    message,
+    type: typeIn(message.headers) || 'unknown',
+    reason: 'non-retryable',
+    error: { class: error.name, code: error.code, message: error.message },
+    instance,
+  }
 }
 
 /** Undefined for an event that the sink's dialect cannot hold: it is buried. */

@@ -6,10 +6,11 @@ import { placeOfTopic } from '../core/origin.ts'
 import type { Store } from '../store/connection.ts'
 import { isOutage } from '../store/errors.ts'
 import { publishEncoded } from '../store/outbox.ts'
-import { type RelayDeadLetter, writeRelayDeadLetter } from '../store/relay-dead-letters.ts'
+import { type RelayDeadLetter, type Retry, writeRelayDeadLetter } from '../store/relay-dead-letters.ts'
 import type { Lane, Received, Transport } from '../transports/transport.ts'
 import { makeTopics } from './read-sink.ts'
 import type { RelayLog, SourceMeter } from './relay-recorder.ts'
+import { followReplays } from './replays.ts'
 import type { SinkConfig } from './sink-config.ts'
 import type { SourceConfig } from './source-config.ts'
 import { deadLetterOf, type TakenIn, takeIn } from './take-in.ts'
@@ -63,6 +64,8 @@ export async function runSource(task: SourceTask): Promise<void> {
 
 async function runRound(task: SourceTask, onProgress: () => void): Promise<void> {
   const transport = await task.open()
+  const done = new AbortController()
+  let replays: Promise<void> | undefined
   try {
     const topics = task.config.topics.length > 0 ? task.config.topics : transport.named
     if (topics.length === 0)
@@ -72,12 +75,26 @@ async function runRound(task: SourceTask, onProgress: () => void): Promise<void>
     const read = { task, transport, topics, onProgress }
     for (const { plan, topic } of topics.flatMap((name) => plansOf(task, name)))
       await makeTopics(transport, [topic], plan.lanes)
+    const by = `source:${task.config.name}`
+    replays = followReplays({ store: task.store, by, log: task.log, signal: done.signal, retry: again(task) })
     const { durable, history } = transport.capabilities
     await (transport.lanes && (durable || history) ? readLanes(read) : readObserved(read))
   } finally {
+    done.abort()
+    await replays
     await transport.close().catch(() => {})
   }
 }
+
+/** A dead letter that is replayed: into the store with the replay's own transaction. */
+const again =
+  (task: SourceTask): Retry =>
+  async (message, sql) => {
+    const taken = takeIn(message, task)
+    if (taken.kind === 'dead') return taken.dead
+    if (taken.kind === 'events') await publishEncoded(sql, taken.events, { keyed: true })
+    return undefined
+  }
 
 /** How sinks of ours make this topic, when it is one of theirs. */
 function plansOf({ ours, config }: SourceTask, topic: string) {

@@ -1,6 +1,8 @@
 import { fingerprintOf } from '../core/fingerprint.ts'
-import type { Received, SqlExecutor } from '../transports/transport.ts'
+import type { Headers, Received, SqlExecutor } from '../transports/transport.ts'
 import type { DeadReason } from './attempts.ts'
+import { removeDeliveries } from './deliveries.ts'
+import { settleRedrive } from './redrive.ts'
 import { writeDeadLetter } from './write-dead-letter.ts'
 
 /** An event that could not leave by a sink, or not come in by a source. */
@@ -32,7 +34,6 @@ export async function writeRelayDeadLetter(sql: SqlExecutor, dead: RelayDeadLett
     message: withoutZero(error.message),
     instance: dead.instance,
   }
-  const failure = { handler: by, type, error: { name: error.class, message: error.message } }
   return writeDeadLetter(sql, {
     handler: by,
     service: by.slice(0, by.indexOf(':')),
@@ -43,12 +44,48 @@ export async function writeRelayDeadLetter(sql: SqlExecutor, dead: RelayDeadLett
     ordered: false,
     rank: null,
     reason: dead.reason,
-    cause: fingerprintOf(failure),
+    cause: causeOf(dead),
     earlier: [],
     last,
     instance: dead.instance,
   })
 }
+
+/** Tries a replayed dead letter again. Resolves to the new one when it is refused again; throws what will pass: it stays due. */
+export type Retry = (message: Received, sql: SqlExecutor) => Promise<RelayDeadLetter | undefined>
+
+/**
+ * The oldest dead letter of this sink or source that somebody replays, in a transaction of the caller: other processes leave it alone
+ * meanwhile. False when there is none.
+ */
+export async function retryReplayed(sql: SqlExecutor, by: string, retry: Retry): Promise<boolean> {
+  const { rows } = await sql.query(
+    `select d.id, d.dead_letter, d.replay_id, l.event_id, l.subject, l.headers, l.body, l.topic, l.at
+     from evt.deliveries d join evt.dead_letters l on l.id = d.dead_letter
+     where d.handler = $1 and d.next_at <= clock_timestamp() order by d.id limit 1 for update of d skip locked`,
+    [by],
+  )
+  const [row] = rows
+  if (!row) return false
+  const message: Received = {
+    id: String(row.event_id),
+    key: row.subject === null ? null : String(row.subject),
+    headers: row.headers as Headers,
+    body: row.body as Uint8Array,
+    topic: String(row.topic),
+    at: String(row.at),
+    deliveries: 1,
+  }
+  const dead = await retry(message, sql)
+  const redrive = { deadLetter: String(row.dead_letter), replayId: String(row.replay_id) }
+  if (dead) await writeRelayDeadLetter(sql, dead)
+  await settleRedrive(sql, redrive, dead ? 'dead-again' : 'handled', dead && causeOf(dead))
+  await removeDeliveries(sql, [String(row.id)])
+  return true
+}
+
+const causeOf = ({ by, type, error }: RelayDeadLetter) =>
+  fingerprintOf({ handler: by, type, error: { name: error.class, message: error.message } })
 
 /** PostgreSQL's text has no U+0000. */
 const withoutZero = (text: string) => text.replaceAll('\0', '\u2400').toWellFormed()

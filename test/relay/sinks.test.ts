@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { EvtError } from '../../src/core/errors.ts'
 import { acquireLease } from '../../src/store/lease.ts'
+import { replayDeadLetters, replayOutcome } from '../../src/store/redrive.ts'
 import { openTransport } from '../../src/transports/registry.ts'
 import type { Message, Published, Transport } from '../../src/transports/transport.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
@@ -210,6 +211,34 @@ describeServers('sinks', (server) => {
     expect(rows.map((row) => row.event_id)).toEqual((await readLogIds(store)).filter((id) => bad.has(id)))
     expect(rows[0]).toMatchObject({ handler: 'sink:out', reason: 'non-retryable', error_message: tooLarge.message })
     expect(relay.meters.get('out')?.dead).toBe(3)
+  })
+
+  test('try again what an operator replays, and say what became of it', async () => {
+    const { store } = await createTestDatabase({ server })
+    const url = memoryUrl()
+    const events = await commit(store, 10)
+    const bad = new Set([events[3]?.id, events[5]?.id])
+    const tooLarge = new EvtError('too-large', 'cannot publish: too large')
+    const open = async () => {
+      const inner = await withoutMark(url)
+      return wrapped(inner, {
+        publish: async (topic, batch, signal) => {
+          const at = batch.findIndex(({ id }) => bad.has(id))
+          const sent = await inner.publish(topic, at < 0 ? batch : batch.slice(0, at), signal)
+          return batch.map((_, i) => sent[i] ?? { state: 'refused', error: tooLarge })
+        },
+      })
+    }
+    runSinks(store, [{ name: 'out', url, start: 'earliest' }], { open })
+    await until(async () => (await sinkRow(store, 'out')).position === 10n)
+    bad.delete(events[3]?.id)
+    const { rows } = await store.query('select id from evt.dead_letters')
+    await replayDeadLetters(store, { ids: rows.map(({ id }) => String(id)), replayId: 'r', by: 'test' })
+    await until(async () => (await replayOutcome(store, 'r')).pending === 0)
+    expect(await replayOutcome(store, 'r')).toMatchObject({ handled: 1, deadAgain: [{ count: 1 }] })
+    expect(idsOf(await readTopic(url, 'events')).at(-1)).toBe(events[3]?.id)
+    const left = await store.query(`select event_id, status, returned from evt.dead_letters where status <> 'replayed'`)
+    expect(left.rows).toMatchObject([{ event_id: events[5]?.id, status: 'open', returned: 1 }])
   })
 
   test('stop when another leads: what a former leader still sends is fenced', async () => {

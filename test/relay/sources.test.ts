@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { replayDeadLetters, replayOutcome } from '../../src/store/redrive.ts'
 import { openTransport } from '../../src/transports/registry.ts'
 import type { Message, Transport } from '../../src/transports/transport.ts'
 import { eventOf, messageOf } from '../handle/running.ts'
@@ -120,6 +121,23 @@ describe('sources', () => {
     )
     expect(rows.some((row) => String(row.error_message).includes('16 bridges'))).toBe(true)
     expect((await eventsOf(store)).map(({ type }) => type).toSorted()).toEqual(['good.one', 'good.two'])
+  })
+
+  it('try again what an operator replays', async () => {
+    const { store } = await createTestDatabase()
+    const url = memoryUrl()
+    const transport = await openAt(url)
+    await send(transport, 'foreign', raw('{"any":1}'), raw(Uint8Array.of(0xff)))
+    const first = runSinks(store, [], { sources: [source(url, { dialect: 'cloudevents' })] })
+    await until(() => first.taken.get('in')?.dead === 2)
+    await first.stop()
+    // Another configuration takes what this one did not.
+    runSinks(store, [], { sources: [source(url)], instance: 'b' })
+    const { rows } = await store.query('select id from evt.dead_letters')
+    await replayDeadLetters(store, { ids: rows.map(({ id }) => String(id)), replayId: 'r', by: 'test' })
+    await until(async () => (await replayOutcome(store, 'r')).pending === 0)
+    expect(await replayOutcome(store, 'r')).toMatchObject({ handled: 1, deadAgain: [{ count: 1 }] })
+    await until(async () => (await readLogIds(store)).length === 1)
   })
 
   it('take only what is wanted, and refuse what is not of the dialect', async () => {
