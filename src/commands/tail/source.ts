@@ -1,10 +1,12 @@
+import type { SinkSettings } from '../../config/connections.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
+import { planTopics } from '../../core/layout.ts'
 import { redactUrl } from '../../core/mask.ts'
 import type { ObservedEvent } from '../../store/observe.ts'
 import type { StageReader } from '../../store/observe-stages.ts'
-import type { Capabilities } from '../../transports/transport.ts'
+import type { Capabilities, Transport } from '../../transports/transport.ts'
 import { requireStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
 import { located } from './located.ts'
@@ -127,7 +129,8 @@ function together(failed: readonly Error[]): Error {
 /** What is tailed: a URL, and where the configuration says so, other topics than those that it names. */
 export interface Place {
   readonly url: string
-  readonly topics?: readonly string[]
+  /** Names the topics where the URL names none, or other ones. */
+  readonly topicsOf?: (transport: Transport) => readonly string[]
 }
 
 /**
@@ -135,17 +138,13 @@ export interface Place {
  * one that is given twice.
  */
 export async function placesOf(given: readonly string[], runtime: Runtime): Promise<readonly Place[]> {
-  const { config } = runtime
-  const named = [...config.get('sources').value, ...config.get('sinks').value]
-  const places = given.map((word): Place => {
-    const { url = word, topic } = named.find(({ name }) => name === word) ?? {}
-    return topic === undefined ? { url } : { url, topics: [topic].flat() }
-  })
+  const named = configuredPlaces(runtime)
+  const places = given.map((word) => named.get(word) ?? { url: word })
   for (const { url } of places) {
     if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(url))
       throw new EvtError('usage', `cannot tail ${redactUrl(url)}: it is no URL`, {
         hint: `such as redis://host/0?stream=user.events, or postgres://host/database?channel=user_events${
-          named.length > 0 ? `; the configuration names ${named.map(({ name }) => name).join(', ')}` : ''
+          named.size > 0 ? `; the configuration names ${[...named.keys()].join(', ')}` : ''
         }`,
       })
   }
@@ -154,3 +153,20 @@ export async function placesOf(given: readonly string[], runtime: Runtime): Prom
     throw new EvtError('usage', `cannot tail ${redactUrl(twice.url)} twice: each of its events would come twice`)
   return places.length > 0 ? places : [{ url: (await requireStore(runtime)).url }]
 }
+
+function configuredPlaces({ config }: Runtime): ReadonlyMap<string, Place> {
+  const places = new Map<string, Place>()
+  for (const sink of config.get('sinks').value) places.set(sink.name, { url: sink.url, topicsOf: sinkTopics(sink) })
+  for (const { name, url, topic } of config.get('sources').value)
+    places.set(name, topic === undefined ? { url } : { url, topicsOf: () => [topic].flat() })
+  return places
+}
+
+/** Those that the relay writes; of a topic for each type, all by a glob. */
+const sinkTopics =
+  (sink: SinkSettings) =>
+  ({ named, separator }: Transport): readonly string[] => {
+    if (sink.topic === undefined && sink.layout !== 'per-type' && named.length > 0) return named
+    const plan = planTopics({ ...sink, separator })
+    return plan.fixed ?? [plan.topicOf('*')]
+  }

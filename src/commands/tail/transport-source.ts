@@ -23,7 +23,7 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
   }
   let transport = await openTransport(url, { onProblem })
   const { capabilities, observes } = transport
-  const named = place.topics ?? transport.named
+  const named = place.topicsOf?.(transport) ?? transport.named
   if (named.length === 0) {
     await transport.close()
     throw new EvtError('usage', `cannot tail ${name}: the URL does not say what to read there`, {

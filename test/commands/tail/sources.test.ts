@@ -94,13 +94,15 @@ describe('tail over several sources', () => {
   it('takes the names of sources and sinks in the configuration, with their topics', async () => {
     const one = await topic()
     await one.publish('cloudevents', made('user.created'))
-    const sources = [{ name: 'orders', url: one.url.replace('/events', ''), topic: 'events' }]
+    const url = one.url.replace('/events', '')
+    const config = { sources: [{ name: 'orders', url, topic: 'events' }], sinks: [{ name: 'out', url }] }
     const own = createNowhere()
     onTestFinished(own.dispose)
-    writeFileSync(join(own.path, 'evt.config.json'), JSON.stringify({ sources }))
+    writeFileSync(join(own.path, 'evt.config.json'), JSON.stringify(config))
     const tail = (name: string) => runHere(['tail', '-s', name, ...whole], { cwd: own.path })
     expect((await tail('orders')).stdout).toContain('user.created')
-    expect((await tail('order')).stderr).toMatch(/it is no URL\n.*; the configuration names orders\n/)
+    expect((await tail('out')).stdout).toContain('user.created')
+    expect((await tail('order')).stderr).toMatch(/it is no URL\n.*; the configuration names out, orders\n/)
   })
 
   it('names all that fail', async () => {
