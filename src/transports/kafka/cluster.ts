@@ -60,12 +60,14 @@ async function recognised({ shown, seeds, tls, sasl }: KafkaOptions, error: Erro
   const isClear = !(error instanceof EvtError) || (error.code !== 'connect' && error.code !== 'timeout')
   if (seed === undefined || isClear || /nothing listens|no such host|cannot log in|not trusted/.test(error.message))
     return error
-  const found = await whatAnswers(seed.host, seed.port)
+  // It told us its versions and nothing else.
+  const wantsUser = sasl === undefined && /the connection was closed/.test(error.message)
+  const found = wantsUser ? 'Kafka' : await whatAnswers(seed.host, seed.port)
   if (found === 'TLS' && tls === undefined) {
     const hint = 'add ?tls=true (and ?ca=FILE for a certificate of your own), or use the plain port'
     return new EvtError('connect', `cannot connect to ${shown}: the port speaks TLS`, { hint, cause: error })
   }
-  if (found === 'Kafka' && tls === undefined && sasl === undefined) {
+  if (wantsUser) {
     const hint = 'kafka://user:password@host:port?sasl=plain, scram-sha-256 or scram-sha-512'
     return new EvtError('connect', `cannot connect to ${shown}: the broker wants a user and a password`, {
       hint,
@@ -221,12 +223,25 @@ export async function persist<T>(
   const deadline = performance.now() + forMs
   for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, maxPauseMs)) {
     try {
-      return await work()
+      return await unlessAborted(signal, work())
     } catch (error) {
       if (signal.aborted || !passes(error) || performance.now() + pauseMs > deadline) throw toError(error)
       again?.(error)
     }
     await pause(pauseMs, signal)
+  }
+}
+
+/** The work goes on, but nobody waits for it after the signal. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const onAbort = () => reject(new EvtError('interrupted', 'cannot wait for Kafka: aborted'))
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
 

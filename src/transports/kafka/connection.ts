@@ -10,7 +10,7 @@ import type { Address, KafkaOptions } from './options.ts'
 import { type Call, kafkaCall, type Versions } from './protocol.ts'
 
 export const connectTimeoutMs = 5_000
-const callTimeoutMs = 10_000
+const callTimeoutMs = 6_000
 /** No answer of ours is as big: it is another protocol. */
 const maxFrameBytes = 512 * 1024 * 1024
 

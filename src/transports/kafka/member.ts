@@ -22,6 +22,7 @@ const beatAnswerMs = 2_500
 const commitEveryMs = 200
 const releaseWithinMs = 3_000
 const leaveWithinMs = 2_000
+const closeWithinMs = 4_000
 const retryPauseMs = 200
 const problemPauseMs = 2_000
 const lookAgainMs = 30_000
@@ -377,12 +378,20 @@ export function joinGroup(init: MemberInit): Member {
     stopClaiming,
     async close() {
       stopClaiming()
-      await Promise.all([...owned.values()].map((lane) => lane.release()))
+      await within(closeWithinMs, Promise.all([...owned.values()].map((lane) => lane.release())))
+      for (const lane of owned.values()) lane.lose('the transport was closed')
       // A join that waits for others ends with its connection.
       ended.abort()
       cluster.disconnect(joinPurpose)
       bell.ring()
-      await running
+      await within(leaveWithinMs, running)
     },
   }
+}
+
+/** Waits no longer than that; what it waited for goes on. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController()
+  await Promise.race([work, pause(ms, over.signal)])
+  over.abort()
 }

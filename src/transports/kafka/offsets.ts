@@ -6,6 +6,7 @@ import type { Place } from './wire.ts'
 
 export const earliest = -2
 export const latest = -1
+const commitAnswerMs = 5_000
 
 /** Names a partition in maps. */
 export const placeKey = ({ topic, partition }: Place): string => `${topic}/${partition}`
@@ -144,6 +145,7 @@ export async function commitOffsets(
   const parameters = { groupId: group, groupGenerationId: generation, memberId, topics }
   const answer = await cluster.askCoordinator(group, (versions) => kafkaCall(versions, 'OffsetCommit', parameters), {
     purpose,
+    timeoutMs: commitAnswerMs,
   })
   for (const { partitions } of answer.responses)
     for (const { errorCode } of partitions) throwIfGroupFailed(cluster, group, errorCode)
