@@ -21,7 +21,7 @@ export interface PageSize {
 
 const targetBytes = 4 * 1024 * 1024
 const mostEntries = 1_000
-const firstEntries = 32
+const firstEntries = 8
 
 export function createPageSize(): PageSize {
   let entryBytes = targetBytes / firstEntries
@@ -32,8 +32,8 @@ export function createPageSize(): PageSize {
       let bytes = 0
       for (const entry of entries) bytes += bytesOf(entry)
       const mean = bytes / entries.length
-      // Up at once, down by halves: after small ones the next may be big.
-      entryBytes = Math.max(mean, entryBytes / 2, 1)
+      // Big ones count at once, small ones by and by: the next may be big again.
+      entryBytes = Math.max(mean, entryBytes / 4, 1)
     },
   }
 }

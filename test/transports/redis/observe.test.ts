@@ -79,15 +79,16 @@ describe('history', () => {
     expect(again.texts()).toEqual(['"far"', '"last"'])
   })
 
-  it('keeps its memory bounded: 20 MiB messages, and 200,000 small ones at more than 50,000 a second', async () => {
+  it('keeps its memory bounded: 20 MiB messages, and 200,000 small ones at more than 50,000 a second of processor', async () => {
     const [big, small] = [fresh(), fresh()]
+    onTestFinished(async () => void (await redis.unlink(big, small)))
     for (let n = 0; n < 6; n++) await redis.xadd(big, '*', 'data', Buffer.alloc(20 * 1024 * 1024, 120))
     await fill(small, 200_000, Buffer.alloc(380 - 40, 120))
     const { transport } = await open()
     const signal = AbortSignal.timeout(60_000)
     let [count, bytes, most] = [0, 0, 0]
     const before = process.memoryUsage().rss
-    const started = performance.now()
+    const started = process.cpuUsage()
     for await (const batch of transport.observe(
       { topics: [small], patterns: [] },
       { from: 'start', follow: false, signal },
@@ -95,7 +96,8 @@ describe('history', () => {
       count += batch.length
       most = Math.max(most, process.memoryUsage().rss)
     }
-    const perSecond = (count / (performance.now() - started)) * 1_000
+    const { user, system } = process.cpuUsage(started)
+    const perSecond = count / ((user + system) / 1_000_000)
     for await (const batch of transport.observe(
       { topics: [big], patterns: [] },
       { from: 'start', follow: false, signal },
@@ -161,17 +163,20 @@ describe('following', () => {
   })
 
   it('is found again after the server was killed, and after everything was flushed', async () => {
+    const mortal = await startPrivateRedis()
+    onTestFinished(() => mortal.stop())
     const stream = fresh()
-    await add(stream, 'first')
-    const { transport, problems } = await open()
+    const put = (data: string) => mortal.command('xadd', stream, '*', 'data', JSON.stringify(data))
+    await put('first')
+    const { transport, problems } = await openTold(mortal.url)
     const observer = watch(transport, [stream])
     await until(() => observer.seen.length === 1)
-    await server.kill('SIGKILL')
-    await server.restart()
-    await until(() => add(stream, 'second').catch(() => undefined))
+    await mortal.kill('SIGKILL')
+    await mortal.restart()
+    await put('second')
     await until(() => observer.texts().includes('"second"'))
-    await redis.flushall()
-    await add(stream, 'third')
+    await mortal.command('flushall')
+    await put('third')
     await until(() => observer.texts().includes('"third"'))
     expect(problems).toEqual([])
     await observer.stop()
