@@ -17,9 +17,9 @@ const beatMs = 500
 /** How long a settled place may stay in memory. */
 const flushMs = 100
 /** How often a waiting lane looks by itself while it hears its bell, and while it does not. */
-const lookMs = { audible: 250, silent: 25 } as const
-/** Looks between two questions whether a stream is still the one that was read. */
-const looksToVerify = 4
+const lookMs = { audible: 500, silent: 25 } as const
+/** How often it asks whether a stream is still the one that was read. */
+const verifyMs = 2_000
 const closeMs = 3_000
 
 /** The lanes of all groups of one process over one server or cluster. */
@@ -46,7 +46,7 @@ export function createLanes(context: RedisContext): RedisLanes {
   let beating: Promise<void> | undefined
   let again = false
   let closed = false
-  let looks = 0
+  let verifiedMs = performance.now()
 
   async function beatAll(): Promise<void> {
     await Promise.all([...seats].map((seat) => seat.beat()))
@@ -79,9 +79,10 @@ export function createLanes(context: RedisContext): RedisLanes {
 
   function look(): void {
     lookTimer = undefined
-    looks++
+    const isTime = performance.now() - verifiedMs >= verifyMs
+    if (isTime) verifiedMs = performance.now()
     for (const lane of owned) {
-      if (looks % looksToVerify === 0) lane.verify().catch((error: unknown) => problems.report(error, 0))
+      if (isTime) lane.verify().catch((error: unknown) => problems.report(error, 0))
       else lane.wake()
     }
     lookLater()

@@ -1,0 +1,91 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { pack } from '../../../src/transports/redis/pack.ts'
+import { formatPlace, idAt, logAt, parsePlace, placeAt } from '../../../src/transports/redis/position.ts'
+import { decodeOurs, encodeMeta } from '../../../src/transports/redis/wire.ts'
+
+const headers = fc.dictionary(fc.string({ minLength: 1 }), fc.string({ unit: 'grapheme' }))
+const message = fc.record({
+  id: fc.string({ minLength: 1, unit: 'grapheme' }),
+  key: fc.option(fc.string({ unit: 'grapheme' })),
+  headers,
+  body: fc.uint8Array(),
+})
+const u64 = fc.bigInt(0n, 2n ** 64n - 1n)
+const entry = (meta: string, body: Uint8Array) => ['evt', meta, 'body', body].map((part) => Buffer.from(part as string))
+
+describe('a message in a stream entry', () => {
+  it('comes out as it went in', () => {
+    fc.assert(
+      fc.property(message, (one) => {
+        expect(decodeOurs(entry(encodeMeta(one), one.body))).toEqual({ ...one, body: Buffer.from(one.body) })
+      }),
+    )
+  })
+
+  it('keeps its log position and the one before it, and leaves out what its headers say', () => {
+    const id = 'e1'
+    const one = {
+      id,
+      key: 's/1',
+      headers: { 'ce-id': id, 'ce-subject': 's/1' },
+      body: Buffer.from('{}'),
+      log: 2n ** 62n,
+    }
+    const meta = encodeMeta(one, 7n)
+    expect(meta).toBe('{"log":"4611686018427387904","prev":"7","headers":{"ce-id":"e1","ce-subject":"s/1"}}')
+    expect(decodeOurs(entry(meta, one.body))).toEqual({ ...one, prev: 7n })
+    expect(decodeOurs(entry(encodeMeta(one), one.body))?.log).toBeUndefined()
+  })
+
+  it('keeps a key of null beside a subject', () => {
+    const one = { id: '1', key: null, headers: { 'ce-subject': 's' }, body: Buffer.alloc(0) }
+    expect(decodeOurs(entry(encodeMeta(one), one.body))?.key).toBeNull()
+  })
+
+  it.each([
+    ['nothing', []],
+    ['another field', ['data', '{}']],
+    ['no JSON', ['evt', '{', 'body', '']],
+    ['no object', ['evt', '[]', 'body', '']],
+    ['null', ['evt', 'null', 'body', '']],
+    ['no id', ['evt', '{"headers":{}}', 'body', '']],
+    ['an odd log position', ['evt', '{"id":"1","log":"-1","prev":"0","headers":{}}', 'body', '']],
+    ['a number for a log position', ['evt', '{"id":"1","log":1,"prev":0,"headers":{}}', 'body', '']],
+    ['no body', ['evt', '{"id":"1","headers":{}}']],
+  ])('is not ours with %s', (_, fields) => {
+    expect(decodeOurs(fields.map((field) => Buffer.from(field)))).toBeUndefined()
+  })
+})
+
+describe('a place in a lane', () => {
+  it('is written and read, and orders by id, then by log position', () => {
+    fc.assert(
+      fc.property(fc.tuple(u64, u64, u64), fc.tuple(u64, u64, u64), (a, b) => {
+        const [x, y] = [a, b].map(([ms, n, log]) => placeAt(`${ms}-${n}`, log)) as [bigint, bigint]
+        expect(parsePlace(formatPlace(x))).toBe(x)
+        expect([idAt(x), logAt(x)]).toEqual([`${a[0]}-${a[1]}`, a[2]])
+        const different = a.findIndex((part, i) => part !== b[i])
+        expect(x < y).toBe(different >= 0 && (a[different] ?? 0n) < (b[different] ?? 0n))
+      }),
+    )
+  })
+})
+
+describe('packed parts', () => {
+  it('are lengths in bytes and all bytes in a row', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.string({ unit: 'grapheme' }), fc.uint8Array())), (parts) => {
+        const [lengths, bytes] = pack(parts)
+        const ends = lengths
+          .split(' ')
+          .map((_, i, all) => all.slice(0, i + 1).reduce((sum, one) => sum + Number(one), 0))
+        const cut = parts.map((_, i) => bytes.subarray(ends[i - 1] ?? 0, ends[i]))
+        expect(ends.at(-1)).toBe(bytes.length)
+        expect(cut.map((part) => part.toString('hex'))).toEqual(
+          parts.map((part) => Buffer.from(part as string).toString('hex')),
+        )
+      }),
+    )
+  })
+})
