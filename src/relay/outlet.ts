@@ -1,4 +1,4 @@
-import { EvtError, toError } from '../core/errors.ts'
+import { EvtError } from '../core/errors.ts'
 import { planTopics } from '../core/layout.ts'
 import { placeOfTopic } from '../core/origin.ts'
 import { beginSinkTopic, type SinkCursor } from '../store/sinks.ts'
@@ -234,6 +234,3 @@ function foreign(topic: string, sink: string): EvtError {
     },
   )
 }
-
-/** As a warning shows it. */
-export const reasonOf = (error: unknown): string => toError(error).message

@@ -174,24 +174,27 @@ function createRound(task: SinkTask, onProgress: () => void) {
     { encode, keeper }: { readonly encode: EncodeForSink; readonly keeper: CursorKeeper },
   ): Promise<void> {
     let position = from
-    let reading = read(position)
+    let ahead: ReturnType<typeof read> | undefined
     while (!signal.aborted) {
-      const { page, head } = await reading
-      const last = page.at(-1)?.position
+      // The bell knows the head once the first step is made.
+      if (bell.head > 0n && position >= bell.head) {
+        onProgress()
+        await idle(position, outlet)
+        if (signal.aborted) return
+      }
+      const { page, head } = await (ahead ?? read(position))
+      ahead = undefined
       // Up to the head that was known before, nothing that can be read is left.
-      const reached = last ?? (head > position ? head : undefined)
+      const reached = page.at(-1)?.position ?? (head > position ? head : undefined)
       if (reached === undefined) {
         onProgress()
         await idle(position, outlet)
-        reading = read(position)
         continue
       }
       // The next page is read while this one is sent.
-      const isBehind = reached < bell.head
-      if (isBehind) reading = read(reached)
+      if (reached < bell.head) ahead = read(reached)
       await deliverPage(page, reached, outlet, encode)
       position = reached
-      if (!isBehind) reading = read(reached)
       if (pausedMs > 0) task.log.info('a sink goes on', { sink: config.name })
       pausedMs = 0
       onProgress()

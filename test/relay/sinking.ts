@@ -102,12 +102,6 @@ export async function commit(
   return events
 }
 
-export interface LogRow {
-  readonly position: string
-  readonly id: string
-  readonly subject: string | null
-}
-
 /** The log in its order. */
 export async function readLogIds(store: Store): Promise<string[]> {
   const { rows } = await store.query(
