@@ -72,14 +72,13 @@ export function createOutbound({ transport, topic, signal, giveUpMs }: OutboundO
       const open = settleDone(left, await tryOnce(left))
       const [first] = open
       // Nothing of its lane is open before it: it is refused for its own sake.
-      const isRefused = first?.result.state === 'refused'
+      const isRefused = first !== undefined && isFinal(first.result)
       if (isRefused) refusals += 1
       else if (first) await delay(backoffMs(again, ++failures, Math.random()), undefined, { signal }).catch(() => {})
       const overMs = performance.now() - giveUpMs
       left = open.flatMap(({ outgoing, result }) => {
-        const isFinal =
-          isRefused && result.state === 'refused' && (outgoing === first?.outgoing || refusals > mostRefusals)
-        if (!isFinal && !signal.aborted && outgoing.sinceMs >= overMs) return [outgoing]
+        const isGivenUp = isRefused && isFinal(result) && (outgoing === first?.outgoing || refusals > mostRefusals)
+        if (!isGivenUp && !signal.aborted && outgoing.sinceMs >= overMs) return [outgoing]
         outgoing.settle(result)
         return []
       })
@@ -120,6 +119,10 @@ export function createOutbound({ transport, topic, signal, giveUpMs }: OutboundO
     },
   }
 }
+
+/** Refused for its own sake; a server that is away refuses too, and takes it when it is back. */
+const isFinal = (result: Published) =>
+  result.state === 'refused' && result.error.code !== 'connect' && result.error.code !== 'timeout'
 
 const isDone = ({ state }: Published) => state === 'stored' || state === 'duplicate'
 

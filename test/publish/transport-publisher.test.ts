@@ -103,6 +103,19 @@ describe('publishing to a transport', () => {
     expect(new Set(sent.slice(2).map((body) => body.toString())).size).toBe(3)
   })
 
+  it('sends again what a server that is away has refused', async () => {
+    let failures = 2
+    const away = (): Published => ({ state: 'refused', error: new EvtError('connect', 'away') })
+    const broker = brokerOf((batch) => batch.map(() => (failures > 0 ? away() : { state: 'stored' })))
+    const { publisher, errors } = publisherOn({
+      ...broker.transport,
+      publish: (...args) => broker.transport.publish(...args).finally(() => failures--),
+    })
+    const outcomes = await Promise.all(events(20).map(publisher.publish))
+    expect(outcomes.every(({ state }) => state === 'stored')).toBe(true)
+    expect(errors).toEqual([])
+  })
+
   it('gives up after its time: unknown, told to the listener', async () => {
     const broker = brokerOf((batch) => batch.map(unknown))
     const { publisher, errors } = publisherOn(broker.transport, { giveUpMs: 100 })
