@@ -146,4 +146,27 @@ describe('sinks on a real Redis', () => {
       expect(own.map(({ n }) => n)).toEqual(own.map((_, i) => i + 1))
     await third.stop()
   }, 120_000)
+
+  it('have sources beside them: a stream that others write, and Pub/Sub, which is at most once', async () => {
+    const { store } = await createTestDatabase()
+    const stream = `foreign-${topic}`
+    await redis.command('xadd', stream, '*', 'event_type', 'user.created', 'user_id', '7')
+    const sources = [
+      { name: 'stream', url: `${redis.url}?stream=${stream}`, start: 'earliest' as const },
+      { name: 'pubsub', url: `${redis.url}?pubsub=${topic}.*` },
+    ]
+    const relay = runSinks(store, [], { sources })
+    await until(() => relay.taken.get('stream')?.taken === 1, slow)
+    await until(() => relay.messages.some(({ message }) => message.includes('without history')), slow)
+    await until(async () => {
+      await redis.command('publish', `${topic}.a`, '{"hello":"world"}')
+      return (relay.taken.get('pubsub')?.taken ?? 0) > 0
+    }, slow)
+    await redis.command('xadd', stream, '*', 'data', '{"n":2}')
+    await until(() => relay.taken.get('stream')?.taken === 2, slow)
+    expect(relay.taken.get('stream')?.dead).toBe(0)
+    const { rows } = await store.query('select type, metadata from evt.outbox order by seq')
+    expect(rows.some(({ type }) => type === `${topic}.a`)).toBe(true)
+    expect(rows.every(({ metadata }) => (metadata as { evthops?: string }).evthops === '1')).toBe(true)
+  }, 60_000)
 })
