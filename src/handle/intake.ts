@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { typeIn } from '../core/codec.ts'
 import { toError } from '../core/errors.ts'
 import { wakeHeld } from '../store/due.ts'
-import { readParked } from '../store/parked.ts'
+import { readBuried, readParked } from '../store/parked.ts'
 import type { Lane } from '../transports/transport.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { closeLane, createItem, createOwnedLane, lowWater, type OwnedLane } from './item.ts'
@@ -42,7 +42,11 @@ async function openLane(runtime: HandlerRuntime, lane: Lane, signal: AbortSignal
   while (!signal.aborted && !lane.lost.aborted) {
     try {
       await wakeHeld(runtime.store, { handler, lane: lane.id }, runtime.preparer.isKnown)
-      return createOwnedLane(lane, await readParked(runtime.store, handler, lane.id))
+      const parked = await readParked(runtime.store, handler, lane.id)
+      // Where position and dead letter commit together, no dead letter comes again.
+      const { transactional } = runtime.transport.capabilities
+      const buried = transactional ? new Set<string>() : await readBuried(runtime.store, handler, lane.id)
+      return createOwnedLane(lane, parked, buried)
     } catch (error) {
       runtime.log.warn('cannot read what waits in a lane; trying again', {
         handler,
@@ -77,7 +81,9 @@ async function pump(
     if (owned.closed) return
     const takenMs = wallMs()
     // Where the substrate cannot filter: what nobody wants is settled, and so never comes again.
-    const foreign = batch.filter((message) => !runtime.config.wanted.matches(typeIn(message.headers)))
+    const foreign = batch.filter(
+      ({ id, headers }) => !runtime.config.wanted.matches(typeIn(headers)) || owned.buried.has(id),
+    )
     if (foreign.length > 0) await settle(runtime, lane, foreign)
     const wanted = foreign.length === 0 ? batch : batch.filter((message) => !foreign.includes(message))
     for (const message of wanted) buffer.push(createItem(owned, message, takenMs))

@@ -12,6 +12,8 @@ export interface OwnedLane {
   readonly buffer: Item[]
   /** Subjects whose events are put behind others in the store. Only the owner adds and removes. */
   readonly parked: Set<string>
+  /** Ids of events that were given up and may come again all the same. */
+  readonly buried: ReadonlySet<string>
   /** What is due in the store. */
   readonly due: DueJob[]
   /** Told when few are left in the buffer, or none will be begun any more. */
@@ -67,8 +69,8 @@ export type Entry =
   /** From the store, and the one before it failed: it did not get its turn. */
   | { readonly kind: 'wait'; readonly item: Item }
 
-export function createOwnedLane(lane: Lane, parked: Set<string>): OwnedLane {
-  return { lane, buffer: [], parked, due: [], closed: false, restsUntilMs: 0 }
+export function createOwnedLane(lane: Lane, parked: Set<string>, buried: ReadonlySet<string> = new Set()): OwnedLane {
+  return { lane, buffer: [], parked, buried, due: [], closed: false, restsUntilMs: 0 }
 }
 
 /** Nothing of the lane is begun any more; what was not begun comes again at its next owner. */

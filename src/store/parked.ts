@@ -46,3 +46,16 @@ export async function readParked(sql: SqlExecutor, handler: string, lane: string
   ])
   return new Set(rows.map((row) => String(row.subject)))
 }
+
+/**
+ * Events of one lane that became dead letters a short while ago. Where a lane settles after the commit, a crash in between brings them
+ * again; they must not run behind those that have overtaken them since.
+ */
+export async function readBuried(sql: SqlExecutor, handler: string, lane: string): Promise<Set<string>> {
+  const { rows } = await sql.query(
+    `select event_id from evt.dead_letters
+     where handler = $1 and lane = $2 and last_failed_at > clock_timestamp() - interval '10 minutes'`,
+    [handler, lane],
+  )
+  return new Set(rows.map((row) => String(row.event_id)))
+}
