@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError, toError } from '../../core/errors.ts'
 import { whatAnswers } from '../what-answers.ts'
 import { type Connection, connect, connectTimeoutMs } from './connection.ts'
-import { isCoordinatorAway, isLasting, isOutage, isStale, throwIfFailed, typeOf } from './errors.ts'
+import { passes, throwIfFailed } from './errors.ts'
 import { type BrokerInfo, type Metadata, metadataCall, type TopicInfo } from './metadata.ts'
 import { type KafkaOptions, readTlsFiles } from './options.ts'
 import { type Call, kafkaCall, type Versions } from './protocol.ts'
@@ -205,12 +205,6 @@ function createCluster(options: KafkaOptions): Cluster {
       connections.clear()
     },
   }
-}
-
-/** Whether trying again may help. */
-export function passes(error: unknown): boolean {
-  if (isLasting(error)) return false
-  return isOutage(error) || isStale(error) || isCoordinatorAway(error) || typeOf(error) === 'UNKNOWN_TOPIC_ID'
 }
 
 /** Tries again what an outage or a moving leader interrupts, for some seconds; `again` is told before each new attempt. */

@@ -38,7 +38,7 @@ export function lasting(error: EvtError): EvtError {
   return error
 }
 
-export function isLasting(error: unknown): boolean {
+function isLasting(error: unknown): boolean {
   return error instanceof EvtError && permanent.has(error)
 }
 
@@ -54,7 +54,7 @@ const staleTypes = new Set([
 ])
 
 /** What we know of the cluster may be old: ask again where the leader is. */
-export const isStale = (error: unknown): boolean => staleTypes.has(typeOf(error) ?? '')
+const isStale = (error: unknown): boolean => staleTypes.has(typeOf(error) ?? '')
 
 const coordinatorTypes = new Set([
   'GROUP_COORDINATOR_NOT_AVAILABLE',
@@ -63,7 +63,13 @@ const coordinatorTypes = new Set([
 ])
 
 /** The group's coordinator moved or is starting. */
-export const isCoordinatorAway = (error: unknown): boolean => coordinatorTypes.has(typeOf(error) ?? '')
+const isCoordinatorAway = (error: unknown): boolean => coordinatorTypes.has(typeOf(error) ?? '')
+
+/** Whether trying again may help. */
+export function passes(error: unknown): boolean {
+  if (isLasting(error)) return false
+  return isOutage(error) || isStale(error) || isCoordinatorAway(error) || typeOf(error) === 'UNKNOWN_TOPIC_ID'
+}
 
 /** What was being done: `publish to orders`, `read orders`. */
 export function translate(thrown: unknown, action: string): EvtError {

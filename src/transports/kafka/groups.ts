@@ -7,6 +7,8 @@ import { translate, unknownTopic } from './errors.ts'
 import { createFetcher } from './fetcher.ts'
 import type { KafkaLane } from './lane.ts'
 import { joinGroup, type Member } from './member.ts'
+import type { TopicInfo } from './metadata.ts'
+import { fetchCommitted } from './offsets.ts'
 import { visibleTopics } from './topics.ts'
 
 export interface Groups {
@@ -94,5 +96,20 @@ async function assertTopics(
     },
   )
   const missing = topics.find((topic) => !found.has(topic))
-  if (missing !== undefined) throw unknownTopic(missing, await visibleTopics(cluster), action)
+  if (missing === undefined) return assertGroup(cluster, group, [...found.values()], signal)
+  throw unknownTopic(missing, await visibleTopics(cluster), action)
+}
+
+/** Asks for its positions: who may not do that may not join either, and is told here. */
+async function assertGroup(
+  cluster: Cluster,
+  group: string,
+  topics: readonly TopicInfo[],
+  signal: AbortSignal,
+): Promise<void> {
+  const places = topics.map(({ name }) => ({ topic: name, partition: 0 }))
+  const asked = persist(AbortSignal.any([signal, cluster.closing]), () => fetchCommitted(cluster, group, places))
+  await asked.catch((error: unknown) => {
+    if (!signal.aborted) throw translate(error, `read for group ${group}`)
+  })
 }

@@ -3,7 +3,7 @@ import { createDoorbell } from '../doorbell.ts'
 import type { Lane, LogPosition, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createWindow } from '../window.ts'
-import { typeOf } from './errors.ts'
+import { passes, translate, typeOf } from './errors.ts'
 import type { Fetcher, Reading } from './fetcher.ts'
 import { createIntake } from './intake.ts'
 import type { Commit, CommitNote } from './offsets.ts'
@@ -142,12 +142,7 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
       const type = typeOf(error)
       if (type === 'OFFSET_OUT_OF_RANGE') init.onOutOfRange(lane, intake.fetchFrom)
       else if (type === 'UNKNOWN_TOPIC_ID' || type === 'UNKNOWN_TOPIC_OR_PARTITION') init.onTopicGone(lane)
-      else if (type === 'TOPIC_AUTHORIZATION_FAILED')
-        onProblem(
-          new EvtError('refused', `cannot read ${topic}: this user has no permission`, {
-            hint: 'an ACL is missing: kafka-acls --add --operation Read',
-          }),
-        )
+      else if (!passes(error)) onProblem(translate(error, `read ${topic}`))
     },
   }
 

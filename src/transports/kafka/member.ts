@@ -3,11 +3,12 @@ import { createDoorbell } from '../doorbell.ts'
 import type { LaneOptions } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { assign } from './assign.ts'
-import { type Cluster, passes, pause } from './cluster.ts'
-import { brokerError, translate, typeOf } from './errors.ts'
+import { type Cluster, pause } from './cluster.ts'
+import { brokerError, passes, translate, typeOf } from './errors.ts'
 import type { Fetcher } from './fetcher.ts'
 import { createKafkaLane, type KafkaLane } from './lane.ts'
 import { type LaneStart, type LaneStarts, laneStarts, partitionsChanged, topicGone } from './lane-starts.ts'
+import type { TopicInfo } from './metadata.ts'
 import { commitOffsets, earliest, latest, listOffsets, placeKey, throwIfGroupFailed } from './offsets.ts'
 import { kafkaCall } from './protocol.ts'
 import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './subscription.ts'
@@ -25,7 +26,7 @@ const leaveWithinMs = 2_000
 const closeWithinMs = 4_000
 const retryPauseMs = 200
 const problemPauseMs = 2_000
-const lookAgainMs = 30_000
+const lookAgainMs = 5_000
 
 export interface MemberInit {
   readonly cluster: Cluster
@@ -64,6 +65,8 @@ export function joinGroup(init: MemberInit): Member {
   let mustJoin = true
   /** When the last heartbeat that was answered left. */
   let heardAt = performance.now()
+  /** Partitions of the topics, when the lanes were shared out. */
+  let counts = ''
   let committing: NodeJS.Timeout | undefined
 
   const identity = () => ({ group, generation, memberId })
@@ -149,6 +152,7 @@ export function joinGroup(init: MemberInit): Member {
     generation = answer.generationId
     heardAt = sentAt
     isJoining = false
+    counts = countsOf(await cluster.refresh(topics))
     await reconcile(decodeAssignment(synced.memberAssignment ?? Buffer.alloc(0)), asked)
   }
 
@@ -156,8 +160,8 @@ export function joinGroup(init: MemberInit): Member {
     const all = joined.map(({ memberId: id, memberMetadata }) => ({ id, ...decodeSubscription(memberMetadata) }))
     const names = [...new Set(all.flatMap((member) => member.topics))]
     const found = await cluster.refresh(names)
-    const counts = new Map(names.map((name) => [name, found.get(name)?.partitions.length ?? 0]))
-    return [...assign(all, counts)].map(([id, places]) => ({
+    const partitions = new Map(names.map((name) => [name, found.get(name)?.partitions.length ?? 0]))
+    return [...assign(all, partitions)].map(([id, places]) => ({
       memberId: id,
       memberAssignment: encodeAssignment(places),
     }))
@@ -215,7 +219,7 @@ export function joinGroup(init: MemberInit): Member {
 
   /** True when so long nothing was heard that the group may have given our lanes to others; then they are lost. */
   function expire(): boolean {
-    if (isJoining || performance.now() - heardAt < sessionMs) return false
+    if (performance.now() - heardAt < sessionMs) return false
     for (const lane of owned.values()) lane.lose('no heartbeat was answered for a whole session')
     return true
   }
@@ -341,8 +345,16 @@ export function joinGroup(init: MemberInit): Member {
     )
   }
 
+  const countsOf = (found: ReadonlyMap<string, TopicInfo>) =>
+    topics.map((topic) => found.get(topic)?.partitions.length ?? 0).join()
+
+  /** Topics that came back, or have more partitions, are shared out anew. */
   async function lookAtPartitions(): Promise<void> {
     const found = await cluster.refresh(topics)
+    if (generation >= 0 && !isJoining && isClaiming && countsOf(found) !== counts) {
+      mustJoin = true
+      bell.ring()
+    }
     for (const lane of owned.values()) {
       const now = found.get(lane.place.topic)?.partitions.length
       if (now === undefined || now === lane.partitions) continue

@@ -3,7 +3,7 @@ import { createDoorbell } from '../doorbell.ts'
 import type { ObserveOptions, Received, Selector } from '../transport.ts'
 import { createWanted } from '../wanted.ts'
 import { type Cluster, pause, persist } from './cluster.ts'
-import { translate, typeOf, unknownTopic } from './errors.ts'
+import { isOutage, translate, typeOf, unknownTopic } from './errors.ts'
 import { createFetcher, type Reading } from './fetcher.ts'
 import { createIntake, type Intake } from './intake.ts'
 import type { TopicInfo } from './metadata.ts'
@@ -14,6 +14,7 @@ import { type Place, readMessage, typeOfMessage } from './wire.ts'
 const maxBatch = 500
 /** How often it looks for topics that appeared since, when a name is a glob, and for partitions that were added. */
 const lookAgainMs = 5_000
+const outageMs = 15_000
 
 export interface KafkaObserveOptions extends ObserveOptions {
   readonly onProblem: (error: EvtError) => void
@@ -26,6 +27,7 @@ interface Watched {
   readonly end: bigint
   /** What the broker answered, if that ends it. */
   error?: EvtError
+  outageSince?: number | undefined
 }
 
 /** Fetches partitions as a consumer without a group does: no member, no commit, no lock. */
@@ -78,6 +80,7 @@ export async function* observeKafka(
         return !intake.isFull && (follow || intake.fetchFrom < end)
       },
       onFetched(fetched) {
+        one.outageSince = undefined
         intake.add(fetched)
         bell.ring()
       },
@@ -93,6 +96,11 @@ export async function* observeKafka(
   async function onError(one: Watched, error: Error): Promise<void> {
     const { topic, topicId, partition } = one.reading
     const type = typeOf(error)
+    // Who follows waits for the server, who only looks does not.
+    if (!follow && isOutage(error)) {
+      one.outageSince ??= performance.now()
+      if (performance.now() - one.outageSince > outageMs) fail(one, translate(error, `observe ${topic}`))
+    }
     if (type === 'TOPIC_AUTHORIZATION_FAILED') fail(one, translate(error, `observe ${topic}`))
     if (type !== 'OFFSET_OUT_OF_RANGE' && type !== 'UNKNOWN_TOPIC_ID' && type !== 'UNKNOWN_TOPIC_OR_PARTITION') return
     const info = (await cluster.refresh([topic]).catch(() => undefined))?.get(topic)

@@ -63,6 +63,12 @@ describe('who may enter Kafka', () => {
       state: 'refused',
       error: { code: 'refused', message: expect.stringMatching(/no permission/) },
     })
+    const signal = AbortSignal.timeout(10_000)
+    const reading = async () => {
+      const options = { prefetch: 1, patterns: [], start: 'latest', lanes: 1, member: 'm', signal } as const
+      for await (const _ of transport.lanes?.(['secret'], 'spies', options) ?? []);
+    }
+    await expect(reading()).rejects.toMatchObject({ code: 'refused', hint: expect.stringContaining('kafka-acls') })
   })
 
   it('tells a plain URL on a port with TLS, and the reverse', async () => {

@@ -175,6 +175,19 @@ describe('topics that change', () => {
     await next.stop()
   }, 60_000)
 
+  it('gone while the group shares its lanes out: they are back when the topic is', async () => {
+    const { world } = createTroubled(2)
+    const transport = await world.open()
+    const first = consume(world, transport)
+    await until('it has its lanes', () => first.owned.length === 2)
+    await deleteTopic(world.topic)
+    await first.lanes[0]?.release()
+    await until('it shared out nothing', () => first.owned.length === 0)
+    await transport.ensure([{ name: world.topic, lanes: 2 }], 'create')
+    await until('it has its lanes again', () => first.owned.length === 2, 15_000)
+    await first.stop()
+  }, 60_000)
+
   it('with messages deleted that a group had not read: it stops and tells, and skips nothing by itself', async () => {
     const { world, problems } = createTroubled(1)
     const transport = await world.open()
