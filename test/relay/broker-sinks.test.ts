@@ -1,3 +1,4 @@
+import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createBridge } from '../../src/bridge.ts'
@@ -115,4 +116,35 @@ describe.each(brokers)('the stored topology over %s', (_name, start) => {
     await until(() => relay.meters.get('out')?.looped === 1, slow)
     expect(new Set(await readLogIds(store))).toEqual(new Set([...own.map(({ id }) => id), foreign.id]))
   }, 120_000)
+
+  it('loses nothing, does nothing twice and keeps the order while its processes are killed', async () => {
+    const { store, url } = await createTestDatabase({ max: 20 })
+    await store.query('create table effects (at bigint generated always as identity, id text, subject text, n integer)')
+    const sink = { name: 'out', url: broker.url, topic, lanes: 4, start: 'earliest' as const }
+    const processes: ChildProcess[] = []
+    const launch = (instance: string) =>
+      new Promise<ChildProcess>((resolve) => {
+        const child = spawn(process.execPath, [new URL('./consumer-process.ts', import.meta.url).pathname], {
+          env: { ...process.env, BRIDGE: JSON.stringify({ url, sink, instance }) },
+          stdio: ['ignore', 'pipe', 'inherit'],
+        })
+        processes.push(child)
+        child.stdout?.once('data', () => resolve(child))
+      })
+    onTestFinished(() => {
+      for (const child of processes) child.kill('SIGKILL')
+    })
+    let [one, other] = await Promise.all([launch('p0'), launch('p1')])
+    for (let round = 0; round < 4; round += 1) {
+      await commit(store, 200, { subjects: 20, from: round * 200 })
+      await until(async () => (await count(store, 'effects')) > round * 150, slow)
+      one.kill('SIGKILL')
+      ;[one, other] = [other, await launch(`p${round + 2}`)]
+    }
+    await until(async () => (await count(store, 'effects')) >= 800, { withinMs: 90_000 })
+    const { rows } = await store.query('select id, subject, n from effects order by at')
+    expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length)
+    for (const own of Map.groupBy(rows, ({ subject }) => subject).values())
+      expect(own.map(({ n }) => n)).toEqual(own.map((_, i) => i + 1))
+  }, 240_000)
 })
