@@ -22,24 +22,22 @@ const columns: Readonly<Record<string, (of: Capabilities) => string>> = {
 
 /** Rows by promise, columns by transport: every exported `…Capabilities` of `src/transports/<name>/`. */
 export async function capabilityTable(root: string): Promise<string> {
-  const all: [string, Capabilities][] = []
+  const all: [folder: string, exported: string, of: Capabilities][] = []
   const folder = join(root, 'src', 'transports')
   for (const file of globSync('*/*.ts', { cwd: folder }).sort()) {
     const exported: Record<string, unknown> = await import(pathToFileURL(join(folder, file)).href)
     for (const [name, value] of Object.entries(exported))
-      if (name.endsWith('Capabilities')) all.push([titleOf(dirname(file), name), value as Capabilities])
+      if (name.endsWith('Capabilities')) all.push([dirname(file), name, value as Capabilities])
   }
   return [
-    `| | ${all.map(([title]) => title).join(' | ')} |`,
+    `| | ${all.map(([transport, exported]) => titleOf(transport, exported, all.filter(([one]) => one === transport).length)).join(' | ')} |`,
     `| --- |${' --- |'.repeat(all.length)}`,
-    ...Object.entries(columns).map(([title, cell]) => `| ${title} | ${all.map(([, of]) => cell(of)).join(' | ')} |`),
+    ...Object.entries(columns).map(([title, cell]) => `| ${title} | ${all.map(([, , of]) => cell(of)).join(' | ')} |`),
   ].join('\n')
 }
 
-/** `postgres`, `channelCapabilities` → `postgres channel`. */
-function titleOf(transport: string, exported: string): string {
-  const what = exported.replace(/Capabilities$/, '')
-  return what === transport
-    ? transport
-    : `${transport} ${what.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`
+/** One of a folder is called as the folder; of several `postgres`, `channelCapabilities` → `postgres channel`. */
+function titleOf(transport: string, exported: string, exports: number): string {
+  const what = exported.replace(/Capabilities$/, '').replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+  return exports === 1 ? transport : `${transport} ${what}`
 }

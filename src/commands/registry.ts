@@ -83,7 +83,7 @@ export const registry = {
   },
   up: {
     section: 'run',
-    summary: 'run the bridge in the foreground: capture, relay, handlers',
+    summary: 'run the bridge in the foreground: capture, relay, sinks, sources, handlers',
     load: () => import('./up.ts'),
   },
 } as const

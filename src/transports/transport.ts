@@ -121,6 +121,8 @@ export interface GroupState {
   readonly topic: string
   /** Messages after the group's settled positions, wanted or not. */
   readonly lagMessages: number
+  /** Members elsewhere may hold more, handed out and not settled: the substrate tells only what waits. */
+  readonly lagIsLeast?: true
   /** Age of the oldest unsettled message; undefined when there is none. */
   readonly oldestAgeMs?: number
   readonly members: number

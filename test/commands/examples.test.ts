@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Example } from '../../src/commands/command.ts'
 import { type CommandName, registry } from '../../src/commands/registry.ts'
+import { hasServer, serverUrl } from '../setup/shared-servers.ts'
 import { createNowhere, type Ran, runHere, start } from './evt.ts'
 import { createStoreFor, type Need } from './stores.ts'
 
@@ -17,13 +18,19 @@ describe('examples of the help', () => {
     const stores = new Map<Need, string | undefined>()
     for (const example of examples) {
       const need = example.needs ?? 'store'
-      if (need === 'redis') continue
+      if (need === 'redis' && !hasServer('redis')) continue
       if (!stores.has(need)) stores.set(need, (await createStoreFor(need))?.url)
-      const ran = await perform(example, stores.get(need), nowhere.path)
+      const line = await withServers(example.line)
+      const ran = await perform({ ...example, line }, stores.get(need), nowhere.path)
       expect(ran, `${example.line}\n${ran.stdout}${ran.stderr}`).toMatchObject({ exit: example.exit ?? 0 })
     }
   })
 })
+
+/** What a reader has on this machine is, in a test, the server of the run. */
+async function withServers(line: string): Promise<string> {
+  return line.includes('redis://localhost') ? line.replace('redis://localhost', await serverUrl('redis')) : line
+}
 
 async function perform(example: Example, store: string | undefined, cwd: string): Promise<Ran> {
   const words = wordsOf(example.line)

@@ -38,20 +38,31 @@ export async function watchOutcome(buried: Buried, watched: Watched): Promise<Ou
     const { groups } = replayed.length > 0 ? await buried.transport.inspect(topics) : { groups: [] }
     const meant = groups.filter(isMeant)
     const names = [...new Set(meant.map(({ group }) => group))]
-    const idle = meant.length > 0 && meant.every(({ lagMessages }) => lagMessages === 0)
+    const idle = meant.length > 0 && meant.every(({ lagMessages, lagIsLeast }) => lagMessages === 0 && !lagIsLeast)
     const over = performance.now() >= endMs || signal.aborted
     if (idle || over || replayed.length === 0) {
       const deadAgain = replayed.length > 0 ? await countReturned(buried, replayed) : 0
       const settled = idle ? replayed.length - deadAgain : 0
-      return { settled, deadAgain, groups: names, why: reasonOf(names, settle, signal) }
+      const isHidden = meant.some(({ lagMessages, lagIsLeast }) => lagMessages === 0 && lagIsLeast === true)
+      const why = reasonOf({ groups: names, settleMs: settle, signal, isHidden })
+      return { settled, deadAgain, groups: names, why }
     }
     await delay(pollMs, undefined, { signal }).catch(() => {})
   }
 }
 
-function reasonOf(groups: readonly string[], settleMs: number, signal: AbortSignal): string {
+interface Reason {
+  readonly groups: readonly string[]
+  readonly settleMs: number
+  readonly signal: AbortSignal
+  /** Nothing waits, and what members hold cannot be seen. */
+  readonly isHidden: boolean
+}
+
+function reasonOf({ groups, settleMs, signal, isHidden }: Reason): string {
   if (signal.aborted) return 'interrupted'
   if (groups.length === 0) return 'no group reads the topic, so nobody says what became of them'
+  if (isHidden) return `${groups.join(', ')} took them, and the server does not tell whether they were settled`
   return `${groups.join(', ')} still lagged after ${formatDuration(settleMs)}`
 }
 

@@ -47,11 +47,16 @@ async function groupState(init: InspectInit, link: Link, group: Shape): Promise<
   const oldestMs = held
     .flatMap(({ held: { oldestMs } }) => (oldestMs === undefined ? [] : [oldestMs]))
     .toSorted((a, b) => a - b)[0]
+  // Who holds a lane's token owns it.
+  const ownedAnywhere =
+    group.lanes.length - ((await queueState(link, group.tokens))?.messageCount ?? group.lanes.length)
+  const members = (await queueState(link, group.members))?.consumerCount ?? 0
   return {
     group: group.name,
     topic: group.topic,
     lagMessages: held.reduce((sum, lane) => sum + lane.held.messages, ready),
-    members: (await queueState(link, group.members))?.consumerCount ?? 0,
+    members,
+    ...(ownedAnywhere > held.length && { lagIsLeast: true }),
     ...(oldestMs !== undefined && { oldestAgeMs: Math.max(0, Date.now() - oldestMs) }),
   }
 }
