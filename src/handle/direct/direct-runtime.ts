@@ -5,6 +5,7 @@ import type { Preparer } from '../prepare.ts'
 import type { HandlerMeter } from '../recorder.ts'
 import type { DirectConfig } from './direct-config.ts'
 import type { DuplicateWindow } from './duplicates.ts'
+import type { OneAtATime } from './one-at-a-time.ts'
 
 /** What the attempts of one handler share. */
 export interface DirectRuntime {
@@ -21,8 +22,8 @@ export interface DirectRuntime {
   readonly forced: AbortSignal
   /** Its id, once the broker has it; throws when it does not say so. */
   publish(event: NewEvent): Promise<string>
-  /** One at a time in the whole process: what may end it must not take bystanders along twice. */
-  alone<T>(work: () => Promise<T>): Promise<T>
+  /** Of all handlers of the process. */
+  readonly suspects: OneAtATime
   /** Sockets, timers and signals get their turn, when they have not had one for a while. */
   breathe(): Promise<void> | undefined
   outcomes(succeeded: number, failed: number): void

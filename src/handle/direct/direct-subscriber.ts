@@ -22,8 +22,11 @@ export interface DirectSubscriber {
 const lanesOf = (concurrency: number) => (concurrency <= 16 ? 16 : 64)
 const takeSize = 200
 const againMs = 1_000
-/** Within it a lane hands out what a dead owner may have started, if there is any. */
-const suspectsWithinMs = 100
+/**
+ * Others wait for their turn meanwhile. A lane that has come back hands out the suspect for which it was given back, and then the next one; one
+ * that is slower is given back again.
+ */
+const suspectWithinMs = { first: 500, next: 50 }
 
 export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly string[]): DirectSubscriber {
   const { config, transport, log } = runtime
@@ -42,7 +45,8 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     signal,
   }
 
-  const backlog = createBacklogCheck(runtime, topics)
+  /** Lanes, by their ids, that had something that a dead owner may have started. */
+  const suspected = new Set<string>()
 
   async function subscribe(): Promise<void> {
     for await (const lane of transport.lanes?.(topics, runtime.group, options) ?? []) {
@@ -70,33 +74,57 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     lane.lost.addEventListener('abort', onLost, { once: true })
     // It may have gone before anyone listened.
     if (lane.lost.aborted) onLost()
-    if (transport.capabilities.marksStarted && (await backlog())) await takeSuspects(owned)
+    if (suspected.has(lane.id)) await takeSuspects(owned)
     while (!owned.closed && !signal.aborted) {
-      accept(owned, await take(lane, signal))
+      const batch = await take(lane, signal)
+      if (batch.some(isSuspect)) return giveBack(owned)
+      accept(owned, batch)
       await runtime.breathe()
     }
   }
 
+  /** Its suspects wait their turn: beside one that ends the process they would be counted as started with it. Released, they are not. */
+  async function giveBack({ lane }: DirectLane): Promise<void> {
+    suspected.add(lane.id)
+    await lane
+      .release()
+      .catch((error: unknown) =>
+        log.warn('cannot give a lane back; it comes back by itself', { lane: lane.id, error: toError(error).message }),
+      )
+  }
+
   /**
-   * What a dead owner may have started comes first, each message alone, and in this process one at a time over all handlers: what is handed
-   * out beside one that ends the process would be counted as started with it. So a handler that ends its process ends it a bounded number of
-   * times, and takes no bystander along.
+   * What a dead owner may have started comes first, each message alone, and in this process one at a time over all handlers. So a handler that
+   * ends its process ends it a bounded number of times, and takes no bystander along.
    */
   async function takeSuspects(owned: DirectLane): Promise<void> {
+    let withinMs = suspectWithinMs.first
     let more = true
     while (more && !owned.closed && !signal.aborted) {
-      more = await runtime.alone(async () => {
-        const batch = await take(owned.lane, AbortSignal.any([signal, AbortSignal.timeout(suspectsWithinMs)]))
-        const idle = new Promise<void>((resolve) => {
-          owned.onIdle = resolve
-        })
-        if (accept(owned, batch) === 0 || batch[0]?.deliveries === 1) return batch.some(isSuspect)
-        signal.addEventListener('abort', () => owned.onIdle?.(), { once: true })
-        if (!owned.closed && !signal.aborted) await idle
-        return true
-      })
+      more = await runtime.suspects.turn(() => takeSuspect(owned, withinMs))
+      withinMs = suspectWithinMs.next
     }
     owned.onIdle = undefined
+    suspected.delete(owned.lane.id)
+  }
+
+  /** False when there is none left. */
+  async function takeSuspect(owned: DirectLane, withinMs: number): Promise<boolean> {
+    const batch = await take(owned.lane, AbortSignal.any([signal, AbortSignal.timeout(withinMs)]))
+    // It was out alone when an owner ended: it is the likely one, and nobody is to be counted with it.
+    if (batch.some(({ deliveries }) => deliveries > 2)) await runtime.suspects.untilDurable()
+    const idle = new Promise<void>((resolve) => {
+      owned.onIdle = resolve
+    })
+    const count = accept(owned, batch)
+    if (!batch.some(isSuspect)) return false
+    if (count === 0) return true
+    const stop = () => owned.onIdle?.()
+    signal.addEventListener('abort', stop, { once: true })
+    if (!owned.closed && !signal.aborted) await idle
+    signal.removeEventListener('abort', stop)
+    runtime.suspects.settled()
+    return true
   }
 
   async function take(lane: Lane, until: AbortSignal): Promise<readonly Received[]> {
@@ -148,20 +176,6 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     force(reason) {
       for (const owned of lanes) closeDirectLane(runtime, owned, reason)
     },
-  }
-}
-
-/** Whether the group is behind: where nothing is unsettled, nothing can have been started. */
-function createBacklogCheck({ transport, group }: DirectRuntime, topics: readonly string[]): () => Promise<boolean> {
-  let asked: { readonly atMs: number; readonly answer: Promise<boolean> } | undefined
-  const ask = async () => {
-    const { groups } = await transport.inspect(topics)
-    return groups.some((one) => one.group === group && one.lagMessages > 0)
-  }
-  return () => {
-    const nowMs = performance.now()
-    if (!asked || nowMs - asked.atMs > againMs) asked = { atMs: nowMs, answer: ask().catch(() => true) }
-    return asked.answer
   }
 }
 

@@ -12,6 +12,7 @@ import type { DirectRuntime } from './direct-runtime.ts'
 import { type DirectSubscriber, startDirectSubscriber } from './direct-subscriber.ts'
 import { createDuplicateWindow, type DuplicateOptions } from './duplicates.ts'
 import { withDialects } from './foreign.ts'
+import { createOneAtATime } from './one-at-a-time.ts'
 
 export interface DirectSubscribersOptions {
   readonly transport: Transport
@@ -54,7 +55,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
   const { transport, log } = options
   assertUsable(transport)
   const running = new Map<string, { readonly one: DirectSubscriber; readonly forced: AbortController }>()
-  const alone = createMutex()
+  const suspects = createOneAtATime()
   const breathe = createBreath()
   let stopping: Promise<void> | undefined
 
@@ -73,7 +74,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       duplicates: createDuplicateWindow(options.duplicates),
       forced,
       publish: (event) => options.publish(event),
-      alone,
+      suspects,
       breathe,
       outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
     }
@@ -165,15 +166,6 @@ async function isThere({ transport, group }: DirectRuntime, one: DirectSubscribe
     if (known?.groups.some((state) => state.group === group && state.members > 0)) return true
   }
   return isJoined
-}
-
-function createMutex(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (work) => {
-    const next = last.then(work, work)
-    last = next.catch(() => {})
-    return next
-  }
 }
 
 /** So long all lanes together go on without letting anything else have its turn. */

@@ -18,8 +18,8 @@ interface Runnable {
   readonly event: EvtEvent
 }
 
-/** Whoever dies of an event has started it; one who was beside it may have been counted once. */
-const leastDeliveries = 2
+/** Who was beside it may have been counted once, and once more before its settling was durable. */
+const leastDeliveries = 3
 
 export function createStep(runtime: DirectRuntime): Step {
   const { config, meter } = runtime
