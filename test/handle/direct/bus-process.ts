@@ -9,7 +9,11 @@ await bus.start()
 await bus.subscribe(
   'churn.*',
   (event, ctx) => {
-    const { n } = event.data as { n: number }
+    const { n, kills } = event.data as { n: number; kills?: boolean }
+    if (kills) {
+      appendFileSync(file, `${event.subject} ${n} ${process.pid} ${ctx.attempt}\n`)
+      process.kill(process.pid, 'SIGKILL')
+    }
     // A twentieth of first attempts fails.
     if (n % 20 === 7 && !failed.has(event.id)) {
       failed.add(event.id)

@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import type { ServerName } from '../../setup/server-names.ts'
+
+const program = join(import.meta.dirname, 'bus-process.ts')
+
+/** The servers of a bus, and the environment that chooses each. */
+export const busServers: readonly { readonly name: ServerName; env(url: string): Record<string, string> }[] = [
+  { name: 'redis', env: (url) => ({ EVENT_BUS_TYPE: 'redis', REDIS_EVENT_URL: url }) },
+  { name: 'kafka', env: (url) => ({ EVENT_BUS_TYPE: 'kafka', KAFKA_BOOTSTRAP_SERVERS: new URL(url).host }) },
+  { name: 'rabbitmq', env: (url) => ({ EVENT_BUS_TYPE: 'rabbitmq', RABBITMQ_URL: url }) },
+]
+
+export interface Seen {
+  readonly subject: string
+  readonly n: number
+  readonly pid: number
+  readonly attempt: number
+}
+
+/** Processes of one group, and what their handlers saw, in the order in which they saw it. Killed when the test ends. */
+export function busProcesses(environment: Readonly<Record<string, string>>, topic: string) {
+  const directory = mkdtempSync(join(tmpdir(), 'evt-bus-'))
+  const file = join(directory, 'seen')
+  writeFileSync(file, '')
+  const processes: ChildProcess[] = []
+  onTestFinished(() => {
+    for (const child of processes) child.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  })
+  return {
+    /** Resolves when its handler is subscribed, or when the process has ended before that. */
+    async start(): Promise<ChildProcess> {
+      const child = spawn(process.execPath, [program], {
+        env: { PATH: '', ...environment, BUS_TOPIC: topic, BUS_FILE: file },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      processes.push(child)
+      await new Promise<void>((resolve) => {
+        child.stdout?.once('data', () => resolve())
+        child.once('exit', () => resolve())
+      })
+      return child
+    },
+    /** SIGKILL for the one that has run for longest. */
+    killOldest(): void {
+      processes.shift()?.kill('SIGKILL')
+    },
+    seen(): Seen[] {
+      const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
+      return lines.map((line) => {
+        const [subject = '', n, pid, attempt] = line.split(' ')
+        return { subject, n: Number(n), pid: Number(pid), attempt: Number(attempt) }
+      })
+    },
+  }
+}
+
+/** Where a subject's numbers do not count up by one, whatever came again. */
+export function disorderIn(seen: readonly Seen[]): string[] {
+  const latest = new Map<string, number>()
+  const known = new Set<string>()
+  const disorder: string[] = []
+  for (const { subject, n } of seen) {
+    if (known.has(`${subject} ${n}`)) continue
+    known.add(`${subject} ${n}`)
+    if (n !== (latest.get(subject) ?? 0) + 1) disorder.push(`${subject}: ${n} after ${latest.get(subject)}`)
+    latest.set(subject, n)
+  }
+  return disorder
+}
+
+export const distinct = (seen: readonly Seen[]) => new Set(seen.map(({ subject, n }) => `${subject} ${n}`)).size
