@@ -3,7 +3,7 @@
 import type { Channel } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
 import { closeChannel, type Link, pause, within } from './connect.ts'
-import { codeOf } from './errors.ts'
+import { codeOf, isMissing } from './errors.ts'
 import { queueState } from './queue-state.ts'
 import { lastInStream } from './stream.ts'
 
@@ -95,7 +95,7 @@ export async function lock(link: Link, queue: string): Promise<Channel> {
       const cause = error instanceof EvtError ? error.cause : error
       const isTaken = ['ACCESS_REFUSED', 'RESOURCE_LOCKED'].includes(codeOf(cause)) && /exclusive/.test(String(cause))
       // Deleted by its last holder between declaring and consuming.
-      if (!isTaken && codeOf(cause) !== 'NOT_FOUND') throw error
+      if (!isTaken && !isMissing(error)) throw error
       if (performance.now() > deadline) {
         throw new EvtError('refused', `cannot lock ${queue}: another process holds it for ${lockWithinMs / 1_000} s`, {
           hint: `\`rabbitmqctl list_consumers\` shows which connection consumes ${queue}`,

@@ -3,7 +3,7 @@ import type { Channel, ConnectionOptions } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
 import { whatAnswers } from '../what-answers.ts'
 import { keepBytes, type ServerIdentity, startConnection } from './driver.ts'
-import { codeOf, translate } from './errors.ts'
+import { codeOf, isMissing, translate } from './errors.ts'
 import type { RabbitOptions } from './options.ts'
 
 export const connectWithinMs = 5_000
@@ -185,13 +185,12 @@ export async function withChannel<T>(link: Link, use: (channel: Channel) => Prom
   }
 }
 
-/** undefined where there is no such exchange or queue: the answer `NOT_FOUND`, which also closes the channel. */
+/** undefined where there is no such exchange or queue: an answer that also closes the channel. */
 export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
   } catch (error) {
-    const cause = error instanceof EvtError ? error.cause : error
-    if (codeOf(cause) === 'NOT_FOUND') return undefined
+    if (isMissing(error)) return undefined
     throw error
   }
 }

@@ -43,11 +43,7 @@ const byCode: Readonly<Record<string, (text: string) => Translation>> = {
       ? '`rabbitmqctl list_vhosts` shows which there are; a vhost named with a slash is written %2F'
       : 'grant the user access to the vhost: rabbitmqctl set_permissions -p VHOST USER ".*" ".*" ".*"',
   }),
-  NOT_FOUND: (text) => ({
-    code: 'usage',
-    reason: text,
-    hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
-  }),
+  NOT_FOUND: (text) => notFound(text),
   RESOURCE_LOCKED: (text) => ({
     code: 'refused',
     reason: text,
@@ -66,6 +62,35 @@ const unreachable = (reason: string): Translation => ({
   reason,
   hint: 'check host and port, and that RabbitMQ runs there (`rabbitmqctl status`)',
 })
+
+/** RabbitMQ says `NOT_FOUND` too while a queue's node starts, or is down: that queue is not missing. */
+const saysMissing = /^no (queue|exchange|binding) /
+
+function notFound(text: string): Translation {
+  if (saysMissing.test(text)) {
+    return {
+      code: 'usage',
+      reason: text,
+      hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
+    }
+  }
+  return { code: 'connect', reason: text, hint: 'its node starts or is down: `rabbitmqctl cluster_status`' }
+}
+
+/** Whether it is certain that there is no such queue or exchange. */
+export function isMissing(thrown: unknown): boolean {
+  const error = thrown instanceof EvtError ? toError(thrown.cause) : toError(thrown)
+  return codeOf(error) === 'NOT_FOUND' && saysMissing.test(textOf(error))
+}
+
+/** It exists, and its node does not answer for it (yet). */
+export function isDown(thrown: unknown): boolean {
+  const error = thrown instanceof EvtError ? toError(thrown.cause) : toError(thrown)
+  return codeOf(error) === 'NOT_FOUND' && !saysMissing.test(textOf(error))
+}
+
+/** `BasicPublish: NOT_FOUND - no exchange 'x' in vhost '/'`: the method and the code say nothing to people. */
+const textOf = ({ message }: Error): string => message.replace(/^\w+: /, '').replace(/^[A-Z_]+ - /, '')
 
 function accessRefused(text: string): Translation {
   if (/login|authentication/i.test(text)) {
@@ -141,9 +166,7 @@ function translationOf(thrown: unknown): Translation | undefined {
   const code = codeOf(error)
   if (/^(ERR_SSL|ERR_TLS|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|EPROTO|HOSTNAME_MISMATCH)/.test(code))
     return overTls(code, error.message)
-  // `BasicPublish: NOT_FOUND - no exchange 'x' in vhost '/'`: the method and the code say nothing to people.
-  const text = error.message.replace(/^\w+: /, '').replace(/^[A-Z_]+ - /, '')
-  return byCode[code]?.(text)
+  return byCode[code]?.(textOf(error))
 }
 
 function overTls(code: string, message: string): Translation {

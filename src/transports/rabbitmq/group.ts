@@ -93,8 +93,13 @@ export async function openGroup(
   const shape = shapeOf(topic, kind, name, session.options.bindingKey)
   const link = await session.link('read')
   const record = (await readAbout(link, topic))?.groups[name]
-  if (record !== undefined && record.prefetch >= prefetch && (await isComplete(link, shape)))
+  if (record !== undefined && record.prefetch >= prefetch && (await isComplete(link, shape))) {
+    // Whatever was deleted or unbound since the last connection.
+    await withChannel(link, async (channel) => {
+      for (const lane of shape.lanes) await declareLane(channel, topic, lane)
+    })
     return { ...shape, ahead: record.prefetch }
+  }
   const maker = await session.link('publish')
   let ahead = prefetch
   await changeAbout(maker, topic, async (about, channel) => {

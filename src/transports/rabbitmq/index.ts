@@ -98,7 +98,7 @@ export async function openRabbit(url: string, { onProblem = () => {} }: Transpor
     },
     async remove(names) {
       await removeTopics(session, names)
-      for (const name of names) topics.forget(name)
+      for (const name of names) topics.disown(name)
     },
     footprint: (names) => footprintOf(inspecting, names),
     async close() {

@@ -1,11 +1,11 @@
 import type { Channel } from 'rabbitmq-client'
-import { EvtError, toError } from '../../core/errors.ts'
+import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import type { LaneOptions } from '../transport.ts'
 import { createWanted } from '../wanted.ts'
 import { closeChannel, type Link, within } from './connect.ts'
 import type { Delivery } from './driver.ts'
-import { codeOf, isFinal, translate } from './errors.ts'
+import { isFinal, isMissing, translate } from './errors.ts'
 import { aheadOf, type Group, openGroup, repairLane, type Token } from './group.ts'
 import { openLane, type RabbitLane } from './lane.ts'
 import { backoff, type Session } from './session.ts'
@@ -35,8 +35,7 @@ export async function joinGroup(init: MemberInit): Promise<void> {
       failures = performance.now() - startedAt > 5_000 ? 0 : failures + 1
     } catch (error) {
       // Queues of the group that somebody deleted are made again by the next attempt.
-      const hasVanished = codeOf(toError(error).cause) === 'NOT_FOUND'
-      if (isFinal(error) && !hasVanished && !signal.aborted) throw error
+      if (isFinal(error) && !isMissing(error) && !signal.aborted) throw error
       failures++
     }
     await backoff(failures, signal)
@@ -227,7 +226,7 @@ async function openOrRepair<T>(open: () => Promise<T>, repair: () => Promise<voi
   try {
     return await open()
   } catch (error) {
-    if (codeOf(toError(error).cause) !== 'NOT_FOUND') throw translate(error, 'consume')
+    if (!isMissing(error)) throw translate(error, 'consume')
     await repair()
     return open()
   }

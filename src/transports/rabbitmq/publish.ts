@@ -253,6 +253,6 @@ const unroutable = (topic: string) =>
   })
 
 export const missing = (topic: string) =>
-  new EvtError('usage', `cannot publish to ${topic}: there is no topic, exchange or queue of that name`, {
+  new EvtError('refused', `cannot publish to ${topic}: there is no topic, exchange or queue of that name`, {
     hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
   })

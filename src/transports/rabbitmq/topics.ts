@@ -30,11 +30,15 @@ export interface Topics {
   /** undefined where there is nothing of that name. Remembered for as long as the connection lasts. */
   resolve(name: string): Promise<Topic | undefined>
   forget(name: string): void
+  /** It was removed on purpose. */
+  disown(name: string): void
   ensure(specs: readonly TopicSpec[], mode: 'check' | 'create'): Promise<readonly Difference[]>
 }
 
 export function createTopics(session: Session): Topics {
   const known = new Map<string, { readonly link: Link; readonly topic: Topic }>()
+  /** What this process made, by name: made again where the server has lost it, because it was reset or is another one. */
+  const made = new Map<string, number>()
 
   async function look(link: Link, name: string): Promise<Topic | undefined> {
     const { exchange, queue } = session.options
@@ -55,6 +59,7 @@ export function createTopics(session: Session): Topics {
       const differs = await exchangeDiffers(link, name, mode)
       if (differs !== undefined) return [{ topic: name, ...differs }]
       if (topic.lanes !== lanes) return [{ topic: name, ...otherCount(topic.lanes, lanes) }]
+      if (mode === 'create') made.set(name, lanes)
     } else {
       const remedy = 'it can be read and written as it is; for lanes take another name'
       return [{ topic: name, problem: `it is a ${topic.kind} that evt did not make: it has no lanes`, remedy }]
@@ -72,6 +77,19 @@ export function createTopics(session: Session): Topics {
       )
       return about?.lanes === undefined ? { groups: {}, ...about, lanes } : undefined
     })
+    made.set(name, lanes)
+  }
+
+  /** As `look`, and whole afterwards where it is evt's. */
+  async function restore(link: Link, name: string): Promise<Topic | undefined> {
+    const topic = await look(link, name)
+    const lanes = made.get(name)
+    if (lanes !== undefined && topic?.kind !== 'lanes') {
+      await create(name, lanes)
+      return look(link, name)
+    }
+    if (topic?.kind === 'lanes' && !(await exchangeExists(link, name))) await declareExchange(link, name)
+    return topic
   }
 
   return {
@@ -79,12 +97,16 @@ export function createTopics(session: Session): Topics {
       const link = await session.link('read')
       const remembered = known.get(name)
       if (remembered?.link === link) return remembered.topic
-      const topic = await look(link, name)
+      const topic = await restore(link, name)
       if (topic === undefined) known.delete(name)
       else known.set(name, { link, topic })
       return topic
     },
     forget: (name) => void known.delete(name),
+    disown(name) {
+      made.delete(name)
+      known.delete(name)
+    },
     async ensure(specs, mode) {
       const differences: Difference[] = []
       for (const spec of specs) differences.push(...(await compare(spec, mode)))
@@ -107,15 +129,19 @@ async function exchangeDiffers(link: Link, exchange: string, mode: 'check' | 'cr
     }
   }
   try {
-    await withChannel(link, (channel) =>
-      within(channel.exchangeDeclare({ exchange, type: exchangeType, durable: true }), `use exchange ${exchange}`),
-    )
+    await declareExchange(link, exchange)
     return undefined
   } catch (error) {
     const problem = translate(error, `use exchange ${exchange}`)
     if (problem.code !== 'conflict') throw problem
     return { problem: problem.message.replace(/^.*?: /, ''), remedy: problem.hint ?? '' }
   }
+}
+
+function declareExchange(link: Link, exchange: string): Promise<void> {
+  return withChannel(link, (channel) =>
+    within(channel.exchangeDeclare({ exchange, type: exchangeType, durable: true }), `use exchange ${exchange}`),
+  )
 }
 
 /** The default exchange has no name, and is always there. */
