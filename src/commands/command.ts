@@ -110,7 +110,15 @@ export interface Example {
   readonly line: string
   readonly says: string
   /** What the test provides. Default 'store': a migrated database in EVT_STORE. */
-  readonly needs?: 'nothing' | 'store' | 'empty-store' | 'bridge' | 'dead-letter' | 'application-table' | 'redis'
+  readonly needs?:
+    | 'nothing'
+    | 'store'
+    | 'empty-store'
+    | 'bridge'
+    | 'dead-letter'
+    | 'application-table'
+    | 'redis'
+    | 'brokers'
   /** Goes on until interrupted: the test waits for its first line on stderr, then presses Ctrl-C. */
   readonly endless?: true
   readonly exit?: number

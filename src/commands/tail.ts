@@ -50,15 +50,15 @@ export default defineCommand({
     { line: 'evt tail --since start --no-follow --report', says: 'which types there are' },
     { line: 'evt tail --since 15m --no-follow --prove', says: 'and that looking left no trace' },
     {
-      line: "evt tail 'user.*' -s redis://localhost:6379/0?stream=user.events -s kafka://localhost:9092/users",
+      line: "evt tail 'user.*' -s 'redis://localhost:6379/0?stream=user.events' -s kafka://localhost:9092/users",
       says: 'two brokers as one stream',
-      needs: 'redis',
+      needs: 'brokers',
       endless: true,
     },
     {
       line: "evt tail -s 'redis://localhost:6379/0?stream=*' --since 1h --explain --limit 3",
       says: 'what others write there, and in which shape',
-      needs: 'redis',
+      needs: 'brokers',
     },
   ],
   args: { patterns: argumentList({ says: "types or patterns; default '*'", optional: true }) },

@@ -5,7 +5,7 @@ import { hasServer, serverUrl } from '../setup/shared-servers.ts'
 import { createNowhere, type Ran, runHere, start } from './evt.ts'
 import { createStoreFor, type Need } from './stores.ts'
 
-/** They start servers or need a running bridge: tested where those are. */
+/** They start servers or need a running bridge: tested where those are. So are examples that need several brokers. */
 const elsewhere: readonly string[] = ['bench', 'dash', 'demo', 'up']
 const names = (Object.keys(registry) as CommandName[]).filter((name) => !elsewhere.includes(name))
 
@@ -18,7 +18,7 @@ describe('examples of the help', () => {
     const stores = new Map<Need, string | undefined>()
     for (const example of examples) {
       const need = example.needs ?? 'store'
-      if (need === 'redis' && !hasServer('redis')) continue
+      if (need === 'brokers' || (need === 'redis' && !hasServer('redis'))) continue
       if (!stores.has(need)) stores.set(need, (await createStoreFor(need))?.url)
       const line = await withServers(example.line)
       const ran = await perform({ ...example, line }, stores.get(need), nowhere.path)

@@ -1,20 +1,9 @@
 // Transport noop: takes everything and keeps nothing. For measuring what everything else costs; publishing allocates nothing.
 import { EvtError } from '../../core/errors.ts'
-import type { Capabilities, Published, Transport } from '../transport.ts'
+import { nothingPromised } from '../nothing-promised.ts'
+import type { Published, Transport } from '../transport.ts'
 
-export const noopCapabilities: Capabilities = {
-  order: 'none',
-  durable: false,
-  history: false,
-  deduplicates: false,
-  transactional: false,
-  shared: false,
-  marksStarted: false,
-  content: 'bytes',
-  seeks: [],
-  ownMark: false,
-  deadLetters: false,
-}
+export const noopCapabilities = nothingPromised
 
 const stored: Published = Object.freeze({ state: 'stored' })
 

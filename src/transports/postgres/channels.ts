@@ -3,21 +3,10 @@ import { EvtError } from '../../core/errors.ts'
 import type { Store } from '../../store/connection.ts'
 import { openListener } from '../../store/listener.ts'
 import { createHandover } from '../handover.ts'
-import type { Capabilities, ObserveOptions, Received, Transport } from '../transport.ts'
+import { nothingPromised } from '../nothing-promised.ts'
+import type { ObserveOptions, Received, Transport } from '../transport.ts'
 
-export const channelCapabilities: Capabilities = {
-  order: 'none',
-  durable: false,
-  history: false,
-  deduplicates: false,
-  transactional: false,
-  shared: false,
-  marksStarted: false,
-  content: 'bytes',
-  seeks: [],
-  ownMark: false,
-  deadLetters: false,
-}
+export const channelCapabilities = nothingPromised
 
 /**
  * A NOTIFY channel that others notify on: observed only, at most once. What is notified while the connection is lost is

@@ -7,6 +7,7 @@ import { formatJson } from '../../core/json-text.ts'
 import type { Store } from '../../store/connection.ts'
 import { checkSchema } from '../../store/migrate.ts'
 import { publishEncoded } from '../../store/outbox.ts'
+import { nothingPromised } from '../nothing-promised.ts'
 import type {
   BuriedMessage,
   Capabilities,
@@ -16,11 +17,10 @@ import type {
   SqlExecutor,
   Transport,
 } from '../transport.ts'
-import { channelCapabilities } from './channels.ts'
 import { inspectLog } from './inspect.ts'
 import { toEncoded } from './publish.ts'
 
-export const tableCapabilities: Capabilities = { ...channelCapabilities, durable: true, deadLetters: true }
+export const tableCapabilities: Capabilities = { ...nothingPromised, durable: true, deadLetters: true }
 
 /** What a row may say, each under the names it goes by, the likeliest first. */
 const columnNames = {

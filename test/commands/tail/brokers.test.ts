@@ -192,7 +192,7 @@ describe.skipIf(!has)('the examples of the help that need brokers', () => {
       await client.xadd('user.events', '*', 'data', '{"event_type":"user.created","user_data":{}}')
     await client.quit()
     for (const { line, needs, endless } of tail.examples) {
-      if (needs !== 'redis') continue
+      if (needs !== 'brokers') continue
       const words = line
         .replace('redis://localhost:6379/0', redis)
         .replace('kafka://localhost:9092', kafka)
