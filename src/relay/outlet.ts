@@ -55,15 +55,13 @@ interface OpenTopic {
   confirmed: bigint
 }
 
-/** Codes of refusals that repeating cannot change. */
-const forGood: ReadonlySet<string> = new Set([
-  'too-large',
-  'contract',
-  'decode',
-  'usage',
-  'unsupported',
-  'unknown-type',
-])
+/**
+ * Refusals of the event itself, which repeating cannot change. All others (a replica, a missing topic, a key of another type) are the
+ * server's, and somebody can mend that.
+ */
+const forGood: ReadonlySet<string> = new Set(['too-large', 'contract', 'decode', 'checksum', 'unknown-type'])
+/** What every broker takes for a name. */
+const plainName = /^[\w.:-]{1,200}$/
 
 /** Throws what `ensure` and `openLog` throw, and `conflict` for a topic that another log writes to. */
 export async function openOutlet(options: OutletOptions): Promise<Outlet> {
@@ -120,8 +118,8 @@ export async function openOutlet(options: OutletOptions): Promise<Outlet> {
       const first = messages[0]?.log ?? through
       const topic = await topicNamed(name, first - 1n).catch((error: unknown) => {
         // A name that the broker cannot have is the event's misfortune, not an outage.
-        if (plan.fixed || !isForGood(error)) throw error
-        return error as EvtError
+        if (plan.fixed || plainName.test(name) || !(error instanceof EvtError && error.code === 'usage')) throw error
+        return error
       })
       if (topic instanceof EvtError) {
         for (const message of messages) await options.bury({ message, topic: name, error: topic })

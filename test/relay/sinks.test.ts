@@ -213,6 +213,53 @@ describeServers('sinks', (server) => {
     expect(relay.meters.get('out')?.dead).toBe(3)
   })
 
+  test.each(['unsupported', 'usage', 'refused', 'conflict'] as const)(
+    'wait where the server is at fault and not the event (%s), and bury nothing',
+    async (code) => {
+      const { store } = await createTestDatabase({ server })
+      const url = memoryUrl()
+      let tries = 0
+      const open = async () => {
+        const inner = await withoutMark(url)
+        return wrapped(inner, {
+          publish: async (topic, batch, signal) => {
+            tries += 1
+            // As of a Redis that became a replica, a topic that was deleted, a key of another type.
+            const error = new EvtError(code, 'cannot publish: it is a replica, which takes no writes')
+            return tries < 5 ? batch.map(() => ({ state: 'refused', error })) : inner.publish(topic, batch, signal)
+          },
+        })
+      }
+      const relay = runSinks(store, [{ name: 'out', url, start: 'earliest' }], { open })
+      await commit(store, 10)
+      expect(await readTopic(url, 'events', 10)).toHaveLength(10)
+      expect(relay.meters.get('out')?.dead).toBe(0)
+      expect((await store.query('select from evt.dead_letters')).rows).toHaveLength(0)
+    },
+  )
+
+  test('bury what has a type that no topic can be named after', async () => {
+    const { store } = await createTestDatabase({ server })
+    const url = memoryUrl()
+    const open = async () => {
+      const inner = await openTransport(url)
+      return wrapped(inner, {
+        ensure: async (topics, mode) => {
+          const bad = topics.find(({ name }) => /[^\w.-]/.test(name))
+          if (bad) throw new EvtError('usage', `cannot make ${bad.name}: that is no name for a topic`)
+          return inner.ensure(topics, mode)
+        },
+      })
+    }
+    const sink = { name: 'out', url, start: 'earliest', layout: 'per-type', prefix: 'events.' } as const
+    const relay = runSinks(store, [sink], { open })
+    await commit(store, 2, { type: 'größe.geändert' })
+    await commit(store, 2, { type: 'user.created' })
+    expect(await readTopic(url, 'events.user.created', 2)).toHaveLength(2)
+    await until(() => relay.meters.get('out')?.dead === 2)
+    await until(async () => (await sinkRow(store, 'out')).position === 4n)
+  })
+
   test('try again what an operator replays, and say what became of it', async () => {
     const { store } = await createTestDatabase({ server })
     const url = memoryUrl()
