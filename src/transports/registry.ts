@@ -19,7 +19,10 @@ const transports = {
 
 export const transportSchemes = Object.keys(transports) as readonly (keyof typeof transports)[]
 
-/** Connects to what the URL names. Throws `usage` for an unknown scheme, `connect` for a server that does not answer. */
+/**
+ * Connects to what the URL names; `onProblem` also hears what is wrong with the server, when it can be asked. Throws `usage`
+ * for an unknown scheme, `connect` for a server that does not answer.
+ */
 export async function openTransport(url: string, options: TransportOptions = {}): Promise<Transport> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase() ?? ''
   const load = Object.entries(transports).find(([name]) => name === scheme)?.[1]
@@ -29,5 +32,14 @@ export async function openTransport(url: string, options: TransportOptions = {})
     })
   }
   const open: Open = await load()
-  return open(url, options)
+  const transport = await open(url, options)
+  if (options.onProblem) void tellServerProblems(transport, options.onProblem)
+  return transport
+}
+
+/** Nothing waits for it, and what may not be asked is not known. */
+async function tellServerProblems(transport: Transport, onProblem: (error: Error) => void): Promise<void> {
+  const problems = await transport.checkServer?.().catch(() => [])
+  for (const { problem, remedy } of problems ?? [])
+    onProblem(new EvtError('config', `${transport.name}: ${problem}`, { hint: remedy }))
 }

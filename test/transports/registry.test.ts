@@ -1,7 +1,24 @@
 import { describe, expect, it } from 'vitest'
 import { openTransport, transportSchemes } from '../../src/transports/registry.ts'
+import { startPrivateRedis } from '../setup/private-redis.ts'
+import { canStart } from '../setup/shared-servers.ts'
+import { until } from '../setup/until.ts'
 
 describe('registry of transports', () => {
+  it.skipIf(!canStart('redis'))('tells who listens for problems what is wrong with the server', async () => {
+    await using redis = await startPrivateRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] })
+    const told: Error[] = []
+    const transport = await openTransport(redis.url, { onProblem: (error) => told.push(error) })
+    await until(() => told.length > 0)
+    expect(told).toMatchObject([
+      {
+        message: expect.stringMatching(/^redis: maxmemory-policy is allkeys-lru/),
+        hint: expect.stringContaining('noeviction'),
+      },
+    ])
+    await transport.close()
+  })
+
   it('opens by scheme, whatever its case', async () => {
     const opened = await Promise.all(['memory://', 'NOOP://'].map((url) => openTransport(url)))
     expect(opened.map(({ name }) => name)).toEqual(['memory', 'noop'])
