@@ -10,12 +10,9 @@ describe('registry of transports', () => {
     const told: Error[] = []
     const transport = await openTransport(redis.url, { onProblem: (error) => told.push(error) })
     await until(() => told.length > 0)
-    expect(told).toMatchObject([
-      {
-        message: expect.stringMatching(/^redis: maxmemory-policy is allkeys-lru/),
-        hint: expect.stringContaining('noeviction'),
-      },
-    ])
+    expect(told.find(({ message }) => message.startsWith('redis: maxmemory-policy is allkeys-lru'))).toMatchObject({
+      hint: expect.stringContaining('noeviction'),
+    })
     await transport.close()
   })
 
