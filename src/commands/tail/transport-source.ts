@@ -30,7 +30,7 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
       hint: 'such as redis://host/0?stream=user.events, kafka://host/topic, amqp://host/vhost?exchange=events&key=user.%23',
     })
   }
-  const { history, durable, seeks } = capabilities
+  const { history, seeks } = capabilities
   const reconnect = async (failures: number, signal: AbortSignal) => {
     const waitMs = Math.min(retryMs.longest, retryMs.first * 2 ** failures)
     const next = await untilBack(() => openTransport(url, { onProblem }), { waitMs, signal })
@@ -41,7 +41,7 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
   const toSeen = createToSeen(transport.name, options)
   return {
     name,
-    how: `${observes}${history ? '' : '; only what comes from now on'}${durable ? '' : ', at most once'}`,
+    how: `${observes}${history ? '' : '; only what comes from now on'}`,
     seeks,
     isLive: !history,
     hasTopics: named.length > 1 || named.some((one) => /[*?[]/.test(one)),

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, Command, type RedisOptions as DriverOptions, Redis } from 'ioredis'
 import { EvtError } from '../../core/errors.ts'
-import { explainNoConnection } from './errors.ts'
+import { askHello, assertVersion } from './check-server.ts'
+import { explainNoConnection, isReply } from './errors.ts'
 import type { RedisOptions } from './options.ts'
 
 const connectMs = 5_000
@@ -24,7 +25,7 @@ export interface RedisConnections {
   close(): void
 }
 
-/** Connects within 5 s. Throws `connect` (and `usage` for a database that does not exist), as translated. */
+/** Connects within 5 s. Throws `connect`, `usage` for a database that does not exist, `unsupported` below Redis 7.0, as translated. */
 export async function connectRedis(options: RedisOptions): Promise<RedisConnections> {
   const opened = new Set<Redis>()
   const isCluster = options.cluster ?? (await asksCluster(options))
@@ -119,8 +120,21 @@ async function openCluster(options: RedisOptions): Promise<Cluster> {
   // A node that is only connecting refuses; so none is connected by the first command to it.
   const connect = (node: Redis) => (node.status === 'wait' ? node.connect().catch(() => {}) : undefined)
   client.on('+node', connect)
-  await Promise.all(client.nodes('master').map(connect))
+  const masters = client.nodes('master')
+  await Promise.all(masters.map(connect))
+  try {
+    for (const master of masters) await assertUsable(master, options)
+  } catch (error) {
+    client.disconnect()
+    throw error
+  }
   return client
+}
+
+/** Throws for a server that is too old; one that does not answer is another's affair. */
+async function assertUsable(node: Redis, { place }: RedisOptions): Promise<void> {
+  const hello = await askHello(node).catch(() => undefined)
+  if (hello) assertVersion(hello, place)
 }
 
 /** Our errors come with commands; events of the driver that nobody hears go to the console. */
@@ -144,7 +158,8 @@ async function connected(client: Redis | Cluster, options: RedisOptions): Promis
       })
     })
     await Promise.race([client.connect(), late])
-    if (client instanceof Redis) await Promise.race([client.ping(), late])
+    if (client instanceof Redis) await Promise.race([assertAnswers(client, options), late])
+    if (isOfSelect(last)) throw last
   } catch (error) {
     client.disconnect()
     throw await explainNoConnection(last ?? error, options.place)
@@ -152,6 +167,18 @@ async function connected(client: Redis | Cluster, options: RedisOptions): Promis
     giveUp.abort()
     client.off('error', remember)
   }
+}
+
+/** The driver goes on with database 0 where it may not have another one, and tells that as an event only. */
+const isOfSelect = (error: unknown) =>
+  (error as { command?: { name?: string } } | undefined)?.command?.name === 'select'
+
+/** `HELLO` is open to every user, and says which version that is; `PING` also tells a server that is still loading. */
+async function assertAnswers(client: Redis, { place }: RedisOptions): Promise<void> {
+  assertVersion(await askHello(client), place)
+  await client.ping().catch((error: unknown) => {
+    if (!isReply(error, 'NOPERM')) throw error
+  })
 }
 
 /** False also where the user may not ask. */

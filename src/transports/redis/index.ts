@@ -46,7 +46,7 @@ const channelCapabilities: Capabilities = {
   deadLetters: false,
 }
 
-/** Throws `usage` for what the URL says, `connect` when the server does not answer within 5 s or refuses us. */
+/** Throws `usage` for what the URL says, `connect` when the server does not answer within 5 s or refuses us, `unsupported` below Redis 7.0. */
 export async function openRedis(url: string, transportOptions: TransportOptions = {}): Promise<Transport> {
   const options = parseRedisUrl(url)
   const connections = await connectRedis(options)
@@ -75,6 +75,7 @@ function streamTransport(context: RedisContext, end: End): Transport {
     name: 'redis',
     capabilities: redisCapabilities,
     named: options.streams,
+    separator: ':',
     observes: 'XRANGE and XREAD, no group',
     checkServer: () => checkServer(connections.masters() as readonly AskedNode[]),
     async ensure(specs, mode) {
@@ -123,7 +124,7 @@ function channelTransport(context: RedisContext, end: End): Transport {
     name: 'redis',
     capabilities: channelCapabilities,
     named: options.channels,
-    observes: 'SUBSCRIBE and PSUBSCRIBE',
+    observes: 'SUBSCRIBE and PSUBSCRIBE, at most once',
     checkServer: () => checkServer(connections.masters() as readonly AskedNode[]),
     ensure: async () => [],
     async publish(topic, batch, signal) {

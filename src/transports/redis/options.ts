@@ -62,6 +62,9 @@ export function parseRedisUrl(url: string): RedisOptions {
   if (streams.length > 0 && channels.length > 0) {
     throw wrong(url, 'it names ?stream= and ?pubsub=', 'use two URLs: one for the streams, one for the channels')
   }
+  const cluster = switchOf(url, 'cluster', params.get('cluster')) ?? (nodes.length > 1 ? true : undefined)
+  const database = Number(path || '0')
+  if (cluster && database > 0) throw wrong(url, `a cluster has no database ${database}`, `write ${scheme}://${hosts}`)
   const [first] = nodes
   return {
     place: {
@@ -73,8 +76,8 @@ export function parseRedisUrl(url: string): RedisOptions {
     tls: scheme.toLowerCase() === 'rediss',
     username,
     password,
-    database: Number(path || '0'),
-    cluster: switchOf(url, 'cluster', params.get('cluster')) ?? (nodes.length > 1 ? true : undefined),
+    database,
+    cluster,
     streams,
     channels,
     windowMs: read(url, 'window', params, parseDuration) ?? defaultWindowMs,

@@ -161,7 +161,7 @@ const byMessage: readonly (readonly [RegExp, Translation])[] = [
     { ...protocol, reason: ({ place }) => `${place.host} does not speak TLS` },
   ],
   [
-    /DB index is out of range/,
+    /DB index is out of range|SELECT is not allowed in cluster mode/,
     {
       code: 'usage',
       reason: ({ place }) => `${place.host} has no such database`,

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net'
+import { createServer, connect as dial } from 'node:net'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, test } from 'vitest'
 import { EvtError } from '../../../src/core/errors.ts'
@@ -172,7 +172,10 @@ describe('connecting', () => {
   let redis: Redis
 
   beforeAll(async () => {
-    server = await startPrivateRedis({ tls: true, users: ['user default off', 'user bob on >secret ~b:* +@all'] })
+    server = await startPrivateRedis({
+      tls: true,
+      users: ['user default off', 'user bob on >secret ~b:* +@all', 'user quiet on >secret ~* &* +@all -ping -select'],
+    })
     redis = new Redis(server.url)
   })
   afterAll(async () => {
@@ -228,6 +231,43 @@ describe('connecting', () => {
     const untrusted = openRedis(server.tls?.url ?? '')
     await expect(untrusted).rejects.toMatchObject({ message: expect.stringContaining('is not trusted') })
   }, 20_000)
+
+  it.each([
+    ['bob:secret@', 'usage', /has no such database/],
+    ['quiet:secret@', 'connect', /quiet may not SELECT/],
+  ])('as %j to a database that it cannot have fails, and does not use another one', async (userInfo, code, message) => {
+    const opened = openRedis(`${url(userInfo)}/99`)
+    await expect(opened).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
+  })
+
+  it('needs no permission to PING', async () => {
+    const transport = await openRedis(url('quiet:secret@'))
+    onTestFinished(() => transport.close())
+    await expect(transport.inspect(['b:fine'])).resolves.toMatchObject({ topics: [] })
+  })
+
+  it('to a server below 7.0 is refused', async () => {
+    // An old server cannot be had: this one is led through who changes what it says of itself.
+    const older = createServer((socket) => {
+      const upstream = dial(server.port, '127.0.0.1')
+      const end = () => [socket, upstream].forEach((one) => void one.destroy())
+      for (const one of [socket, upstream]) one.on('error', end).on('close', end)
+      socket.pipe(upstream)
+      upstream.on('data', (data) => {
+        socket.write(
+          data.toString('latin1').replace(/(\r\nversion\r\n\$\d+\r\n)\d/, (_, before) => `${before}6`),
+          'latin1',
+        )
+      })
+    })
+    await new Promise<void>((resolve) => older.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void older.close())
+    const { port } = older.address() as { port: number }
+    await expect(openRedis(`redis://evt:evt@127.0.0.1:${port}`)).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringMatching(/it is Redis 6\.\S+, and evt needs 7\.0$/),
+    })
+  })
 
   it('to another protocol says which one it looks like', async () => {
     const port = await listen((data) =>

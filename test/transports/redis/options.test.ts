@@ -57,6 +57,7 @@ describe('a URL of Redis', () => {
     ['redis://h?stream=a&pubsub=b', 'it names ?stream= and ?pubsub=', 'two URLs'],
     ['redis://h:99999', 'there is no port 99999', '65535'],
     ['redis://h?cluster=maybe', '?cluster=maybe is neither true nor false', '?cluster=true'],
+    ['redis://a,b/3', 'a cluster has no database 3', 'redis://a,b'],
     ['redis://h?window=soon', '?window=soon cannot be read', '10m'],
     ['redis://h?retain=some', '?retain=some cannot be read', '1h'],
     ['redis:h', 'it is no redis:// URL', 'redis://host:6379'],

@@ -29,6 +29,7 @@ describe('Pub/Sub', () => {
     const base = fresh()
     const { transport } = await openTold(`${server.url}?pubsub=${base}.*`)
     expect(transport.named).toEqual([`${base}.*`])
+    expect(transport.observes).toBe('SUBSCRIBE and PSUBSCRIBE, at most once')
     const observer = watch(transport, [`${base}.*`, base], now)
     await heard(`${base}.a`)
     await heard(base)
