@@ -92,8 +92,17 @@ const again =
   async (message, sql) => {
     const taken = takeIn(message, task)
     if (taken.kind === 'dead') return taken.dead
-    if (taken.kind === 'events') await publishEncoded(sql, taken.events, { keyed: true })
-    return undefined
+    if (taken.kind === 'looped') return undefined
+    await sql.query('savepoint taken')
+    try {
+      await publishEncoded(sql, taken.events, { keyed: true })
+      return undefined
+    } catch (error) {
+      const refusal = isOutage(error) ? undefined : refusalOf(error)
+      if (!refusal) throw error
+      await sql.query('rollback to savepoint taken')
+      return deadLetterOf(message, refusal, task)
+    }
   }
 
 /** How sinks of ours make this topic, when it is one of theirs. */
@@ -193,17 +202,26 @@ async function storeBatch(task: SourceTask, batch: readonly Received[]): Promise
   try {
     await commit(task, taken)
   } catch (error) {
-    if (!(error instanceof EvtError) || isOutage(error) || !isRefusal(error)) throw error
+    const refusal = isOutage(error) ? undefined : refusalOf(error)
+    if (!refusal) throw error
     // The store says of one of them what nobody could say before: which one, is found by halves.
     if (batch.length > 1) {
       const half = batch.length >> 1
       await storeBatch(task, batch.slice(0, half))
       await storeBatch(task, batch.slice(half))
-    } else await commit(task, [{ kind: 'dead', dead: deadLetterOf(batch[0] as Received, error, task) }])
+    } else await commit(task, [{ kind: 'dead', dead: deadLetterOf(batch[0] as Received, refusal, task) }])
   }
 }
 
-const isRefusal = ({ code }: EvtError) => ['contract', 'too-large', 'decode', 'unknown-type', 'usage'].includes(code)
+/** What is wrong with an event, as the store says it; undefined for what is not the event's fault. */
+function refusalOf(error: unknown): EvtError | undefined {
+  if (error instanceof EvtError && ['contract', 'too-large', 'decode', 'unknown-type'].includes(error.code))
+    return error
+  const { code, message } = (error instanceof EvtError ? error.cause : error) as { code?: unknown; message?: string }
+  // Values that do not fit, and constraints.
+  if (!/^2[23]/.test(String(code))) return undefined
+  return new EvtError('contract', `cannot store it: ${message}`, { cause: error })
+}
 
 /** One transaction: all events and all dead letters of the batch. */
 async function commit({ store, meter, log, config }: SourceTask, taken: readonly TakenIn[]): Promise<void> {

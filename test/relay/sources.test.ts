@@ -104,16 +104,18 @@ describe('sources', () => {
         ...messageOf(eventOf({ type: 'round.again' })),
         headers: { ...messageOf(eventOf({ type: 'round.again' })).headers, 'ce-evthops': '16' },
       },
+      // What only the store refuses.
+      messageOf(eventOf({ type: 'huge.version', version: 3_000_000_000 })),
       messageOf(eventOf({ type: 'good.two' })),
     )
     const relay = runSinks(store, [], { sources: [source(url)] })
     await until(async () => (await readLogIds(store)).length === 2)
-    await until(() => relay.taken.get('in')?.dead === 6)
+    await until(() => relay.taken.get('in')?.dead === 7)
     const { rows } = await store.query(
       'select handler, service, reason, error_message, body, topic from evt.dead_letters order by id',
     )
     // Lanes beside each other: in any order.
-    const reasons = ['undecodable', 'undecodable', 'contract', 'contract', 'non-retryable', 'non-retryable']
+    const reasons = ['undecodable', 'undecodable', 'contract', 'contract', 'contract', 'non-retryable', 'non-retryable']
     expect(rows.map(({ reason }) => reason).toSorted()).toEqual(reasons.toSorted())
     const bytes = Buffer.from(binary)
     expect(rows).toContainEqual(
@@ -127,16 +129,17 @@ describe('sources', () => {
     const { store } = await createTestDatabase()
     const url = memoryUrl()
     const transport = await openAt(url)
-    await send(transport, 'foreign', raw('{"any":1}'), raw(Uint8Array.of(0xff)))
+    const huge = messageOf(eventOf({ type: 'huge.version', version: 3_000_000_000 }))
+    await send(transport, 'foreign', raw('{"any":1}'), raw(Uint8Array.of(0xff)), huge)
     const first = runSinks(store, [], { sources: [source(url, { dialect: 'cloudevents' })] })
-    await until(() => first.taken.get('in')?.dead === 2)
+    await until(() => first.taken.get('in')?.dead === 3)
     await first.stop()
     // Another configuration takes what this one did not.
     runSinks(store, [], { sources: [source(url)], instance: 'b' })
     const { rows } = await store.query('select id from evt.dead_letters')
     await replayDeadLetters(store, { ids: rows.map(({ id }) => String(id)), replayId: 'r', by: 'test' })
     await until(async () => (await replayOutcome(store, 'r')).pending === 0)
-    expect(await replayOutcome(store, 'r')).toMatchObject({ handled: 1, deadAgain: [{ count: 1 }] })
+    expect(await replayOutcome(store, 'r')).toMatchObject({ handled: 1, deadAgain: [{ count: 1 }, { count: 1 }] })
     await until(async () => (await readLogIds(store)).length === 1)
   })
 
