@@ -61,7 +61,7 @@ describe('sources', () => {
     const { store } = await createTestDatabase()
     const url = memoryUrl()
     const transport = await openAt(url)
-    const event = eventOf({ type: 'user.created', data: { n: 1 } })
+    const event = eventOf({ type: 'user.created', subject: 'user/1', data: { n: 1 } })
     await send(transport, 'foreign', messageOf(event), raw('{"a":1}'))
     await send(transport, 'foreign', { ...messageOf(event), id: 'again' })
     await send(transport, 'foreign', { ...messageOf({ ...event, data: { n: 2 } }), id: 'other' })
