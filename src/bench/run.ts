@@ -54,7 +54,7 @@ export async function runBench(options: BenchOptions, target: BenchTarget): Prom
     void target.gone?.().then(run.cutOff)
     const opening = openGenerator({ plan: options.plan, buffers: shared.buffers, producer: target.producer })
     generator = await unlessInterrupted(opening, options.signal, (late) => late.close())
-    await run.untilReady(generator)
+    await run.untilReady(generator, target.hint)
     const [machine, before] = await Promise.all([readMachine(), readMachineLoad()])
     const startedAt = new Date()
     const load = await run.load(generator)
@@ -128,7 +128,7 @@ function createRun(options: BenchOptions, parts: Pick<BenchProgress, 'workload' 
     },
 
     /** The barrier: nothing counts before an event to each of the first keys has reached every handler. */
-    async untilReady(generator: Generator): Promise<void> {
+    async untilReady(generator: Generator, hint: string): Promise<void> {
       const count = Math.min(mostProbes, workload.plan.keys)
       const isReady = () => tracker.probes.every((seen) => seen.size >= count)
       const waiting = (async () => {
@@ -136,7 +136,7 @@ function createRun(options: BenchOptions, parts: Pick<BenchProgress, 'workload' 
           generator.probe(count)
           if (await until(isReady, probeAgainMs, 'ready')) return
         }
-        throw signal.aborted ? interrupted() : (gone ?? notReady(tracker, count))
+        throw signal.aborted ? interrupted() : (gone ?? notReady(tracker, count, hint))
       })()
       await Promise.race([waiting, generator.failure])
     },
@@ -165,14 +165,12 @@ function createRun(options: BenchOptions, parts: Pick<BenchProgress, 'workload' 
 /** Sending may still be under way when the load is cut off; its failure counts until then. */
 const settledOr = (sending: Promise<void>, loading: Promise<unknown>) => Promise.race([sending, loading])
 
-function notReady(tracker: Tracker, count: number): EvtError {
+function notReady(tracker: Tracker, count: number, hint: string): EvtError {
   const missing = tracker.handlers.filter((_, index) => (tracker.probes[index]?.size ?? 0) < count)
   const names = missing.map((book) => book.name).join(', ')
   return new EvtError(
     'timeout',
     `cannot start the load: no probe event reached ${names} within ${readyWithinMs / 1_000} s`,
-    {
-      hint: 'is a relay running? see `evt dash`',
-    },
+    { hint },
   )
 }

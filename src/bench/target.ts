@@ -76,6 +76,8 @@ export interface BenchTarget {
   gone?(): Promise<EvtError>
   /** What happened to the target meanwhile that a reader of the figures must know. */
   remarks?(): readonly string[]
+  /** Where to look when no probe arrives. */
+  readonly hint: string
   /** Facts about the target for the environment line. */
   facts(): Readonly<Record<string, string>>
   /**

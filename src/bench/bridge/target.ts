@@ -100,6 +100,7 @@ export function createBridgeTarget(options: BridgeTargetOptions): BenchTarget {
       return `bridge on ${options.storeLabel}, ${relay?.isOwn ? 'its relay started for the run' : 'the relay that runs'}`
     },
     handlers,
+    hint: 'is a relay running? see `evt dash`',
     producer: {
       module: producerFile,
       options: { url: store.connectionString, names, connections: producerConnections } satisfies StoreProducerOptions,

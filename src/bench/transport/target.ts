@@ -80,6 +80,7 @@ export function createTransportTarget(options: TransportTargetOptions): BenchTar
   return {
     label: `${transport.name} on ${shown}, no store: publisher, topic of ${options.lanes} lanes, handlers`,
     handlers,
+    hint: 'what stands above says what the broker refused; may this user create topics and groups?',
     producer: { module: producerFile, options: producer, transfer: door ? [door.port] : [] },
     async open(sightings, clock) {
       const [difference] = await transport.ensure([{ name: topic, lanes: options.lanes }], 'create')

@@ -24,6 +24,7 @@ export function createFakeTarget(
   return {
     label: 'fake broker',
     handlers,
+    hint: 'is the broker thread alive?',
     producer: { module: new URL('./producer.ts', import.meta.url).href, options: { port }, transfer: [port] },
     connect: () => connect(false),
     get isClosed() {
