@@ -243,3 +243,10 @@ async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => {})
 }
+
+/** Waits no longer than that; what it waited for goes on. */
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController()
+  await Promise.race([work, pause(ms, over.signal)])
+  over.abort()
+}

@@ -8,7 +8,8 @@ import { createGroups } from './groups.ts'
 import { checkKafka, footprintKafka, inspectKafka } from './inspect.ts'
 import { observeKafka } from './observe.ts'
 import { parseKafkaUrl } from './options.ts'
-import { createProducer, type Outgoing } from './producer.ts'
+import type { Outgoing } from './outgoing.ts'
+import { createProducer } from './producer.ts'
 import { ensureTopics } from './topics.ts'
 
 export const kafkaCapabilities: Capabilities = {

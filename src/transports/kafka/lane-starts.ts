@@ -124,3 +124,21 @@ function topicMadeAnew(group: string, topic: string): EvtError {
     `topic ${topic} was deleted and made anew: group ${group} reads it from its beginning`,
   )
 }
+
+export async function outOfRange(cluster: Cluster, group: string, place: Place, offset: bigint): Promise<EvtError> {
+  const { topic, partition } = place
+  const at = async (time: number) =>
+    (await listOffsets(cluster, [place], time).catch(() => undefined))?.get(placeKey(place))
+  const [first, end] = [await at(earliest), await at(latest)]
+  const reason =
+    first !== undefined && offset < first
+      ? `${first - offset} messages were deleted before it read them`
+      : 'that is behind its end: the broker lost messages, or the offset was set by hand'
+  return new EvtError(
+    'conflict',
+    `cannot go on reading ${topic}/${partition} for group ${group}: it stands at ${offset}, and the topic has ${first ?? '?'} to ${end ?? '?'}; ${reason}`,
+    {
+      hint: `stop evt, decide where it goes on, and start it: kafka-consumer-groups --group ${group} --topic ${topic}:${partition} --reset-offsets --to-earliest --execute`,
+    },
+  )
+}

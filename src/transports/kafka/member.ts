@@ -1,26 +1,23 @@
-import { EvtError, toError } from '../../core/errors.ts'
+import { type EvtError, toError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import type { LaneOptions } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
-import { assign } from './assign.ts'
-import { type Cluster, pause } from './cluster.ts'
+import { type Cluster, pause, within } from './cluster.ts'
+import { createCommitter } from './committer.ts'
 import { brokerError, passes, translate, typeOf } from './errors.ts'
 import type { Fetcher } from './fetcher.ts'
 import { createKafkaLane, type KafkaLane } from './lane.ts'
-import { type LaneStart, type LaneStarts, laneStarts, partitionsChanged, topicGone } from './lane-starts.ts'
+import { type LaneStart, type LaneStarts, laneStarts, outOfRange, partitionsChanged, topicGone } from './lane-starts.ts'
 import type { TopicInfo } from './metadata.ts'
-import { commitOffsets, earliest, latest, listOffsets, placeKey, throwIfGroupFailed } from './offsets.ts'
+import { placeKey } from './offsets.ts'
 import { kafkaCall } from './protocol.ts'
-import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './subscription.ts'
+import { shareLanes } from './share-lanes.ts'
 import type { Place } from './wire.ts'
 
-const protocolName = 'cooperative-sticky'
 /** The least that brokers allow by default. */
 const sessionMs = 6_000
-const rebalanceMs = 10_000
 const beatMs = 1_000
 const beatAnswerMs = 2_500
-const commitEveryMs = 200
 const releaseWithinMs = 3_000
 const leaveWithinMs = 2_000
 const closeWithinMs = 4_000
@@ -67,9 +64,18 @@ export function joinGroup(init: MemberInit): Member {
   let heardAt = performance.now()
   /** Partitions of the topics, when the lanes were shared out. */
   let counts = ''
-  let committing: NodeJS.Timeout | undefined
-
-  const identity = () => ({ group, generation, memberId })
+  const committer = createCommitter({
+    cluster,
+    purpose: beatPurpose,
+    owned,
+    identity: () => ({ group, generation, memberId }),
+    isJoining: () => isJoining,
+    onDead() {
+      forget('the group took this member for dead')
+      bell.ring()
+    },
+    onProblem: (error) => signal.aborted || onProblem(error),
+  })
 
   async function run(): Promise<void> {
     while (!signal.aborted && (isClaiming || owned.size > 0)) {
@@ -113,58 +119,22 @@ export function joinGroup(init: MemberInit): Member {
     mustJoin = false
     isJoining = true
     const asked = isClaiming
-    const places = [...owned.values()].map(({ place }) => place)
-    const metadata = encodeSubscription({ topics, owned: places, generation, isClaiming: asked })
-    const parameters = {
-      groupId: group,
-      sessionTimeout: sessionMs,
-      rebalanceTimeout: rebalanceMs,
-      protocolType: 'consumer',
-      groupProtocols: [{ name: protocolName, metadata }],
-    }
-    const ask = () =>
-      cluster.askCoordinator(group, (versions) => kafkaCall(versions, 'JoinGroup', { ...parameters, memberId }), {
-        purpose: joinPurpose,
-        timeoutMs: rebalanceMs + 5_000,
-      })
-    let answer = await ask()
-    // It wants the name that it has just given, so that a member whose answer was lost is not counted twice.
-    if (answer.errorCode === 79) {
-      memberId = answer.memberId
-      answer = await ask()
-    }
-    throwIfGroupFailed(cluster, group, answer.errorCode)
-    memberId = answer.memberId
-    const groupAssignment = answer.leaderId === memberId ? await shareOut(answer.members) : []
-    const sentAt = performance.now()
-    const synced = await cluster.askCoordinator(
+    const owns = [...owned.values()].map(({ place }) => place)
+    const round = await shareLanes(cluster, {
       group,
-      (versions) =>
-        kafkaCall(versions, 'SyncGroup', {
-          groupId: group,
-          generationId: answer.generationId,
-          memberId,
-          groupAssignment,
-        }),
-      { purpose: joinPurpose, timeoutMs: rebalanceMs + 5_000 },
-    )
-    throwIfGroupFailed(cluster, group, synced.errorCode)
-    generation = answer.generationId
-    heardAt = sentAt
+      purpose: joinPurpose,
+      sessionMs,
+      memberId,
+      subscription: { topics, owned: owns, generation, isClaiming: asked },
+      onName(name) {
+        memberId = name
+      },
+    })
+    generation = round.generation
+    heardAt = round.heardAt
     isJoining = false
     counts = countsOf(await cluster.refresh(topics))
-    await reconcile(decodeAssignment(synced.memberAssignment ?? Buffer.alloc(0)), asked)
-  }
-
-  async function shareOut(joined: readonly { memberId: string; memberMetadata: Buffer }[]) {
-    const all = joined.map(({ memberId: id, memberMetadata }) => ({ id, ...decodeSubscription(memberMetadata) }))
-    const names = [...new Set(all.flatMap((member) => member.topics))]
-    const found = await cluster.refresh(names)
-    const partitions = new Map(names.map((name) => [name, found.get(name)?.partitions.length ?? 0]))
-    return [...assign(all, partitions)].map(([id, places]) => ({
-      memberId: id,
-      memberAssignment: encodeAssignment(places),
-    }))
+    await reconcile(round.assigned, asked)
   }
 
   async function reconcile(assigned: readonly Place[], asked: boolean): Promise<void> {
@@ -203,8 +173,8 @@ export function joinGroup(init: MemberInit): Member {
       wanted: init.wanted,
       fetcher: init.fetcher,
       isMember: () => !expire(),
-      onDirty,
-      flush: () => commitAll(releaseWithinMs),
+      onDirty: committer.soon,
+      flush: () => committer.commit(releaseWithinMs),
       onProblem,
       onTopicGone: (lane) => void lookAtTopic(lane),
       onOutOfRange: (lane, offset) => void tellOutOfRange(lane, offset),
@@ -239,7 +209,7 @@ export function joinGroup(init: MemberInit): Member {
 
   async function beatOnce(): Promise<void> {
     const sentAt = performance.now()
-    const of = identity()
+    const of = { generation, memberId }
     const parameters = { groupId: group, groupGenerationId: of.generation, memberId: of.memberId }
     const { errorCode } = await cluster.askCoordinator(
       group,
@@ -256,62 +226,6 @@ export function joinGroup(init: MemberInit): Member {
     bell.ring()
   }
 
-  function onDirty(): void {
-    committing ??= setTimeout(() => {
-      committing = undefined
-      void commitAll(0)
-    }, commitEveryMs)
-  }
-
-  /** One commit at a time: an older one must not overtake a newer. */
-  let lastCommit: Promise<void> = Promise.resolve()
-  function commitAll(withinMs: number): Promise<void> {
-    lastCommit = lastCommit.then(() => commitWithin(withinMs))
-    return lastCommit
-  }
-
-  async function commitWithin(withinMs: number): Promise<void> {
-    const deadline = performance.now() + withinMs
-    for (;;) {
-      const dirty = [...owned.values()].filter((lane) => lane.dirty !== undefined)
-      if (dirty.length === 0 || cluster.closing.aborted) return
-      if (await commitOnce(dirty)) return
-      if (performance.now() >= deadline) return onDirty()
-      await pause(50, cluster.closing)
-    }
-  }
-
-  async function commitOnce(dirty: readonly KafkaLane[]): Promise<boolean> {
-    const of = identity()
-    const commits = dirty.flatMap((lane) => (lane.dirty === undefined ? [] : [{ lane, commit: lane.dirty }]))
-    try {
-      await commitOffsets(
-        cluster,
-        of,
-        beatPurpose,
-        commits.map(({ commit }) => commit),
-      )
-      for (const { lane, commit } of commits) lane.committed(commit)
-      return true
-    } catch (error) {
-      const type = typeOf(error)
-      const isCurrent = !isJoining && of.memberId === memberId && of.generation === generation
-      if (isCurrent && (type === 'UNKNOWN_MEMBER_ID' || type === 'ILLEGAL_GENERATION')) {
-        forget('the group took this member for dead')
-        bell.ring()
-      } else if (
-        type !== 'REBALANCE_IN_PROGRESS' &&
-        type !== 'ILLEGAL_GENERATION' &&
-        type !== 'UNKNOWN_MEMBER_ID' &&
-        !passes(error) &&
-        !signal.aborted
-      ) {
-        onProblem(translate(error, `commit the offsets of group ${group}`))
-      }
-      return false
-    }
-  }
-
   async function lookAtTopic(lane: KafkaLane): Promise<void> {
     const { topic } = lane.place
     const found = await cluster.refresh([topic]).catch(() => undefined)
@@ -325,24 +239,8 @@ export function joinGroup(init: MemberInit): Member {
   }
 
   async function tellOutOfRange(lane: KafkaLane, offset: bigint): Promise<void> {
-    const { topic, partition } = lane.place
     lane.stop()
-    const at = async (time: number) =>
-      (await listOffsets(cluster, [lane.place], time).catch(() => undefined))?.get(placeKey(lane.place))
-    const [first, end] = [await at(earliest), await at(latest)]
-    const reason =
-      first !== undefined && offset < first
-        ? `${first - offset} messages were deleted before it read them`
-        : 'that is behind its end: the broker lost messages, or the offset was set by hand'
-    onProblem(
-      new EvtError(
-        'conflict',
-        `cannot go on reading ${topic}/${partition} for group ${group}: it stands at ${offset}, and the topic has ${first ?? '?'} to ${end ?? '?'}; ${reason}`,
-        {
-          hint: `stop evt, decide where it goes on, and start it: kafka-consumer-groups --group ${group} --topic ${topic}:${partition} --reset-offsets --to-earliest --execute`,
-        },
-      ),
-    )
+    onProblem(await outOfRange(cluster, group, lane.place, offset))
   }
 
   const countsOf = (found: ReadonlyMap<string, TopicInfo>) =>
@@ -365,7 +263,7 @@ export function joinGroup(init: MemberInit): Member {
 
   async function leave(): Promise<void> {
     ended.abort()
-    clearTimeout(committing)
+    committer.stop()
     if (memberId !== '' && !cluster.closing.aborted) {
       const parameters = { groupId: group, memberId }
       await cluster
@@ -399,11 +297,4 @@ export function joinGroup(init: MemberInit): Member {
       await within(leaveWithinMs, running)
     },
   }
-}
-
-/** Waits no longer than that; what it waited for goes on. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const over = new AbortController()
-  await Promise.race([work, pause(ms, over.signal)])
-  over.abort()
 }

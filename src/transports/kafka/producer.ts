@@ -1,17 +1,17 @@
 import { EvtError, toError } from '../../core/errors.ts'
-import type { Message, Published } from '../transport.ts'
-import { createWriter } from './bytes.ts'
+import type { Published } from '../transport.ts'
 import { type Cluster, pause, persist } from './cluster.ts'
 import { describeTopic } from './configs.ts'
 import { brokerError, throwIfFailed, tooLarge, translate, typeOf, unknownTopic } from './errors.ts'
-import type { TopicInfo } from './metadata.ts'
+import { createOrder, type OpenOrder } from './orders.ts'
+import { encodeOutgoing, type Outgoing } from './outgoing.ts'
 import { partitionOf } from './partition.ts'
-import { type Batch, createPartitionWriter, type Item, type Order, type PartitionWriter } from './partition-writer.ts'
+import { type Batch, createPartitionWriter, type Item, type PartitionWriter } from './partition-writer.ts'
 import { produceCall } from './produce-call.ts'
 import { kafkaCall } from './protocol.ts'
-import { type RawHeader, writeContent } from './records.ts'
+import { createPublishedTopics, unknownTopicForMs } from './published-topics.ts'
 import { visibleTopics } from './topics.ts'
-import { keyBytes, writeMessage } from './wire.ts'
+import { keyBytes } from './wire.ts'
 
 const maxBatchBytes = 512 * 1024
 const maxRequestBytes = 1024 * 1024
@@ -19,25 +19,9 @@ const maxRequestsInFlight = 5
 /** Longer than the broker's own bound on its replicas. */
 const callTimeoutMs = 7_000
 const deliverWithinMs = 30_000
-/** So long may a topic be unknown that was there a moment ago: it was just made, or the broker just started. */
-const unknownTopicForMs = 2_000
 const retryPauseMs = 100
 /** More than this no broker reads as one request, unless told to. */
 const hopelessBytes = 95 * 1024 * 1024
-
-/** A record byte for byte: what was read and is to be written again. */
-export interface RawMessage {
-  readonly key: Uint8Array | null
-  readonly value: Uint8Array | null
-  readonly headers: readonly RawHeader[]
-}
-
-export interface Outgoing {
-  readonly message: Message | RawMessage
-  /** Instead of the one that its key chooses. */
-  readonly partition?: number
-  readonly headers?: readonly RawHeader[]
-}
 
 export interface Producer {
   /** One result each. Per partition a prefix is stored. An abort gives `unknown`; throws only what is wrong with the topic itself. */
@@ -47,7 +31,7 @@ export interface Producer {
 /** Idempotent, acks=all, up to five batches a partition under way. */
 export function createProducer(cluster: Cluster): Producer {
   const writers = new Map<string, PartitionWriter>()
-  const partitionCounts = new Map<string, number>()
+  const topics = createPublishedTopics(cluster)
   const busy = new Set<PartitionWriter>()
   const repairing = new Set<PartitionWriter>()
   const requestsInFlight = new Map<number, number>()
@@ -68,35 +52,6 @@ export function createProducer(cluster: Cluster): Producer {
     const made = createPartitionWriter({ topic, partition, maxBatchBytes, unknown })
     writers.set(key, made)
     return made
-  }
-
-  /** Throws when the topic is not there or has another number of partitions than it had. */
-  async function topicOf(name: string, signal: AbortSignal): Promise<TopicInfo> {
-    const known = cluster.known(name)
-    if (known !== undefined && partitionCounts.has(name)) return checked(known)
-    const waited = AbortSignal.any([signal, cluster.closing])
-    const found = await persist(
-      waited,
-      async () => {
-        const topic = (await cluster.refresh([name])).get(name)
-        if (topic === undefined || topic.partitions.length === 0) throw brokerError(3)
-        return topic
-      },
-      undefined,
-      unknownTopicForMs,
-    ).catch(async (error: unknown) => {
-      if (typeOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
-      throw unknownTopic(name, await visibleTopics(cluster), `publish to ${name}`)
-    })
-    return checked(found)
-  }
-
-  function checked(topic: TopicInfo): TopicInfo {
-    const { name, partitions } = topic
-    const before = cluster.options.partitions ?? partitionCounts.get(name) ?? partitions.length
-    if (before !== partitions.length) throw partitionsChanged(name, before, partitions.length)
-    partitionCounts.set(name, before)
-    return topic
   }
 
   function choosePartition({ key }: Outgoing['message'], count: number): number {
@@ -211,7 +166,7 @@ export function createProducer(cluster: Cluster): Producer {
     unknownSince.set(writer, since)
     if (performance.now() - since < unknownTopicForMs) return writer.retry()
     unknownSince.delete(writer)
-    partitionCounts.delete(topic)
+    topics.forget(topic)
     writer.refuse(unknownTopic(topic, await visibleTopics(cluster), `publish to ${topic}`, { cause: error }))
   }
 
@@ -238,13 +193,13 @@ export function createProducer(cluster: Cluster): Producer {
     batch: readonly Outgoing[],
     signal: AbortSignal,
   ): Promise<readonly Published[]> {
-    const { partitions } = await topicOf(topic, signal)
+    const { partitions } = await topics.find(topic, signal)
     await persist(AbortSignal.any([signal, cluster.closing]), currentProducerId)
     const results = new Array<Published>(batch.length)
     const done = Promise.withResolvers<void>()
     const orders = new Set<OpenOrder>()
     const items = new Map<PartitionWriter, { readonly order: OpenOrder; readonly own: Item[] }>()
-    const contents = encode(batch)
+    const contents = encodeOutgoing(batch)
     for (const [index, { message, partition = choosePartition(message, partitions.length) }] of batch.entries()) {
       const writer = writerOf(topic, partition)
       const known = items.get(writer) ?? { order: openOrder(), own: [] }
@@ -301,62 +256,4 @@ export function createProducer(cluster: Cluster): Producer {
   }
 
   return { publish }
-}
-
-interface OpenOrder extends Order {
-  expect(indices: readonly number[]): void
-  /** Everything that is not settled gets this result. */
-  end(result: Published): void
-}
-
-function createOrder(results: Published[], settled: () => void): OpenOrder {
-  let open: readonly number[] = []
-  let count = 0
-  let ended = false
-  const finish = (result: Published) => {
-    if (ended) return
-    ended = true
-    for (const index of open) results[index] ??= result
-    settled()
-  }
-  return {
-    get ended() {
-      return ended
-    },
-    expect(indices) {
-      open = indices
-    },
-    stored(index, result) {
-      if (ended) return
-      results[index] = result
-      if (++count < open.length) return
-      ended = true
-      settled()
-    },
-    failed(_, result) {
-      finish(result)
-    },
-    end: finish,
-  }
-}
-
-function encode(batch: readonly Outgoing[]): Uint8Array[] {
-  const size = batch.reduce(
-    (sum, { message }) => sum + ('body' in message ? message.body.length : (message.value?.length ?? 0)) + 512,
-    0,
-  )
-  const writer = createWriter(size)
-  const ends = batch.map(({ message, headers }) => {
-    if ('body' in message) writeMessage(writer, message, headers)
-    else writeContent(writer, message.key, message.value, message.headers)
-    return writer.length
-  })
-  const { bytes } = writer
-  return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end))
-}
-
-function partitionsChanged(topic: string, before: number, now: number): EvtError {
-  return new EvtError('refused', `cannot publish to ${topic}: it has ${now} partitions, and had ${before}`, {
-    hint: `keys moved to other partitions: let all groups drain what was published before, then open it with ?partitions=${now}`,
-  })
 }
