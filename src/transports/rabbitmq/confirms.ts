@@ -32,7 +32,8 @@ export interface ConfirmChannel {
    * confirms, but the library tells of it later.
    */
   isReturned(envelope: Envelope): boolean
-  send(sending: Sending): Promise<Confirmed>
+  /** Called back once, in any order; a promise a message would cost as much as the message. */
+  send(sending: Sending, onConfirmed: (confirmed: Confirmed) => void): void
   /** Rises with every answer: who waits can tell a slow server from a silent one. */
   readonly answers: number
   /** Gives it up: everything in flight is `open`. */
@@ -83,7 +84,7 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
     messages--
     bytes -= size
     answers++
-    for (const wake of waiting.splice(0)) wake()
+    if (waiting.length > 0) for (const wake of waiting.splice(0)) wake()
   }
 
   return {
@@ -113,19 +114,17 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
         })
       }
     },
-    send({ envelope, body }) {
+    send({ envelope, body }, onConfirmed) {
       messages++
       bytes += body.length
-      return channel.basicPublish(envelope, body).then(
-        (): Confirmed => {
+      channel.basicPublish(envelope, body).then(
+        () => {
           free(body.length)
-          return stored
+          onConfirmed(stored)
         },
-        (cause): Confirmed => {
+        (cause) => {
           free(body.length)
-          const code = codeOf(cause)
-          if (code === 'NACK') return { state: 'nacked' }
-          return { state: 'open', cause }
+          onConfirmed(codeOf(cause) === 'NACK' ? { state: 'nacked' } : { state: 'open', cause })
         },
       )
     },

@@ -4,6 +4,7 @@ import { deadLetterQueueOf } from './burial.ts'
 import type { Link } from './connect.ts'
 import { type Group, shapeOf } from './group.ts'
 import type { RabbitLane } from './lane.ts'
+import { managedQueue } from './management.ts'
 import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
 import type { Topics } from './topics.ts'
@@ -42,7 +43,10 @@ async function groupsOf({ session, topics }: InspectInit, link: Link, topic: str
 
 async function groupState(init: InspectInit, link: Link, group: Shape): Promise<GroupState> {
   const states = await Promise.all(group.lanes.map(({ queue }) => queueState(link, queue)))
+  const managed = await Promise.all(group.lanes.map(({ queue }) => managedQueue(init.session.options, queue)))
   const ready = states.reduce((sum, state) => sum + (state?.messageCount ?? 0), 0)
+  // With what consumers of other processes hold; some seconds old.
+  const known = managed.reduce((sum, queue) => sum + (queue?.messages ?? 0), 0)
   const held = [...init.owned()].filter((lane) => lane.topic === group.topic && lane.group === group.name)
   const oldestMs = held
     .flatMap(({ held: { oldestMs } }) => (oldestMs === undefined ? [] : [oldestMs]))
@@ -54,7 +58,10 @@ async function groupState(init: InspectInit, link: Link, group: Shape): Promise<
   return {
     group: group.name,
     topic: group.topic,
-    lagMessages: held.reduce((sum, lane) => sum + lane.held.messages, ready),
+    lagMessages: Math.max(
+      known,
+      held.reduce((sum, lane) => sum + lane.held.messages, ready),
+    ),
     members,
     ...(ownedAnywhere > held.length && { lagIsLeast: true }),
     ...(oldestMs !== undefined && { oldestAgeMs: Math.max(0, Date.now() - oldestMs) }),

@@ -51,6 +51,7 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
   const unsettled = new Map<number, number | undefined>()
   let fetched: Delivery[] = []
   let head = 0
+  let ringing = false
   let draining: NodeJS.Timeout | undefined
   let releasing: Promise<void> | undefined
 
@@ -100,6 +101,7 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
       if (lost.signal.aborted) return
       // Before the channel is closed, so that nothing more is handed out or settled; the answer comes behind all acknowledgements.
       clearTimeout(draining)
+      acks.flush()
       lost.abort(new EvtError('fenced', `lane ${id} is no longer ours: it was released`))
       bell.ring()
       await closeChannel(channel)
@@ -115,9 +117,15 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
   })
   try {
     await within(channel.basicQos({ prefetchCount: init.ahead }), `consume ${queue}`)
+    const ring = () => {
+      ringing = false
+      bell.ring()
+    }
     const onMessage = (message: unknown) => {
       fetched.push(message as Delivery)
-      bell.ring()
+      // What came with it comes in the same turn: a batch, and not one message.
+      if (!ringing) setImmediate(ring)
+      ringing = true
     }
     await within(channel.basicConsume({ queue }, onMessage), `consume ${queue}`)
   } catch (error) {

@@ -6,11 +6,7 @@ import type { RabbitOptions } from './options.ts'
 const answerWithinMs = 5_000
 
 export interface ManagedQueue {
-  readonly type?: string
-  readonly arguments?: Readonly<Record<string, unknown>>
-  /** Of all policies that apply. */
-  readonly effective_policy_definition?: Readonly<Record<string, unknown>> | null
-  /** Ready and held by consumers. */
+  /** Ready and held by consumers. Its statistics are some seconds old, and absent for a queue that is new. */
   readonly messages?: number
 }
 

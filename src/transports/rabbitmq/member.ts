@@ -144,15 +144,24 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
     const share = (hungry?.consumerCount ?? 0) > 0 ? Math.max(1, least) : Math.ceil(group.lanes.length / count)
     for (const lane of [...owned].slice(share)) lane.drain()
     let free = tokens?.messageCount ?? 0
-    while (free-- > 0 && owned.size < share && !signal.aborted) if (!(await claim())) break
+    let ahead: number | undefined
+    const claimed: Promise<void>[] = []
+    while (free-- > 0 && owned.size + claimed.length < share && !signal.aborted) {
+      const token = await nextToken()
+      if (token === undefined) break
+      ahead ??= await aheadOf(link, group)
+      claimed.push(claim(token, ahead))
+    }
+    await settleAll(claimed)
     await beHungry(owned.size < least)
   }
 
-  async function claim(): Promise<boolean> {
-    const message = (await within(seat.tokens.basicGet({ queue: group.tokens }), `claim a lane of ${group.topic}`)) as
-      | (Delivery & { readonly deliveryTag: number })
-      | undefined
-    if (message === undefined) return false
+  async function nextToken(): Promise<Delivery | undefined> {
+    const get = seat.tokens.basicGet({ queue: group.tokens })
+    return (await within(get, `claim a lane of ${group.topic}`)) as unknown as Delivery | undefined
+  }
+
+  async function claim(message: Delivery, ahead: number): Promise<void> {
     const giveBack = () => {
       if (seat.tokens.active) seat.tokens.basicNack({ deliveryTag: message.deliveryTag, requeue: true })
     }
@@ -169,9 +178,8 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
       )
     }
     let lane: RabbitLane | undefined
-    const open = async () => {
-      const ahead = await aheadOf(link, group)
-      return openLane({
+    const open = () =>
+      openLane({
         link,
         ...at,
         topic: group.topic,
@@ -186,7 +194,6 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
           onFree()
         },
       })
-    }
     try {
       lane = await openOrRepair(open, async () => {
         await repairLane(link, group, at)
@@ -200,7 +207,6 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
     owned.add(lane)
     if (signal.aborted) await lane.release()
     else init.offer(lane)
-    return true
   }
 
   async function beHungry(isHungry: boolean): Promise<void> {
@@ -220,6 +226,11 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
   }
 
   return balance
+}
+
+/** Waits for all, also when one fails; throws the first failure. */
+async function settleAll(promises: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(promises)) if (result.status === 'rejected') throw result.reason
 }
 
 async function openOrRepair<T>(open: () => Promise<T>, repair: () => Promise<void>): Promise<T> {

@@ -77,7 +77,8 @@ export function createPublish(session: Session, topics: Topics, sender: Sender):
     const nowMs = Date.now()
     return batch.map((message) => {
       const lane = kind.kind !== 'lanes' ? 0 : (message.key === null ? spread++ : slotOf(message.key)) % kind.lanes
-      const envelope = { ...toProperties(message, nowMs), ...wayTo(topic, kind, lane, message), mandatory: true }
+      const envelope = Object.assign(toProperties(message, nowMs), wayTo(topic, kind, lane, message))
+      envelope.mandatory = true
       return { lane, envelope, body: bytesOf(message.body) }
     })
   }
@@ -103,29 +104,39 @@ interface SendInit {
   readonly deadline: number
 }
 
+interface Sent {
+  readonly message: Outgoing
+  confirmed: Confirmed | undefined
+}
+
 /** Sends what has no result, in order, and gives results to what was answered. Returns why it waits no longer, if it does not. */
 async function sendOpen({ topic, outgoing, channel, signal, deadline }: SendInit): Promise<EvtError | undefined> {
   const ended = new AbortController()
   const stop = AbortSignal.any([signal, ended.signal])
   const refused = new Set(outgoing.flatMap(({ lane, result }) => (result?.state === 'refused' ? [lane] : [])))
-  const sent: { readonly message: Outgoing; confirmed?: Confirmed }[] = []
-  const answers: Promise<void>[] = []
+  const sent: Sent[] = []
+  let unanswered = 0
+  let onAllAnswered = () => {}
   const silence = watchSilence(channel, stop, deadline, () => ended.abort())
   for (const message of outgoing) {
     if (message.result !== undefined || refused.has(message.lane)) continue
     if (!channel.hasRoom(message.body.length)) await channel.room(message.body.length, stop)
     if (stop.aborted) break
-    const entry: (typeof sent)[number] = { message }
+    const entry: Sent = { message, confirmed: undefined }
     sent.push(entry)
-    answers.push(
-      channel.send(message).then((confirmed) => {
-        entry.confirmed = confirmed
-        // No use in waiting for the rest of a lane.
-        if (confirmed.state === 'nacked') refused.add(message.lane)
-      }),
-    )
+    unanswered++
+    channel.send(message, (confirmed) => {
+      entry.confirmed = confirmed
+      // No use in sending the rest of its lane.
+      if (confirmed.state === 'nacked') refused.add(message.lane)
+      if (--unanswered === 0) onAllAnswered()
+    })
   }
-  await orAborted(Promise.all(answers), stop).catch(() => {})
+  if (unanswered > 0) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    onAllAnswered = resolve
+    await orAborted(promise, stop).catch(() => {})
+  }
   await nextTurn()
   ended.abort()
   giveResults(topic, sent, channel)
@@ -133,11 +144,7 @@ async function sendOpen({ topic, outgoing, channel, signal, deadline }: SendInit
   return silence()
 }
 
-function giveResults(
-  topic: string,
-  sent: readonly { readonly message: Outgoing; readonly confirmed?: Confirmed }[],
-  channel: ConfirmChannel,
-): void {
+function giveResults(topic: string, sent: readonly Sent[], channel: ConfirmChannel): void {
   const refused = new Set<number>()
   let cause: unknown
   for (const { message, confirmed } of sent) {

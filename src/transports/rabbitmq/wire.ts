@@ -15,14 +15,15 @@ import type { Delivery } from './driver.ts'
 /** What of an envelope a message decides; where it goes is added by who sends it. */
 export type Properties = Pick<Envelope, 'messageId' | 'contentType' | 'headers' | 'appId' | 'timestamp'> & Envelope
 
-const attributePrefix = 'cloudEvents:'
+const attributeNames = createNames((name) => `cloudEvents:${name.slice(3)}`)
 const appId = 'evt'
 
 export function toProperties(message: Message, nowMs: number): Properties {
   const headers: Record<string, unknown> = { timestamp_in_ms: nowMs }
   const properties: Properties = { appId, headers, timestamp: Math.floor(nowMs / 1_000), durable: true }
-  for (const [name, value] of Object.entries(message.headers)) {
-    if (name.startsWith('ce-')) headers[attributePrefix + name.slice(3)] = decoded(value)
+  for (const name of Object.keys(message.headers)) {
+    const value = message.headers[name] as string
+    if (name.startsWith('ce-')) headers[attributeNames(name)] = decoded(value)
     else if (name === 'content-type' && fitsShort(value)) properties.contentType = value
     else if (name === 'amqp-type' && fitsShort(value)) properties.type = value
     else if (name === 'amqp-correlation-id' && fitsShort(value)) properties.correlationId = value
@@ -81,12 +82,31 @@ export function typeOf(delivery: Delivery): string {
 const added =
   /^(evt-(key|log|id|dead-.*)|timestamp_in_ms|x-(delivery-count|acquired-count|stream-offset|death|opt-.*|(first|last)-death-.*))$/
 
+/** Names are few and come with every message. Empty: not the publisher's. */
+const ownNames = createNames((name) => {
+  if (name.startsWith('cloudEvents:') || name.startsWith('cloudEvents_')) return `ce-${name.slice(12)}`
+  return added.test(name) ? '' : name
+})
+
+function createNames(translate: (name: string) => string): (name: string) => string {
+  const known = new Map<string, string>()
+  return (name) => {
+    const remembered = known.get(name)
+    if (remembered !== undefined) return remembered
+    const translated = translate(name)
+    if (known.size < 1_000) known.set(name, translated)
+    return translated
+  }
+}
+
 function headersOf(delivery: Delivery): Headers {
   const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(delivery.headers ?? {})) {
-    if (name.startsWith('cloudEvents:') || name.startsWith('cloudEvents_')) {
-      setOwn(headers, `ce-${name.slice(12)}`, encoded(visibleText(value)))
-    } else if (!added.test(name)) setOwn(headers, name, visibleText(value))
+  const raw = delivery.headers ?? {}
+  for (const name of Object.keys(raw)) {
+    const own = ownNames(name)
+    if (own === '') continue
+    const text = visibleText(raw[name])
+    setOwn(headers, own, own.startsWith('ce-') && own !== name ? encoded(text) : text)
   }
   if (delivery.mediaType !== undefined) headers['content-type'] = delivery.mediaType
   if (delivery.contentEncoding) headers['content-encoding'] = delivery.contentEncoding

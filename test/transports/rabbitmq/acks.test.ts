@@ -26,7 +26,11 @@ describe('acks', () => {
       fc.property(batches, (settled) => {
         const broker = createBroker(40)
         const acks = createAcks(broker.ack)
-        for (const tags of settled) acks.settle(tags)
+        for (const [i, tags] of settled.entries()) {
+          acks.settle(tags)
+          if (i % 3 === 0) acks.flush()
+        }
+        acks.flush()
         const left = Array.from({ length: 40 }, (_, i) => i + 1).filter((tag) => !settled.flat().includes(tag))
         expect([...broker.unacked]).toEqual(left)
       }),
@@ -35,7 +39,9 @@ describe('acks', () => {
 
   it('says a whole prefix in one frame', () => {
     const broker = createBroker(500)
-    createAcks(broker.ack).settle(Array.from({ length: 500 }, (_, i) => i + 1))
+    const acks = createAcks(broker.ack)
+    for (let tag = 1; tag <= 500; tag++) acks.settle([tag])
+    acks.flush()
     expect([broker.unacked.size, broker.frames]).toEqual([0, 1])
   })
 })

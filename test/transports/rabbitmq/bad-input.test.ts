@@ -192,6 +192,37 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
     await running
   })
 
+  it('counts what other processes hold where the URL names the management API', async () => {
+    const [topic, stopping] = [unique('topic'), new AbortController()]
+    const holder = await open(server.url)
+    const asker = await open(`${server.url}?management=${server.managementUrl}`)
+    await holder.ensure([{ name: topic, lanes: 1 }], 'create')
+    const options = {
+      prefetch: 100,
+      patterns: [],
+      start: 'earliest',
+      lanes: 1,
+      member: 'm',
+      signal: stopping.signal,
+    } as const
+    const lanes = holder.lanes?.([topic], 'g', options)[Symbol.asyncIterator]()
+    const lane = (await lanes?.next())?.value
+    const messages = Array.from({ length: 7 }, (_, n) => ({
+      id: `${n}`,
+      key: 'k',
+      headers: {},
+      body: Buffer.from('x'),
+    }))
+    await holder.publish(topic, messages, soon())
+    expect((await lane.take(7, soon())).length).toBeGreaterThan(0)
+    await until('it counts them', async () => (await asker.inspect([topic])).groups[0]?.lagMessages === 7)
+    stopping.abort()
+    await lane.release()
+    await holder.remove?.([topic])
+    expect(await asker.inspect([topic])).toMatchObject({ groups: [] })
+    expect((await server.ctl('list_queues', 'name')).includes(topic)).toBe(false)
+  }, 30_000)
+
   it('reads a stream from its start, from a position, and follows it', async () => {
     const foreign = await foreignChannel(server.url)
     const queue = unique('stream')
