@@ -39,9 +39,9 @@ export async function laneStarts({ cluster, group, places, start, madeAnew }: La
     const committed = await fetchCommitted(cluster, group, all)
     const problems = new Map<string, EvtError>()
     for (const topic of topics.values()) {
-      const before = cluster.options.partitions ?? countBefore(topic, committed)
+      const before = countBefore(topic, committed)
       const now = topic.partitions.length
-      if (before !== undefined && before !== now)
+      if (before !== undefined && before !== now && now !== cluster.options.partitions)
         problems.set(topic.name, partitionsChanged(group, topic.name, before, now))
     }
     const usable = places.filter(({ topic }) => topics.has(topic) && !problems.has(topic))

@@ -255,7 +255,7 @@ export function joinGroup(init: MemberInit): Member {
     }
     for (const lane of owned.values()) {
       const now = found.get(lane.place.topic)?.partitions.length
-      if (now === undefined || now === lane.partitions) continue
+      if (now === undefined || now === lane.partitions || now === cluster.options.partitions) continue
       lane.stop()
       onProblem(partitionsChanged(group, lane.place.topic, lane.partitions, now))
     }

@@ -40,9 +40,10 @@ export function createPublishedTopics(cluster: Cluster): PublishedTopics {
 
   function checked(topic: TopicInfo): TopicInfo {
     const { name, partitions } = topic
-    const before = cluster.options.partitions ?? counts.get(name) ?? partitions.length
-    if (before !== partitions.length) throw partitionsChanged(name, before, partitions.length)
-    counts.set(name, before)
+    const before = counts.get(name) ?? partitions.length
+    const isAnswered = cluster.options.partitions === partitions.length
+    if (before !== partitions.length && !isAnswered) throw partitionsChanged(name, before, partitions.length)
+    counts.set(name, partitions.length)
     return topic
   }
 

@@ -71,6 +71,24 @@ describe('batches', () => {
     expect(readAll(batch, 298n).map(({ id }) => id)).toEqual(['i298', 'i299'])
   })
 
+  it('that compaction emptied or thinned out have no messages for what is gone, and end where they ended', () => {
+    const content = contentOf((writer) =>
+      writeMessage(writer, { id: 'a', key: 'k', headers: {}, body: new Uint8Array() }),
+    )
+    const [emptied, whole] = [oneBatch(Array(10).fill(content)), oneBatch([content])]
+    // Count 0; and a batch whose last record was offset 5 of it.
+    emptied.writeInt32BE(0, 57)
+    whole.writeBigInt64BE(20n, 0)
+    whole.writeInt32BE(5, 23)
+    const both = Buffer.concat([emptied, whole])
+    expect(endOfBatches(both)).toBe(26n)
+    const cursor = createRecordCursor(both, 3n, [])
+    expect(cursor.next()?.offset).toBe(20n)
+    expect(cursor.position).toBe(21n)
+    expect(cursor.next()).toBeUndefined()
+    expect(cursor.position).toBe(26n)
+  })
+
   it('that are cut off are left for the next fetch', () => {
     const batch = oneBatch([
       contentOf((writer) => writeMessage(writer, { id: 'a', key: null, headers: {}, body: new Uint8Array(9) })),

@@ -250,6 +250,10 @@ describe('topics that change', () => {
     onTestFinished(() => answered.close())
     const later = world.messages(9, 9)
     await world.publish(answered, later)
+    // It is an answer, and no demand: other topics have what they have.
+    await answered.ensure([{ name: `${world.topic}.other`, lanes: 1 }], 'create')
+    const other = await answered.publish(`${world.topic}.other`, world.messages(1, 1), AbortSignal.timeout(5_000))
+    expect(other).toMatchObject([{ state: 'stored' }])
     const goingOn = consume(world, answered)
     await until('the new ones arrived', () => goingOn.received.length === 9)
     expect(idsOf(goingOn.received).toSorted()).toEqual(idsOf(later).toSorted())
