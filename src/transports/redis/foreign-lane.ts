@@ -216,10 +216,11 @@ export function createForeignLane(init: ForeignLaneInit): ForeignLane {
       return releasing !== undefined
     },
     async take(max, signal) {
-      while (!lost.signal.aborted && !signal.aborted && !stopped) {
+      // Not before it is lost: who asks again at once would leave the release no turn.
+      while (!lost.signal.aborted && !signal.aborted) {
         const batch = handOut(max)
         if (batch.length > 0) return batch
-        if (mayGet()) stepOn(max)
+        if (!stopped && mayGet()) stepOn(max)
         await bell.wait(signal, lost.signal)
       }
       return []

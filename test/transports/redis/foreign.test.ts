@@ -111,6 +111,21 @@ describe('a plain group on a stream of somebody else', () => {
     expect((await live).map(textOf)).toEqual(['"live"'])
   })
 
+  it('gives a release its turn although its owner takes on and on', async () => {
+    const stream = fresh()
+    const member = await join(stream)
+    const lane = await member.lane()
+    const signal = AbortSignal.timeout(10_000)
+    const released = lane.release()
+    let takes = 0
+    while (!lane.lost.aborted && takes < 1_000) {
+      expect(await lane.take(1, signal)).toEqual([])
+      takes++
+    }
+    await released
+    expect(takes).toBe(1)
+  })
+
   it('starts at what is new when it is told to, and keeps its place ever after', async () => {
     const stream = fresh()
     await add(stream, 'old')
