@@ -15,12 +15,17 @@ export async function declareDeadLetterQueue(link: Link, queue: string): Promise
   await withChannel(link, (channel) => within(channel.queueDeclare(options), `declare queue ${queue}`))
 }
 
+/** What was found before is the first guess of the next look: one question that is checked, and no errors in the server's log. */
+const found = new WeakMap<Link, Map<string, Readonly<Record<string, unknown>>>>()
+
 /**
  * The arguments that a queue was declared with. AMQP has no question for them: it is declared as it might be, and the server names one argument
  * that differs, until none does. Nothing is changed by it. undefined where the queue is missing.
  */
 export async function argumentsOf(link: Link, queue: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  const guess: Record<string, unknown> = {}
+  const remembered = found.get(link) ?? new Map<string, Readonly<Record<string, unknown>>>()
+  found.set(link, remembered)
+  const guess: Record<string, unknown> = { ...remembered.get(queue) }
   const flags: { durable: boolean; autoDelete: boolean } = { durable: true, autoDelete: false }
   for (let tries = 0; tries < 24; tries++) {
     if ((await queueState(link, queue)) === undefined) return undefined
@@ -28,6 +33,7 @@ export async function argumentsOf(link: Link, queue: string): Promise<Readonly<R
       await withChannel(link, (channel) =>
         within(channel.queueDeclare({ queue, ...flags, arguments: guess }), `look at queue ${queue}`),
       )
+      remembered.set(queue, guess)
       return guess
     } catch (error) {
       const differs = parseInequivalence(String((error as Error).cause))

@@ -140,12 +140,6 @@ export function parseInequivalence(text: string): Inequivalence | undefined {
 /** The reply code or the socket's; '' for what is neither. */
 export const codeOf = (thrown: unknown): string => String((toError(thrown) as { code?: unknown }).code ?? '')
 
-/** The channel or connection is gone; what was asked may have happened, and may be asked again over a new one. */
-export const isLost = (thrown: unknown): boolean =>
-  thrown instanceof EvtError
-    ? thrown.code === 'connect' || thrown.code === 'timeout'
-    : translationOf(thrown)?.code === 'connect'
-
 /** Asking again gives the same answer: rights, names, arguments. */
 export const isFinal = (thrown: unknown): boolean =>
   thrown instanceof EvtError && ['refused', 'conflict', 'usage', 'unsupported', 'closed'].includes(thrown.code)

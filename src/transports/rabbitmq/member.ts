@@ -98,7 +98,7 @@ async function takeSeat(link: Link, group: Group): Promise<Seat> {
 
 /** No member from now on; lanes in hand stay owned until they are released. */
 async function leave(
-  { presence, asking, tokens, lost }: Seat,
+  { presence, asking, tokens }: Seat,
   owned: ReadonlySet<RabbitLane>,
   ring: () => void,
 ): Promise<void> {
@@ -111,7 +111,6 @@ async function leave(
       tokens.once('close', () => resolve())
     })
   }
-  void lost
   // A released lane gives its token back by itself; this is for the channel.
   await new Promise(setImmediate)
   await closeChannel(tokens)

@@ -27,6 +27,8 @@ export interface ObserveInit {
 /** Where a reader stands: `stream` where its messages have offsets. */
 interface Source {
   readonly topic: string
+  /** Which messages of an exchange. */
+  readonly bindingKey: string
   readonly stream: boolean
   /** The next offset of a stream. */
   next: number | undefined
@@ -59,7 +61,7 @@ export async function* observeRabbit(
       if (!follow && sources.every(({ stream }) => !stream)) return
       failures = 0
       hasShown = true
-      yield* watch({ link, session, sources, from, follow, signal, wanted })
+      yield* watch({ link, sources, from, follow, signal, wanted })
       if (!follow) return
     } catch (error) {
       if (isFinal(error) || !hasShown) {
@@ -80,7 +82,7 @@ interface SourceInit {
   readonly follow: boolean
 }
 
-async function sourceOf({ topics, link, name, from, follow }: SourceInit): Promise<Source> {
+async function sourceOf({ session, topics, link, name, from, follow }: SourceInit): Promise<Source> {
   const kind = await topics.resolve(name)
   if (kind === undefined) {
     throw new EvtError('usage', `cannot observe ${name}: there is no exchange or queue of that name`, {
@@ -88,14 +90,17 @@ async function sourceOf({ topics, link, name, from, follow }: SourceInit): Promi
     })
   }
   if (kind.kind !== 'queue') {
-    if (from === 'now') return { topic: name, stream: false, next: undefined, end: -1 }
+    const key = session.options.bindingKey ?? '#'
+    // In evt's own exchanges the lane stands before the type.
+    const bindingKey = kind.kind === 'lanes' && key !== '#' ? `*.${key}` : key
+    if (from === 'now') return { topic: name, bindingKey, stream: false, next: undefined, end: -1 }
     throw new EvtError('unsupported', `cannot observe ${name} from the past: an exchange keeps nothing`, {
       hint: 'leave out --since; a stream queue (x-queue-type stream) can be read from any time: ?queue=NAME',
     })
   }
   if ((await argumentsOf(link, name))?.['x-queue-type'] === 'stream') {
     const last = follow ? undefined : await lastInStream(link, name)
-    return { topic: name, stream: true, next: undefined, end: last === undefined ? -1 : offsetOf(last) }
+    return { topic: name, bindingKey: '', stream: true, next: undefined, end: last === undefined ? -1 : offsetOf(last) }
   }
   throw new EvtError(
     'refused',
@@ -108,7 +113,6 @@ async function sourceOf({ topics, link, name, from, follow }: SourceInit): Promi
 
 interface WatchInit {
   readonly link: Link
-  readonly session: Session
   readonly sources: readonly Source[]
   readonly from: ObserveOptions['from']
   readonly follow: boolean
@@ -117,7 +121,7 @@ interface WatchInit {
 }
 
 async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
-  const { link, session, sources, follow, signal, wanted } = init
+  const { link, sources, follow, signal, wanted } = init
   const bell = createDoorbell()
   const queue: Arrived[] = []
   const over = new AbortController()
@@ -134,7 +138,7 @@ async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
         bell.ring()
       }
       if (source.stream) await consumeStream(channel, source.topic, startOf(source, init.from), onMessage)
-      else await bindPrivateQueue({ session, link, channel, topic: source.topic, onMessage })
+      else await bindPrivateQueue({ channel, source, onMessage })
     }
     for (let n = 0; !signal.aborted && !(over.signal.aborted && queue.length === 0); ) {
       const batch = queue.splice(0, 500)
@@ -172,25 +176,20 @@ function startOf({ next }: Source, from: ObserveOptions['from']): string | numbe
 }
 
 interface PrivateQueue {
-  readonly session: Session
-  readonly link: Link
   readonly channel: Channel
-  readonly topic: string
+  readonly source: Source
   onMessage(delivery: unknown): void
 }
 
 /** Exclusive: it is gone with the connection, also after kill -9. */
-async function bindPrivateQueue({ session, channel, topic, onMessage }: PrivateQueue): Promise<void> {
+async function bindPrivateQueue({ channel, source: { topic, bindingKey }, onMessage }: PrivateQueue): Promise<void> {
   const queue = `evt.observer.${randomUUID()}`
   const limits = { 'x-max-length-bytes': mostBytesWaiting, 'x-overflow': 'drop-head' } as const
   await within(
     channel.queueDeclare({ queue, exclusive: true, autoDelete: true, arguments: limits }),
     `observe ${topic}`,
   )
-  await within(
-    channel.queueBind({ queue, exchange: topic, routingKey: session.options.bindingKey ?? '#' }),
-    `observe ${topic}`,
-  )
+  await within(channel.queueBind({ queue, exchange: topic, routingKey: bindingKey }), `observe ${topic}`)
   await within(channel.basicConsume({ queue, exclusive: true }, onMessage), `observe ${topic}`)
 }
 

@@ -144,6 +144,27 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
     await observing
   })
 
+  it('observes a topic of evt by type, though its lanes stand before the type', async () => {
+    const topic = unique('topic')
+    const publisher = await open(server.url)
+    await publisher.ensure([{ name: topic, lanes: 2 }], 'create')
+    const transport = await open(`${server.url}?exchange=${topic}&key=user.%23`)
+    const seen: Received[] = []
+    const stopping = new AbortController()
+    const observing = (async () => {
+      const options = { from: 'now', follow: true, signal: stopping.signal } as const
+      for await (const batch of transport.observe({ topics: [topic], patterns: [] }, options)) seen.push(...batch)
+    })()
+    const message = (type: string) => ({ id: type, key: type, headers: { 'ce-type': type }, body: Buffer.from('{}') })
+    await until('it sees the type', async () => {
+      await publisher.publish(topic, [message('order.made'), message('user.made')], soon())
+      return seen.length > 1
+    })
+    expect(new Set(seen.map(({ id }) => id))).toEqual(new Set(['user.made']))
+    stopping.abort()
+    await observing
+  })
+
   it('reads a foreign exchange and a foreign queue as a group, in order, and writes to both', async () => {
     const foreign = await foreignChannel(server.url)
     const [exchange, queue] = [unique('events'), unique('orders')]
@@ -284,7 +305,7 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
       expect(Math.abs(Date.now() - (first[0]?.deadMs ?? 0))).toBeLessThan(60_000)
       for (let look = 2; look <= 30; look++) expect(await list(transport, letters)).toEqual(first)
       expect(await depthOf(server.url, letters)).toBe(12)
-    }, 30_000)
+    }, 60_000)
 
     it('replays exactly those that it is told to, to the queue in which they died, with every type of header', async () => {
       const { foreign, queue, letters } = await withDead({})
@@ -313,7 +334,7 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
         }
       }
       expect(await depthOf(server.url, letters)).toBe(12)
-    }, 30_000)
+    }, 60_000)
 
     it('refuses a quorum queue without a limit too: a policy may come, and counts what was looked at before', async () => {
       const { letters } = await withDead({ 'x-queue-type': 'quorum' })
@@ -326,7 +347,7 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
       await server.ctl('set_policy', 'few', `^${letters}$`, '{"delivery-limit":1}', '--apply-to', 'queues')
       await expect(list(transport, letters)).rejects.toMatchObject({ code: 'refused' })
       expect(await depthOf(server.url, letters)).toBe(12)
-    }, 30_000)
+    }, 60_000)
 
     it('lists a stream for ever, and replays nothing from it: it keeps what it has', async () => {
       const letters = unique('dead')
@@ -347,6 +368,6 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
       await expect(transport.deadLetters?.replay(letters, ['m1'], { signal: soon() })).rejects.toMatchObject({
         code: 'unsupported',
       })
-    }, 30_000)
+    }, 60_000)
   })
 })
