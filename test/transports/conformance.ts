@@ -9,6 +9,7 @@ import { order } from './conformance/order.ts'
 import { ownMark } from './conformance/own-mark.ts'
 import { ownership } from './conformance/ownership.ts'
 import { publishing } from './conformance/publishing.ts'
+import { removing } from './conformance/removing.ts'
 import { settling } from './conformance/settling.ts'
 import type { Setup } from './conformance/world.ts'
 
@@ -19,7 +20,7 @@ export type { Doomed, DoomedPlan, Setup } from './conformance/world.ts'
  * counted by name. Every scenario has a topic, group and event type of its own: the suite can be run again on a used server.
  */
 export function describeTransport(name: string, setup: Setup): void {
-  const suites = { publishing, order, settling, ownership, groups, observing, closing, closingLanes, faults }
+  const suites = { publishing, order, settling, ownership, groups, observing, closing, closingLanes, removing, faults }
   // Whole parts of the contract that a transport may leave out.
   const optional = { deadLetters, ownMark } as const
   describe(`${name} keeps the contract`, () => {

@@ -22,10 +22,12 @@ export interface Broker {
   /** Also what it stored before. */
   republish(topic: Topic, message: Message, timeMs: number): Published
   readonly graves: Graves
+  remove(topic: string): void
 }
 
 export function createBroker({ retain = 100_000, limit = 1_000_000 }: BrokerOptions = {}): Broker {
   const topics = new Map<string, Topic>()
+  const graves: Graves = new Map()
   const groups = new Map<string, Map<string, Group>>()
 
   const groupsOf = (topic: Topic) => groups.get(topic.name) ?? new Map<string, Group>()
@@ -58,7 +60,7 @@ export function createBroker({ retain = 100_000, limit = 1_000_000 }: BrokerOpti
   }
 
   return {
-    graves: new Map(),
+    graves,
     topic: (name) => topics.get(name) ?? makeTopic(name),
     topics: () => [...topics.values()],
     exists: (name) => topics.has(name),
@@ -76,6 +78,11 @@ export function createBroker({ retain = 100_000, limit = 1_000_000 }: BrokerOpti
       return store(topic, message, timeMs)
     },
     republish: store,
+    remove(name) {
+      topics.delete(name)
+      groups.delete(name)
+      graves.delete(`${name}:dlq`)
+    },
   }
 }
 

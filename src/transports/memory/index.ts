@@ -119,6 +119,9 @@ export function createMemoryTransport(broker: Broker = createBroker(), named: re
       assertOpen()
       return openMemoryLog(broker, broker.topic(topicName), epoch)
     },
+    async remove(topics) {
+      for (const topic of topics) broker.remove(topic)
+    },
     inspect: async (topics) => inspectMemory(broker, topics, Date.now()),
     async close() {
       closing.abort()

@@ -13,11 +13,12 @@ import { bellOf, besideKey, laneOf } from './topic.ts'
 import { encodeMeta } from './wire.ts'
 
 const ending = ':dlq'
+export const deadLetterStreamOf = (topic: string) => `${topic}${ending}`
 const mostAtOnce = 100
 const mostBytes = 1024 * 1024
 
 /** {dlq}:evt:graves: hash, who was buried (group, position, id) → id of the letter: burying again after a crash finds it. */
-const gravesKey = (deadLetterTopic: string) => besideKey(deadLetterTopic, 'graves')
+export const gravesKey = (deadLetterTopic: string) => besideKey(deadLetterTopic, 'graves')
 
 /**
  *   KEYS  dead-letter stream, graves
@@ -107,12 +108,12 @@ export function createDeadLetters(context: RedisContext): DeadLetterTopics {
   }
 
   return {
-    nameOf: (topic) => `${topic}${ending}`,
+    nameOf: deadLetterStreamOf,
     async bury(topic, burials, signal) {
       const results: Published[] = []
       for (const piece of piecesOf(burials)) {
         if (signal.aborted) results.push(...piece.map(() => unknown(topic)))
-        else results.push(...(await buryPiece(`${topic}${ending}`, piece)))
+        else results.push(...(await buryPiece(deadLetterStreamOf(topic), piece)))
       }
       return results
     },

@@ -3,7 +3,7 @@
 import { EvtError } from '../../core/errors.ts'
 import type { Capabilities, Transport, TransportOptions } from '../transport.ts'
 import { openAppender } from './append.ts'
-import { type AskedNode, checkServer } from './check-server.ts'
+import { type AskedNode, askHello, checkServer } from './check-server.ts'
 import { connectRedis } from './connect.ts'
 import type { RedisContext } from './context.ts'
 import { createDeadLetters } from './dead-letters.ts'
@@ -15,6 +15,7 @@ import { observeStreams } from './observe.ts'
 import { parseRedisUrl } from './options.ts'
 import { createPublisher } from './publish.ts'
 import { observeChannels } from './pubsub.ts'
+import { removeTopics } from './remove.ts'
 import { createTopics } from './topic.ts'
 import { createTrimmer } from './trim.ts'
 
@@ -98,6 +99,19 @@ function streamTransport(context: RedisContext, end: End): Transport {
     async inspect(names) {
       assertOpen()
       return inspectRedis(context, names)
+    },
+    async about() {
+      const [hello] = await Promise.all(
+        connections
+          .masters()
+          .slice(0, 1)
+          .map((node) => askHello(node as AskedNode)),
+      )
+      return `Redis ${hello?.version ?? ''}`.trim()
+    },
+    async remove(names) {
+      assertOpen()
+      await removeTopics(context, names)
     },
     footprint: (names) => footprintOf(context, names),
     async openLog(topic, epoch) {

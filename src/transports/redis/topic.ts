@@ -29,6 +29,8 @@ export interface Topics {
   find(name: string): Promise<Topic>
   /** Makes again what the server forgot (FLUSHALL) of a topic that is known to be ours. */
   restore(topic: Topic): Promise<void>
+  /** It was removed. */
+  forget(name: string): void
   ensure(specs: readonly TopicSpec[], mode: 'check' | 'create'): Promise<readonly Difference[]>
 }
 
@@ -133,6 +135,7 @@ export function createTopics({ client, isCluster }: RedisConnections, place: Red
     async restore({ name, ours, streams }) {
       if (ours) await make(name, streams.length)
     },
+    forget: (name) => void known.delete(name),
     async ensure(specs, mode) {
       return (await Promise.all(specs.map((spec) => ensureOne(spec, mode)))).flat()
     },
