@@ -74,11 +74,14 @@ async function pump(
         error: toError(error).message,
       })
       await runtime.storeIsBack()
-      // The store may be well while the transport is not.
-      await delay(againMs, undefined, { signal }).catch(() => {})
       return []
     })
     if (owned.closed) return
+    if (batch.length === 0) {
+      // The store may be well while the transport is not; and a lane that is being given back needs turns to end.
+      await delay(againMs, undefined, { signal }).catch(() => {})
+      continue
+    }
     const takenMs = wallMs()
     // Where the substrate cannot filter: what nobody wants is settled, and so never comes again.
     const foreign = batch.filter(

@@ -68,4 +68,26 @@ describe('handlers whose broker settles after the commit', () => {
       expect(own.map(({ n }) => n)).toEqual([1, 3, 4, 5, 6, 7, 8, 9, 10, 11])
     expect(await running.rows(`select from evt.dead_letters where status = 'open'`)).toHaveLength(4)
   })
+
+  it('leave the process its turns while a lane that is being given back answers with nothing', async () => {
+    const inner = openMemory(`memory://over-sink-${Math.random().toString(36).slice(2)}`)
+    const taken = new Map<string, number[]>()
+    const empty = (lane: Lane): Lane => ({
+      ...lane,
+      async take(max, signal) {
+        const timesMs = taken.get(lane.id) ?? []
+        taken.set(lane.id, [...timesMs, performance.now()])
+        return timesMs.length < 3 ? [] : lane.take(max, signal)
+      },
+    })
+    const transport: Transport = {
+      ...inner,
+      async *lanes(topics, group, options) {
+        for await (const lane of inner.lanes?.(topics, group, options) ?? []) yield empty(lane)
+      },
+    }
+    await run([recording()], { transport })
+    const [first = 0, , , fourth = 0] = await until(() => [...taken.values()].find(({ length }) => length === 4))
+    expect(fourth - first).toBeGreaterThan(200)
+  })
 })
