@@ -13,6 +13,10 @@ import type { HandlerDefinition } from '../src/handle/handler.ts'
 import { openStore, type Store } from '../src/store/connection.ts'
 import { migrateUp } from '../src/store/migrate.ts'
 import { publishEncoded } from '../src/store/outbox.ts'
+import { startPrivateKafka } from '../test/setup/private-kafka.ts'
+import type { PrivateBroker } from '../test/setup/private-process.ts'
+import { startPrivateRabbit } from '../test/setup/private-rabbitmq.ts'
+import { startPrivateRedis } from '../test/setup/private-redis.ts'
 import { startPrivateServer } from '../test/setup/private-server.ts'
 
 const batchSize = 200
@@ -74,6 +78,8 @@ interface Case {
   readonly handler: Omit<HandlerDefinition, 'name' | 'on' | 'handle'>
   readonly effect: boolean
   readonly pinned?: boolean
+  /** The relay carries the log to it, and the handler reads it there. */
+  readonly broker?: () => Promise<PrivateBroker>
 }
 
 const cases: Readonly<Record<string, Case>> = {
@@ -91,6 +97,27 @@ const cases: Readonly<Record<string, Case>> = {
     floor: 5_000,
     handler: { transaction: 'event', concurrency: 16 },
     effect: true,
+  },
+  redis: {
+    title: 'noop, over Redis',
+    floor: 25_000,
+    handler: { transaction: 'none' },
+    effect: false,
+    broker: startPrivateRedis,
+  },
+  kafka: {
+    title: 'noop, over Kafka',
+    floor: 0,
+    handler: { transaction: 'none' },
+    effect: false,
+    broker: startPrivateKafka,
+  },
+  rabbitmq: {
+    title: 'noop, over RabbitMQ',
+    floor: 0,
+    handler: { transaction: 'none' },
+    effect: false,
+    broker: startPrivateRabbit,
   },
 }
 
@@ -140,7 +167,11 @@ async function measure(one: Case, seconds: number): Promise<string> {
   await pin.connect()
   if (one.pinned) await pin.query('begin isolation level repeatable read; select count(*) from evt.outbox')
   const { handler, seen } = counting(one)
-  const bridge = createBridge({ store: server.socketUrl, handlers: [handler], registry: createRegistry([]) })
+  const broker = await one.broker?.()
+  const over = broker
+    ? { sinks: [{ name: 'bench', url: broker.url, topic: 'bench', start: 'earliest' } as const], consume: 'bench' }
+    : {}
+  const bridge = createBridge({ store: server.socketUrl, handlers: [handler], registry: createRegistry([]), ...over })
   await bridge.start()
   const producer = fork(new URL(import.meta.url), ['produce', server.socketUrl])
   const tell = setInterval(() => {
@@ -158,6 +189,7 @@ async function measure(one: Case, seconds: number): Promise<string> {
   const sample = bridge.stats()
   const endToEnd = decodeHistogram(sample.handlers[0]?.endToEnd ?? '')
   await bridge.stop()
+  await broker?.stop()
   const effects = one.effect ? Number((await store.query('select count(*)::int as n from effects')).rows[0]?.n) : sent
   const misordered = one.effect ? await misorderedEffects(store) : seen.misordered
   await pin.end()
