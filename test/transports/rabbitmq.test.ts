@@ -15,7 +15,8 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ', () => {
   describeTransport('rabbitmq', {
     open: () => openRabbit(server.url),
     capabilities: rabbitCapabilities,
-    doom: (plan) => doomInProcess(server.url, plan),
+    // The server gives a silent client two to three heartbeats.
+    doom: (plan) => doomInProcess(`${server.url}?heartbeat=2`, plan),
     freezes: true,
     disconnect: () => server.disconnectClients(),
     async restart() {
