@@ -22,7 +22,6 @@ export interface DeadLettersInit {
  * records for dead letters; a commit's metadata is too small; and with the topic's id in the key, a topic that is made anew starts clean.
  */
 export function createDeadLetters({ cluster, publish }: DeadLettersInit): DeadLetterTopics {
-  const markTopicOf = (name: string) => `${name}.replayed`
   const markOf = ({ id, name }: TopicInfo, at: string) => `${id ?? name}/${at}`
 
   async function topicNamed(name: string, action: string): Promise<TopicInfo> {
@@ -35,7 +34,7 @@ export function createDeadLetters({ cluster, publish }: DeadLettersInit): DeadLe
   }
 
   async function replayedOf(name: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
-    const marks = (await cluster.refresh([markTopicOf(name)])).get(markTopicOf(name))
+    const marks = (await cluster.refresh([nameOfMarks(name)])).get(nameOfMarks(name))
     const keys = new Set<string>()
     if (marks === undefined) return keys
     const read = (_: unknown, { content }: { content: { varint(): number; slice(length: number): Buffer } }) =>
@@ -70,7 +69,7 @@ export function createDeadLetters({ cluster, publish }: DeadLettersInit): DeadLe
 
   async function bury(topic: string, burials: readonly Burial[], signal: AbortSignal): Promise<readonly Published[]> {
     if (burials.length === 0) return []
-    const name = nameOf(topic)
+    const name = nameOfGrave(topic)
     const grave = (await cluster.topic(name)) ?? (await makeGrave(topic, name))
     const count = grave.partitions.length
     return publish(
@@ -120,7 +119,7 @@ export function createDeadLetters({ cluster, publish }: DeadLettersInit): DeadLe
       value: Buffer.from(JSON.stringify({ to: target, at: result.at })),
       headers: [],
     }
-    const [noted] = await publish(markTopicOf(topic.name), [{ message: mark }], signal)
+    const [noted] = await publish(nameOfMarks(topic.name), [{ message: mark }], signal)
     if (noted?.state === 'stored') return result
     const cause = noted?.state === 'refused' || noted?.state === 'unknown' ? noted.error : undefined
     return {
@@ -138,8 +137,8 @@ export function createDeadLetters({ cluster, publish }: DeadLettersInit): DeadLe
     const topic = await topicNamed(name, action)
     const interrupted: Published = { state: 'unknown', error: new EvtError('interrupted', `cannot ${action}: aborted`) }
     try {
-      if (ids.length > 0 && (await cluster.topic(markTopicOf(name))) === undefined) {
-        await createTopics(cluster, [{ name: markTopicOf(name), lanes: 1 }], { 'cleanup.policy': 'compact' })
+      if (ids.length > 0 && (await cluster.topic(nameOfMarks(name))) === undefined) {
+        await createTopics(cluster, [{ name: nameOfMarks(name), lanes: 1 }], { 'cleanup.policy': 'compact' })
       }
       const replayed = new Set(await replayedOf(name, options.signal))
       const results: Published[] = []
@@ -159,7 +158,7 @@ export function createDeadLetters({ cluster, publish }: DeadLettersInit): DeadLe
     }
   }
 
-  return { nameOf, bury, list, replay }
+  return { nameOf: nameOfGrave, bury, list, replay }
 }
 
 interface ReplayOptions {
@@ -168,7 +167,10 @@ interface ReplayOptions {
   readonly signal: AbortSignal
 }
 
-const nameOf = (topic: string) => `${topic}-dlt`
+/** As Spring names it. */
+export const nameOfGrave = (topic: string) => `${topic}-dlt`
+
+export const nameOfMarks = (grave: string) => `${grave}.replayed`
 
 /** Without its log position: consumers would take it for one that they have had. With the id that it had by its place, if it had no other. */
 function headersOf({ buried, raw }: DeadRecord, added: Headers = {}): readonly RawHeader[] {

@@ -10,6 +10,7 @@ import { observeKafka } from './observe.ts'
 import { parseKafkaUrl } from './options.ts'
 import type { Outgoing } from './outgoing.ts'
 import { createProducer } from './producer.ts'
+import { removeTopics } from './remove.ts'
 import { ensureTopics } from './topics.ts'
 
 export const kafkaCapabilities: Capabilities = {
@@ -82,6 +83,10 @@ export async function openKafka(url: string, { onProblem }: TransportOptions = {
     async inspect(topics) {
       assertOpen()
       return inspectKafka(cluster, topics)
+    },
+    async remove(topics) {
+      assertOpen()
+      return removeTopics(cluster, topics)
     },
     async footprint(topics) {
       assertOpen()

@@ -83,7 +83,7 @@ interface FoundGroup {
 }
 
 /** Every group of consumers in the cluster that this user may see. */
-async function consumerGroups(cluster: Cluster): Promise<readonly FoundGroup[]> {
+export async function consumerGroups(cluster: Cluster): Promise<readonly FoundGroup[]> {
   const brokers = await cluster.brokers()
   const perBroker = await Promise.all(
     brokers.map(async ({ node }) => {

@@ -78,6 +78,8 @@ export interface Answers {
     }[]
   }
   CreateTopics: { topicErrors: { topic: string; errorCode: number; errorMessage: string | null }[] }
+  DeleteTopics: { topicErrors: { topic: string; errorCode: number }[] }
+  DeleteGroups: { results: { groupId: string; errorCode: number }[] }
   DescribeConfigs: {
     resources: {
       errorCode: number
