@@ -101,7 +101,10 @@ export function createSeat(init: SeatInit): Seat {
     const first = slotOf(session)
     const order = Array.from({ length: count }, (_, i) => (first + i) % count)
     const claimed = await register.claim(order.filter(isFree).slice(0, room))
-    await Promise.all(claimed.map(({ index, epoch }) => take(index, epoch)))
+    // All of them, also when one fails: the next beat must not find one claimed that is still being entered.
+    const entered = await Promise.allSettled(claimed.map(({ index, epoch }) => take(index, epoch)))
+    const failed = entered.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
   }
 
   /** What cannot be entered now is found ours, and not here, by a later beat. */
