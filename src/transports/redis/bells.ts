@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { RedisConnections } from './connect.ts'
+import { isOutage } from './errors.ts'
 import { bellOf } from './topic.ts'
 
 const pingMs = 2_000
@@ -33,9 +34,10 @@ export function createBells(connections: RedisConnections): Bells {
       () => {
         audible = true
       },
-      // Not allowed, or the connection has just gone, which is seen elsewhere.
-      () => {
+      // Not allowed; or the connection has just gone, and a new one has to be asked.
+      (error: unknown) => {
         audible = false
+        if (isOutage(error)) subscriber?.disconnect()
       },
     )
   }
@@ -48,6 +50,7 @@ export function createBells(connections: RedisConnections): Bells {
       one.on('message', (channel: string) => {
         for (const ring of listeners.get(channel) ?? []) ring()
       })
+      if (one.status !== 'ready') return
       const closed = once(one, 'close', { signal: closing.signal }).finally(() => ended.abort())
       closed.catch(() => {})
       await subscribe([...listeners.keys()])

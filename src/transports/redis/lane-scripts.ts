@@ -120,7 +120,13 @@ export async function writeLane(
   return (await runScript(client, writeScript, [groupsKey(stream)], args)) === 1
 }
 
-export async function readTip(client: Client, stream: string): Promise<{ readonly id: string; readonly log: bigint }> {
+/** How a stream ends. */
+export interface Tip {
+  readonly id: string
+  readonly log: bigint
+}
+
+export async function readTip(client: Client, stream: string): Promise<Tip> {
   const [id, log] = (await runScript(client, tipScript, [stream, laneKey(stream)], [])) as [string, string]
   return { id, log: BigInt(log) }
 }

@@ -6,7 +6,7 @@ import type { Lane, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createWindow } from '../window.ts'
 import type { RedisContext } from './context.ts'
-import { type LaneState, writeLane } from './lane-scripts.ts'
+import { type LaneState, type Tip, writeLane } from './lane-scripts.ts'
 import type { Place } from './position.ts'
 import type { Problems } from './problems.ts'
 import { createLaneReader, type Found } from './reader.ts'
@@ -24,8 +24,8 @@ export interface RedisLane extends Lane {
   readonly releasing: boolean
   /** There may be something new. */
   wake(): void
-  /** Looks whether its stream is still the one that it has read. */
-  verify(): Promise<void>
+  /** Looks, when it is idle, whether there is more in its stream, and whether that is still the one that it has read. True when no bell said so. */
+  verify(readTip: (stream: string) => Promise<Tip>): Promise<boolean>
   /** Makes the settled prefix durable where it is not. */
   flush(): Promise<void>
   /** Hands out nothing more and is released when nothing is unsettled. */
@@ -222,13 +222,15 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
     },
     release,
     wake,
-    async verify() {
-      if (filling !== undefined || queue.length > 0 || more || !isOpen()) return
+    async verify(readTip) {
+      if (filling !== undefined || queue.length > 0 || more || !isOpen()) return false
       const before = reader.place
-      if ((await reader.verify()) === 'same') return
+      if ((await reader.verify(() => readTip(stream))) === 'same') return false
+      const isNews = !more
       // Places begin anew with the stream: they cannot be compared with what was suspect before.
       if (reader.place < before) suspicion = noSuspicion
       wake()
+      return isNews
     },
     async flush() {
       if (lost.signal.aborted || releasing !== undefined || settled() === written) return

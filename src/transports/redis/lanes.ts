@@ -8,7 +8,7 @@ import type { RedisContext } from './context.ts'
 import { translateError } from './errors.ts'
 import { foreignLanes } from './foreign.ts'
 import { createRedisLane, type RedisLane } from './lane.ts'
-import { createGroup, enterLane } from './lane-scripts.ts'
+import { createGroup, enterLane, readTip, type Tip } from './lane-scripts.ts'
 import { createSeat, type Seat } from './membership.ts'
 import { createProblems } from './problems.ts'
 import type { Topic } from './topic.ts'
@@ -16,10 +16,12 @@ import type { Topic } from './topic.ts'
 const beatMs = 500
 /** How long a settled place may stay in memory. */
 const flushMs = 100
-/** How often a waiting lane looks by itself while it hears its bell, and while it does not. */
-const lookMs = { audible: 500, silent: 25 } as const
-/** How often it asks whether a stream is still the one that was read. */
+/** How often a waiting lane looks by itself: while it hears its bell, while somebody writes who does not ring it, and while it hears nothing. */
+const lookMs = { audible: 2_000, unrung: 500, silent: 25 } as const
+/** How often it asks how its stream ends, and whether that is still the one that was read. */
 const verifyMs = 2_000
+/** How long who has not rung is expected to write again. */
+const unrungMs = 60_000
 const closeMs = 3_000
 
 /** The lanes of all groups of one process over one server or cluster. */
@@ -47,6 +49,7 @@ export function createLanes(context: RedisContext): RedisLanes {
   let again = false
   let closed = false
   let verifiedMs = performance.now()
+  let unrungTillMs = 0
 
   async function beatAll(): Promise<void> {
     await Promise.all([...seats].map((seat) => seat.beat()))
@@ -74,18 +77,32 @@ export function createLanes(context: RedisContext): RedisLanes {
 
   function lookLater(): void {
     if (closed || lookTimer !== undefined || owned.size === 0) return
-    lookTimer = setTimeout(look, bells?.audible ? lookMs.audible : lookMs.silent)
+    const heard = performance.now() < unrungTillMs ? lookMs.unrung : lookMs.audible
+    lookTimer = setTimeout(look, bells?.audible ? heard : lookMs.silent)
   }
 
   function look(): void {
     lookTimer = undefined
-    const isTime = performance.now() - verifiedMs >= verifyMs
-    if (isTime) verifiedMs = performance.now()
-    for (const lane of owned) {
-      if (isTime) lane.verify().catch((error: unknown) => problems.report(error, 0))
-      else lane.wake()
-    }
+    const isTime = performance.now() - verifiedMs >= verifyMs - lookMs.silent
+    if (isTime) void verify()
+    else for (const lane of owned) lane.wake()
     lookLater()
+  }
+
+  /** Several groups on one stream ask once. */
+  async function verify(): Promise<void> {
+    verifiedMs = performance.now()
+    const tips = new Map<string, Promise<Tip>>()
+    const readTipOnce = (stream: string) => {
+      const tip = tips.get(stream) ?? readTip(client, stream)
+      tips.set(stream, tip)
+      return tip
+    }
+    const verified = [...owned].map((lane) => lane.verify(readTipOnce))
+    for (const one of await Promise.allSettled(verified)) {
+      if (one.status === 'rejected') problems.report(one.reason, 0)
+      else if (one.value) unrungTillMs = performance.now() + unrungMs
+    }
   }
 
   function onSettled(lane: RedisLane): void {

@@ -2,7 +2,7 @@ import { EvtError } from '../../core/errors.ts'
 import type { LogPosition, Message, Received } from '../transport.ts'
 import type { RedisContext } from './context.ts'
 import { timeOfId } from './entry-id.ts'
-import { readTip } from './lane-scripts.ts'
+import type { Tip } from './lane-scripts.ts'
 import { createPageSize, type StoredEntry } from './pages.ts'
 import { idAt, logAt, type Place, placeAt } from './position.ts'
 import type { Problems } from './problems.ts'
@@ -25,8 +25,11 @@ export interface LaneReader {
   readonly place: Place
   /** The next ones, at most `max`, and whether that was all. Throws what the driver and the log throw: then it is tried again. */
   read(max: number): Promise<{ readonly found: readonly Found[]; readonly ended: boolean }>
-  /** Whether the stream was lost and began anew, or lost its end: what there is to read then is read from there. For now and then. */
-  verify(): Promise<'same' | 'moved'>
+  /**
+   * Whether there is more to read, by how the stream ends: `behind`, entries were added; `moved`, it was lost and began anew, or lost
+   * its end, and what there is to read is read from there. For now and then.
+   */
+  verify(readTip: () => Promise<Tip>): Promise<'same' | 'behind' | 'moved'>
 }
 
 interface Gap {
@@ -129,16 +132,17 @@ export function createLaneReader({ context, topic, lane, from, problems }: LaneR
         if (found.length > 0 || ended) return { found, ended }
       }
     },
-    async verify() {
+    async verify(readTip) {
       if (gap !== undefined) return 'moved'
       const before = place
-      const tip = await readTip(client, stream)
+      const tip = await readTip()
       if (gap !== undefined || place !== before) return 'same'
-      if (placeAt(tip.id, 0n) >> 64n < place >> 64n) {
+      const [end, here] = [placeAt(tip.id, 0n) >> 64n, place >> 64n]
+      if (end < here) {
         place = placeAt('0-0', logAt(place))
         return 'moved'
       }
-      if (tip.log <= logAt(place)) return 'same'
+      if (tip.log <= logAt(place)) return end > here ? 'behind' : 'same'
       // Whatever there is comes first; what is still missing after it was at the lost end.
       const [next] = await client.xrange(stream, `(${idAt(place)}`, '+', 'COUNT', 1)
       if (next === undefined && place === before) openGap(tip.log)

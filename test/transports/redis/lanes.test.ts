@@ -282,4 +282,49 @@ describe('a doorbell that does not ring', () => {
     await until(() => consumer.received.length === 40)
     expect(performance.now() - started).toBeLessThan(1_000)
   })
+
+  it('is looked past more often once somebody has written without ringing', async () => {
+    const redis = await startPrivateRedis({ users: ['user mute on >mute ~* resetchannels +@all'] })
+    onTestFinished(() => redis.stop())
+    const transport = await openTransport(redis.url)
+    const mute = await openTransport(redis.url.replace('evt:evt@', 'mute:mute@'))
+    await transport.ensure([{ name: 'sink', lanes }], 'create')
+    const consumer = consume(transport)
+    await until(() => consumer.owned.length === lanes)
+    const waited: number[] = []
+    for (const [at, entry] of makeEntries(4).entries()) {
+      const started = performance.now()
+      await mute.publish('sink', [entry], signal())
+      await until(() => consumer.received.length === at + 1)
+      waited.push(performance.now() - started)
+    }
+    expect(waited[0]).toBeLessThan(4_000)
+    // Every half second; the machine may be busy.
+    expect(Math.min(...waited.slice(1))).toBeLessThan(1_000)
+  }, 20_000)
 })
+
+describe('an idle consumer', () => {
+  it('asks Redis little: three groups of eight lanes', async () => {
+    const redis = await startPrivateRedis()
+    onTestFinished(() => redis.stop())
+    const transport = await openTransport(redis.url)
+    await transport.ensure([{ name: 'sink', lanes: 8 }], 'create')
+    const groups = ['a', 'b', 'c'].map((group) => consume(transport, group))
+    await transport.publish('sink', makeEntries(40), signal())
+    await until(() => groups.every(({ owned, received }) => owned.length === 8 && received.length === 40))
+    // What is settled is written within a second.
+    await delay(1_000)
+    const before = await commandsOf(redis)
+    await delay(4_000)
+    // Its members beat twice a second each; every stream is looked at every other second.
+    expect(((await commandsOf(redis)) - before) / 4).toBeLessThan(15)
+  }, 20_000)
+})
+
+/** What clients have asked so far: scripts as one command each. */
+async function commandsOf(redis: PrivateRedis): Promise<number> {
+  const asked = /^cmdstat_(?:evalsha|xrange|xread|ping):calls=(\d+)/gm
+  const stats = String(await redis.command('info', 'commandstats'))
+  return [...stats.matchAll(asked)].reduce((sum, [, calls]) => sum + Number(calls), 0)
+}
