@@ -63,6 +63,8 @@ const silent: HandlerLog = { debug() {}, info() {}, warn() {}, error() {} }
 const inboxMs = 3_600_000
 /** Beyond the grace: for all to close in their order; after that, for all that is left at once. */
 const closingMs = 3_000
+/** A broker that is away must not hold the start. */
+const joiningMs = 5_000
 const leavingMs = 500
 /** What only waits for the server must not take the handlers' grace. */
 const besideMs = 1_000
@@ -84,6 +86,8 @@ export function createBridge(options: BridgeOptions): Bridge {
   const ending = new AbortController()
   /** The last started first: stopping goes in this order. */
   const running: Part[] = []
+  /** The groups of this bridge's handlers are there, or it has none. */
+  const readable = Promise.withResolvers<void>()
   let over = false
   let subscribers: Subscribers | undefined
   let starting: Promise<void> | undefined
@@ -105,7 +109,7 @@ export function createBridge(options: BridgeOptions): Bridge {
     for (const service of services) await setUpService(store, service)
     await startInstance(store, roles)
     if (roles.includes('relay')) await startRelay(store)
-    if (!roles.includes('handlers')) return
+    if (!roles.includes('handlers')) return readable.resolve()
     await startHandlers(store, services)
     for (const service of services) runBeside(store, service)
   }
@@ -137,7 +141,11 @@ export function createBridge(options: BridgeOptions): Bridge {
     ending.signal.throwIfAborted()
     const opener = <C extends { readonly name: string; readonly url: string }>(config: C) => ({
       config,
-      open: () => openTransport(config.url, { onProblem: problemsOf(config.name) }),
+      async open() {
+        // What a broker without history takes before the handlers' groups are there, they never get.
+        if (config.name === options.consume) await Promise.race([readable.promise, aborted(ending.signal)])
+        return openTransport(config.url, { onProblem: problemsOf(config.name) })
+      },
     })
     const sinks = resolveSinks(options.sinks ?? []).map(opener)
     const sources = resolveSources(options.sources ?? []).map(opener)
@@ -190,6 +198,8 @@ export function createBridge(options: BridgeOptions): Bridge {
     keep('the handlers', () => made.stop({ graceMs }))
     await made.start()
     subscribers = made
+    const joined = made.joined().then(readable.resolve)
+    await settlesWithin(joined, joiningMs)
     const stopInbox = await keepInbox(store, calm)
     keep('the inbox', () => settlesWithin(stopInbox(), besideMs))
   }

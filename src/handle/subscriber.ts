@@ -23,6 +23,8 @@ export interface SubscriberOptions {
 /** One handler, subscribed: its lanes and its workers. */
 export interface Subscriber {
   readonly handler: string
+  /** Resolves when the handler's group is there, or the subscriber stops. Never rejects. */
+  readonly joined: Promise<void>
   pause(state: boolean): void
   /** Takes nothing more, waits for what runs, gives its lanes back. */
   drain(): Promise<void>
@@ -64,10 +66,25 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
       if (!stopping.signal.aborted) await delay(restartMs, undefined, { signal: stopping.signal }).catch(() => {})
     }
   }
+
+  async function join(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        await runtime.transport.join?.(topics, config.name, options)
+        return
+      } catch (error) {
+        runtime.log.warn('cannot join; trying again', { handler: config.name, error: toError(error).message })
+        await delay(restartMs, undefined, { signal: stopping.signal }).catch(() => {})
+      }
+    }
+  }
+
+  const joined = join()
   const running = run()
 
   return {
     handler: config.name,
+    joined,
     pause(state) {
       runtime.meter.paused(state)
       workers.pause(state)

@@ -38,6 +38,8 @@ export interface SubscribersOptions {
 
 /** The handlers of one process, subscribed. */
 export interface Subscribers {
+  /** Resolves when every handler's group is there: before that, a transport without history keeps nothing for it. */
+  joined(): Promise<void>
   /** Resolves when all have begun to ask for lanes. Throws EvtError('config') for a wrong definition. */
   start(): Promise<void>
   /**
@@ -172,6 +174,9 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
         },
         onError: (error) => log.warn('cannot read the switches of handlers', { error: toError(error).message }),
       })
+    },
+    async joined() {
+      await Promise.all([...subscribers.values()].map((one) => one.joined))
     },
     stop({ graceMs = 10_000 } = {}) {
       stopped ??= stop(graceMs)

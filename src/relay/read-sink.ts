@@ -86,6 +86,7 @@ function topicsByType(plan: TopicPlan, config: SinkConfig, wanted: Wanted, known
  */
 function forHandlers(transport: Transport, laneCount: number): Transport {
   const lanes = transport.lanes?.bind(transport)
+  const join = transport.join?.bind(transport)
   if (!lanes) return transport
   return Object.defineProperties(
     {
@@ -94,9 +95,15 @@ function forHandlers(transport: Transport, laneCount: number): Transport {
         await makeTopics(transport, topics, laneCount)
         for await (const lane of lanes(...given)) yield timedLane(lane)
       },
+      async join(...given: Parameters<typeof lanes>) {
+        await makeTopics(transport, given[0], laneCount)
+        await join?.(...given)
+      },
     },
     Object.fromEntries(
-      Object.entries(Object.getOwnPropertyDescriptors(transport)).filter(([name]) => name !== 'lanes'),
+      Object.entries(Object.getOwnPropertyDescriptors(transport)).filter(
+        ([name]) => name !== 'lanes' && name !== 'join',
+      ),
     ),
   ) as unknown as Transport
 }

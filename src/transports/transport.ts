@@ -261,6 +261,11 @@ export interface Transport {
    */
   lanes?(topics: readonly string[], group: string, options: LaneOptions): AsyncIterable<Lane>
   /**
+   * Makes the group: what is published from then on reaches it, also while no member of it runs. For where there is no history, so that
+   * nothing is published between a start and the first lane.
+   */
+  join?(topics: readonly string[], group: string, options: LaneOptions): Promise<void>
+  /**
    * Settles inside the caller's transaction; throws `fenced` when a lane is no longer owned. Its statements are sent before it
    * returns, and one that is refused fails the transaction in the server: the caller may send its commit behind them without
    * waiting. After the commit call `lane.settle(done)` (only then do the messages leave the prefetch); after a rollback do not.

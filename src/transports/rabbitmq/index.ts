@@ -5,7 +5,7 @@ import { createConfirms } from './confirms.ts'
 import { createRabbitDeadLetters } from './dead-letters.ts'
 import { footprintOf, inspectRabbit } from './inspect.ts'
 import type { RabbitLane } from './lane.ts'
-import { joinGroup } from './member.ts'
+import { joinGroup, makeGroup } from './member.ts'
 import { observeRabbit } from './observe.ts'
 import { parseRabbitUrl } from './options.ts'
 import { createPublish, createSender } from './publish.ts'
@@ -90,6 +90,9 @@ export async function openRabbit(url: string, { onProblem = () => {} }: Transpor
     publish: createPublish(session, topics, sender),
     deadLetters: createRabbitDeadLetters({ session, topics, sender }),
     lanes,
+    async join(names, group, laneOptions) {
+      for (const topic of names) await makeGroup({ session, topics, topic, group, options: laneOptions })
+    },
     observe: (selector, observeOptions) => observeRabbit({ session, topics, onProblem }, selector, observeOptions),
     inspect: (names) => inspectRabbit(inspecting, names),
     async about() {

@@ -50,16 +50,24 @@ interface Seat {
   readonly lost: AbortSignal
 }
 
-/** As long as the connection lasts. */
-async function attend(init: MemberInit): Promise<void> {
-  const { session, topics, topic, signal } = init
+/** The group as it is in the server, made where it is missing. Throws `usage` where there is nothing to consume. */
+export async function makeGroup(
+  init: Pick<MemberInit, 'session' | 'topics' | 'topic' | 'group' | 'options'>,
+): Promise<Group> {
+  const { session, topics, topic } = init
   const kind = await topics.resolve(topic)
   if (kind === undefined) {
     throw new EvtError('usage', `cannot consume ${topic}: there is no topic, exchange or queue of that name`, {
       hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
     })
   }
-  const group = await openGroup(session, topic, kind, init.group, init.options.prefetch)
+  return openGroup(session, topic, kind, init.group, init.options.prefetch)
+}
+
+/** As long as the connection lasts. */
+async function attend(init: MemberInit): Promise<void> {
+  const { session, signal } = init
+  const group = await makeGroup(init)
   const link = await session.link('read')
   const seat = await takeSeat(link, group)
   const owned = new Set<RabbitLane>()
