@@ -1,4 +1,5 @@
 import type { LogEntry, LogReader } from '../store/log.ts'
+import type { HeadBell } from './head-bell.ts'
 
 /** Entries of a page: big enough to carry a backlog at full speed, small enough to hold several in memory. */
 export const pageSize = 500
@@ -7,11 +8,17 @@ const pageBytes = 8 * 1024 * 1024
 const [firstSize, leastSize] = [100, 8]
 const kept = 4
 
-export type ReadPage = (after: bigint) => Promise<readonly LogEntry[]>
+export interface LogPage {
+  readonly page: readonly LogEntry[]
+  /** Of the log, as it was known before the page was read: what the page does not have up to here is not there any more. */
+  readonly head: bigint
+}
+
+export type ReadPage = (after: bigint) => Promise<LogPage>
 
 /** Pages of the log for several sinks: those at the same place share one read. */
-export function createLogPages(reader: Pick<LogReader, 'read'>): ReadPage {
-  const pages = new Map<bigint, Promise<readonly LogEntry[]>>()
+export function createLogPages(reader: Pick<LogReader, 'read'>, bell: Pick<HeadBell, 'head'>): ReadPage {
+  const pages = new Map<bigint, Promise<LogPage>>()
   let size = firstSize
   const adapt = (entries: readonly LogEntry[]) => {
     const bytes = entries.reduce((sum, { dataText }) => sum + dataText.length, 0)
@@ -22,11 +29,13 @@ export function createLogPages(reader: Pick<LogReader, 'read'>): ReadPage {
     const known = pages.get(after)
     if (known) return known
     const asked = size
-    const page = reader.read(after, asked)
+    const { head } = bell
+    const reading = reader.read(after, asked)
+    const page = reading.then((entries) => ({ page: entries, head }))
     pages.set(after, page)
     // Only what is complete stays: a page that was cut short by the head is longer the next time.
     const forget = () => pages.delete(after)
-    page.then((entries) => {
+    reading.then((entries) => {
       adapt(entries)
       if (entries.length < asked) forget()
     }, forget)

@@ -10,7 +10,7 @@ import { openSinkCursor } from '../store/sinks.ts'
 import type { Message, Received, Transport } from '../transports/transport.ts'
 import { createEncoder, type EncodeForSink } from './encode.ts'
 import type { HeadBell } from './head-bell.ts'
-import type { ReadPage } from './log-pages.ts'
+import type { LogPage, ReadPage } from './log-pages.ts'
 import { originIn } from './origin-in.ts'
 import { type Outlet, openOutlet, type Refusal } from './outlet.ts'
 import type { RelayLog, SinkMeter } from './relay-recorder.ts'
@@ -212,9 +212,8 @@ function createRound(task: SinkTask, onProgress: () => void) {
     }
   }
 
-  function read(after: bigint): Promise<{ readonly page: readonly LogEntry[]; readonly head: bigint }> {
-    const head = bell.head
-    const reading = task.readPage(after).then((page) => ({ page, head }))
+  function read(after: bigint): Promise<LogPage> {
+    const reading = task.readPage(after)
     // Whoever stops does not wait for it.
     reading.catch(() => {})
     return reading

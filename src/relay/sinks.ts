@@ -54,7 +54,7 @@ export function startSinks(options: SinksOptions): { stop(): Promise<void> } {
     const reader = createLogReader(store)
     try {
       const storeId = await readStoreId(store)
-      const readPage = createLogPages(reader)
+      const readPage = createLogPages(reader, options.bell)
       const shared = { ...options, sql: store, storeId, readPage, stopping: stopping.signal, forced: forced.signal }
       const tasks = options.sinks.map(({ config, open }) =>
         runSink({ ...shared, config, open, meter: options.meterOf(config.name) }),
