@@ -85,7 +85,7 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
   },
   {
     room: /^watch\/$/,
-    may: /^(core\/|store\/|transports\/transport\.ts|handle\/)$/,
+    may: /^(core\/|store\/|transports\/transport\.ts|relay\/|handle\/)$/,
     why: 'watch implements the ports through which others report',
   },
   {

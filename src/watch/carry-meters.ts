@@ -1,21 +1,6 @@
 import { createHistogram } from '../core/histogram.ts'
+import type { SinkMeter, SourceMeter } from '../relay/relay-recorder.ts'
 import type { SinkSample, SourceSample } from './snapshot.ts'
-
-/** What the relay tells of one sink. Calls are synchronous and cheap. */
-export interface SinkMeter {
-  carried(latencyUs: number): void
-  dead(): void
-  looped(): void
-  reached(position: bigint, head: bigint): void
-  waiting(problem: string | undefined): void
-}
-
-export interface SourceMeter {
-  taken(events: number): void
-  dead(): void
-  looped(): void
-  waiting(problem: string | undefined): void
-}
 
 export function createSinkMeter(sink: string): { readonly meter: SinkMeter; sample(): SinkSample } {
   const latency = createHistogram()

@@ -1,6 +1,7 @@
 import { createHistogram, type Histogram } from '../core/histogram.ts'
 import type { HandledTimes, HandleRecorder, HandlerIdentity, HandlerMeter } from '../handle/recorder.ts'
-import { createSinkMeter, createSourceMeter, type SinkMeter, type SourceMeter } from './carry-meters.ts'
+import type { SinkMeter, SourceMeter } from '../relay/relay-recorder.ts'
+import { createSinkMeter, createSourceMeter } from './carry-meters.ts'
 import type { HandlerSample, InstanceSample, SinkSample, SourceSample } from './snapshot.ts'
 
 /** What the relay tells: events it put into the log, and whether it leads. */
