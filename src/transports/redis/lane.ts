@@ -71,6 +71,7 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
   let more = true
   let filling: Promise<void> | undefined
   let writing: Promise<unknown> = Promise.resolve()
+  let retrying: NodeJS.Timeout | undefined
   let drainTimer: NodeJS.Timeout | undefined
   let releasing: Promise<void> | undefined
 
@@ -108,11 +109,9 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
 
   /** At most one read at a time; what goes wrong is tried again. */
   function fillSoon(): void {
-    if (filling !== undefined || !more || isFull() || !isOpen()) return
+    if (filling !== undefined || retrying !== undefined || !more || isFull() || !isOpen()) return
     filling = fill()
-      .catch((error: unknown) => {
-        setTimeout(wake, problems.report(error, retryMs)).unref()
-      })
+      .catch((error: unknown) => retryIn(problems.report(error, retryMs)))
       .finally(() => {
         filling = undefined
         bell.ring()
@@ -124,10 +123,18 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
     bell.ring()
   }
 
+  /** Nothing is tried before then. One timer: if every ring in between began a row of tries of its own, they would add up to all there is. */
+  function retryIn(ms: number): void {
+    retrying ??= setTimeout(() => {
+      retrying = undefined
+      wake()
+    }, ms).unref()
+  }
+
   /** How many of the queue's first may be handed out now. */
   function ready(max: number): number {
     const next = queue[0]
-    if (!isOpen() || next === undefined) return 0
+    if (!isOpen() || retrying !== undefined || next === undefined) return 0
     // What may have killed an owner comes alone: not behind others, and nothing behind it.
     if (isSuspect(next.place)) return window.unsettled === 0 ? 1 : 0
     const first = firstHeld()
@@ -153,13 +160,13 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
     const before = started
     started = last.place
     const marked = await write().catch((error: unknown) => {
-      setTimeout(bell.ring, problems.report(error, retryMs)).unref()
+      retryIn(problems.report(error, retryMs))
       return undefined
     })
     if (marked === true) return true
     started = before
     // It is another's by now: the next beat says so.
-    if (marked === false) setTimeout(bell.ring, retryMs).unref()
+    if (marked === false) retryIn(retryMs)
     return false
   }
 

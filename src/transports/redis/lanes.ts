@@ -77,8 +77,13 @@ export function createLanes(context: RedisContext): RedisLanes {
 
   function lookLater(): void {
     if (closed || lookTimer !== undefined || owned.size === 0) return
-    const heard = performance.now() < unrungTillMs ? lookMs.unrung : lookMs.audible
-    lookTimer = setTimeout(look, bells?.audible ? heard : lookMs.silent)
+    lookTimer = setTimeout(look, lookMs[hearing()])
+  }
+
+  function hearing(): keyof typeof lookMs {
+    if (bells?.audible) return performance.now() < unrungTillMs ? 'unrung' : 'audible'
+    // While the server is away, whoever could not read tries again by itself.
+    return client.status === 'ready' ? 'silent' : 'unrung'
   }
 
   function look(): void {
@@ -157,6 +162,8 @@ export function createLanes(context: RedisContext): RedisLanes {
       })
       lookLater()
       found.offer(lane)
+      // Nobody iterates any more: what was claimed meanwhile is for others.
+      if (options.signal.aborted || context.closing.aborted) void lane.release()
     }
 
     const seat = createSeat({

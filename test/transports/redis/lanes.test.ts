@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { connectRedis } from '../../../src/transports/redis/connect.ts'
 import { parseRedisUrl } from '../../../src/transports/redis/options.ts'
-import { groupsKey, streamsOf } from '../../../src/transports/redis/topic.ts'
+import { bellOf, groupsKey, streamsOf } from '../../../src/transports/redis/topic.ts'
 import { createTrimmer } from '../../../src/transports/redis/trim.ts'
 import type { Lane, LaneOptions, Received, Transport } from '../../../src/transports/transport.ts'
 import { type PrivateRedis, startPrivateRedis } from '../../setup/private-redis.ts'
@@ -320,6 +320,29 @@ describe('an idle consumer', () => {
     // Its members beat twice a second each; every stream is looked at every other second.
     expect(((await commandsOf(redis)) - before) / 4).toBeLessThan(15)
   }, 20_000)
+})
+
+describe('a lane whose place cannot be written', () => {
+  it('tries again at its own pace, however often its bell rings', async () => {
+    const redis = await startPrivateRedis()
+    onTestFinished(() => redis.stop())
+    const transport = await openTransport(redis.url)
+    await transport.ensure([{ name: 'sink', lanes: 1 }], 'create')
+    const client = connect(redis.url)
+    const consumer = consume(transport)
+    await until(() => consumer.owned.length === 1)
+    // A later owner was here; the lease does not say so yet.
+    const state = await client.hget(groupsKey('sink'), 'g')
+    await client.hset(groupsKey('sink'), 'g', `9000000000000000${state?.slice(state.indexOf(' '))}`)
+    await transport.publish('sink', makeEntries(1), signal())
+    for (let ring = 0; ring < 150; ring++) {
+      await client.publish(bellOf('sink'), '')
+      await delay(5)
+    }
+    const before = await commandsOf(redis)
+    await delay(1_000)
+    expect((await commandsOf(redis)) - before).toBeLessThan(40)
+  })
 })
 
 /** What clients have asked so far: scripts as one command each. */
