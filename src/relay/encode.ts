@@ -12,6 +12,8 @@ export interface EncoderOptions {
   /** Default: CloudEvents in binary mode. */
   readonly dialect: string | undefined
   readonly storeId: string
+  /** Its name: with the store's id it says which log an entry's position is of. */
+  readonly sink: string
   readonly content: Capabilities['content']
 }
 
@@ -22,8 +24,9 @@ export type EncodeForSink = (entry: LogEntry) => Message
  * In evt's own dialect the bytes of the log as they are. In any, headers say which stores the event has passed. Throws `usage` for
  * an unknown dialect.
  */
-export function createEncoder({ dialect = 'cloudevents', storeId, content }: EncoderOptions): EncodeForSink {
+export function createEncoder({ dialect = 'cloudevents', storeId, sink, content }: EncoderOptions): EncodeForSink {
   const name = parseDialect(dialect)
+  const logId = `${storeId}/${sink}`
   const encoded = (entry: LogEntry): { readonly headers: Headers; readonly body: Uint8Array } => {
     const body = Buffer.from(entry.dataText)
     if (name === 'cloudevents') return { headers: entry.headers, body }
@@ -35,7 +38,7 @@ export function createEncoder({ dialect = 'cloudevents', storeId, content }: Enc
     const headers: Record<string, string> = { ...own }
     headers[viaHeader] = via.length === 0 ? storeId : `${via.join('.')}.${storeId}`
     if (content === 'bytes') headers[timesHeader] = `${entry.recordedMs}/${entry.sequencedMs}`
-    return { id: entry.id, key: entry.subject, headers, body, log: entry.position }
+    return { id: entry.id, key: entry.subject, headers, body, log: entry.position, logId }
   }
 }
 

@@ -41,7 +41,12 @@ export async function openSinkForHandlers({ store, config, open }: ReadSinkOptio
       },
     )
   const reader = createLogReader(store)
-  const encode = createEncoder({ dialect: undefined, storeId: await readStoreId(store), content: 'bytes' })
+  const encode = createEncoder({
+    dialect: undefined,
+    storeId: await readStoreId(store),
+    sink: config.name,
+    content: 'bytes',
+  })
 
   async function* readLog(after: bigint, through: bigint) {
     for (let from = after; from < through; ) {

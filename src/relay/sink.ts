@@ -132,6 +132,7 @@ function createRound(task: SinkTask, onProgress: () => void) {
       const encode = createEncoder({
         dialect: config.dialect,
         storeId: task.storeId,
+        sink: config.name,
         content: transport.capabilities.content,
       })
       outlet = await openOutlet({ sql, transport, config, epoch, cursor, bury, pause })

@@ -15,6 +15,8 @@ export interface Message {
   readonly body: Uint8Array
   /** Set when the message comes from the store's log; consumers drop what is not after the last one they settled. */
   readonly log?: LogPosition
+  /** Which log the position is of; positions of different logs are never compared. Absent: there is only one. */
+  readonly logId?: string
 }
 
 export interface Received extends Message {
