@@ -47,6 +47,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
 
   /** Lanes, by their ids, that had something that a dead owner may have started. */
   const suspected = new Set<string>()
+  let paused = false
 
   async function subscribe(): Promise<void> {
     for await (const lane of transport.lanes?.(topics, runtime.group, options) ?? []) {
@@ -118,7 +119,8 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     })
     const count = accept(owned, batch)
     if (!batch.some(isSuspect)) return false
-    if (count === 0) return true
+    // One that waits for `resume` must not keep the turn from other handlers.
+    if (count === 0 || paused) return true
     const stop = () => owned.onIdle?.()
     signal.addEventListener('abort', stop, { once: true })
     if (!owned.closed && !signal.aborted) await idle
@@ -157,6 +159,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     handler: config.name,
     joined: joined.promise,
     pause(state) {
+      paused = state
       runtime.meter.paused(state)
       crew.pause(state)
       // Handlers that run must not wait for what waits here.

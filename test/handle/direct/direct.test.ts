@@ -6,6 +6,7 @@ import type { EvtEvent } from '../../../src/core/event.ts'
 import { createRegistry } from '../../../src/core/registry.ts'
 import { defineHandler } from '../../../src/handle/define-handler.ts'
 import { defineBatchHandler } from '../../../src/handle/direct/define-batch-handler.ts'
+import type { HandlerDefinition } from '../../../src/handle/handler.ts'
 import type { MemoryTransport } from '../../../src/transports/memory/index.ts'
 import { openNoop } from '../../../src/transports/noop/index.ts'
 import type { Message } from '../../../src/transports/transport.ts'
@@ -395,6 +396,38 @@ describe('handlers without a store', () => {
     expect((await direct.dead())[0]).toMatchObject({ error: { class: 'ProcessEnded' }, attempts: 4 })
     expect(runs.get(3)).toBe(4)
     for (const [n, count] of runs) if (n !== 3) expect(count).toBeLessThanOrEqual(2)
+  })
+
+  it('run what a dead process began also beside a handler that is paused', async () => {
+    const begun = { x: 0, y: 0 }
+    const done = { x: 0, y: 0 }
+    let isStuck = true
+    const [x, y] = (['x', 'y'] as const).map((name) =>
+      defineHandler({
+        name: `a.${name}`,
+        on: ['a.*'],
+        concurrency: 8,
+        async handle() {
+          begun[name]++
+          if (isStuck) await new Promise(() => {})
+          done[name]++
+        },
+      }),
+    ) as [HandlerDefinition, HandlerDefinition]
+    const direct = await runDirect([])
+    const dying = direct.open() as MemoryTransport
+    await direct.another([x, y], { transport: dying })
+    await direct.publish(...many(8, 8))
+    await until(() => begun.x === 8 && begun.y === 8)
+    dying.die()
+    isStuck = false
+    const survivor = await direct.another([], { transport: direct.open() })
+    await survivor.add(x, { isPaused: true })
+    await survivor.add(y)
+    await until(() => done.y === 8, { withinMs: 5_000 })
+    expect(done.x).toBe(0)
+    survivor.resume('a.x')
+    await until(() => done.x === 8, { withinMs: 5_000 })
   })
 
   it('wait with the subject while its dead letter cannot be written', async () => {
