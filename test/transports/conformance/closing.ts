@@ -35,6 +35,19 @@ export function closingLanes(setup: Setup): void {
     expect(consumer.owned).toEqual([])
   })
 
+  it('leaves no lane to a member that went away while it was getting more', async () => {
+    for (let round = 0; round < 3; round++) {
+      const world = createWorld(setup, 16)
+      const [one, other] = [await world.open(), await world.open()]
+      // It ends its iteration at the first lane, on the way to the others.
+      const [lane] = await firstLanes(world, one, 1)
+      await lane?.release()
+      const consumer = consume(world, other, { member: 'm2' })
+      await until('the one that stays has all', () => consumer.owned.length === 16)
+      await consumer.stop()
+    }
+  })
+
   it('ends the iteration of lanes with its signal; lanes in hand work until they are released', async () => {
     const world = createWorld(setup, 1)
     const transport = await world.open()
