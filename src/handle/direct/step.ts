@@ -98,8 +98,8 @@ export function createStep(runtime: DirectRuntime): Step {
   }
 
   async function failed(line: Line, jobs: readonly Job[], result: Extract<DirectResult, { ok: false }>) {
-    const facts = factsOf(result.thrown)
-    const error = `${facts.class}: ${facts.message}`
+    const failure = factsOf(result.thrown)
+    const error = `${failure.class}: ${failure.message}`
     const [job] = jobs
     if (jobs.length > 1 || !job) {
       runtime.log.warn('a batch failed; it is tried in halves', { handler: config.name, events: jobs.length, error })
@@ -109,15 +109,15 @@ export function createStep(runtime: DirectRuntime): Step {
       line.most = Math.ceil(jobs.length / 2)
       return 0
     }
-    const isHopeless = classify(result.thrown, facts, config.nonRetryable) === 'hopeless'
+    const isHopeless = classify(result.thrown, failure, config.nonRetryable) === 'hopeless'
     if (isHopeless || job.attempt >= config.attempts) {
-      await die(line, job, { class: facts.class, message: facts.message, attempts: job.attempt })
+      await die(line, job, { class: failure.class, message: failure.message, attempts: job.attempt })
       return 0
     }
     meter.failed(error)
     runtime.outcomes(0, 1)
-    const facts2 = { handler: config.name, event: job.message.id, attempt: job.attempt, error }
-    runtime.log.warn('an attempt failed; its subject waits', facts2)
+    const facts = { handler: config.name, event: job.message.id, attempt: job.attempt, error }
+    runtime.log.warn('an attempt failed; its subject waits', facts)
     const restMs = backoffMs(config.backoff, job.attempt, Math.random())
     job.attempt += 1
     return restMs
