@@ -1,20 +1,9 @@
-import { parseRate, type RateShape } from '../core/rate.ts'
-import { parseCorruptions } from '../generators/corruption.ts'
-import { parseAssignment } from '../generators/overrides.ts'
-import { argumentList, defineCommand, flag, text, value, values } from './command.ts'
+import { argumentList, defineCommand } from './command.ts'
 import { printTo } from './gen/print.ts'
 import { eventSource } from './gen/source.ts'
+import { sourceOptions } from './gen/source-options.ts'
 import { publishEvents, targetOptions } from './gen/target.ts'
-import {
-  consentOptions,
-  count,
-  dryRunOptions,
-  duration,
-  instant,
-  ratio,
-  storeOptions,
-  streamFormatOptions,
-} from './line/options.ts'
+import { consentOptions, dryRunOptions, storeOptions, streamFormatOptions } from './line/options.ts'
 import { whereOptions } from './line/where.ts'
 
 export default defineCommand({
@@ -46,50 +35,7 @@ export default defineCommand({
     }),
   },
   options: {
-    count: value({ short: 'c', value: 'count', says: 'events in all', parse: count }),
-    rate: value({
-      value: 'per-second',
-      says: '1000, 500..5000/60s, 200:30s,2000:10s or max',
-      parse: parseRate as (text: string) => RateShape,
-    }),
-    duration: value({ value: 'time', says: 'end after this time', parse: duration }),
-    seed: value({ value: 'number', says: 'the same events every time', parse: count, shownDefault: 'a new one' }),
-    at: value({
-      value: 'when',
-      says: 'time of the first event',
-      parse: instant,
-      shownDefault: 'now; 2026-01-01 with --seed --dry-run',
-    }),
-    set: values({
-      value: 'path=value',
-      says: 'a field, typed by its contract: data.plan=pro',
-      parse: (given) => parseAssignment(given),
-    }),
-    setString: values({
-      value: 'path=text',
-      says: 'a field, as text whatever it looks like',
-      parse: (given) => parseAssignment(given, true),
-    }),
-    weights: value({ value: 'type=n,…', says: 'shares of the types', parse: weights }),
-    corrupt: value({
-      value: 'kinds',
-      says: 'spoil some: missing-field, wrong-type, poison, …',
-      parse: parseCorruptions,
-    }),
-    ratio: value({
-      value: 'share',
-      says: 'how many --corrupt spoils',
-      parse: ratio,
-      default: 0.01,
-      shownDefault: '1%',
-    }),
-    input: value({
-      short: 'f',
-      value: 'file',
-      says: 'publish these events (NDJSON) as they are; - is stdin',
-      parse: text,
-    }),
-    check: flag({ on: true, says: 'events of --input must fit their contracts, where there are any' }),
+    ...sourceOptions,
     ...whereOptions,
     ...targetOptions,
     ...dryRunOptions,
@@ -107,13 +53,3 @@ export default defineCommand({
     return publishEvents(runtime, source, input)
   },
 })
-
-/** `user.created=70,user.deleted=1`. */
-function weights(given: string): Readonly<Record<string, number>> {
-  const pairs = given.split(',').map((pair) => {
-    const [type = '', weight = ''] = pair.split('=').map((part) => part.trim())
-    if (type === '' || !/^\d+(\.\d+)?$/.test(weight)) throw new Error(`'${pair}' is no type=number`)
-    return [type, Number(weight)] as const
-  })
-  return Object.fromEntries(pairs)
-}
