@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { read } from '../../src/commands/dlq/buried.ts'
+import { watchOutcome } from '../../src/commands/dlq/watch-outcome.ts'
 import { openTransport } from '../../src/transports/registry.ts'
-import type { Lane, Transport } from '../../src/transports/transport.ts'
+import type { BuriedMessage, Lane, Received, Transport } from '../../src/transports/transport.ts'
 import { hasServer, serverUrl } from '../setup/shared-servers.ts'
 import { createWorld, firstLanes, takeExactly } from '../transports/conformance/world.ts'
 import { createNowhere, runHere } from './evt.ts'
@@ -148,6 +151,73 @@ for (const place of ['memory', 'redis', 'kafka', 'rabbitmq'] as const) {
     })
   })
 }
+
+describe('dlq replay --source with letters of two groups', () => {
+  const error = { class: 'TypeError', message: 'cannot mail' }
+
+  /** Four letters of `billing`, and four of `mailing` of the same events. */
+  async function twiceBuried() {
+    const broken = await fourBuried('memory')
+    const { transport, topic } = broken
+    const letters = transport.deadLetters
+    if (letters === undefined) throw new Error('no dead letters')
+    const dead = letters.nameOf(topic)
+    const bury = (message: Received, group: string) =>
+      letters.bury(topic, [{ message, group, error, attempts: 1 }], AbortSignal.timeout(5_000))
+    const lying: BuriedMessage[] = []
+    for await (const batch of letters.list(dead, AbortSignal.timeout(5_000))) lying.push(...batch)
+    for (const { message, origin } of lying)
+      await bury({ ...message, topic, at: origin.at ?? '', deliveries: 1 }, 'mailing')
+    return { ...broken, letters, dead, lying, bury }
+  }
+
+  it('counts as dead again no letter that lay there before, nor one of a group that was not meant', async () => {
+    const { url, lane, evt, bury } = await twiceBuried()
+    const settling = (async () => {
+      const taken = await takeExactly(lane, 4)
+      for (const message of taken.slice(0, 1)) await bury(message, 'mailing')
+      await lane.settle(taken)
+    })()
+    const ran = await evt('replay', '-s', url, '--where', 'evt.handler == "billing"', '--yes', '--settle', '3s')
+    await settling
+    expect(ran).toMatchObject({ exit: 0, stdout: 'replayed 4 · settled 4 (billing) · dead again 0\n' })
+  })
+
+  it('counts two letters of one event that both came back as two', async () => {
+    const { url, lane, evt, bury, lying } = await twiceBuried()
+    const failing = (async () => {
+      const taken = await takeExactly(lane, 2)
+      for (const message of taken.slice(0, 1)) await Promise.all([bury(message, 'billing'), bury(message, 'mailing')])
+      await lane.settle(taken)
+    })()
+    const where = `id == "${lying[0]?.message.id}"`
+    const ran = await evt('replay', '-s', url, '--where', where, '--yes', '--settle', '3s')
+    await failing
+    expect(ran).toMatchObject({ exit: 1, stdout: 'replayed 2 · settled 0 (billing) · dead again 2\n' })
+  })
+
+  it('knows nothing of those that it could not look for to the end', async () => {
+    const { transport, letters, dead, lying } = await twiceBuried()
+    const { signal } = new AbortController()
+    const stuck = {
+      ...letters,
+      // As of a broker that answers no more: a listing ends when it is aborted.
+      async *list(_: string, aborted: AbortSignal): AsyncGenerator<readonly BuriedMessage[]> {
+        yield []
+        await once(aborted, 'abort')
+      },
+    }
+    const replayed = lying.map((letter) => read(letter, dead).row)
+    const origins = new Map(lying.map(({ id, origin }) => [id, origin]))
+    const buried = { transport, letters: stuck, topic: dead, shown: dead, selection: {}, signal }
+    const watched = { replayed, origins, before: new Set<string>(), settle: 1_000, signal, recountMs: 50 }
+    expect(await watchOutcome(buried, watched)).toMatchObject({
+      settled: 0,
+      deadAgain: 0,
+      why: expect.stringContaining('could not be read to the end'),
+    })
+  })
+})
 
 describe('dlq --source', () => {
   it('says what is wrong with a source that has no dead letters, or names none', async () => {

@@ -10,6 +10,7 @@ import { askConsent } from '../line/consent.ts'
 import type { SelectionOptions } from '../line/dead-letters.ts'
 import type { Runtime } from '../runtime.ts'
 import { type Buried, matchingBuried, withBuried } from './buried.ts'
+import { gravesOf } from './returned.ts'
 import type { Row } from './rows.ts'
 import { watchOutcome } from './watch-outcome.ts'
 
@@ -105,6 +106,7 @@ interface Order extends ReplayOptions {
 async function replay(buried: Buried, runtime: Runtime, order: Order): Promise<Outcome | undefined> {
   const { output, now, signal } = runtime
   const replayId = randomUUID()
+  const before = await gravesOf(buried, order.wanted)
   const progress = createProgress({
     stderr: runtime.terminal.stderr,
     verb: 'replayed',
@@ -116,7 +118,7 @@ async function replay(buried: Buried, runtime: Runtime, order: Order): Promise<O
   const replayed = order.wanted.filter(({ id }) => isConfirmed(results.get(id)))
   const failed = order.wanted.filter(({ id }) => results.has(id) && !isConfirmed(results.get(id)))
   const left = order.wanted.length - results.size
-  const seen = await watchOutcome(buried, { ...order, replayed, signal })
+  const seen = await watchOutcome(buried, { ...order, replayed, before, signal })
   for (const { id } of failed.slice(0, 3)) {
     const result = results.get(id)
     if (result && 'error' in result) output.warn(result.error.message, result.error.hint)

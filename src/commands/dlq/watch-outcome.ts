@@ -2,15 +2,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { formatDuration } from '../../core/duration.ts'
 import type { BuriedMessage, GroupState } from '../../transports/transport.ts'
 import type { Buried } from './buried.ts'
+import { countReturned, type Returned } from './returned.ts'
 import type { Row } from './rows.ts'
 
 export interface Watched {
   readonly replayed: readonly Row[]
   readonly origins: ReadonlyMap<string, BuriedMessage['origin']>
+  /** The graves of their events before they were replayed. */
+  readonly before: ReadonlySet<string>
   readonly to?: string | undefined
   /** Milliseconds. */
   readonly settle: number
   readonly signal: AbortSignal
+  /** How long the dead letters may take to be read once more; default 30,000. */
+  readonly recountMs?: number
 }
 
 export interface Outcome {
@@ -23,13 +28,14 @@ export interface Outcome {
 }
 
 const pollMs = 250
+const none: Returned = { count: 0, isWhole: true }
 
 /**
  * What became of replayed messages, from the groups' positions and the dead letters, never from having published them. A group buries
  * before it settles: so when nothing lags, what is not among the dead letters was handled.
  */
 export async function watchOutcome(buried: Buried, watched: Watched): Promise<Outcome> {
-  const { replayed, origins, to, settle, signal } = watched
+  const { replayed, origins, before, to, settle, signal, recountMs: withinMs = 30_000 } = watched
   const topics = [...new Set(replayed.map(({ id }) => to ?? origins.get(id)?.topic ?? ''))].filter(Boolean)
   const known = new Set(replayed.map(({ id }) => origins.get(id)?.group).filter((group) => group !== undefined))
   const isMeant = ({ group }: GroupState) => known.size === 0 || known.has(group)
@@ -41,10 +47,11 @@ export async function watchOutcome(buried: Buried, watched: Watched): Promise<Ou
     const idle = meant.length > 0 && meant.every(({ lagMessages, lagIsLeast }) => lagMessages === 0 && !lagIsLeast)
     const over = performance.now() >= endMs || signal.aborted
     if (idle || over || replayed.length === 0) {
-      const deadAgain = replayed.length > 0 ? await countReturned(buried, replayed) : 0
-      const settled = idle ? replayed.length - deadAgain : 0
+      const recount = { replayed, origins, before, withinMs }
+      const { count: deadAgain, isWhole } = replayed.length > 0 ? await countReturned(buried, recount) : none
+      const settled = idle && isWhole ? replayed.length - deadAgain : 0
       const isHidden = meant.some(({ lagMessages, lagIsLeast }) => lagMessages === 0 && lagIsLeast === true)
-      const why = reasonOf({ groups: names, settleMs: settle, signal, isHidden })
+      const why = reasonOf({ groups: names, settleMs: settle, signal, isHidden, isWhole })
       return { settled, deadAgain, groups: names, why }
     }
     await delay(pollMs, undefined, { signal }).catch(() => {})
@@ -57,20 +64,14 @@ interface Reason {
   readonly signal: AbortSignal
   /** Nothing waits, and what members hold cannot be seen. */
   readonly isHidden: boolean
+  /** All dead letters were read. */
+  readonly isWhole: boolean
 }
 
-function reasonOf({ groups, settleMs, signal, isHidden }: Reason): string {
+function reasonOf({ groups, settleMs, signal, isHidden, isWhole }: Reason): string {
   if (signal.aborted) return 'interrupted'
+  if (!isWhole) return 'the dead letters could not be read to the end in time'
   if (groups.length === 0) return 'no group reads the topic, so nobody says what became of them'
   if (isHidden) return `${groups.join(', ')} took them, and the server does not tell whether they were settled`
   return `${groups.join(', ')} still lagged after ${formatDuration(settleMs)}`
-}
-
-/** By the event's id: a grave has a new one each time. */
-async function countReturned({ letters, topic }: Buried, replayed: readonly Row[]): Promise<number> {
-  const ids = new Set(replayed.map(({ eventId }) => eventId))
-  const returned = new Set<string>()
-  for await (const batch of letters.list(topic, AbortSignal.timeout(30_000)))
-    for (const { message } of batch) if (ids.has(message.id)) returned.add(message.id)
-  return returned.size
 }
