@@ -54,9 +54,12 @@ export function createProducer(cluster: Cluster): Producer {
     return made
   }
 
-  function choosePartition({ key }: Outgoing['message'], count: number): number {
-    if (key === null) return spread++ % count
-    return partitionOf(typeof key === 'string' ? keyBytes(key) : key, count)
+  /** An entry of the log has the same partition whenever it comes: repeated behind a higher position, it would pass for an old one. */
+  function choosePartition(message: Outgoing['message'], count: number): number {
+    const { key } = message
+    if (key !== null) return partitionOf(typeof key === 'string' ? keyBytes(key) : key, count)
+    const log = 'log' in message ? message.log : undefined
+    return log === undefined ? spread++ % count : Number(log % BigInt(count))
   }
 
   function schedule(): void {
