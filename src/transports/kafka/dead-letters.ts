@@ -9,7 +9,7 @@ import { fetchOne, readAll } from './read-all.ts'
 import type { RawHeader } from './records.ts'
 import { burialHeaders, type DeadRecord, readDead } from './spring.ts'
 import { createTopics, visibleTopics } from './topics.ts'
-import { idName, logName, partitionAt } from './wire.ts'
+import { idName, logIdName, logName, partitionAt } from './wire.ts'
 
 export interface DeadLettersInit {
   readonly cluster: Cluster
@@ -178,7 +178,7 @@ function headersOf({ buried, raw }: DeadRecord, added: Headers = {}): readonly R
     name: name.startsWith('ce-') ? `ce_${name.slice(3)}` : name,
     value: Buffer.from(value),
   }))
-  const names = new Set([logName, ...more.map(({ name }) => name)])
+  const names = new Set([logName, logIdName, ...more.map(({ name }) => name)])
   const kept = raw.headers.filter(({ name }) => !names.has(name))
   const hasId = kept.some(({ name }) => name === idName || name === 'ce_id')
   return [...kept, ...(hasId ? [] : [{ name: idName, value: Buffer.from(buried.message.id) }]), ...more]

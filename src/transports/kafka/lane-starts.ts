@@ -1,6 +1,6 @@
 import { EvtError } from '../../core/errors.ts'
-import type { LogPosition } from '../transport.ts'
 import { type Cluster, persist } from './cluster.ts'
+import type { LastLogs } from './last-logs.ts'
 import type { TopicInfo } from './metadata.ts'
 import { type Committed, earliest, fetchCommitted, latest, listOffsets, placeKey } from './offsets.ts'
 import type { Place } from './wire.ts'
@@ -11,7 +11,7 @@ export interface LaneStart {
   readonly topicId: string | undefined
   readonly partitions: number
   readonly from: bigint
-  readonly log: LogPosition | undefined
+  readonly logs: LastLogs
   readonly isNew: boolean
 }
 
@@ -70,7 +70,7 @@ export async function laneStarts({ cluster, group, places, start, madeAnew }: La
         topicId: topic?.id,
         partitions: topic?.partitions.length ?? 0,
         from: begin ?? known?.offset ?? 0n,
-        log: known?.note.log,
+        logs: known?.note.logs ?? new Map(),
         isNew: begin !== undefined,
       }
     })

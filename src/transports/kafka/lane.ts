@@ -6,6 +6,7 @@ import { createWindow } from '../window.ts'
 import { passes, translate, typeOf } from './errors.ts'
 import type { Fetcher, Reading } from './fetcher.ts'
 import { createIntake } from './intake.ts'
+import { type LastLogs, moveOn } from './last-logs.ts'
 import type { Commit, CommitNote } from './offsets.ts'
 import { offsetOf, type Place, readMessage, typeOfMessage } from './wire.ts'
 
@@ -35,7 +36,8 @@ export interface KafkaLaneInit {
   readonly partitions: number
   readonly epoch: bigint
   readonly from: bigint
-  readonly log: LogPosition | undefined
+  /** Where each log that was written here had got to. */
+  readonly logs: LastLogs
   /** The group has nothing here yet: its start is to be committed. */
   readonly isNew: boolean
   readonly prefetch: number
@@ -62,9 +64,9 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
   const window = createWindow()
   const intake = createIntake({ from: init.from, read: (record) => readMessage(place, record), onSkipped })
   /** Log positions of what was read and is not committed yet, by offset. */
-  let logs: { readonly offset: bigint; readonly log: LogPosition }[] = []
-  let lastLog = init.log
-  let settledLog = init.log
+  let entries: { readonly offset: bigint; readonly log: LogPosition; readonly logId: string }[] = []
+  const lastLogs = new Map(init.logs)
+  let settledLogs = init.logs
   let droppedInARow = 0
   let committedTo = init.isNew ? -1n : init.from
   let draining: NodeJS.Timeout | undefined
@@ -82,10 +84,11 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
   }
 
   /** A leader of the relay that came back sends again what is stored: handlers have seen it. */
-  function isRegression({ log, at }: Received): boolean {
+  function isRegression({ log, logId = '', at }: Received): boolean {
     if (log === undefined) return false
-    if (lastLog === undefined || log > lastLog) {
-      lastLog = log
+    const last = lastLogs.get(logId)
+    if (last === undefined || log > last) {
+      moveOn(lastLogs, logId, log)
       droppedInARow = 0
       return false
     }
@@ -94,7 +97,7 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
       onProblem(
         new EvtError(
           'conflict',
-          `cannot trust ${id}: ${suspiciousRun} messages in a row, now at ${at}, come from before log position ${lastLog} and are dropped`,
+          `cannot trust ${id}: ${suspiciousRun} messages in a row, now at ${at}, come from before log position ${last} and are dropped`,
           { hint },
         ),
       )
@@ -111,7 +114,8 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
       if (message === undefined) break
       const isDropped = isRegression(message)
       const offset = intake.reached - 1n
-      if (message.log !== undefined && !isDropped) logs.push({ offset, log: message.log })
+      if (message.log !== undefined && !isDropped)
+        entries.push({ offset, log: message.log, logId: message.logId ?? '' })
       if (isDropped || !wanted(typeOfMessage(message))) continue
       window.add(offset)
       batch.push(message)
@@ -167,11 +171,13 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
   }
 
   function note(offset: bigint): CommitNote {
-    const behind = logs.findIndex((entry) => entry.offset >= offset)
-    const settled = behind < 0 ? logs : logs.slice(0, behind)
-    const log = settled.at(-1)?.log ?? settledLog
+    const logs = new Map(settledLogs)
+    for (const entry of entries) {
+      if (entry.offset >= offset) break
+      moveOn(logs, entry.logId, entry.log)
+    }
     return {
-      ...(log !== undefined && { log }),
+      logs,
       ...(init.topicId !== undefined && { topicId: init.topicId }),
       partitions: init.partitions,
     }
@@ -189,11 +195,11 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
       const offset = committable()
       return offset === committedTo || lost.signal.aborted ? undefined : { ...place, offset, note: note(offset) }
     },
-    committed({ offset, note: { log } }) {
+    committed({ offset, note: { logs } }) {
       committedTo = offset
-      settledLog = log
-      const behind = logs.findIndex((entry) => entry.offset >= offset)
-      logs = behind < 0 ? [] : logs.slice(behind)
+      settledLogs = logs
+      const behind = entries.findIndex((entry) => entry.offset >= offset)
+      entries = behind < 0 ? [] : entries.slice(behind)
     },
     async take(max, signal) {
       while (!lost.signal.aborted && !signal.aborted) {

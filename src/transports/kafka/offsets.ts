@@ -1,8 +1,8 @@
-import type { LogPosition } from '../transport.ts'
 import type { Cluster } from './cluster.ts'
 import { brokerError, throwIfFailed } from './errors.ts'
+import { type LastLogs, maxLogs, moveOn } from './last-logs.ts'
 import { kafkaCall } from './protocol.ts'
-import type { Place } from './wire.ts'
+import { type Place, plain } from './wire.ts'
 
 export const earliest = -2
 export const latest = -1
@@ -62,31 +62,48 @@ export interface Committed {
   readonly note: CommitNote
 }
 
-/** Our part of a commit's metadata: `evt log=<position> topic=<id> partitions=<count>`; of others', nothing. */
+/**
+ * Our part of a commit's metadata: `evt log=<position>@<log id> topic=<id> partitions=<count>`; of others', nothing. `log` may come
+ * several times, and without an id.
+ */
 export interface CommitNote {
-  /** Of the last settled message that had one. */
-  readonly log?: LogPosition
+  /** Of the last settled message of each log. */
+  readonly logs: LastLogs
   readonly topicId?: string
   /** How many partitions the topic had. */
   readonly partitions?: number
 }
 
-export function formatNote({ log, topicId, partitions }: CommitNote): string {
+/** Kafka takes 4096 bytes unless told otherwise. */
+const maxLogIdBytes = 400
+
+export function formatNote({ logs, topicId, partitions }: CommitNote): string {
   const parts = [
-    log !== undefined && `log=${log}`,
+    ...formatLogs(logs),
     topicId !== undefined && `topic=${topicId}`,
     partitions !== undefined && `partitions=${partitions}`,
   ]
   return ['evt', ...parts.filter((part) => part !== false)].join(' ')
 }
 
+function formatLogs(logs: LastLogs): string[] {
+  return [...logs].slice(-maxLogs).flatMap(([id, position]) => {
+    const encoded = encodeURIComponent(id.toWellFormed())
+    // Nobody of ours calls a log so: what it repeats is handed out again after a restart.
+    if (encoded.length > maxLogIdBytes) return []
+    return [id === '' ? `log=${position}` : `log=${position}@${encoded}`]
+  })
+}
+
 export function parseNote(metadata: string | null): CommitNote {
-  if (metadata?.startsWith('evt ') !== true) return {}
-  const log = / log=(\d{1,19})\b/.exec(metadata)?.[1]
+  const logs = new Map<string, bigint>()
+  if (metadata?.startsWith('evt ') !== true) return { logs }
+  for (const [, position = '', id = ''] of metadata.matchAll(/ log=(\d{1,19})(?:@(\S+))?(?= |$)/g))
+    moveOn(logs, plain(id), BigInt(position))
   const topicId = / topic=([0-9a-f]{32})\b/.exec(metadata)?.[1]
   const partitions = / partitions=(\d{1,9})\b/.exec(metadata)?.[1]
   return {
-    ...(log !== undefined && { log: BigInt(log) }),
+    logs,
     ...(topicId !== undefined && { topicId }),
     ...(partitions !== undefined && { partitions: Number(partitions) }),
   }

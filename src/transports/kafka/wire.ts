@@ -1,6 +1,6 @@
 // Messages on Kafka. Key: the ordering key, UTF-8. Value: the body. Headers: CloudEvents in binary mode by Kafka's protocol binding
 // (`ce_<attribute>`, UTF-8, and `content-type`); inside evt they are `ce-<attribute>`, percent-encoded as over HTTP. Every other header
-// is as it is. `evt-log`: the log position, decimal. `evt-id`: the id, where `ce_id` does not say it.
+// is as it is. `evt-log`: the log position, decimal. `evt-log-id`: which log it is of. `evt-id`: the id, where `ce_id` does not say it.
 // Read as well: structured mode (`content-type: application/cloudevents+json`), whose bytes stay whole; headers and keys that are no
 // UTF-8, in which each such byte becomes `\xNN`.
 import { isUtf8 } from 'node:buffer'
@@ -10,13 +10,14 @@ import type { Reader, Writer } from './bytes.ts'
 import { type RawHeader, type RawRecord, writeBytes } from './records.ts'
 
 export const logName = 'evt-log'
+export const logIdName = 'evt-log-id'
 export const idName = 'evt-id'
 const structured = /^application\/cloudevents\+json\b/i
 
 /** Writes key, value and headers of a record. */
 export function writeMessage(
   writer: Writer,
-  { id, key, headers, body, log }: Message,
+  { id, key, headers, body, log, logId }: Message,
   extra: readonly RawHeader[] = [],
 ): void {
   if (key === null) writer.varint(-1)
@@ -25,7 +26,8 @@ export function writeMessage(
   const names = Object.keys(headers)
   const ceId = headers['ce-id']
   const hasId = ceId !== undefined && (ceId === id || plain(ceId) === id)
-  writer.varint(names.length + (hasId ? 0 : 1) + (log === undefined ? 0 : 1) + extra.length)
+  const own = (hasId ? 0 : 1) + (log === undefined ? 0 : 1) + (log === undefined || logId === undefined ? 0 : 1)
+  writer.varint(names.length + own + extra.length)
   for (const name of names) {
     const value = headers[name] as string
     if (name.startsWith('ce-')) {
@@ -43,6 +45,10 @@ export function writeMessage(
   if (log !== undefined) {
     writer.varString(logName)
     writer.varString(String(log))
+    if (logId !== undefined) {
+      writer.varString(logIdName)
+      writer.varString(logId)
+    }
   }
   for (const { name, value } of extra) {
     writer.varString(name)
@@ -67,11 +73,13 @@ export function readMessage({ topic, partition }: Place, { offset, timeMs, conte
   const headers: Record<string, string> = {}
   let id: string | undefined
   let log: bigint | undefined
+  let logId: string | undefined
   for (let count = content.varint(); count > 0; count--) {
     const known = readName(content)
     const value = readValue(content, known)
     if (known.raw === idName) id = value
     else if (known.raw === logName && /^\d{1,19}$/.test(value)) log = BigInt(value)
+    else if (known.raw === logIdName) logId = value
     else if (known.raw === '__proto__')
       Object.defineProperty(headers, known.raw, { value, enumerable: true, configurable: true, writable: true })
     else headers[known.own] = value
@@ -79,9 +87,10 @@ export function readMessage({ topic, partition }: Place, { offset, timeMs, conte
   const ceId = headers['ce-id']
   id ??= ceId === undefined ? undefined : plain(ceId)
   id ??= structuredAttribute(headers, body, 'id') ?? `${topic}@${at}`
-  return log === undefined
-    ? { id, key, headers, body, topic, at, timeMs, deliveries: 1 }
-    : { id, key, headers, body, topic, at, timeMs, deliveries: 1, log }
+  if (log === undefined) return { id, key, headers, body, topic, at, timeMs, deliveries: 1 }
+  return logId === undefined
+    ? { id, key, headers, body, topic, at, timeMs, deliveries: 1, log }
+    : { id, key, headers, body, topic, at, timeMs, deliveries: 1, log, logId }
 }
 
 /** A header's name, and the value that came with it last: most are the same from message to message. */
@@ -227,7 +236,8 @@ function encoded(value: string): string {
   return safe.test(value) ? value : value.replace(/[^!#$&-~]+/gu, encodeURIComponent)
 }
 
-function plain(value: string): string {
+/** Undoes percent-encoding; as it is where that is none. */
+export function plain(value: string): string {
   if (!value.includes('%')) return value
   try {
     return decodeURIComponent(value)

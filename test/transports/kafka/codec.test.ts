@@ -146,10 +146,18 @@ describe('messages', () => {
           ),
           body: fc.uint8Array(),
           log: fc.option(fc.bigInt({ min: 1n, max: 2n ** 62n }), { nil: undefined }),
+          logId: fc.option(fc.constantFrom('3f2a/orders', 'ü/%'), { nil: undefined }),
         }),
-        ({ id, key, other, body, log }) => {
+        ({ id, key, other, body, log, logId }) => {
           const headers = { 'content-type': 'application/json', 'ce-id': encodeURIComponent(id), ...other }
-          const got = roundTrip({ id, key, headers, body, ...(log !== undefined && { log }) })
+          const got = roundTrip({
+            id,
+            key,
+            headers,
+            body,
+            ...(log !== undefined && { log }),
+            ...(logId !== undefined && { logId }),
+          })
           expect(got).toMatchObject({ id, key, topic: 't', at: '3:0', deliveries: 1 })
           expect({ ...got?.headers, 'ce-id': decodeURIComponent(got?.headers['ce-id'] ?? '') }).toEqual({
             ...headers,
@@ -157,6 +165,7 @@ describe('messages', () => {
           })
           expect([...(got?.body ?? [])]).toEqual([...body])
           expect(got?.log).toBe(log)
+          expect(got?.logId).toBe(log === undefined ? undefined : logId)
         },
       ),
     )
