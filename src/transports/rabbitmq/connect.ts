@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Channel, ConnectionOptions } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
 import { whatAnswers } from '../what-answers.ts'
-import { keepBytes, type ServerIdentity, startConnection } from './driver.ts'
+import { keepBytes, noteClosure, type ServerIdentity, startConnection } from './driver.ts'
 import { codeOf, isMissing, translate } from './errors.ts'
 import type { RabbitOptions } from './options.ts'
 
@@ -120,7 +120,7 @@ async function openTo(options: ConnectionOptions): Promise<Link> {
     },
     async channel() {
       if (gone.signal.aborted) throw gone.signal.reason
-      const channel = keepBytes(await within(connection.acquire(), 'open a channel'))
+      const channel = noteClosure(keepBytes(await within(connection.acquire(), 'open a channel')))
       channels.add(channel)
       channel.once('close', () => channels.delete(channel))
       return channel

@@ -57,6 +57,19 @@ export function startConnection(
   return connection
 }
 
+const closures = new WeakMap<Channel, Error>()
+
+/** Why the server closed the channel, if it did. */
+export const closureOf = (channel: Channel): Error | undefined => closures.get(channel)
+
+/** The library tells a channel's error to the connection, which does not know whose it is. */
+export function noteClosure(channel: Channel): Channel {
+  const { _state } = channel as unknown as { readonly _state: { emitErrors: boolean } }
+  _state.emitErrors = true
+  channel.on('error', (error: Error) => closures.set(channel, error))
+  return channel
+}
+
 /** The library parses bodies of JSON and text, which costs digits and bytes: it is kept from knowing their type. */
 export function keepBytes(channel: Channel): Channel {
   const internals = channel as unknown as { _onHeader(frame: { readonly fields: Record<string, unknown> }): void }

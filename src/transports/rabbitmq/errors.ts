@@ -137,6 +137,12 @@ export function parseInequivalence(text: string): Inequivalence | undefined {
   return { argument: match[1] ?? '', received: match[3], current: match[6], type: match[7] }
 }
 
+/** The server's `consumer_timeout`, where that is why it closed a channel. */
+export function settleTimeoutMs(closure: Error | undefined): number | undefined {
+  const match = /acknowledgement on channel .*timed out\D*(\d+) ms/.exec(closure?.message ?? '')
+  return match === null ? undefined : Number(match[1])
+}
+
 /** The reply code or the socket's; '' for what is neither. */
 export const codeOf = (thrown: unknown): string => String((toError(thrown) as { code?: unknown }).code ?? '')
 

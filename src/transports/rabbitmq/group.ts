@@ -1,11 +1,13 @@
 // A group of a topic, in queues:
 //
 //   <topic>/<group>/<lane>    quorum, single active consumer: what waits for the group; bound to the topic's exchange by `<lane>.#`
-//   <topic>/<group>/owners    quorum: one token a lane. Who holds it unacknowledged owns the lane; how often it was handed out is the epoch
+//   <topic>/<group>/<lane>/owner  no message ever: its exclusive consumer owns the lane, over the channel that consumes the lane
+//   <topic>/<group>/epoch     quorum: one ticket. How often it was handed out is the epoch of lanes that are claimed with it
 //   <topic>/<group>/members   no message ever: its consumers are the members
 //   <topic>/<group>/hungry    no message ever: its consumers are members that have fewer lanes than their share
 //   <topic>.dlq               where the server puts what was delivered too often, so that it is never dropped
 //
+// A message that is held to own something would not do: the server takes it back after `consumer_timeout`, and the channel with it.
 // Nothing of it is published to in normal work: a server that is short of memory takes no messages, and lanes move all the same.
 import type { Channel } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
@@ -20,7 +22,7 @@ export interface Group {
   readonly topic: string
   readonly name: string
   readonly lanes: readonly LaneQueue[]
-  readonly tokens: string
+  readonly epochs: string
   readonly members: string
   readonly hungry: string
   /** What every member fetches ahead, whatever it hands out. */
@@ -30,14 +32,14 @@ export interface Group {
 export interface LaneQueue {
   readonly id: string
   readonly queue: string
+  /** Whose exclusive consumer owns the lane. */
+  readonly lock: string
   /** undefined: not evt's to make. */
   readonly bindingKey?: string
 }
 
-/** What a lane's token says. */
-export interface Token {
-  readonly lane: number
-  /** When it was made, ms since the epoch: a lane whose tokens were lost goes on with higher epochs. */
+export interface Ticket {
+  /** When it was made, ms since the epoch: a group whose ticket was lost goes on with higher epochs. */
   readonly since: number
 }
 
@@ -46,8 +48,8 @@ export interface Token {
  * or left while one message lay there. Without it RabbitMQ 4 drops a message after 20, and 3 never gives one up.
  */
 const deliveryLimit = 1_000
-/** A token is delivered with every change of owner, for ever. */
-const tokenLimit = 2_000_000_000
+/** The ticket is delivered with every change of owner, for ever. */
+const ticketLimit = 2_000_000_000
 
 const laneArguments = (topic: string) =>
   ({
@@ -64,11 +66,12 @@ const laneArguments = (topic: string) =>
 export function shapeOf(topic: string, kind: Topic, group: string, bindingKey = '#'): Omit<Group, 'ahead'> {
   const base = `${topic}/${group}`
   const lanes = (): readonly LaneQueue[] => {
-    if (kind.kind === 'queue') return [{ id: topic, queue: topic }]
-    if (kind.kind === 'exchange') return [{ id: `${base}/0`, queue: `${base}/0`, bindingKey }]
+    if (kind.kind === 'queue') return [{ id: topic, queue: topic, lock: `${base}/0/owner` }]
+    if (kind.kind === 'exchange') return [{ id: `${base}/0`, queue: `${base}/0`, lock: `${base}/0/owner`, bindingKey }]
     return Array.from({ length: kind.lanes }, (_, i) => ({
       id: `${topic}/${i}`,
       queue: `${base}/${i}`,
+      lock: `${base}/${i}/owner`,
       bindingKey: `${i}.#`,
     }))
   }
@@ -76,7 +79,7 @@ export function shapeOf(topic: string, kind: Topic, group: string, bindingKey = 
     topic,
     name: group,
     lanes: lanes(),
-    tokens: `${base}/owners`,
+    epochs: `${base}/epoch`,
     members: `${base}/members`,
     hungry: `${base}/hungry`,
   }
@@ -111,8 +114,8 @@ export async function openGroup(
   return { ...shape, ahead }
 }
 
-async function isComplete(link: Link, { tokens, members, hungry }: Omit<Group, 'ahead'>): Promise<boolean> {
-  for (const queue of [tokens, members, hungry]) if ((await queueState(link, queue)) === undefined) return false
+async function isComplete(link: Link, { epochs, members, hungry }: Omit<Group, 'ahead'>): Promise<boolean> {
+  for (const queue of [epochs, members, hungry]) if ((await queueState(link, queue)) === undefined) return false
   return true
 }
 
@@ -125,25 +128,24 @@ function withGroup(about: About | undefined, name: string, prefetch: number): Ab
   return { ...about, groups: { ...about?.groups, [name]: { prefetch } } }
 }
 
-/** Holding the lock. What a maker that died left behind is made anew: its tokens may be some of them, and were never handed out. */
+/** Holding the lock. What a maker that died left behind is made anew: its ticket may be missing, and was never handed out. */
 async function make(link: Link, channel: Channel, shape: Omit<Group, 'ahead'>): Promise<void> {
   await declareDeadLetterQueue(link, deadLetterQueueOf(shape.topic))
   for (const lane of shape.lanes) await declareLane(channel, shape.topic, lane)
   for (const queue of [shape.members, shape.hungry]) {
     await within(channel.queueDeclare({ queue, durable: true }), `declare queue ${queue}`)
   }
-  const queue = shape.tokens
+  const queue = shape.epochs
   await within(channel.queueDelete({ queue }), `make queue ${queue} anew`)
-  const tokenArguments = { 'x-queue-type': 'quorum', 'x-delivery-limit': tokenLimit } as const
-  await within(channel.queueDeclare({ queue, durable: true, arguments: tokenArguments }), `declare queue ${queue}`)
-  const since = Date.now()
-  const tokens = shape.lanes.map((_, lane): Token => ({ lane, since }))
+  const ticketArguments = { 'x-queue-type': 'quorum', 'x-delivery-limit': ticketLimit } as const
+  await within(channel.queueDeclare({ queue, durable: true, arguments: ticketArguments }), `declare queue ${queue}`)
+  const ticket: Ticket = { since: Date.now() }
   const envelope = { routingKey: queue, durable: true, mandatory: true, contentType: 'application/json' }
-  const written = tokens.map((token) => channel.basicPublish(envelope, Buffer.from(JSON.stringify(token))))
-  await within(Promise.all(written), `write to ${queue}`)
+  await within(channel.basicPublish(envelope, Buffer.from(JSON.stringify(ticket))), `write to ${queue}`)
 }
 
-async function declareLane(channel: Channel, topic: string, { queue, bindingKey }: LaneQueue): Promise<void> {
+async function declareLane(channel: Channel, topic: string, { queue, lock, bindingKey }: LaneQueue): Promise<void> {
+  await within(channel.queueDeclare({ queue: lock, durable: true }), `declare queue ${lock}`)
   if (bindingKey === undefined) return
   await within(
     channel.queueDeclare({ queue, durable: true, arguments: laneArguments(topic) }),

@@ -51,9 +51,8 @@ async function groupState(init: InspectInit, link: Link, group: Shape): Promise<
   const oldestMs = held
     .flatMap(({ held: { oldestMs } }) => (oldestMs === undefined ? [] : [oldestMs]))
     .toSorted((a, b) => a - b)[0]
-  // Who holds a lane's token owns it.
-  const ownedAnywhere =
-    group.lanes.length - ((await queueState(link, group.tokens))?.messageCount ?? group.lanes.length)
+  const locks = await Promise.all(group.lanes.map(({ lock }) => queueState(link, lock)))
+  const ownedAnywhere = locks.filter((lock) => (lock?.consumerCount ?? 0) > 0).length
   const members = (await queueState(link, group.members))?.consumerCount ?? 0
   return {
     group: group.name,
@@ -79,7 +78,11 @@ export async function footprintOf(
     const kind = await init.topics.resolve(topic)
     facts[`topic ${topic}`] = kind === undefined ? 'missing' : kind.kind
     const groups = await groupsOf(init, link, topic)
-    const queues = groups.flatMap(({ lanes, tokens, members }) => [...lanes.map(({ queue }) => queue), tokens, members])
+    const queues = groups.flatMap(({ lanes, epochs, members }) => [
+      ...lanes.flatMap(({ queue, lock }) => [queue, lock]),
+      epochs,
+      members,
+    ])
     if (kind?.kind === 'queue') queues.push(topic)
     for (const queue of [...queues, deadLetterQueueOf(topic)]) {
       const state = await queueState(link, queue)

@@ -1,10 +1,12 @@
+import type { Channel } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import type { Lane, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createAcks } from './acks.ts'
-import { closeChannel, type Link, within } from './connect.ts'
-import type { Delivery } from './driver.ts'
+import { closeChannel, within } from './connect.ts'
+import { closureOf, type Delivery } from './driver.ts'
+import { settleTimeoutMs } from './errors.ts'
 import { createSeen } from './seen.ts'
 import { fromDelivery, logOf, typeOf } from './wire.ts'
 
@@ -21,7 +23,8 @@ export interface RabbitLane extends Lane {
 }
 
 export interface LaneInit {
-  readonly link: Link
+  /** It owns the lane for as long as it is open; the lane closes it. */
+  readonly channel: Channel
   readonly id: string
   readonly topic: string
   readonly group: string
@@ -32,17 +35,17 @@ export interface LaneInit {
   /** What the server sends ahead of settling; at least `prefetch`. */
   readonly ahead: number
   readonly wanted: Wanted
-  /** The queue's messages are the next owner's from here on. `cancelled`: the server took the queue away. */
-  onEnded(cancelled: boolean): void
+  /** The queue's messages are the next owner's from here on. */
+  onEnded(): void
+  onProblem(error: Error): void
 }
 
 /** Becomes the consumer of the lane's queue. Throws what the server answers: `NOT_FOUND` for a queue that was deleted. */
 export async function openLane(init: LaneInit): Promise<RabbitLane> {
-  const { link, id, topic, queue, epoch, prefetch, wanted } = init
+  const { channel, id, topic, queue, epoch, prefetch, wanted } = init
   const lost = new AbortController()
   const bell = createDoorbell()
   const seen = createSeen()
-  const channel = await link.channel()
   const acks = createAcks((deliveryTag, multiple) => {
     // A channel that has just gone takes no acknowledgement, and its messages come again.
     if (channel.active) channel.basicAck({ deliveryTag, multiple })
@@ -55,14 +58,14 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
   let draining: NodeJS.Timeout | undefined
   let releasing: Promise<void> | undefined
 
-  function end(reason: string, cancelled: boolean): void {
+  function end(reason: string): void {
     if (lost.signal.aborted) return
     clearTimeout(draining)
     fetched = []
     head = 0
     lost.abort(new EvtError('fenced', `lane ${id} is no longer ours: ${reason}`))
     bell.ring()
-    init.onEnded(cancelled)
+    init.onEnded()
   }
 
   function nextDelivery(): Delivery | undefined {
@@ -105,14 +108,21 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
       lost.abort(new EvtError('fenced', `lane ${id} is no longer ours: it was released`))
       bell.ring()
       await closeChannel(channel)
-      init.onEnded(false)
+      init.onEnded()
     })()
     return releasing
   }
 
-  channel.once('close', () => end('its connection was lost', false))
+  channel.once('close', () => {
+    const closure = closureOf(channel)
+    const timeoutMs = settleTimeoutMs(closure)
+    if (timeoutMs !== undefined && !lost.signal.aborted) init.onProblem(tooSlow(id, timeoutMs))
+    end(closure === undefined ? 'its connection was lost' : `RabbitMQ closed its channel: ${closure.message}`)
+  })
   channel.on('basic.cancel', () => {
-    end('its queue was deleted, or its node left', true)
+    end(
+      'RabbitMQ cancelled it: its queue was deleted, its node left, or a message was unsettled beyond consumer_timeout',
+    )
     void closeChannel(channel)
   })
   try {
@@ -129,7 +139,7 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
     }
     await within(channel.basicConsume({ queue }, onMessage), `consume ${queue}`)
   } catch (error) {
-    channel.removeAllListeners('close')
+    lost.abort()
     await closeChannel(channel)
     throw error
   }
@@ -166,10 +176,17 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
       else draining ??= setTimeout(() => void release(), drainMs).unref()
     },
     lose: (reason) => {
-      end(reason, false)
+      end(reason)
       void closeChannel(channel)
     },
   }
+}
+
+function tooSlow(lane: string, timeoutMs: number): EvtError {
+  const reason = `a message of it was unsettled for longer than RabbitMQ's consumer_timeout of ${timeoutMs / 1_000} s`
+  return new EvtError('timeout', `cannot keep lane ${lane}: ${reason}; what was unsettled comes again`, {
+    hint: 'lower the prefetch, which waits for slow handlers too, or raise consumer_timeout in rabbitmq.conf',
+  })
 }
 
 /** undefined for a position of another owner. */

@@ -4,10 +4,11 @@ import { createDoorbell } from '../doorbell.ts'
 import type { LaneOptions } from '../transport.ts'
 import { createWanted } from '../wanted.ts'
 import { closeChannel, type Link, within } from './connect.ts'
-import type { Delivery } from './driver.ts'
+import { closureOf } from './driver.ts'
 import { isFinal, isMissing, translate } from './errors.ts'
-import { aheadOf, type Group, openGroup, repairLane, type Token } from './group.ts'
+import { aheadOf, type Group, openGroup, repairLane } from './group.ts'
 import { openLane, type RabbitLane } from './lane.ts'
+import { drawEpoch, type Locked, lockLane } from './ownership.ts'
 import { backoff, type Session } from './session.ts'
 import type { Topics } from './topics.ts'
 
@@ -42,11 +43,11 @@ export async function joinGroup(init: MemberInit): Promise<void> {
   }
 }
 
-/** The channels of one membership. A token that is held is unacknowledged on `tokens`; it is free again when that is closed. */
+/** The channels of one membership; a lane has its own, which owns it. */
 interface Seat {
   readonly presence: Channel
   readonly asking: Channel
-  readonly tokens: Channel
+  /** Its reason is a text. */
   readonly lost: AbortSignal
 }
 
@@ -79,49 +80,40 @@ async function attend(init: MemberInit): Promise<void> {
       await bell.wait(signal, seat.lost, AbortSignal.timeout(beatMs))
     }
   } finally {
-    if (!signal.aborted) for (const lane of owned) lane.lose('its group was deleted, or the connection lost')
-    void leave(seat, owned, bell.ring)
+    if (!signal.aborted) for (const lane of owned) lane.lose(whyLeft(link, seat))
+    // Lanes in hand stay owned until they are released.
+    void Promise.all([closeChannel(seat.presence), closeChannel(seat.asking)])
   }
+}
+
+function whyLeft(link: Link, { lost }: Seat): string {
+  if (link.lost.aborted) return 'the connection was lost'
+  return lost.aborted ? String(lost.reason) : 'its group could not be looked at, and is joined again'
 }
 
 async function takeSeat(link: Link, group: Group): Promise<Seat> {
   const lost = new AbortController()
   const channels: Channel[] = []
   try {
-    for (let i = 0; i < 3; i++) channels.push(await link.channel())
-    const [presence, asking, tokens] = channels as [Channel, Channel, Channel]
-    for (const channel of channels) channel.once('close', () => lost.abort())
-    // The queue was deleted: who counts its consumers does not see this member.
-    presence.on('basic.cancel', () => lost.abort())
+    for (let i = 0; i < 2; i++) channels.push(await link.channel())
+    const [presence, asking] = channels as [Channel, Channel]
+    for (const channel of channels) {
+      channel.once('close', () => {
+        const closure = closureOf(channel)?.message
+        lost.abort(closure === undefined ? 'the connection was lost' : `RabbitMQ closed a channel: ${closure}`)
+      })
+    }
+    // Who counts its consumers does not see this member.
+    presence.on('basic.cancel', () => lost.abort('its group was deleted, or its node left'))
     await within(
       presence.basicConsume({ queue: group.members }, () => {}),
       `join ${group.members}`,
     )
-    return { presence, asking, tokens, lost: lost.signal }
+    return { presence, asking, lost: lost.signal }
   } catch (error) {
     await Promise.all(channels.map(closeChannel))
     throw error
   }
-}
-
-/** No member from now on; lanes in hand stay owned until they are released. */
-async function leave(
-  { presence, asking, tokens }: Seat,
-  owned: ReadonlySet<RabbitLane>,
-  ring: () => void,
-): Promise<void> {
-  ring()
-  await Promise.all([closeChannel(presence), closeChannel(asking)])
-  for (const lane of owned) {
-    await new Promise<void>((resolve) => {
-      if (lane.lost.aborted || !tokens.active) resolve()
-      lane.lost.addEventListener('abort', () => resolve(), { once: true })
-      tokens.once('close', () => resolve())
-    })
-  }
-  // A released lane gives its token back by itself; this is for the channel.
-  await new Promise(setImmediate)
-  await closeChannel(tokens)
 }
 
 interface BalanceInit {
@@ -139,77 +131,66 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
   const wanted = createWanted(init.options.patterns)
   let hungryTag: string | undefined
 
+  const look = (queue: string) => within(seat.asking.queueDeclare({ queue, passive: true }), `look at ${queue}`)
+
   async function balance(): Promise<void> {
-    const [tokens, members, hungry] = await Promise.all(
-      [group.tokens, group.members, group.hungry].map((queue) =>
-        within(seat.asking.queueDeclare({ queue, passive: true }), `look at ${queue}`),
-      ),
-    )
-    const count = Math.max(1, members?.consumerCount ?? 1)
+    const [members, hungry] = await Promise.all([look(group.members), look(group.hungry)])
+    const count = Math.max(1, members.consumerCount)
     const least = Math.floor(group.lanes.length / count)
     // Somebody has less than the least: who has one of the odd lanes lends it.
-    const share = (hungry?.consumerCount ?? 0) > 0 ? Math.max(1, least) : Math.ceil(group.lanes.length / count)
+    const share = hungry.consumerCount > 0 ? Math.max(1, least) : Math.ceil(group.lanes.length / count)
     for (const lane of [...owned].slice(share)) lane.drain()
-    let free = tokens?.messageCount ?? 0
-    let ahead: number | undefined
-    const claimed: Promise<void>[] = []
-    while (free-- > 0 && owned.size + claimed.length < share && !signal.aborted) {
-      const token = await nextToken()
-      if (token === undefined) break
-      ahead ??= await aheadOf(link, group)
-      claimed.push(claim(token, ahead))
-    }
-    await settleAll(claimed)
+    if (owned.size < share && !signal.aborted) await claimUpTo(share - owned.size)
     await beHungry(owned.size < least)
   }
 
-  async function nextToken(): Promise<Delivery | undefined> {
-    const get = seat.tokens.basicGet({ queue: group.tokens })
-    return (await within(get, `claim a lane of ${group.topic}`)) as unknown as Delivery | undefined
+  async function claimUpTo(most: number): Promise<void> {
+    const ours = new Set([...owned].map(({ id }) => id))
+    const others = group.lanes.filter(({ id }) => !ours.has(id))
+    const owners = await Promise.all(others.map(async ({ lock }) => (await look(lock)).consumerCount))
+    const free = others.filter((_, i) => owners[i] === 0)
+    // Members that begin together do not all try for the same ones.
+    const start = Math.floor(Math.random() * free.length)
+    const tried = [...free.slice(start), ...free.slice(0, start)].slice(0, most)
+    const locked = (await Promise.all(tried.map((lane) => lockLane(link, lane)))).filter((one) => one !== undefined)
+    if (locked.length === 0) return
+    try {
+      // Only who has the lock draws: the next owner's epoch is higher.
+      const epoch = await drawEpoch(link, group)
+      const ahead = await aheadOf(link, group)
+      await settleAll(locked.map((one) => claim(one, epoch, ahead)))
+    } catch (error) {
+      const opened = new Set([...owned].map(({ id }) => id))
+      await Promise.all(locked.map(({ at, channel }) => (opened.has(at.id) ? undefined : closeChannel(channel))))
+      if (!(error instanceof EvtError) || error.code !== 'timeout') throw error
+      init.onProblem(error)
+    }
   }
 
-  async function claim(message: Delivery, ahead: number): Promise<void> {
-    const giveBack = () => {
-      if (seat.tokens.active) seat.tokens.basicNack({ deliveryTag: message.deliveryTag, requeue: true })
-    }
-    const token = JSON.parse(message.body.toString()) as Token
-    const at = group.lanes[token.lane]
-    if (at === undefined) {
-      giveBack()
-      throw new EvtError(
-        'conflict',
-        `cannot consume ${group.topic}: it had more lanes when group ${group.name} was made`,
-        {
-          hint: 'a topic keeps its number of lanes: take another name for it, or for the group',
-        },
-      )
-    }
+  async function claim({ at, channel }: Locked, epoch: bigint, ahead: number): Promise<void> {
     let lane: RabbitLane | undefined
-    const open = () =>
-      openLane({
-        link,
+    try {
+      lane = await openLane({
+        channel,
         ...at,
         topic: group.topic,
         group: group.name,
-        epoch: epochOf(token, message),
+        epoch,
         prefetch: init.options.prefetch,
         ahead,
         wanted,
+        onProblem: init.onProblem,
         onEnded() {
           if (lane !== undefined) owned.delete(lane)
-          giveBack()
           onFree()
         },
       })
-    try {
-      lane = await openOrRepair(open, async () => {
-        await repairLane(link, group, at)
-        const problem = `queue ${at.queue} was deleted: it is made again, and what was published meanwhile is not in it`
-        init.onProblem(new EvtError('conflict', problem))
-      })
     } catch (error) {
-      giveBack()
-      throw error
+      if (!isMissing(error)) throw translate(error, 'consume')
+      await repairLane(link, group, at)
+      const problem = `queue ${at.queue} was deleted: it is made again, and what was published meanwhile is not in it`
+      init.onProblem(new EvtError('conflict', problem))
+      return onFree()
     }
     owned.add(lane)
     if (signal.aborted) await lane.release()
@@ -238,23 +219,4 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
 /** Waits for all, also when one fails; throws the first failure. */
 async function settleAll(promises: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(promises)) if (result.status === 'rejected') throw result.reason
-}
-
-async function openOrRepair<T>(open: () => Promise<T>, repair: () => Promise<void>): Promise<T> {
-  try {
-    return await open()
-  } catch (error) {
-    if (!isMissing(error)) throw translate(error, 'consume')
-    await repair()
-    return open()
-  }
-}
-
-/**
- * Quorum queues count how often they handed a message out: up to 4.2 as `x-delivery-count`; since 4.3 that counts failures only, and
- * `x-acquired-count` the rest. 20 bits of it, above those the time of the token in ms: that fits into 63 bits until 2248.
- */
-function epochOf({ since }: Token, { headers }: Delivery): bigint {
-  const counts = [headers?.['x-delivery-count'], headers?.['x-acquired-count']].map(Number).filter(Number.isFinite)
-  return (BigInt(since) << 20n) + BigInt(Math.max(0, ...counts) + 1)
 }

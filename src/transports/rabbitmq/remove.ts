@@ -12,9 +12,9 @@ export async function removeTopics(session: Session, topics: readonly string[]):
     if (about?.lanes === undefined) continue
     const kind = { kind: 'lanes', lanes: about.lanes } as const
     const groups = Object.keys(about.groups).map((group) => shapeOf(topic, kind, group))
-    const queues = groups.flatMap(({ lanes, tokens, members, hungry }) => [
-      ...lanes.map(({ queue }) => queue),
-      tokens,
+    const queues = groups.flatMap(({ lanes, epochs, members, hungry }) => [
+      ...lanes.flatMap(({ queue, lock }) => [queue, lock]),
+      epochs,
       members,
       hungry,
     ])

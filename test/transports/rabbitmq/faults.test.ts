@@ -202,14 +202,15 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ under faults', () => {
     await consumer.stop()
   })
 
-  it('makes a group again whose tokens were deleted', async () => {
+  it('makes a group again whose queues were deleted', async () => {
     const world = createWorld(setup(), 2)
     const transport = await world.open()
     const consumer = consume(world, transport)
     await until('it has its lanes', () => consumer.owned.length === 2)
     const [before] = consumer.lanes
     const foreign = await foreignChannel(server.url)
-    await foreign.queueDelete({ queue: `${world.topic}/${world.group}/owners` })
+    for (const queue of ['epoch', 'members'])
+      await foreign.queueDelete({ queue: `${world.topic}/${world.group}/${queue}` })
     await until('it has both again', () => consumer.lanes.length === 4 && consumer.owned.length === 2)
     expect(consumer.lanes.find(({ id, lost }) => id === before?.id && !lost.aborted)?.epoch).toBeGreaterThan(
       before?.epoch ?? 0n,
