@@ -12,6 +12,7 @@ import type { SinkOptions } from './relay/sink-config.ts'
 import type { SourceOptions } from './relay/source-config.ts'
 import { closeStoreWithin, settlesWithin } from './store/close-within.ts'
 import type { Store } from './store/connection.ts'
+import type { ServerProblem } from './transports/transport.ts'
 import { createCalmLog } from './watch/calm-log.ts'
 import { createRecorder, type Recorder } from './watch/recorder.ts'
 
@@ -144,7 +145,7 @@ export function createBridge(options: BridgeOptions): Bridge {
       async open() {
         // What a broker without history takes before the handlers' groups are there, they never get.
         if (config.name === options.consume) await Promise.race([readable.promise, aborted(ending.signal)])
-        return openTransport(config.url, { onProblem: problemsOf(config.name) })
+        return openTransport(config.url, { onProblem: problemsOf(config.name), onServerProblem: adviceOf(config.name) })
       },
     })
     const sinks = resolveSinks(options.sinks ?? []).map(opener)
@@ -156,6 +157,11 @@ export function createBridge(options: BridgeOptions): Bridge {
 
   const problemsOf = (where: string) => (error: Error) =>
     calm.error(`something fails under ${where}`, { error: error.message, hint: (error as EvtError).hint })
+
+  const adviceOf =
+    (where: string) =>
+    ({ problem, remedy }: ServerProblem) =>
+      calm.warn(`the server of ${where} could lose what it takes`, { problem, hint: remedy })
 
   /** What handlers read: the log, or the sink that they consume. */
   async function openIntake(

@@ -15,7 +15,7 @@ import type { HandlerContext, HandlerDefinition, HandlerLog } from './handle/han
 import type { PublishOutcome } from './publish/outcome.ts'
 import type { PublishedAll } from './publish/publish-all.ts'
 import type { TransportPublisher } from './publish/transport-publisher.ts'
-import type { Transport } from './transports/transport.ts'
+import type { ServerProblem, Transport } from './transports/transport.ts'
 import { createCalmLog } from './watch/calm-log.ts'
 import { createRecorder, type Recorder } from './watch/recorder.ts'
 
@@ -128,7 +128,9 @@ export function createEventBus(options: EventBusOptions): EventBus {
     const { openTransport } = await import('./transports/registry.ts')
     const onProblem = (error: Error) =>
       calm.error('something fails under the bus', { error: error.message, hint: (error as EvtError).hint })
-    const transport = await openTransport(place.url, { onProblem })
+    const onServerProblem = ({ problem, remedy }: ServerProblem) =>
+      calm.warn('the server of the bus could lose what it takes', { problem, hint: remedy })
+    const transport = await openTransport(place.url, { onProblem, onServerProblem })
     try {
       const made = await assemble(transport, place)
       if (stopping) throw new EvtError('closed', 'cannot start the bus: it was stopped')

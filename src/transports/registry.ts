@@ -1,6 +1,6 @@
 import { EvtError } from '../core/errors.ts'
 import { redactUrl } from '../core/mask.ts'
-import type { Transport, TransportOptions } from './transport.ts'
+import type { ServerProblem, Transport, TransportOptions } from './transport.ts'
 
 type Open = (url: string, options: TransportOptions) => Promise<Transport> | Transport
 
@@ -20,8 +20,7 @@ const transports = {
 export const transportSchemes = Object.keys(transports) as readonly (keyof typeof transports)[]
 
 /**
- * Connects to what the URL names; `onProblem` also hears what is wrong with the server, when it can be asked. Throws `usage`
- * for an unknown scheme, `connect` for a server that does not answer.
+ * Connects to what the URL names. Throws `usage` for an unknown scheme, `connect` for a server that does not answer.
  */
 export async function openTransport(url: string, options: TransportOptions = {}): Promise<Transport> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase() ?? ''
@@ -33,13 +32,11 @@ export async function openTransport(url: string, options: TransportOptions = {})
   }
   const open: Open = await load()
   const transport = await open(url, options)
-  if (options.onProblem) void tellServerProblems(transport, options.onProblem)
+  if (options.onServerProblem) void tellServerProblems(transport, options.onServerProblem)
   return transport
 }
 
 /** Nothing waits for it, and what may not be asked is not known. */
-async function tellServerProblems(transport: Transport, onProblem: (error: Error) => void): Promise<void> {
-  const problems = await transport.checkServer?.().catch(() => [])
-  for (const { problem, remedy } of problems ?? [])
-    onProblem(new EvtError('config', `${transport.name}: ${problem}`, { hint: remedy }))
+async function tellServerProblems(transport: Transport, tell: (problem: ServerProblem) => void): Promise<void> {
+  for (const problem of (await transport.checkServer?.().catch(() => [])) ?? []) tell(problem)
 }

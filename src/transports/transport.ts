@@ -236,6 +236,8 @@ export interface TransportOptions {
    * is lost by it while the message does not say so.
    */
   readonly onProblem?: ((error: Error) => void) | undefined
+  /** For who writes there for long: what `checkServer` finds, once, soon after the start. */
+  readonly onServerProblem?: ((problem: ServerProblem) => void) | undefined
   /** The log behind a sink, from which what the substrate lost is fetched: entries with `after < log <= through`, in order. */
   readonly readLog?: ((after: LogPosition, through: LogPosition) => AsyncIterable<readonly Message[]>) | undefined
 }

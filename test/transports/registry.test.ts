@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { openTransport, transportSchemes } from '../../src/transports/registry.ts'
+import type { ServerProblem } from '../../src/transports/transport.ts'
 import { startPrivateRedis } from '../setup/private-redis.ts'
 import { canStart } from '../setup/shared-servers.ts'
 import { until } from '../setup/until.ts'
@@ -7,11 +8,11 @@ import { until } from '../setup/until.ts'
 describe('registry of transports', () => {
   it.skipIf(!canStart('redis'))('tells who listens for problems what is wrong with the server', async () => {
     await using redis = await startPrivateRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] })
-    const told: Error[] = []
-    const transport = await openTransport(redis.url, { onProblem: (error) => told.push(error) })
+    const told: ServerProblem[] = []
+    const transport = await openTransport(redis.url, { onServerProblem: (problem) => told.push(problem) })
     await until(() => told.length > 0)
-    expect(told.find(({ message }) => message.startsWith('redis: maxmemory-policy is allkeys-lru'))).toMatchObject({
-      hint: expect.stringContaining('noeviction'),
+    expect(told.find(({ problem }) => problem.startsWith('maxmemory-policy is allkeys-lru'))).toMatchObject({
+      remedy: expect.stringContaining('noeviction'),
     })
     await transport.close()
   })
