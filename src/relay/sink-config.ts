@@ -2,6 +2,7 @@ import { parseDialect } from '../core/codec/encode-as.ts'
 import { EvtError } from '../core/errors.ts'
 import { type Layout, layouts, planTopics } from '../core/layout.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
+import { samePlace } from './same-place.ts'
 
 /** Where the log is carried to, as a person says it. */
 export interface SinkOptions {
@@ -30,10 +31,10 @@ export interface SinkConfig extends SinkOptions {
 
 const nameForm = /^[a-z0-9][\w.-]{0,62}$/i
 
-/** Throws `config` naming the sink. */
+/** Throws `config` naming the sink, also for two that write to one place. */
 export function resolveSinks(sinks: readonly SinkOptions[]): SinkConfig[] {
   assertNames(sinks, 'sink')
-  return sinks.map((sink) => {
+  const configs = sinks.map((sink) => {
     if (sink.layout !== undefined && !layouts.includes(sink.layout))
       throw wrong('sink', sink.name, `layout ${sink.layout} is none of ${layouts.join(', ')}`)
     const wanted = checked('sink', sink.name, () => {
@@ -41,8 +42,23 @@ export function resolveSinks(sinks: readonly SinkOptions[]): SinkConfig[] {
       if (sink.dialect !== undefined) parseDialect(sink.dialect)
       return compilePatterns(sink.patterns ?? ['*'])
     })
-    return { ...sink, wanted, start: sink.start ?? 'latest' }
+    return { ...sink, wanted, start: sink.start ?? ('latest' as const) }
   })
+  for (const [at, config] of configs.entries()) assertAlone(config, configs.slice(0, at))
+  return configs
+}
+
+/** Where two write, neither knows which part of what is there it has sent. */
+function assertAlone(config: SinkConfig, others: readonly SinkConfig[]): void {
+  for (const other of others) {
+    const place = samePlace(other, config)
+    if (place === undefined) continue
+    const hint =
+      'give one of them another topic (layout per-type: another prefix), or make them one sink with all patterns'
+    throw new EvtError('config', `cannot use sink ${config.name}: it writes to ${place}, as sink ${other.name} does`, {
+      hint,
+    })
+  }
 }
 
 /** The sink that handlers read. Throws `config` when there is none of that name. */
