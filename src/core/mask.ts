@@ -1,28 +1,17 @@
 import { maxDataDepth } from './event.ts'
 
 const hidden = '***'
-const secretKeys = new Set([
-  'password',
-  'passwd',
-  'pwd',
-  'sslpassword',
-  'secret',
-  'token',
-  'access_token',
-  'api_key',
-  'apikey',
-])
+const isSecretKey = (key: string) => /(?:password|passwd|passphrase|pwd|secret|token|api_?key)$/i.test(key)
+/** URLs in values of URLs; what is deeper is hidden as a whole. */
+const maxNested = 4
 
 /**
  * A URL or libpq connection string with its passwords shown as `***` and everything else as it was: `user:password@`
- * (also before several hosts), `?password=` and its like, `password='…'`. Other text is searched for the same forms. Of a URL in
+ * (also before several hosts), `?password=` and its like, `?at=` a URL with one (escaped or not), `password='…'`. Other text is searched for the same forms. Of a URL in
  * which a password may end too early, at a `/`, `?` or `#` that should have been escaped, only the scheme is shown. Never throws.
  */
 export function redactUrl(url: string): string {
-  const text = String(url)
-  // A whole URL may hold spaces in its password; in a sentence it ends at the first one.
-  if (wholeUrl.test(text)) return redactOneUrl(text)
-  return redactPairs(text.replace(/\b[a-z][a-z0-9+.-]{0,40}:\/\/\S*/gi, redactInText))
+  return redactNested(String(url), 0)
 }
 
 /** False for a URL whose password may have ended too early: what a parser finds in it as host and path may be a part of that. */
@@ -41,16 +30,22 @@ export function maskFields(data: unknown, paths: readonly string[]): unknown {
 
 const wholeUrl = /^\s*[a-z][a-z0-9+.-]*:\/\//i
 
-/** A sentence goes on after it: `cannot use redis://h:6379: refused`. */
-function redactInText(found: string): string {
-  const url = found.replace(/[:;,.)'"]+$/, '')
-  return redactOneUrl(url) + found.slice(url.length)
+function redactNested(text: string, depth: number): string {
+  // A whole URL may hold spaces in its password; in a sentence it ends at the first one.
+  if (wholeUrl.test(text)) return redactOneUrl(text, depth)
+  return redactPairs(text.replace(/\b[a-z][a-z0-9+.-]{0,40}:\/\/\S*/gi, (found) => redactInText(found, depth)))
 }
 
-function redactOneUrl(url: string): string {
+/** A sentence goes on after it: `cannot use redis://h:6379: refused`. */
+function redactInText(found: string, depth: number): string {
+  const url = found.replace(/[:;,.)'"]+$/, '')
+  return redactOneUrl(url, depth) + found.slice(url.length)
+}
+
+function redactOneUrl(url: string, depth: number): string {
   const parts = partsOf(url)
   if (!parts) return `${url.slice(0, url.indexOf('://'))}://${hidden}`
-  return parts.scheme + redactUserInfo(parts.authority) + redactQuery(parts.rest)
+  return parts.scheme + redactUserInfo(parts.authority) + redactQuery(parts.rest, depth)
 }
 
 interface UrlParts {
@@ -84,16 +79,41 @@ function redactUserInfo(authority: string): string {
   return `${authority.slice(0, colon + 1)}${hidden}${authority.slice(at)}`
 }
 
-function redactQuery(query: string): string {
-  return query.replace(/([?&;#])([^=&;#]*)=([^&#]*)/g, (pair, before: string, key: string) =>
-    secretKeys.has(decoded(key).toLowerCase()) ? `${before}${key}=${hidden}` : pair,
-  )
+function redactQuery(query: string, depth: number): string {
+  const end = endOfReadable(query)
+  const shown = query.slice(0, end).replace(/([?&;#])([^=&;#]*)=([^&#]*)/g, (_, before: string, key: string, value) => {
+    return `${before}${key}=${isSecretKey(decoded(key)) ? hidden : redactValue(value, depth + 1)}`
+  })
+  return end < query.length ? shown + hidden : shown
+}
+
+function redactValue(value: string, depth: number): string {
+  if (!decoded(value).includes('://')) return value
+  if (depth > maxNested) return hidden
+  const asWritten = redactNested(value, depth)
+  // Who reads it decodes it first, and finds a `:` that was escaped.
+  const plain = decoded(asWritten)
+  const shown = redactNested(plain, depth)
+  return shown === plain ? asWritten : encodeURIComponent(shown.toWellFormed())
+}
+
+/** What is behind may belong to the password of a URL in a value, which ended at an `&` or `#` that should have been escaped. */
+function endOfReadable(query: string): number {
+  const goesOn = /[&#][^=@]*@/y
+  for (const { 0: pair, 1: url = '', 2: inside = '', index } of query.matchAll(
+    /[?&;#][^=&;#]*=([a-z][a-z0-9+.-]*:\/\/([^&#]*))/gi,
+  )) {
+    const end = index + pair.length
+    goesOn.lastIndex = end
+    if (!readsAsMeant(url) || (inside.includes(':') && goesOn.test(query))) return end - inside.length
+  }
+  return query.length
 }
 
 function redactPairs(text: string): string {
   return text.replace(
     /(?<![a-z_])([a-z_]+)(\s*=\s*)('(?:[^'\\]|\\.)*'?(?:[^\s\\]|\\.)*|(?:[^\s\\]|\\.)+)/gi,
-    (pair, key: string, equals: string) => (secretKeys.has(key.toLowerCase()) ? `${key}${equals}${hidden}` : pair),
+    (pair, key: string, equals: string) => (isSecretKey(key) ? `${key}${equals}${hidden}` : pair),
   )
 }
 
@@ -102,12 +122,9 @@ function firstOf(text: string, stops: string, from: number): number {
   return text.length
 }
 
-function decoded(key: string): string {
-  try {
-    return decodeURIComponent(key)
-  } catch {
-    return key
-  }
+/** As far as it is ASCII: one wrong escape leaves the others as they are. */
+function decoded(text: string): string {
+  return text.replace(/%[0-7][0-9a-f]/gi, (escaped) => String.fromCharCode(Number.parseInt(escaped.slice(1), 16)))
 }
 
 function maskedAt(value: unknown, path: readonly string[], depth: number): unknown {

@@ -13,6 +13,28 @@ describe('redactUrl', () => {
     ['redis://:p@h:6379/0', 'redis://:***@h:6379/0'],
     ['amqp://u:p@h/v%2Fhost?exchange=e&key=user.%23', 'amqp://u:***@h/v%2Fhost?exchange=e&key=user.%23'],
     ['https://h/cb#access_token=abc', 'https://h/cb#access_token=***'],
+    [
+      'amqp://h/v?exchange=e&management=http://admin:s3cret@h:15672',
+      'amqp://h/v?exchange=e&management=http://admin:***@h:15672',
+    ],
+    [
+      'amqp://h/v?management=http%3A%2F%2Fadmin%3As3cret%40h%3A15672&exchange=e',
+      'amqp://h/v?management=http%3A%2F%2Fadmin%3A***%40h%3A15672&exchange=e',
+    ],
+    [
+      'cannot use amqp://h/v?management=http://a:p@h: refused',
+      'cannot use amqp://h/v?management=http://a:***@h: refused',
+    ],
+    ['amqp://h/v?management=http://a%3Ap@h', 'amqp://h/v?management=http%3A%2F%2Fa%3A***%40h'],
+    ['amqp://h/v?management=http%3A%2F%2Fa:p@h%zz', 'amqp://h/v?management=http%3A%2F%2Fa%3A***%40h%25zz'],
+    ['amqp://h/v?management=http://a:p&q@h', 'amqp://h/v?management=http://***'],
+    ['amqp://h/v?management=http://a:12&34@h&a=b', 'amqp://h/v?management=http://***'],
+    ['amqp://h/v?management=http://a:p&q=r@h', 'amqp://h/v?management=http://***'],
+    ['amqp://h/v?management=http://a:p%2Fq@h#r', 'amqp://h/v?management=http://a:***@h#r'],
+    [
+      'https://h/x?client_secret=a&saslPassword=b&key=c&certkey=d',
+      'https://h/x?client_secret=***&saslPassword=***&key=c&certkey=d',
+    ],
     ["host=h password='a b\\'c' user=u", 'host=h password=*** user=u'],
     ["password='a b'c user=u", 'password=*** user=u'],
     ['host=h password = a\\ b user=u', 'host=h password = *** user=u'],
@@ -73,6 +95,8 @@ describe('redactUrl', () => {
     'postgres://[::1]:5432/db@x',
     'kafka://h/topic@x',
     'redis://h:6379/0?pubsub=user@x',
+    'amqp://h/v?management=http://h:15672&key=user@x',
+    'amqp://h/v?management=http%3A%2F%2Fh%3A15672',
     'host=h user=u dbname=d',
     'nothing here',
     '',
@@ -106,6 +130,26 @@ describe('redactUrl', () => {
     )
   })
 
+  test('hides the password of a URL in a query, written out or escaped, however deep', () => {
+    const password = fc.string({ minLength: 1 }).map((text) => `<${encodeURIComponent(text.toWellFormed())}>`)
+    const asIs = (text: string) => text
+    const ways = fc.array(fc.constantFrom(encodeURIComponent, asIs), { minLength: 1, maxLength: 8 })
+    fc.assert(
+      fc.property(password, ways, (secret, levels) => {
+        const nest = (url: string, write: (text: string) => string) => `amqp://h/v?a=b&management=${write(url)}`
+        const url = levels.reduce(nest, `http://admin:${secret}@h:15672`)
+        const shown = redactUrl(url)
+        expect(fullyDecoded(shown)).not.toContain(fullyDecoded(secret))
+        expect(shown).toContain('amqp://h/v?a=b&management=')
+        expect(redactUrl(shown)).toBe(shown)
+      }),
+    )
+  })
+
+  test('does not mind URLs in URLs without end', () => {
+    expect(redactUrl('a://h?b='.repeat(100_000))).toContain('***')
+  })
+
   test('never throws, and redacting twice changes nothing', () => {
     const nearly = fc.string({
       unit: fc.constantFrom(
@@ -126,6 +170,8 @@ describe('redactUrl', () => {
         '%',
         '%zz',
         ',',
+        '%3A%2F%2F',
+        'x=y://',
       ),
     })
     fc.assert(
@@ -143,6 +189,15 @@ describe('redactUrl', () => {
     )
   })
 })
+
+function fullyDecoded(text: string): string {
+  try {
+    const plain = decodeURIComponent(text)
+    return plain === text ? text : fullyDecoded(plain)
+  } catch {
+    return text
+  }
+}
 
 describe('maskFields', () => {
   const data = {
