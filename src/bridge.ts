@@ -61,7 +61,6 @@ export interface Bridge {
 }
 
 const silent: HandlerLog = { debug() {}, info() {}, warn() {}, error() {} }
-const inboxMs = 3_600_000
 /** Beyond the grace: for all to close in their order; after that, for all that is left at once. */
 const closingMs = 3_000
 /** A broker that is away must not hold the start. */
@@ -69,8 +68,6 @@ const joiningMs = 5_000
 const leavingMs = 500
 /** What only waits for the server must not take the handlers' grace. */
 const besideMs = 1_000
-/** Inbox rows outlive the longest retention class that evt makes. */
-const inboxDays = { aheadDays: 14, keepDays: 100 }
 
 /** What runs and has to be stopped. */
 interface Part {
@@ -206,7 +203,8 @@ export function createBridge(options: BridgeOptions): Bridge {
     subscribers = made
     const joined = made.joined().then(readable.resolve)
     await settlesWithin(joined, joiningMs)
-    const stopInbox = await keepInbox(store, calm)
+    const { keepInbox } = await import('./handle/keep-inbox.ts')
+    const stopInbox = keepInbox(store, calm)
     keep('the inbox', () => settlesWithin(stopInbox(), besideMs))
   }
 
@@ -276,23 +274,6 @@ function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
-}
-
-/** Partitions of the inbox, now and every hour. */
-async function keepInbox(store: Store, log: HandlerLog): Promise<() => Promise<void>> {
-  const { maintainInbox } = await import('./store/inbox.ts')
-  let round = Promise.resolve()
-  const look = () => {
-    round = maintainInbox(store, inboxDays).catch((error: unknown) =>
-      log.warn('upkeep of the inbox has to be repeated', { error: toError(error).message }),
-    )
-  }
-  look()
-  const timer = setInterval(look, inboxMs)
-  return async () => {
-    clearInterval(timer)
-    await round
-  }
 }
 
 function ownVersion(): string {

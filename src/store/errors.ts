@@ -53,6 +53,12 @@ const password: Translation = {
   hint: () => 'check user and password in the URL, and pg_hba.conf on the server',
 }
 
+const noPassword: Translation = {
+  code: 'connect',
+  reason: (place) => `the server at ${place.host} wants a password for user ${place.user}, and the URL has none`,
+  hint: () => 'write it into the URL (postgres://user:password@host/database), or set PGPASSWORD',
+}
+
 /** By SQLSTATE, or by the code of Node's socket errors. */
 const byCode: Readonly<Record<string, Translation>> = {
   ECONNREFUSED: unreachable('connection refused'),
@@ -118,6 +124,8 @@ function translationOf(error: Error): Translation | undefined {
     return unreachable('nothing listens at the local socket')
   if (/Query read timeout|connection timeout|timeout exceeded when trying to connect/.test(error.message))
     return unreachable('no answer')
+  // What the driver says when the server asks for a password and there is none.
+  if (/client password must be a string|password must be a string/.test(error.message)) return noPassword
   if (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message)) return gone
   return undefined
 }

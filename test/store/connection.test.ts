@@ -89,6 +89,16 @@ describeServers('a store', (server) => {
     })
   })
 
+  it('asks for the password that the URL has not', async () => {
+    const { url } = await createTestDatabase({ server, schema: 'empty' })
+    const without = new URL(url)
+    without.password = ''
+    await expect(openStore(without.href, options)).rejects.toMatchObject({
+      code: 'connect',
+      message: expect.stringContaining('wants a password for user postgres'),
+    })
+  })
+
   it('throws closed after close, which may be called twice', async () => {
     const { url } = await createTestDatabase({ server, schema: 'empty' })
     const store = await openStore(url, options)
