@@ -54,17 +54,19 @@ export function createRabbitDeadLetters({ session, topics, sender }: DeadLetters
   }
 
   /** Where it goes: to the queue of the group that gave it up, else to its topic. */
-  async function addressOf(link: Link, { origin, message }: BuriedMessage, to: string | undefined) {
-    const name = to ?? origin.topic
-    if (name === undefined) throw withoutOrigin(message.id)
+  async function addressOf(
+    exists: QueueCheck,
+    name: string,
+    { origin, message }: BuriedMessage,
+    to: string | undefined,
+  ) {
     const kind = await topics.resolve(name)
     if (kind === undefined) throw missing(name)
     if (kind.kind === 'queue') return { exchange: '', routingKey: name }
     const lane = kind.kind === 'lanes' && message.key !== null ? slotOf(message.key) % kind.lanes : 0
     if (to === undefined && origin.group !== undefined) {
       const queue = shapeOf(name, kind, origin.group).lanes[lane]?.queue
-      if (queue !== undefined && (await queueState(link, queue)) !== undefined)
-        return { exchange: '', routingKey: queue }
+      if (queue !== undefined && (await exists(queue))) return { exchange: '', routingKey: queue }
     }
     const type = typeIn(message.headers)
     return {
@@ -73,20 +75,42 @@ export function createRabbitDeadLetters({ session, topics, sender }: DeadLetters
     }
   }
 
+  /** In the order in which they lie there: one ordered send for each topic. */
   async function replayHeld(link: Link, found: readonly Found[], init: ReplayInit): Promise<readonly Published[]> {
-    return Promise.all(
-      found.map(async ({ delivery, buried }, lane) => {
-        const topic = init.to ?? buried.origin.topic ?? init.queue
-        const prepare = async (): Promise<readonly Outgoing[]> => {
-          const way = await addressOf(link, buried, init.to)
-          return [
-            { lane, envelope: { ...again(delivery, init.headers), ...way, mandatory: true }, body: delivery.body },
-          ]
-        }
-        const [result] = await sender.send({ topic, count: 1, signal: init.signal, prepare })
-        return result as Published
-      }),
-    )
+    const results = new Map<Found, Published>()
+    const topicOf = ({ buried }: Found) => init.to ?? buried.origin.topic
+    for (const [topic, letters] of Map.groupBy(found, topicOf)) {
+      if (topic === undefined) {
+        for (const letter of letters)
+          results.set(letter, { state: 'refused', error: withoutOrigin(letter.buried.message.id) })
+        continue
+      }
+      const prepare = () => addressed(link, topic, letters, init)
+      const sent = await sender.send({ topic, count: letters.length, signal: init.signal, prepare })
+      for (const [i, letter] of letters.entries()) results.set(letter, sent[i] as Published)
+    }
+    return found.map((letter) => results.get(letter) as Published)
+  }
+
+  async function addressed(
+    link: Link,
+    topic: string,
+    letters: readonly Found[],
+    { to, headers }: ReplayInit,
+  ): Promise<readonly Outgoing[]> {
+    /** What has a key goes no further when one before it was refused; what has none stands alone. */
+    const lanes = new Map<string | Found, number>()
+    const exists = createQueueCheck(link)
+    const outgoing: Outgoing[] = []
+    for (const letter of letters) {
+      const { delivery, buried } = letter
+      const way = await addressOf(exists, topic, buried, to)
+      const named = buried.message.key ?? letter
+      const lane = lanes.get(named) ?? lanes.size
+      lanes.set(named, lane)
+      outgoing.push({ lane, envelope: { ...again(delivery, headers), ...way, mandatory: true }, body: delivery.body })
+    }
+    return outgoing
   }
 
   return {
@@ -125,7 +149,7 @@ export function createRabbitDeadLetters({ session, topics, sender }: DeadLetters
           }
         }
         const list = [...found.values()]
-        const results = await replayHeld(link, list, { queue, to, headers, signal })
+        const results = await replayHeld(link, list, { to, headers, signal })
         held.remove(list.filter((_, i) => results[i]?.state === 'stored').map(({ delivery }) => delivery))
         const byId = new Map(list.map(({ buried }, i) => [buried.id, results[i]]))
         return ids.map((id) => byId.get(id) ?? gone(queue, id))
@@ -136,13 +160,24 @@ export function createRabbitDeadLetters({ session, topics, sender }: DeadLetters
   }
 }
 
+type QueueCheck = (queue: string) => Promise<boolean>
+
+/** Asks once for each queue. */
+function createQueueCheck(link: Link): QueueCheck {
+  const known = new Map<string, boolean>()
+  return async (queue) => {
+    const exists = known.get(queue) ?? (await queueState(link, queue)) !== undefined
+    known.set(queue, exists)
+    return exists
+  }
+}
+
 interface Found {
   readonly delivery: Delivery
   readonly buried: BuriedMessage
 }
 
 interface ReplayInit {
-  readonly queue: string
   readonly to: string | undefined
   readonly headers: Headers
   readonly signal: AbortSignal
