@@ -26,7 +26,7 @@ export function deathHeaders({ message, group, error, attempts }: Burial, id: st
 
 /** Headers that a death adds. What is replayed begins anew; its position in the log would make it look like a repetition. */
 const ofDeath =
-  /^(evt-dead-.*|evt-log|x-death|x-delivery-count|x-acquired-count|x-(first|last)-death-.*|x-exception-.*|x-original-.*|MT-Fault-.*|MT-Reason|MT-Host-.*)$/
+  /^(evt-dead-.*|evt-log|evt-log-id|x-death|x-delivery-count|x-acquired-count|x-(first|last)-death-.*|x-exception-.*|x-original-.*|MT-Fault-.*|MT-Reason|MT-Host-.*)$/
 
 export const withoutDeath = (headers: Table | undefined): Record<string, unknown> =>
   Object.fromEntries(Object.entries(headers ?? {}).filter(([name]) => !ofDeath.test(name)))

@@ -42,7 +42,7 @@ export function parseRabbitUrl(url: string): RabbitOptions {
   const [, scheme = '', userInfo = '', authority = '', path, query = ''] = match
   const isTls = scheme.toLowerCase() === 'amqps'
   const parameters = parseQuery(query, usage)
-  const [user, password] = userInfo.split(':', 2)
+  const [, user, password] = /^([^:]*)(?::(.*))?$/s.exec(userInfo) ?? []
   const bindingKey = parameters.get('key')
   const exchange = parameters.get('exchange')
   const queue = parameters.get('queue')

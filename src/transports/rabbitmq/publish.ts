@@ -71,12 +71,18 @@ export function createSender(session: Session, topics: Topics, confirms: () => P
 export function createPublish(session: Session, topics: Topics, sender: Sender): Transport['publish'] {
   let spread = 0
 
+  /** What comes from a log and is sent again goes where it went before: there it is known. */
+  function laneOf({ key, log }: Message, lanes: number): number {
+    if (key !== null) return slotOf(key) % lanes
+    return log === undefined ? spread++ % lanes : Number(log % BigInt(lanes))
+  }
+
   async function address(topic: string, batch: readonly Message[]): Promise<readonly Outgoing[]> {
     const kind = await topics.resolve(topic)
     if (kind === undefined) throw missing(topic)
     const nowMs = Date.now()
     return batch.map((message) => {
-      const lane = kind.kind !== 'lanes' ? 0 : (message.key === null ? spread++ : slotOf(message.key)) % kind.lanes
+      const lane = kind.kind === 'lanes' ? laneOf(message, kind.lanes) : 0
       const envelope = Object.assign(toProperties(message, nowMs), wayTo(topic, kind, lane, message))
       envelope.mandatory = true
       return { lane, envelope, body: bytesOf(message.body) }

@@ -2,7 +2,7 @@
 //
 //   properties           message_id, content_type, delivery_mode 2, timestamp (s), app_id `evt`
 //   headers              cloudEvents:<attribute> ⇄ ce-<attribute> · timestamp_in_ms
-//                        evt-key (the ordering key), evt-log (position in the log), evt-id (an id of more than 255 bytes)
+//                        evt-key (the ordering key), evt-log (position in the log), evt-log-id (of which log), evt-id (an id of more than 255 bytes)
 //   body                 as it is
 //
 // Read as well: `cloudEvents_<attribute>`, and what others send: headers of any type, visible as texts; properties that say something about
@@ -11,6 +11,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Envelope } from 'rabbitmq-client'
 import type { Headers, Message, Received } from '../transport.ts'
 import type { Delivery } from './driver.ts'
+import type { PositionInLog } from './seen.ts'
 
 /** What of an envelope a message decides; where it goes is added by who sends it. */
 export type Properties = Pick<Envelope, 'messageId' | 'contentType' | 'headers' | 'appId' | 'timestamp'> & Envelope
@@ -30,7 +31,10 @@ export function toProperties(message: Message, nowMs: number): Properties {
     else if (!name.startsWith('amqp-') && !routing.has(name)) setOwn(headers, name, value)
   }
   if (message.key !== null) headers['evt-key'] = message.key
-  if (message.log !== undefined) headers['evt-log'] = String(message.log)
+  if (message.log !== undefined) {
+    headers['evt-log'] = String(message.log)
+    if (message.logId !== undefined) headers['evt-log-id'] = message.logId
+  }
   if (fitsShort(message.id)) properties.messageId = message.id
   else headers['evt-id'] = message.id
   return properties
@@ -49,6 +53,7 @@ export function fromDelivery(delivery: Delivery, topic: string, at: string): Rec
   const isOurs = delivery.appId === appId
   const id = delivery.messageId || textIn(raw['evt-id']) || plain(headers['ce-id']) || `${topic}@${at}`
   const log = isOurs ? textIn(raw['evt-log']) : undefined
+  const logId = textIn(raw['evt-log-id'])
   const timeMs = timeOf(delivery)
   return {
     id,
@@ -60,16 +65,17 @@ export function fromDelivery(delivery: Delivery, topic: string, at: string): Rec
     topic,
     at,
     deliveries: 1,
-    ...(log !== undefined && /^\d{1,19}$/.test(log) && { log: BigInt(log) }),
+    ...(log !== undefined && /^\d{1,19}$/.test(log) && { log: BigInt(log), ...(logId !== undefined && { logId }) }),
     ...(timeMs !== undefined && { timeMs }),
   }
 }
 
 /** The position in the log, without making a message of it. */
-export function logOf(delivery: Delivery): number | undefined {
+export function logOf(delivery: Delivery): PositionInLog | undefined {
   if (delivery.appId !== appId) return undefined
   const log = delivery.headers?.['evt-log']
-  return typeof log === 'string' ? Number(log) : undefined
+  const logId = delivery.headers?.['evt-log-id']
+  return typeof log === 'string' ? { logId: typeof logId === 'string' ? logId : '', log: Number(log) } : undefined
 }
 
 /** The type, as patterns match it: `ce-type`, or what stands for it in messages of others. */
@@ -80,7 +86,7 @@ export function typeOf(delivery: Delivery): string {
 
 /** What brokers and evt add, and no publisher meant. */
 const added =
-  /^(evt-(key|log|id|dead-.*)|timestamp_in_ms|x-(delivery-count|acquired-count|stream-offset|death|opt-.*|(first|last)-death-.*))$/
+  /^(evt-(key|log|log-id|id|dead-.*)|timestamp_in_ms|x-(delivery-count|acquired-count|stream-offset|death|opt-.*|(first|last)-death-.*))$/
 
 /** Names are few and come with every message. Empty: not the publisher's. */
 const ownNames = createNames((name) => {

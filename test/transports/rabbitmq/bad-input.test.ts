@@ -1,7 +1,7 @@
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { openRabbit } from '../../../src/transports/rabbitmq/index.ts'
-import type { BuriedMessage, Received, Transport } from '../../../src/transports/transport.ts'
+import type { BuriedMessage, LaneOptions, Received, Transport } from '../../../src/transports/transport.ts'
 import { findRabbit } from '../../setup/broker-binaries.ts'
 import { type PrivateRabbit, startPrivateRabbit } from '../../setup/private-rabbitmq.ts'
 import { until } from '../conformance/world.ts'
@@ -244,6 +244,40 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
     expect((await server.ctl('list_queues', 'name')).includes(topic)).toBe(false)
   }, 30_000)
 
+  it('drops what one log sends again, keyless too, and nothing that another log sends', async () => {
+    const [topic, ended] = [unique('topic'), new AbortController()]
+    const transport = await open(server.url)
+    await transport.ensure([{ name: topic, lanes: 4 }], 'create')
+    const options = {
+      prefetch: 100,
+      patterns: [],
+      start: 'earliest',
+      lanes: 4,
+      member: 'm',
+      signal: ended.signal,
+    } as const
+    await transport.join?.([topic], 'g', options)
+    const of = (logId: string, key: string | null) =>
+      Array.from({ length: 9 }, (_, n) => {
+        const id = `${logId} ${key} ${n}`
+        return { id, key, headers: {}, body: Buffer.from('x'), log: BigInt(n + (key === null ? 100 : 1)), logId }
+      })
+    const messages = [...of('a/main', 'k'), ...of('b/main', 'k'), ...of('a/main', null), ...of('b/main', null)]
+    for (let time = 0; time < 3; time++) await transport.publish(topic, messages, soon())
+    const last = { id: 'last', headers: {}, body: Buffer.from('x') }
+    const keys = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'k']
+    await transport.publish(
+      topic,
+      keys.map((key) => ({ ...last, key })),
+      soon(),
+    )
+    const { received } = consumeAll(transport, topic, options)
+    await until('the last ones came', () => received.filter(({ id }) => id === 'last').length === keys.length)
+    const ids = received.map(({ id }) => id).filter((id) => id !== 'last')
+    expect(ids.toSorted()).toEqual(messages.map(({ id }) => id).toSorted())
+    ended.abort()
+  })
+
   it('reads a stream from its start, from a position, and follows it', async () => {
     const foreign = await foreignChannel(server.url)
     const queue = unique('stream')
@@ -321,6 +355,35 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
       expect(again[0]?.headers).toMatchObject({ 'x-number': 1.5 })
     })
 
+    it('replays letters of one subject in the order in which they lie there', async () => {
+      const [topic, ended] = [unique('topic'), new AbortController()]
+      const transport = await open(server.url)
+      await transport.ensure([{ name: topic, lanes: 4 }], 'create')
+      const options = {
+        prefetch: 100,
+        patterns: [],
+        start: 'earliest',
+        lanes: 4,
+        member: 'm',
+        signal: ended.signal,
+      } as const
+      await transport.join?.([topic], 'g', options)
+      const burials = Array.from({ length: 40 }, (_, n) => ({
+        message: { id: `${n}`, key: 's', headers: {}, body: Buffer.from('x'), topic, at: `${n}`, deliveries: 1 },
+        group: 'g',
+        error: { class: 'Error', message: 'no' },
+        attempts: 1,
+      }))
+      await transport.deadLetters?.bury(topic, burials, soon())
+      const ids = (await list(transport, `${topic}.dlq`)).map(({ id }) => id)
+      const results = await transport.deadLetters?.replay(`${topic}.dlq`, ids, { signal: soon() })
+      expect(new Set(results?.map(({ state }) => state))).toEqual(new Set(['stored']))
+      const { received } = consumeAll(transport, topic, options)
+      await until('all are back', () => received.length === 40)
+      expect(received.map(({ id }) => id)).toEqual(burials.map(({ message }) => message.id))
+      ended.abort()
+    })
+
     it('refuses a quorum queue with a delivery limit, thirty times, and nothing is gone', async () => {
       const { letters } = await withDead({ 'x-queue-type': 'quorum', 'x-delivery-limit': 3 })
       for (const url of [server.url, `${server.url}?management=${server.managementUrl}`]) {
@@ -371,3 +434,22 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
     }, 60_000)
   })
 })
+
+/** Settles what comes, and gives the lanes back when the signal aborts. */
+function consumeAll(transport: Transport, topic: string, options: LaneOptions): { readonly received: Received[] } {
+  const received: Received[] = []
+  async function work() {
+    for await (const lane of transport.lanes?.([topic], 'g', options) ?? []) {
+      void (async () => {
+        while (!lane.lost.aborted && !options.signal.aborted) {
+          const batch = await lane.take(100, options.signal)
+          received.push(...batch)
+          await lane.settle(batch)
+        }
+        await lane.release()
+      })()
+    }
+  }
+  void work()
+  return { received }
+}

@@ -8,6 +8,8 @@ describe('a RabbitMQ URL', () => {
     ['amqp://h/%2F', { vhost: '/' }],
     ['amqp://h/my%2Fhost', { vhost: 'my/host' }],
     ['amqp://u%40x:p%2Fw@h:1', { username: 'u@x', password: 'p/w', hosts: [{ hostname: 'h', port: 1 }] }],
+    ['amqp://user:pa:ss@h', { username: 'user', password: 'pa:ss' }],
+    ['amqp://user@h', { username: 'user', password: '' }],
     [
       'amqp://a,b:5673,[::1]:5674/v',
       {

@@ -33,7 +33,7 @@ describe('a message on the wire', () => {
             'x-odd': value,
             'content-type': 'application/json',
           }
-          const message = { id, key, headers, body, log: 7n }
+          const message = { id, key, headers, body, log: 7n, logId: 'store/sink' }
           const read = fromDelivery(delivered(toProperties(message, 1_000)), 't', '1')
           expect(read).toEqual({ ...message, topic: 't', at: '1', deliveries: 1, timeMs: 1_000 })
         },
@@ -89,7 +89,9 @@ describe('a message on the wire', () => {
 describe('what came before', () => {
   it('is known by position; one that was left out is new, though a later one came', () => {
     const seen = createSeen(3)
-    expect([1, 2, 4, 2, 3, 3].map(seen.add)).toEqual([true, true, true, false, true, false])
+    const of = (logId: string) => [1, 2, 4, 2, 3, 3].map((log) => seen.add({ logId, log }))
+    const news = [true, true, true, false, true, false]
+    expect([of('a'), of('b')]).toEqual([news, news])
   })
 })
 
