@@ -66,6 +66,32 @@ describeServers('sinks', (server) => {
     await until(async () => (await sinkRow(store, 'some')).position === 40n)
   })
 
+  test.each(['latest', 'earliest'] as const)('carry what is committed while the broker is away (%s)', async (start) => {
+    const { store } = await createTestDatabase({ server })
+    const before = await commit(store, 10)
+    const first = runSinks(store, [])
+    await until(async () => (await readLogIds(store)).length === 10)
+    await first.stop()
+    const url = memoryUrl()
+    let isAway = true
+    const open = async () => {
+      if (isAway) throw new EvtError('connect', 'cannot connect: nobody is there')
+      return openTransport(url)
+    }
+    runSinks(store, [{ name: 'out', url, start }], { open })
+    const position = start === 'latest' ? 10n : 0n
+    await until(async () => (await sinkRow(store, 'out')).position === position)
+    // What it has yet to get is kept.
+    const { rows } = await store.query("select after from evt.needs where who = 'sink out'")
+    expect(rows).toEqual([{ after: String(position) }])
+    const after = await commit(store, 50)
+    await until(async () => (await readLogIds(store)).length === 60)
+    isAway = false
+    const wanted = start === 'latest' ? after : [...before, ...after]
+    const got = await readTopic(url, 'events', wanted.length)
+    expect(new Set(idsOf(got))).toEqual(new Set(idsOf(wanted)))
+  })
+
   test('send again what the store does not know to be there, and a sink that knows keeps it once', async () => {
     const { store } = await createTestDatabase({ server })
     const url = memoryUrl()
@@ -286,6 +312,38 @@ describeServers('sinks', (server) => {
     expect(idsOf(await readTopic(url, 'events')).at(-1)).toBe(events[3]?.id)
     const left = await store.query(`select event_id, status, returned from evt.dead_letters where status <> 'replayed'`)
     expect(left.rows).toMatchObject([{ event_id: events[5]?.id, status: 'open', returned: 1 }])
+  })
+
+  test('take no empty append for a word of how far the sink is', async () => {
+    const { store } = await createTestDatabase({ server })
+    const url = memoryUrl()
+    let asked = 0
+    const open = async () => {
+      const inner = await openTransport(url)
+      return wrapped(inner, {
+        async openLog(topic, epoch) {
+          const log = await inner.openLog?.(topic, epoch)
+          if (!log) throw new Error('no log')
+          return {
+            ...log,
+            mark: () => {
+              asked += 1
+              return log.mark()
+            },
+            // As of a log that wants its marks asked for first: it refuses all of nothing.
+            append: async (batch, through, signal) => (batch.length === 0 ? [] : log.append(batch, through, signal)),
+          }
+        },
+      })
+    }
+    const relay = runSinks(store, [{ name: 'out', url, start: 'earliest', patterns: ['thing.*'] }], { open })
+    await commit(store, 5)
+    await until(async () => (await sinkRow(store, 'out')).position === 5n)
+    await commit(store, 5, { type: 'other.made' })
+    await until(async () => (await sinkRow(store, 'out')).position === 10n)
+    const before = asked
+    await until(() => asked > before + 1, { withinMs: 8_000 })
+    expect(relay.messages.filter(({ level }) => level === 'warn')).toEqual([])
   })
 
   test('stop when another leads: what a former leader still sends is fenced', async () => {
