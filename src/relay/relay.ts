@@ -7,7 +7,7 @@ import { createHeadBell } from './head-bell.ts'
 import { lead } from './lead.ts'
 import { createLeadGate } from './lead-gate.ts'
 import type { RelayLog, RelayRecorder } from './relay-recorder.ts'
-import { createSinkMeters, type Sink, startSinks } from './sinks.ts'
+import { createSinkMeters, declareSinks, type Sink, startSinks } from './sinks.ts'
 import { type Source, startSources } from './sources.ts'
 import { defaultTimings, type RelayTimings } from './timings.ts'
 import { keepUp } from './upkeep.ts'
@@ -64,14 +64,18 @@ export function createRelay(options: RelayOptions): Relay {
     options.log.info('leading', { epoch: String(lease.epoch) })
     const upkeep = keepUp(own, options.log, timings.upkeep)
     const bell = createHeadBell()
-    const sinks = startSinks({ ...options, sinks: options.sinks ?? [], epoch: lease.epoch, bell, meterOf })
+    const sinks = options.sinks ?? []
+    let carrying: { stop(): Promise<void> } | undefined
     try {
+      // Before the first step: what that sequences is theirs.
+      await declareSinks(own, sinks)
+      carrying = startSinks({ ...options, sinks, epoch: lease.epoch, bell, meterOf })
       await lead({ ...options, sql: own, lease, wake: ears, timings, stopping: stopping.signal, bell })
     } finally {
       leading = false
       gate.leave()
       options.recorder.leading(false)
-      await sinks.stop()
+      await carrying?.stop()
       await upkeep.stop()
       await releaseLease(own, lease).catch(() => {})
     }

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { toError } from '../core/errors.ts'
+import { redactUrl } from '../core/mask.ts'
 import { closeStoreWithin, settlesWithin } from '../store/close-within.ts'
 import { openStore, type Store } from '../store/connection.ts'
 import { readStoreId } from '../store/identity.ts'
 import { createLogReader } from '../store/log.ts'
-import type { Transport } from '../transports/transport.ts'
+import { openSinkCursor } from '../store/sinks.ts'
+import type { SqlExecutor, Transport } from '../transports/transport.ts'
 import type { HeadBell } from './head-bell.ts'
 import { createLogPages } from './log-pages.ts'
 import { type RelayLog, type RelayRecorder, type SinkMeter, silentSinkMeter } from './relay-recorder.ts'
@@ -31,6 +33,12 @@ export interface SinksOptions {
 const lettingGoMs = 1_000
 const closingMs = 300
 const retryMs = 1_000
+
+/** From now on the log is kept for them, whatever their brokers do: `latest` is where the log ends now. */
+export async function declareSinks(sql: SqlExecutor, sinks: readonly Sink[]): Promise<void> {
+  for (const { config } of sinks)
+    await openSinkCursor(sql, { name: config.name, target: redactUrl(config.url), start: config.start })
+}
 
 /** Each sink on its own: one that is dead or slow holds nobody. Ends with `stop`, or each by itself when it is fenced. */
 export function startSinks(options: SinksOptions): { stop(): Promise<void> } {
