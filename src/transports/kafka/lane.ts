@@ -1,5 +1,6 @@
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
+import { drainMs } from '../drain.ts'
 import type { Lane, LogPosition, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createWindow } from '../window.ts'
@@ -10,8 +11,6 @@ import { type LastLogs, moveOn } from './last-logs.ts'
 import type { Commit, CommitNote } from './offsets.ts'
 import { offsetOf, type Place, readMessage, typeOfMessage } from './wire.ts'
 
-/** How long a lane that another member should get waits for what is unsettled, before it goes all the same. */
-const drainMs = 30_000
 /** So many messages in a row that come from before the last one: no relay that went back a little. */
 const suspiciousRun = 10_000
 

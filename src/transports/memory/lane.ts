@@ -1,13 +1,11 @@
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
+import { drainMs } from '../drain.ts'
 import { afterDeath, deliveriesOf } from '../suspicion.ts'
 import type { Lane, Received } from '../transport.ts'
 import { createWindow } from '../window.ts'
 import type { Member, Shard } from './group.ts'
 import type { Stored, Topic } from './topic.ts'
-
-/** How long a lane that another member should get waits for what is unsettled, before it goes all the same. */
-const drainMs = 30_000
 
 export interface MemoryLane extends Lane {
   readonly member: Member

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError } from '../../core/errors.ts'
 import type { LogEntry } from '../../store/log.ts'
 import { createDoorbell } from '../doorbell.ts'
+import { drainMs } from '../drain.ts'
 import { deliveriesOf } from '../suspicion.ts'
 import type { Lane, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
@@ -11,8 +12,6 @@ import type { ClaimedLane } from './lane-sql.ts'
 import type { Problems } from './problems.ts'
 import { toReceived } from './received.ts'
 
-/** How long a lane that another member should get waits for what is unsettled, before it goes all the same. */
-const drainMs = 30_000
 /** Text of events that a lane holds ready beyond the first. */
 const maxQueuedBytes = 512 * 1024
 const retryMs = 100

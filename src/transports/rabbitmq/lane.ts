@@ -1,6 +1,7 @@
 import type { Channel } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
+import { drainMs } from '../drain.ts'
 import type { Lane, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createAcks } from './acks.ts'
@@ -9,9 +10,6 @@ import { closureOf, type Delivery } from './driver.ts'
 import { settleTimeoutMs } from './errors.ts'
 import { createSeen } from './seen.ts'
 import { fromDelivery, logOf, typeOf } from './wire.ts'
-
-/** How long a lane that another member should get waits for what is unsettled, before it goes all the same. */
-const drainMs = 30_000
 
 export interface RabbitLane extends Lane {
   /** Hands out nothing more and releases itself when nothing is unsettled. */

@@ -101,7 +101,7 @@ export function createDeadLetters(context: RedisContext): DeadLetterTopics {
     }
     // Not in one slot of the cluster: published first, so that a crash between the two leaves the letter, and a copy of a known id.
     const id = await client.xadd(stream, '*', ...(fields as [string, string]))
-    await client.publish(bellOf(stream), '').catch(ignore)
+    await client.publish(bellOf(stream), '').catch(() => {})
     await client.xdel(dead, letter.id)
     await client.hdel(gravesKey(dead), grave)
     return { state: 'stored', at: String(id) }
@@ -212,4 +212,3 @@ const homeless = (deadLetterTopic: string, id: string): Published => ({
 })
 
 /** The bell is a hint; readers look every now and then. */
-function ignore(): void {}

@@ -1,6 +1,7 @@
 import { typeIn } from '../../core/codec.ts'
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
+import { drainMs } from '../drain.ts'
 import type { Lane, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createAbandoned } from './abandoned.ts'
@@ -12,7 +13,6 @@ import type { StoredEntry } from './pages.ts'
 import type { Problems } from './problems.ts'
 import { toReceived } from './received.ts'
 
-const drainMs = 30_000
 const flushMs = 20
 const mostAtOnce = 500
 const outageMs = 250

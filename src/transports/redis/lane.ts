@@ -1,6 +1,7 @@
 import { typeIn } from '../../core/codec.ts'
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
+import { drainMs } from '../drain.ts'
 import { deliveriesOf, noSuspicion } from '../suspicion.ts'
 import type { Lane, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
@@ -12,8 +13,6 @@ import type { Problems } from './problems.ts'
 import { createLaneReader, type Found } from './reader.ts'
 import type { Topic } from './topic.ts'
 
-/** How long a lane that another member should get waits for what is unsettled, before it goes all the same. */
-const drainMs = 30_000
 /** Bodies that a lane holds ready beyond the first. */
 const maxQueuedBytes = 4 * 1024 * 1024
 const retryMs = 100

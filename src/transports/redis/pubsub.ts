@@ -75,7 +75,7 @@ function watchConnection(own: Redis, { onProblem }: RedisContext, names: readonl
     const reason = `the connection was lost for ${seconds} s, and what was published meanwhile is lost`
     onProblem?.(new EvtError('partial', `cannot show all of ${names.join(', ')}: ${reason}`))
   })
-  const beat = () => void answered(own, 0, () => own.ping()).catch(ignore)
+  const beat = () => void answered(own, 0, () => own.ping()).catch(() => {})
   const timer = setInterval(beat, heartbeatMs)
   timer.unref()
   return () => {
@@ -85,7 +85,6 @@ function watchConnection(own: Redis, { onProblem }: RedisContext, names: readonl
 }
 
 /** A heartbeat that fails has ended the connection, which is all that it is for. */
-function ignore(): void {}
 
 function createWaiting(onDropped: (count: number) => void) {
   const found = createHandover<Received>()
