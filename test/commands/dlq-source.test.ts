@@ -141,6 +141,26 @@ for (const place of ['memory', 'redis', 'kafka', 'rabbitmq'] as const) {
       expect(ran.stderr).toMatch(/billing (still lagged after 300ms|took them, and the server does not tell)/)
     })
 
+    it('takes no live topic for one of dead letters, nor a name that is none, and moves nothing', async () => {
+      const { evt, transport, topic, url } = await fourBuried(place)
+      const live = url
+        .replace(encodeURIComponent(transport.deadLetters?.nameOf(topic) ?? ''), topic)
+        .replace(transport.deadLetters?.nameOf(topic) ?? '', topic)
+      for (const words of [['list'], ['replay', '--to', topic, '--yes']]) {
+        const ran = await evt(...words, '-s', place === 'rabbitmq' ? live.replace('?queue=', '?exchange=') : live)
+        // Where graves lie apart from the topic, there is nothing to list.
+        if (ran.exit === 0) expect(ran.stdout).toMatch(/^(no dead letters|nothing to replay)/)
+        else
+          expect(ran).toMatchObject({ stdout: '', stderr: expect.stringContaining('carry no mark of a dead letter') })
+      }
+      const misspelt = await evt('list', '-s', url.replace(/.$/, 'x'))
+      expect([2, 4]).toContain(misspelt.exit)
+      expect(misspelt.stderr).toMatch(/does not exist|there is no topic/)
+      const nowhere = await evt('replay', '--to', 'nowhere-at-all', '--yes', '-s', url)
+      expect(nowhere).toMatchObject({ exit: 2, stderr: expect.stringContaining('it does not exist') })
+      expect(JSON.parse((await evt('list', '-s', url, '--json')).stdout).meta.deadLetters).toBe(4)
+    })
+
     it('names ids that are not there', async () => {
       const { url, evt } = await fourBuried(place)
       const [letter] = JSON.parse((await evt('list', '-s', url, '--flat', '--json')).stdout).data.letters

@@ -27,9 +27,12 @@ describe('examples of the help', () => {
   })
 })
 
-/** What a reader has on this machine is, in a test, the server of the run. */
+/** What a reader has on this machine is, in a test, the server of the run, with the topic that the examples name. */
 async function withServers(line: string): Promise<string> {
-  return line.includes('redis://localhost') ? line.replace('redis://localhost', await serverUrl('redis')) : line
+  if (!line.includes('redis://localhost')) return line
+  const url = await serverUrl('redis')
+  await runHere(['gen', 'user.created', '--target', `${url}/0?stream=orders`, '--create', '--yes'])
+  return line.replace('redis://localhost', url)
 }
 
 async function perform(example: Example, store: string | undefined, cwd: string): Promise<Ran> {

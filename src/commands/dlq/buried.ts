@@ -75,17 +75,18 @@ async function idsOf({ ids }: SelectionOptions, { stdin }: Runtime): Promise<{ i
 export interface MatchingBuried {
   readonly rows: AsyncIterable<Row>
   /** Filled while `rows` is read. */
-  readonly seen: { scanned: number; matched: number; stoppedEarly: boolean }
+  readonly seen: { scanned: number; matched: number; stoppedEarly: boolean; marked: number }
 }
 
 /** Reads all of them, the oldest first, those of the selection only; ends after `limit` matches. */
 export function matchingBuried(buried: Buried, limit = Number.POSITIVE_INFINITY): MatchingBuried {
   const { letters, topic, selection, signal } = buried
-  const seen = { scanned: 0, matched: 0, stoppedEarly: false }
+  const seen = { scanned: 0, matched: 0, stoppedEarly: false, marked: 0 }
   async function* rows(): AsyncGenerator<Row> {
     for await (const batch of letters.list(topic, signal)) {
       for (const letter of batch) {
         seen.scanned++
+        if (isMarked(letter)) seen.marked++
         const { row, event } = read(letter, topic)
         if (!matches(row, event, selection)) continue
         seen.matched++
@@ -95,8 +96,39 @@ export function matchingBuried(buried: Buried, limit = Number.POSITIVE_INFINITY)
       }
     }
     signal.throwIfAborted()
+    await assertGraves(buried, seen)
   }
   return { rows: rows(), seen }
+}
+
+/** It says of itself that it died. */
+const isMarked = ({ origin, error, attempts }: BuriedMessage) =>
+  error !== undefined || attempts !== undefined || origin.topic !== undefined || origin.group !== undefined
+
+/** Throws `usage` for a topic that is none of dead letters: live messages must not be listed, or moved, as dead ones. */
+async function assertGraves(
+  { transport, letters, topic, shown }: Buried,
+  { scanned, marked }: { readonly scanned: number; readonly marked: number },
+): Promise<void> {
+  const namedSo = /dlq|dlt|dead|error|fail|poison|parking/i.test(topic)
+  if (marked > 0 || (scanned > 0 && namedSo)) return
+  const here = `dead letters of ${topic} on ${shown}`
+  if (scanned > 0)
+    throw new EvtError('usage', `cannot read ${here}: its messages carry no mark of a dead letter`, {
+      hint: `\`evt tail -s …\` shows a topic; its dead letters would lie in ${letters.nameOf(topic)}`,
+    })
+  const ending = letters.nameOf('')
+  const origin = ending !== '' && topic.endsWith(ending) ? topic.slice(0, -ending.length) : undefined
+  for (const name of [topic, origin]) if (name !== undefined && (await exists(transport, name))) return
+  throw new EvtError('usage', `cannot read ${here}: it does not exist${origin ? `, and neither does ${origin}` : ''}`, {
+    hint: `dead letters of a topic X lie in ${letters.nameOf('X')}`,
+  })
+}
+
+export async function exists(transport: Transport, topic: string): Promise<boolean> {
+  if ((await transport.inspect([topic])).topics.length > 0) return true
+  const differences = await transport.ensure([{ name: topic, lanes: 1 }], 'check')
+  return !differences.some(({ problem }) => problem === 'missing')
 }
 
 function matches(row: Row, event: Partial<EvtEvent>, { ids, cause, where }: Buried['selection']): boolean {

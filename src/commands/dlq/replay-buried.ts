@@ -9,7 +9,7 @@ import type { BuriedMessage, Published } from '../../transports/transport.ts'
 import { askConsent } from '../line/consent.ts'
 import type { SelectionOptions } from '../line/dead-letters.ts'
 import type { Runtime } from '../runtime.ts'
-import { type Buried, matchingBuried, withBuried } from './buried.ts'
+import { type Buried, exists, matchingBuried, withBuried } from './buried.ts'
 import { gravesOf } from './returned.ts'
 import type { Row } from './rows.ts'
 import { watchOutcome } from './watch-outcome.ts'
@@ -38,12 +38,16 @@ export function replayBuried(
     const { wanted, origins } = await choose(buried, options)
     const missing = [...(buried.selection.ids ?? [])].filter((id) => !wanted.some((row) => row.id === id))
     if (missing.length > 0 && options.limit === undefined) nameMissing(missing, wanted.length, { buried, runtime })
+    if (options.to !== undefined && !(await exists(buried.transport, options.to)))
+      throw new EvtError('usage', `cannot replay to ${options.to} on ${buried.shown}: it does not exist`, {
+        hint: 'a misspelt topic would swallow what is replayed; make it first',
+      })
     const homeless = options.to === undefined ? wanted.filter(({ id }) => origins.get(id)?.topic === undefined) : []
     if (homeless.length > 0)
       throw new EvtError(
         'usage',
         `cannot replay ${formatCount(homeless.length)} of ${buried.topic}: they do not say which topic they came from`,
-        { hint: 'name it with --to' },
+        { hint: 'choose others with --ids or --where, or send all of this selection to one topic with --to' },
       )
     const go = await askConsent(runtime, {
       verb: 'replay',

@@ -68,8 +68,11 @@ function merged(group: CauseRow | undefined, row: Row): CauseRow {
   }
 }
 
-const ago = (at: string, nowMs: number) =>
-  `${formatAge(Math.round(Math.max(0, nowMs - Date.parse(at)) / 1000) * 1000)} ago`
+/** Foreign graves may not say when. */
+function ago(at: string, nowMs: number): string {
+  const ageMs = nowMs - Date.parse(at)
+  return Number.isNaN(ageMs) ? '-' : `${formatAge(Math.round(Math.max(0, ageMs) / 1000) * 1000)} ago`
+}
 
 export function renderCauses(causes: readonly CauseRow[], nowMs: number, output: Output): string {
   const columns: Column<CauseRow>[] = [
