@@ -133,7 +133,7 @@ export function unknownTopic(
 ): EvtError {
   const near = suggest(topic, topics)
   const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : known(topics)
-  return new EvtError('refused', `cannot ${action}: there is no topic ${topic}`, { hint, ...options })
+  return new EvtError('usage', `cannot ${action}: there is no topic ${topic}`, { hint, ...options })
 }
 
 function known(topics: readonly string[]): string {

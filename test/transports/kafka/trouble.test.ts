@@ -267,7 +267,7 @@ describe('topics that change', () => {
     await transport.ensure([{ name: 'orders', lanes: 1 }], 'create')
     const signal = AbortSignal.timeout(10_000)
     const wrong = {
-      code: 'refused',
+      code: 'usage',
       message: expect.stringContaining('there is no topic ordres'),
       hint: 'did you mean orders?',
     }
