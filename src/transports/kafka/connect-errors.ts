@@ -41,6 +41,11 @@ export function lost(name: string, cause: Error & { code?: string }, isTls: bool
   return new EvtError('connect', `cannot connect to ${name}: ${reason}`, { hint, cause })
 }
 
+export function noAnswer(name: string, withinMs: number): EvtError {
+  const hint = 'check host and port: is it Kafka, and does a firewall let it answer? Kafka listens on 9092 as a rule'
+  return new EvtError('timeout', `cannot connect to ${name}: no answer within ${withinMs} ms`, { hint })
+}
+
 export function closedByServer(name: string, isEstablished: boolean, isTls: boolean): EvtError {
   if (isEstablished) return new EvtError('connect', `cannot use ${name}: the connection was closed`)
   const hint = isTls

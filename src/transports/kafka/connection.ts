@@ -3,6 +3,7 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { EvtError, toError } from '../../core/errors.ts'
+import { noAnswer } from './connect-errors.ts'
 import { frame } from './framing.ts'
 import { logIn } from './login.ts'
 import type { Address, KafkaOptions } from './options.ts'
@@ -41,10 +42,7 @@ export async function connect({
   const name = `kafka://${where}`
   const socket = open(address, tlsFiles)
   const framed = frame(socket, name, kafka.clientId)
-  const deadline = setTimeout(
-    () => framed.fail(new EvtError('timeout', `cannot connect to ${name}: no answer within ${timeoutMs} ms`)),
-    timeoutMs,
-  )
+  const deadline = setTimeout(() => framed.fail(noAnswer(name, timeoutMs)), timeoutMs)
   const onAbort = () => framed.fail(new EvtError('closed', `cannot connect to ${name}: it was closed meanwhile`))
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()

@@ -95,7 +95,12 @@ export function frame(socket: Socket, name: string, clientId: string): Framed {
     lastCorrelation = (lastCorrelation + 1) & 0x7fffffff
     const correlation = lastCorrelation
     const answer = new Promise<Buffer>((resolve, reject) => {
-      waiting.set(correlation, { name: given.name, resolve, reject, flexible: given.flexible === true })
+      waiting.set(correlation, {
+        name: given.name,
+        resolve,
+        reject,
+        flexible: given.flexible === true && given.plainAnswer !== true,
+      })
     })
     const timer = setTimeout(
       () => fail(new EvtError('timeout', `cannot call ${given.name} of ${name}: no answer within ${timeoutMs} ms`)),

@@ -1,6 +1,7 @@
 // Transport kafka: lanes are partitions. Knows Kafka's protocol and nothing of events but their headers' names.
 import { EvtError } from '../../core/errors.ts'
 import type { Capabilities, Published, Transport, TransportOptions } from '../transport.ts'
+import { aboutKafka } from './about.ts'
 import { openCluster } from './cluster.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import { isOutage, translate } from './errors.ts'
@@ -83,6 +84,10 @@ export async function openKafka(url: string, { onProblem }: TransportOptions = {
     async inspect(topics) {
       assertOpen()
       return inspectKafka(cluster, topics)
+    },
+    async about() {
+      assertOpen()
+      return aboutKafka(cluster)
     },
     async remove(topics) {
       assertOpen()

@@ -5,6 +5,7 @@ import { createWanted } from '../wanted.ts'
 import { type Cluster, pause, persist } from './cluster.ts'
 import { isOutage, translate, typeOf, unknownTopic } from './errors.ts'
 import { createFetcher, type Reading } from './fetcher.ts'
+import { createHistory, type Part } from './history.ts'
 import { createIntake, type Intake } from './intake.ts'
 import type { TopicInfo } from './metadata.ts'
 import { earliest, latest, listOffsets, placeKey } from './offsets.ts'
@@ -15,6 +16,8 @@ const maxBatch = 500
 /** How often it looks for topics that appeared since, when a name is a glob, and for partitions that were added. */
 const lookAgainMs = 5_000
 const outageMs = 15_000
+/** How long a partition that does not answer holds up the past of the others, for who follows. */
+const patienceMs = 2_000
 
 export interface KafkaObserveOptions extends ObserveOptions {
   readonly onProblem: (error: EvtError) => void
@@ -23,14 +26,20 @@ export interface KafkaObserveOptions extends ObserveOptions {
 interface Watched {
   readonly reading: Reading
   readonly intake: Intake<Received>
-  /** Where to stop when not following. */
+  /** Where its past ends, and what is shown when not following. */
   readonly end: bigint
+  readonly past: Part<Received>
+  /** What it has comes as it comes, whatever the others have. */
+  isLetGo: boolean
   /** What the broker answered, if that ends it. */
   error?: EvtError
   outageSince?: number | undefined
 }
 
-/** Fetches partitions as a consumer without a group does: no member, no commit, no lock. */
+/**
+ * Fetches partitions as a consumer without a group does: no member, no commit, no lock. What was there at the start comes in the order
+ * of time over all partitions, and then what comes.
+ */
 export async function* observeKafka(
   cluster: Cluster,
   { topics, patterns }: Selector,
@@ -43,6 +52,8 @@ export async function* observeKafka(
   const fetcher = createFetcher(cluster, signal)
   const bell = createDoorbell()
   const watched = new Map<string, Watched>()
+  const history = createHistory<Received>(({ timeMs = 0 }) => timeMs)
+  let isPast = true
 
   async function watch(infos: readonly TopicInfo[], start: ObserveOptions['from']): Promise<void> {
     const places = infos.flatMap((info) =>
@@ -77,7 +88,7 @@ export async function* observeKafka(
         return intake.fetchFrom
       },
       get isHungry() {
-        return !intake.isFull && (follow || intake.fetchFrom < end)
+        return !intake.isFull && (intake.fetchFrom < end || (follow && (!isPast || one.isLetGo)))
       },
       onFetched(fetched) {
         one.outageSince = undefined
@@ -88,7 +99,14 @@ export async function* observeKafka(
         void onError(one, error)
       },
     }
-    const one: Watched = { reading, intake, end }
+    const past: Part<Received> = {
+      get isAtEnd() {
+        return intake.reached >= end
+      },
+      next: () => nextOf(one),
+    }
+    const one: Watched = { reading, intake, end, past, isLetGo: false }
+    if (isPast) history.add(past)
     fetcher.add(reading)
     return one
   }
@@ -111,6 +129,7 @@ export async function* observeKafka(
     ) {
       // Retention overtook it, or the topic was made anew: it goes on with what there is, and says so.
       fetcher.remove(one.reading)
+      history.remove(one.past)
       watched.delete(placeKey(one.reading))
       onProblem(
         new EvtError(
@@ -138,35 +157,60 @@ export async function* observeKafka(
     }
   }
 
-  function collect(): readonly Received[] {
-    const batch: Received[] = []
-    for (const one of watched.values()) {
-      if (one.error !== undefined) throw one.error
-      const wasFull = one.intake.isFull
-      while (batch.length < maxBatch && (follow || one.intake.reached < one.end)) {
-        const message = one.intake.next()
-        if (message === undefined) break
-        if (wanted(typeOfMessage(message))) batch.push(message)
-      }
-      if (wasFull && !one.intake.isFull) fetcher.wake()
-      if (batch.length >= maxBatch) break
+  /** The next that is wanted, if there is one at hand before its past ends. */
+  function nextOf({ intake, end, isLetGo }: Watched): Received | undefined {
+    while (!isPast || isLetGo || intake.reached < end) {
+      const message = intake.next()
+      if (message === undefined || wanted(typeOfMessage(message))) return message
     }
+    return undefined
+  }
+
+  function collect(): readonly Received[] {
+    for (const { error } of watched.values()) if (error !== undefined) throw error
+    const full = [...watched.values()].filter(({ intake }) => intake.isFull)
+    const batch = [...history.take(maxBatch)]
+    const isOver = isPast && history.isOver
+    if (isOver) isPast = false
+    if (follow) for (const one of watched.values()) if (!isPast || one.isLetGo) collectLive(one, batch)
+    if (isOver || full.some(({ intake }) => !intake.isFull)) fetcher.wake()
     return batch
   }
 
-  const isDone = () => [...watched.values()].every(({ intake, end }) => intake.reached >= end)
+  function collectLive(one: Watched, batch: Received[]): void {
+    while (batch.length < maxBatch) {
+      const message = nextOf(one)
+      if (message === undefined) return
+      batch.push(message)
+    }
+  }
+
+  /** Who follows does not wait for the past of a partition whose broker is away. */
+  async function waitForPast(sinceMs: number): Promise<void> {
+    if (!follow) return bell.wait(signal)
+    const leftMs = sinceMs + patienceMs - performance.now()
+    if (leftMs > 0) return bell.wait(signal, AbortSignal.timeout(Math.ceil(leftMs)))
+    const late = new Set(history.letGo())
+    for (const one of watched.values()) one.isLetGo ||= late.has(one.past)
+    fetcher.wake()
+  }
 
   try {
     await watch(await topicsOf(cluster, topics, follow), from)
     if (follow) void lookAgain()
     let turn = 0
+    let waitsSinceMs: number | undefined
     while (!signal.aborted) {
       const batch = collect()
       if (batch.length > 0) {
+        waitsSinceMs = undefined
         yield batch
         // The busiest partition must not be the only one that is seen.
         if (++turn % 16 === 0) rotate(watched)
-      } else if (!follow && isDone()) return
+      } else if (isPast) {
+        waitsSinceMs ??= performance.now()
+        await waitForPast(waitsSinceMs)
+      } else if (!follow) return
       else await bell.wait(signal)
     }
   } catch (error) {

@@ -10,6 +10,8 @@ export interface Call<T> {
   readonly apiVersion: number
   /** Flexible versions have tagged fields in the header too. */
   readonly flexible?: boolean
+  /** The answer's header has none, as that of ApiVersions in any version. */
+  readonly plainAnswer?: boolean
   encode(): Promise<Uint8Array> | Uint8Array
   decode(payload: Buffer): Promise<T> | T
 }

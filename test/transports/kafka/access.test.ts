@@ -122,6 +122,24 @@ describe('who may enter Kafka', () => {
     })
   })
 
+  it('tells a port that says nothing', async () => {
+    const silent = createServer(() => {})
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void silent.close())
+    const { port } = silent.address() as { port: number }
+    expect(await refusal(`kafka://127.0.0.1:${port}/t`)).toMatchObject({
+      code: 'timeout',
+      message: expect.stringContaining(`cannot connect to kafka://127.0.0.1:${port}: no answer`),
+      hint: expect.stringMatching(/host and port.*Kafka/),
+    })
+  }, 15_000)
+
+  it('says what it is connected to', async () => {
+    const transport = await openKafka(kafka.url)
+    onTestFinished(() => transport.close())
+    expect(await transport.about?.()).toMatch(/^Kafka, 1 broker, metadata\.version \d+$/)
+  })
+
   it('tells a certificate file that is not there before it connects', async () => {
     expect(await refusal('kafka://127.0.0.1:1/t?tls=true&ca=/nowhere.pem')).toMatchObject({
       code: 'config',
