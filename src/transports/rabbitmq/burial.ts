@@ -1,5 +1,5 @@
 import { type Link, withChannel, within } from './connect.ts'
-import { parseInequivalence } from './errors.ts'
+import { isFinal, parseInequivalence } from './errors.ts'
 import { queueState } from './queue-state.ts'
 
 export const deadLetterQueueOf = (topic: string): string => `${topic}.dlq`
@@ -46,6 +46,16 @@ export async function argumentsOf(link: Link, queue: string): Promise<Readonly<R
     }
   }
   return guess
+}
+
+/** False too for who may not ask. */
+export async function isStreamQueue(link: Link, queue: string): Promise<boolean> {
+  try {
+    return (await argumentsOf(link, queue))?.['x-queue-type'] === 'stream'
+  } catch (error) {
+    if (isFinal(error)) return false
+    throw error
+  }
 }
 
 function parseValue(text: string, type: string | undefined): unknown {

@@ -1,6 +1,7 @@
 // Transport rabbitmq: topics as exchanges, lanes as quorum queues with a single active consumer. AMQP 0-9-1; RabbitMQ 3.10 and later.
 import { createHandover } from '../handover.ts'
 import type { Capabilities, Lane, LaneOptions, ServerProblem, Transport, TransportOptions } from '../transport.ts'
+import { isStreamQueue } from './burial.ts'
 import { createConfirms } from './confirms.ts'
 import { createRabbitDeadLetters } from './dead-letters.ts'
 import { footprintOf, inspectRabbit } from './inspect.ts'
@@ -29,11 +30,15 @@ export const rabbitCapabilities: Capabilities = {
   deadLetters: true,
 }
 
+/** A stream queue that the URL names is read from anywhere. */
+const streamCapabilities: Capabilities = { ...rabbitCapabilities, history: true, seeks: ['start', 'time', 'position'] }
+
 /** Connects, so that a wrong URL is told at once. Throws `usage`, `connect`. */
 export async function openRabbit(url: string, { onProblem = () => {} }: TransportOptions = {}): Promise<Transport> {
   const options = parseRabbitUrl(url)
   const session = createSession(options)
-  await session.link('read')
+  const link = await session.link('read')
+  const isStream = options.queue !== undefined && (await isStreamQueue(link, options.queue))
   const topics = createTopics(session)
   const sender = createSender(session, topics, createConfirms(session))
   const owned = new Map<RabbitLane, { readonly topic: string; readonly group: string }>()
@@ -82,9 +87,9 @@ export async function openRabbit(url: string, { onProblem = () => {} }: Transpor
 
   return {
     name: 'rabbitmq',
-    capabilities: rabbitCapabilities,
+    capabilities: isStream ? streamCapabilities : rabbitCapabilities,
     named: [options.exchange ?? options.queue].filter((name) => name !== undefined),
-    observes: 'private exclusive queue, gone with the connection',
+    observes: isStream ? 'stream consumer, by offset' : 'private exclusive queue, gone with the connection',
     checkServer: async () => problemsOf((await session.link('read')).server.version),
     ensure: (specs, mode) => topics.ensure(specs, mode),
     publish: createPublish(session, topics, sender),

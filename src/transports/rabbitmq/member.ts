@@ -3,6 +3,7 @@ import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import type { LaneOptions } from '../transport.ts'
 import { createWanted } from '../wanted.ts'
+import { isStreamQueue } from './burial.ts'
 import { closeChannel, type Link, within } from './connect.ts'
 import { closureOf } from './driver.ts'
 import { isFinal, isMissing, translate } from './errors.ts'
@@ -60,6 +61,12 @@ export async function makeGroup(
   if (kind === undefined) {
     throw new EvtError('usage', `cannot consume ${topic}: there is no topic, exchange or queue of that name`, {
       hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
+    })
+  }
+  // Without a place of the group's own in it, each owner would begin at its end, and lose what came before.
+  if (kind.kind === 'queue' && (await isStreamQueue(await session.link('read'), topic))) {
+    throw new EvtError('unsupported', `cannot consume ${topic}: a stream keeps no position for a group over AMQP`, {
+      hint: 'observe it (`evt tail --since start`), or consume a quorum queue that is bound to the same exchange',
     })
   }
   return openGroup(session, topic, kind, init.group, init.options.prefetch)

@@ -17,11 +17,18 @@ import { fromDelivery, typeOf } from './wire.ts'
 const prefetch = 2_000
 /** An observer that is too slow costs the server so much and no more; the oldest go first. */
 const mostBytesWaiting = 256 * 1024 * 1024
+/** What was dropped lies aside until it is counted, and no more of it. */
+const mostBytesCounted = 64 * 1024 * 1024
+const countMs = 1_000
+/** A stream that sends nothing for so long has nothing after the time that was asked for. */
+const silentMs = 2_000
 
 export interface ObserveInit {
   readonly session: Session
   readonly topics: Topics
   readonly onProblem: (error: Error) => void
+  /** Default 256 MiB. */
+  readonly mostWaiting?: number
 }
 
 /** Where a reader stands: `stream` where its messages have offsets. */
@@ -44,24 +51,27 @@ interface Arrived {
 
 /** Exchanges by private queues, which are gone with the connection; stream queues by offset. */
 export async function* observeRabbit(
-  { session, topics, onProblem }: ObserveInit,
+  { session, topics, onProblem, mostWaiting = mostBytesWaiting }: ObserveInit,
   { topics: names, patterns }: Selector,
   { from, follow, signal: given }: ObserveOptions,
 ): AsyncGenerator<readonly Received[]> {
   const signal = AbortSignal.any([given, session.closing])
   const wanted = createWanted(patterns)
-  const sources: Source[] = []
+  let sources: readonly Source[] | undefined
   let hasShown = false
   for (let failures = 0; !signal.aborted; failures++) {
     try {
       const link = await session.link('read')
-      if (sources.length === 0)
-        for (const name of names) sources.push(await sourceOf({ session, topics, link, name, from, follow }))
+      if (sources === undefined) {
+        const all: Source[] = []
+        for (const name of names) all.push(await sourceOf({ session, topics, link, name, from, follow }))
+        sources = follow ? all : all.filter((source) => hasPast(source, from))
+      }
+      if (sources.length === 0) return
       if (hasShown && sources.some(({ stream }) => !stream)) onProblem(gap(session))
-      if (!follow && sources.every(({ stream }) => !stream)) return
       failures = 0
       hasShown = true
-      yield* watch({ link, sources, from, follow, signal, wanted })
+      yield* watch({ link, sources, from, follow, signal, wanted, onProblem, mostWaiting })
       if (!follow) return
     } catch (error) {
       if (isFinal(error) || !hasShown) {
@@ -118,6 +128,8 @@ interface WatchInit {
   readonly follow: boolean
   readonly signal: AbortSignal
   readonly wanted: (type: string) => boolean
+  readonly onProblem: (error: Error) => void
+  readonly mostWaiting: number
 }
 
 async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
@@ -126,6 +138,7 @@ async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
   const queue: Arrived[] = []
   const over = new AbortController()
   const channels: Channel[] = []
+  const stops: (() => Promise<void>)[] = []
   try {
     for (const source of sources) {
       const channel = await link.channel()
@@ -138,7 +151,10 @@ async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
         bell.ring()
       }
       if (source.stream) await consumeStream(channel, source.topic, startOf(source, init.from), onMessage)
-      else await bindPrivateQueue({ channel, source, onMessage })
+      else {
+        const { mostWaiting, onProblem } = init
+        stops.push(await bindPrivateQueue({ channel, source, onMessage, mostWaiting, onProblem }))
+      }
     }
     for (let n = 0; !signal.aborted && !(over.signal.aborted && queue.length === 0); ) {
       const batch = queue.splice(0, 500)
@@ -155,16 +171,33 @@ async function* watch(init: WatchInit): AsyncGenerator<readonly Received[]> {
       if (queue.length > 0) continue
       if (follow) await bell.wait(signal, over.signal)
       else if (sources.every(isAtEnd)) return
-      else await bell.wait(signal, over.signal)
+      else {
+        const silence = AbortSignal.timeout(silentMs)
+        await bell.wait(signal, over.signal, silence)
+        if (silence.aborted && queue.length === 0) endSilent(sources, init.from)
+      }
     }
   } finally {
     for (const channel of channels) channel.removeAllListeners('close')
+    await Promise.all(stops.map((stop) => stop()))
     await Promise.all(channels.map(closeChannel))
   }
 }
 
-/** A time or a position after the end has nothing to show, and an exchange keeps nothing. */
-const isAtEnd = ({ stream, next, end }: Source): boolean => !stream || end < 0 || (next !== undefined && next > end)
+const isAtEnd = ({ next, end }: Source): boolean => next !== undefined && next > end
+
+/** Whether there may be something from there to the end: an exchange keeps nothing. */
+function hasPast({ stream, end }: Source, from: ObserveOptions['from']): boolean {
+  if (!stream || end < 0 || from === 'now') return false
+  if (from === 'start') return true
+  return 'timeMs' in from ? from.timeMs <= Date.now() : Number(from.position) <= end
+}
+
+/** Only a time may lie behind the last message without anybody knowing. */
+function endSilent(sources: readonly Source[], from: ObserveOptions['from']): void {
+  if (typeof from === 'string' || !('timeMs' in from)) return
+  for (const source of sources) source.next ??= source.end + 1
+}
 
 function startOf({ next }: Source, from: ObserveOptions['from']): string | number {
   if (next !== undefined) return next
@@ -179,18 +212,48 @@ interface PrivateQueue {
   readonly channel: Channel
   readonly source: Source
   onMessage(delivery: unknown): void
+  onProblem(error: Error): void
+  readonly mostWaiting: number
 }
 
-/** Exclusive: it is gone with the connection, also after kill -9. */
-async function bindPrivateQueue({ channel, source: { topic, bindingKey }, onMessage }: PrivateQueue): Promise<void> {
-  const queue = `evt.observer.${randomUUID()}`
-  const limits = { 'x-max-length-bytes': mostBytesWaiting, 'x-overflow': 'drop-head' } as const
-  await within(
-    channel.queueDeclare({ queue, exclusive: true, autoDelete: true, arguments: limits }),
-    `observe ${topic}`,
-  )
+/** Exclusive: it is gone with the connection, also after kill -9. Returns what ends the counting of what it drops. */
+async function bindPrivateQueue(init: PrivateQueue): Promise<() => Promise<void>> {
+  const { channel, mostWaiting, onMessage, source } = init
+  const { topic, bindingKey } = source
+  const name = randomUUID()
+  const [queue, dropped] = [`evt.observer.${name}`, `evt.observer-dropped.${name}`]
+  const toDropped = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': dropped } as const
+  const bounded = (most: number) => ({ 'x-max-length-bytes': most, 'x-overflow': 'drop-head' }) as const
+  for (const options of [
+    { queue: dropped, arguments: bounded(mostBytesCounted) },
+    { queue, autoDelete: true, arguments: { ...bounded(mostWaiting), ...toDropped } },
+  ])
+    await within(channel.queueDeclare({ exclusive: true, ...options }), `observe ${topic}`)
   await within(channel.queueBind({ queue, exchange: topic, routingKey: bindingKey }), `observe ${topic}`)
   await within(channel.basicConsume({ queue, exclusive: true }, onMessage), `observe ${topic}`)
+  return countDropped(init, dropped)
+}
+
+/** Emptying a queue tells how much was in it. */
+function countDropped({ channel, source: { topic }, onProblem }: PrivateQueue, queue: string): () => Promise<void> {
+  let total = 0
+  const count = async () => {
+    const { messageCount } = await within(channel.queuePurge({ queue }), `observe ${topic}`)
+    if (messageCount === 0) return
+    total += messageCount
+    onProblem(tooSlow(topic, total))
+  }
+  // A failure is the channel's, and ends the watching.
+  const timer = setInterval(() => void (channel.active && count().catch(() => {})), countMs).unref()
+  return async () => {
+    clearInterval(timer)
+    if (channel.active) await within(channel.queueDelete({ queue }), `observe ${topic}`).catch(() => {})
+  }
+}
+
+function tooSlow(topic: string, total: number): EvtError {
+  const problem = `cannot show all of ${topic}: what reads here is slower than what comes, and the oldest ${total} or more were dropped`
+  return new EvtError('timeout', problem, { hint: 'observe fewer types, or write to a file instead of a terminal' })
 }
 
 function gap(session: Session): EvtError {

@@ -1,7 +1,17 @@
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { openRabbit } from '../../../src/transports/rabbitmq/index.ts'
-import type { BuriedMessage, LaneOptions, Received, Transport } from '../../../src/transports/transport.ts'
+import { observeRabbit } from '../../../src/transports/rabbitmq/observe.ts'
+import { parseRabbitUrl } from '../../../src/transports/rabbitmq/options.ts'
+import { createSession } from '../../../src/transports/rabbitmq/session.ts'
+import { createTopics } from '../../../src/transports/rabbitmq/topics.ts'
+import type {
+  BuriedMessage,
+  LaneOptions,
+  ObserveOptions,
+  Received,
+  Transport,
+} from '../../../src/transports/transport.ts'
 import { findRabbit } from '../../setup/broker-binaries.ts'
 import { type PrivateRabbit, startPrivateRabbit } from '../../setup/private-rabbitmq.ts'
 import { until } from '../conformance/world.ts'
@@ -299,6 +309,84 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
     expect(await read({ position: '7' })).toEqual(all.slice(7))
     expect(await read('start')).toEqual(all)
   })
+
+  it('says of a stream that it can be read from anywhere, and of nothing else; a group of it would lose messages', async () => {
+    const foreign = await foreignChannel(server.url)
+    const [queue, plain, ended] = [unique('stream'), unique('plain'), new AbortController()]
+    await foreign.queueDeclare({ queue, durable: true, arguments: { 'x-queue-type': 'stream' } })
+    await foreign.queueDeclare({ queue: plain, durable: true })
+    const transport = await open(`${server.url}?queue=${queue}`)
+    expect(transport.capabilities).toMatchObject({ history: true, seeks: ['start', 'time', 'position'] })
+    expect((await open(`${server.url}?queue=${plain}`)).capabilities).toMatchObject({ history: false, seeks: [] })
+    const options = {
+      prefetch: 1,
+      patterns: [],
+      start: 'earliest',
+      lanes: 1,
+      member: 'm',
+      signal: ended.signal,
+    } as const
+    await expect(transport.join?.([queue], 'g', options)).rejects.toMatchObject({ code: 'unsupported' })
+  })
+
+  it('ends at the end of a stream, wherever it is asked to begin', async () => {
+    const foreign = await foreignChannel(server.url)
+    const queue = unique('stream')
+    await foreign.queueDeclare({ queue, durable: true, arguments: { 'x-queue-type': 'stream' } })
+    for (let n = 0; n < 3; n++) await foreign.basicPublish({ routingKey: queue, durable: true }, 'x')
+    const transport = await open(`${server.url}?queue=${queue}`)
+    const writtenAt = performance.now()
+    await until('the last second was silent', () => performance.now() - writtenAt > 1_500)
+    const count = async (from: ObserveOptions['from']) => {
+      const [selector, signal] = [{ topics: [queue], patterns: [] }, soon()]
+      let shown = 0
+      for await (const batch of transport.observe(selector, { from, follow: false, signal })) shown += batch.length
+      expect(signal.aborted).toBe(false)
+      return shown
+    }
+    expect(await count('now')).toBe(0)
+    expect(await count({ position: '3' })).toBe(0)
+    expect(await count({ position: '2' })).toBe(1)
+    expect(await count({ timeMs: Date.now() + 60_000 })).toBe(0)
+    expect(await count({ timeMs: Date.now() })).toBe(0)
+    expect(await count({ timeMs: Date.now() - 60_000 })).toBe(3)
+  }, 40_000)
+
+  it('tells how much an observer that is too slow was not shown', async () => {
+    const [topic, ended, problems] = [unique('exchange'), new AbortController(), [] as string[]]
+    const foreign = await foreignChannel(server.url)
+    await foreign.exchangeDeclare({ exchange: topic, type: 'topic', durable: true })
+    const session = createSession(parseRabbitUrl(server.url))
+    onTestFinished(() => session.close())
+    const init = {
+      session,
+      topics: createTopics(session),
+      mostWaiting: 100_000,
+      onProblem: (error: Error) => problems.push(error.message),
+    }
+    const options = { from: 'now', follow: true, signal: ended.signal } as const
+    const shown = observeRabbit(init, { topics: [topic], patterns: [] }, options)
+    let isShown = false
+    const first = shown.next().then(() => {
+      isShown = true
+    })
+    await until('it is shown one', async () => {
+      await foreign.basicPublish({ exchange: topic, routingKey: 'k' }, 'first')
+      return isShown
+    })
+    await first
+    const body = Buffer.alloc(1_000)
+    // 2,000 are sent ahead, 100 may wait.
+    await Promise.all(
+      Array.from({ length: 5_000 }, () => foreign.basicPublish({ exchange: topic, routingKey: 'k' }, body)),
+    )
+    const told = () => Number(/the oldest (\d+) or more/.exec(problems.at(-1) ?? '')?.[1] ?? 0)
+    await until('it is told', () => told() > 2_800)
+    expect(told()).toBeLessThanOrEqual(3_000)
+    ended.abort()
+    await shown.return(undefined)
+    expect(await server.ctl('list_queues', 'name')).not.toContain('evt.observer-dropped')
+  }, 30_000)
 
   describe('dead letters of others', () => {
     async function list(transport: Transport, queue: string): Promise<readonly BuriedMessage[]> {
