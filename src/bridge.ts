@@ -135,7 +135,9 @@ export function createBridge(options: BridgeOptions): Bridge {
     const { createRelay } = await import('./relay/relay.ts')
     const { resolveSinks } = await import('./relay/sink-config.ts')
     const { resolveSources } = await import('./relay/source-config.ts')
-    const { openTransport } = await import('./transports/registry.ts')
+    const { openTransport, topicsNamedBy } = await import('./transports/registry.ts')
+    // A URL that nobody can open is no outage.
+    for (const { url } of [...(options.sinks ?? []), ...(options.sources ?? [])]) await topicsNamedBy(url)
     ending.signal.throwIfAborted()
     const opener = <C extends { readonly name: string; readonly url: string }>(config: C) => ({
       config,

@@ -81,7 +81,7 @@ export default defineCommand({
   },
   async run({ options }, runtime) {
     const services = await loadServices(runtime)
-    const connections = connectionsOf(options, runtime)
+    const connections = await connectionsOf(options, runtime)
     const store = await openOwnStore(runtime)
     try {
       const { config, signal, output } = runtime

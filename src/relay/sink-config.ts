@@ -72,7 +72,7 @@ export function findSink(sinks: readonly SinkOptions[], name: string): SinkConfi
 export function assertNames(all: readonly { readonly name: string }[], kind: 'sink' | 'source'): void {
   for (const [at, { name }] of all.entries()) {
     if (!nameForm.test(name)) throw wrong(kind, name, 'a name is letters, digits, dots, dashes and underscores')
-    if (all.findIndex((other) => other.name === name) < at) throw wrong(kind, name, 'there are two of that name')
+    if (all.findIndex((other) => other.name === name) < at) throw twice(kind, name)
   }
 }
 
@@ -84,6 +84,12 @@ export function checked<T>(kind: 'sink' | 'source', name: string, work: () => T)
     const { message, hint } = error as EvtError
     throw new EvtError('config', `cannot use ${kind} ${name}: ${message}`, { cause: error, ...(hint ? { hint } : {}) })
   }
+}
+
+function twice(kind: string, name: string): EvtError {
+  return new EvtError('config', `cannot use ${kind} ${name}: there are two of that name`, {
+    hint: `give each a name: --${kind} name=url; \`evt config show\` shows those of the configuration`,
+  })
 }
 
 function wrong(kind: string, name: string, reason: string): EvtError {

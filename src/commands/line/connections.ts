@@ -1,6 +1,10 @@
 import type { BridgeOptions } from '../../bridge.ts'
 import { busOf } from '../../config/bus.ts'
+import type { SinkSettings } from '../../config/connections.ts'
+import { planTopics } from '../../core/layout.ts'
 import { redactUrl } from '../../core/mask.ts'
+import type { SourceConfig } from '../../relay/source-config.ts'
+import { topicsNamedBy } from '../../transports/registry.ts'
 import type { Runtime } from '../runtime.ts'
 
 interface Named {
@@ -20,8 +24,11 @@ export interface Connections {
   readonly lines: readonly string[]
 }
 
-/** Sinks and sources of the command line, the configuration and the bus of the seed systems. A flag replaces what has its name. */
-export function connectionsOf(given: GivenConnections, { config, output }: Runtime): Connections {
+/**
+ * Sinks and sources of the command line, the configuration and the bus of the seed systems. A flag replaces what has its name.
+ * Throws `usage` and `config` for what could never be opened; connects to nothing.
+ */
+export async function connectionsOf(given: GivenConnections, { config, output }: Runtime): Promise<Connections> {
   const bus = busOf(config)
   const ofBus = bus?.stored
     ? [{ name: bus.type, url: bus.url, layout: bus.layout, topic: bus.topic, prefix: bus.prefix }]
@@ -33,13 +40,33 @@ export function connectionsOf(given: GivenConnections, { config, output }: Runti
   const sinks = merged(merged(ofBus, config.get('sinks').value), given.sink)
   const sources = merged(config.get('sources').value, given.source)
   const { consume } = given
+  const { resolveSinks } = await import('../../relay/sink-config.ts')
+  const { resolveSources } = await import('../../relay/source-config.ts')
+  const written = await Promise.all(resolveSinks(sinks).map(topicsWritten))
+  const read = await Promise.all(resolveSources(sources).map(topicsRead))
   return {
     settings: { sinks, sources, ...(consume === undefined ? {} : { consume }) },
     lines: [
-      ...sinks.map(({ name, url }) => `sink ${name}: ${redactUrl(url)}${name === consume ? ', read by handlers' : ''}`),
-      ...sources.map(({ name, url }) => `source ${name}: ${redactUrl(url)}`),
+      ...sinks.map(
+        ({ name, url }, i) =>
+          `sink ${name}: ${redactUrl(url)}, ${written[i]}${name === consume ? ', read by handlers' : ''}`,
+      ),
+      ...sources.map(({ name, url }, i) => `source ${name}: ${redactUrl(url)}${read[i]}`),
     ],
   }
+}
+
+async function topicsWritten(sink: SinkSettings): Promise<string> {
+  const [named] = await topicsNamedBy(sink.url)
+  const { fixed } = planTopics({ ...sink, topic: sink.topic ?? named })
+  if (fixed) return `topic ${fixed.join(', ')}`
+  return `a topic for each type${sink.prefix ? `, after ${sink.prefix}` : ''}`
+}
+
+async function topicsRead({ url, topics }: SourceConfig): Promise<string> {
+  const named = await topicsNamedBy(url)
+  const all = topics.length > 0 ? topics : named
+  return all.length > 0 ? `, topic ${all.join(', ')}` : ''
 }
 
 function merged<A extends Named, B extends Named>(before: readonly A[], later: readonly B[]): (A | B)[] {

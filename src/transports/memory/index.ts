@@ -36,13 +36,18 @@ const brokers = new Map<string, Broker>()
  * without a name each has its own.
  */
 export function openMemory(url: string): MemoryTransport {
-  const { hostname: name, pathname, searchParams } = new URL(url)
-  const named = pathname.length > 1 ? [decodeURIComponent(pathname.slice(1))] : []
-  const options = { ...count(searchParams, 'retain'), ...count(searchParams, 'limit') }
+  const { name, named, options } = parseMemoryUrl(url)
   if (name === '') return createMemoryTransport(createBroker(options), named)
   const broker = brokers.get(name) ?? createBroker(options)
   brokers.set(name, broker)
   return createMemoryTransport(broker, named)
+}
+
+/** Throws `usage`. */
+export function parseMemoryUrl(url: string) {
+  const { hostname: name, pathname, searchParams } = new URL(url)
+  const named = pathname.length > 1 ? [decodeURIComponent(pathname.slice(1))] : []
+  return { name, named, options: { ...count(searchParams, 'retain'), ...count(searchParams, 'limit') } }
 }
 
 function count(params: URLSearchParams, name: keyof BrokerOptions): BrokerOptions {
