@@ -17,6 +17,7 @@ import type { RelayLog, SinkMeter } from './relay-recorder.ts'
 import { followReplays } from './replays.ts'
 import type { SinkConfig } from './sink-config.ts'
 import { type CursorKeeper, createCursorKeeper } from './sink-cursor.ts'
+import { levelOf } from './trouble.ts'
 
 /** One sink under one leadership. */
 export interface SinkTask {
@@ -57,7 +58,7 @@ export async function runSink(task: SinkTask): Promise<void> {
       await round.carry()
     } catch (error) {
       if (stopping.aborted) return
-      told = tellOnce(task, error, told)
+      told = tellOnce(task, error, { told, wasConnected: round.isConnected() })
       await delay(waitMs, undefined, { signal: stopping }).catch(() => {})
       waitMs = Math.min(waitMs * 2, retryMs.longest)
     }
@@ -65,12 +66,15 @@ export async function runSink(task: SinkTask): Promise<void> {
 }
 
 /** A trouble is told when it begins, not at every try. */
-function tellOnce({ config, log, meter }: SinkTask, error: unknown, told: string | undefined): string {
+function tellOnce(
+  { config, log, meter }: SinkTask,
+  error: unknown,
+  { told, wasConnected }: { readonly told?: string | undefined; readonly wasConnected: boolean },
+): string {
   const { message, hint } = toError(error) as EvtError
   meter.waiting(message)
   if (told === message) return message
-  const isFenced = error instanceof EvtError && error.code === 'fenced'
-  log[isFenced ? 'info' : 'warn']('a sink waits', {
+  log[levelOf(error, wasConnected)]('a sink waits', {
     sink: config.name,
     to: redactUrl(config.url),
     error: message,
@@ -86,6 +90,7 @@ function createRound(task: SinkTask, onProgress: () => void) {
   const failed = new AbortController()
   const signal = AbortSignal.any([task.stopping, failed.signal])
   let pausedMs = 0
+  let connected = false
 
   async function bury({ message, topic, error }: Refusal): Promise<void> {
     const received = { ...message, topic, at: String(message.log), deliveries: 1 }
@@ -115,13 +120,14 @@ function createRound(task: SinkTask, onProgress: () => void) {
     if (stored > 0) pausedMs = 0
     if (task.forced.aborted || signal.aborted || pausedMs > patienceMs) throw error
     const waitMs = Math.min(Math.max(retryMs.first, pausedMs), retryMs.longest)
-    if (pausedMs === 0) tellOnce(task, error, undefined)
+    if (pausedMs === 0) tellOnce(task, error, { wasConnected: true })
     await delay(waitMs, undefined, { signal }).catch(() => {})
     pausedMs += waitMs
   }
 
   async function carry(): Promise<void> {
     const transport = await task.open()
+    connected = true
     let outlet: Outlet | undefined
     let keeper: CursorKeeper | undefined
     let replays: Promise<void> | undefined
@@ -254,7 +260,7 @@ function createRound(task: SinkTask, onProgress: () => void) {
     for (const ms of sequencedMs) meter.carried((nowMs - ms) * 1000)
   }
 
-  return { carry }
+  return { carry, isConnected: () => connected }
 }
 
 const byOf = ({ name }: SinkConfig) => `sink:${name}`

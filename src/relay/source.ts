@@ -14,6 +14,7 @@ import { followReplays } from './replays.ts'
 import type { SinkConfig } from './sink-config.ts'
 import type { SourceConfig } from './source-config.ts'
 import { deadLetterOf, type TakenIn, takeIn } from './take-in.ts'
+import { levelOf } from './trouble.ts'
 
 /** One source in one process. */
 export interface SourceTask {
@@ -46,15 +47,21 @@ export async function runSource(task: SourceTask): Promise<void> {
     meter.waiting(undefined)
   }
   while (!stopping.aborted) {
+    let connected = false
+    const open = async () => {
+      const transport = await task.open()
+      connected = true
+      return transport
+    }
     try {
-      await runRound(task, onProgress)
+      await runRound({ ...task, open }, onProgress)
       if (stopping.aborted) return
     } catch (error) {
       if (stopping.aborted) return
       const { message, hint } = toError(error) as EvtError
       meter.waiting(message)
       const facts = { source: config.name, from: redactUrl(config.url), error: message, ...(hint ? { hint } : {}) }
-      if (told !== message) log.warn('a source waits', facts)
+      if (told !== message) log[levelOf(error, connected)]('a source waits', facts)
       told = message
     }
     await delay(waitMs, undefined, { signal: stopping }).catch(() => {})

@@ -1,0 +1,33 @@
+import { EvtError } from '../core/errors.ts'
+
+/** Nobody is there, or the way to it is down: the ordinary outage. */
+const away: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+])
+/** Somebody has to change something, whenever it is said. */
+const lasting: ReadonlySet<string> = new Set(['config', 'usage', 'unsupported'])
+
+/**
+ * What a sink or source waits for, as news: an outage passes by itself; a server that is there and does not let us in (password, another
+ * protocol) needs a person. Once connected, only what says so of itself.
+ */
+export function levelOf(error: unknown, wasConnected: boolean): 'info' | 'warn' | 'error' {
+  if (!(error instanceof EvtError)) return 'warn'
+  if (error.code === 'fenced') return 'info'
+  if (lasting.has(error.code)) return 'error'
+  return wasConnected || error.code === 'timeout' || causesOf(error).some(({ code }) => away.has(String(code)))
+    ? 'warn'
+    : 'error'
+}
+
+function causesOf(error: Error): readonly (Error & { code?: unknown })[] {
+  const { cause } = error
+  if (!(cause instanceof Error)) return [error]
+  const several = cause instanceof AggregateError ? cause.errors.filter((one) => one instanceof Error) : []
+  return [error, ...several, ...causesOf(cause)]
+}

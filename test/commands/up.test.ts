@@ -1,0 +1,47 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { createTestDatabase } from '../setup/database.ts'
+import { createNowhere, runHere, start } from './evt.ts'
+
+const nowhere = createNowhere()
+afterAll(() => nowhere.dispose())
+
+describe('up', () => {
+  it.each([
+    [['--sink', 'http://x/y'], 'no transport for http'],
+    [['--source', 'http://x/y'], 'no transport for http'],
+    [['--sink', 'redis://127.0.0.1:1?strem=a'], 'there is no parameter strem'],
+    [['--sink', 'kafka://127.0.0.1:1?partitions=none'], 'is no number of partitions'],
+    [['--sink', 'memory://a?limit=0'], 'is not a whole number'],
+    [['--only', 'handlers', '--sink', 'amqp://127.0.0.1:1?nope=1'], 'it has no parameter nope'],
+    [['--sink', 'amqp://127.0.0.1:1', '--sink', 'amqp://127.0.0.1:2'], '--sink name=url'],
+    [['--source', 'amqp://127.0.0.1:1', '--source', 'amqp://127.0.0.1:2'], '--source name=url'],
+  ])('ends with 2 for %j, before it says that it is up', async (words, reason) => {
+    const { url } = await createTestDatabase()
+    const ran = await runHere(['up', ...words], { store: url, cwd: nowhere.path })
+    expect(ran).toMatchObject({ exit: 2, stderr: expect.stringContaining(reason) })
+    expect(ran.stderr).not.toContain('is up')
+  })
+
+  it('says which topics sinks write to, and that something else answers there, with what to do', async () => {
+    const { url } = await createTestDatabase()
+    const { host } = new URL(url)
+    const sinks = [
+      '--sink',
+      `redis://${host}`,
+      '--sink',
+      'named=memory://up-test/people',
+      '--sink',
+      'away=redis://127.0.0.1:1',
+    ]
+    const running = start(['up', '--only', 'relay', ...sinks], { store: url, cwd: nowhere.path })
+    try {
+      await running.said(/sink redis: redis:\S+, topic events$/m)
+      await running.said(/sink named: memory:\S+, topic people$/m)
+      await running.said(/"level":50.*"sink":"redis".*PostgreSQL.*"hint":"check the port"/)
+      await running.said(/"level":40.*"sink":"away".*refused/)
+    } finally {
+      running.signal('SIGTERM')
+      await running.ended
+    }
+  })
+})
