@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { openRabbit, rabbitCapabilities } from '../../../src/transports/rabbitmq/index.ts'
-import type { Transport } from '../../../src/transports/transport.ts'
+import type { Lane, Transport } from '../../../src/transports/transport.ts'
 import { findRabbit } from '../../setup/broker-binaries.ts'
 import { type PrivateRabbit, startPrivateRabbit } from '../../setup/private-rabbitmq.ts'
 import { startTcpProxy } from '../../setup/tcp-proxy.ts'
@@ -218,6 +218,26 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ under faults', () => {
     await world.publish(transport, world.messages(4, 4))
     await until('all arrived', () => consumer.received.length === 4)
     await consumer.stop()
+  })
+
+  it('holds and gives back many lanes without a warning', async () => {
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => void warnings.push(warning)
+    process.on('warning', onWarning)
+    onTestFinished(() => void process.off('warning', onWarning))
+    const [world, leaving] = [createWorld(setup(), 16), new AbortController()]
+    const transport = await world.open()
+    const lanes: Lane[] = []
+    for await (const lane of transport.lanes?.([world.topic], world.group, world.options({ signal: leaving.signal })) ??
+      []) {
+      if (lanes.push(lane) < 16) continue
+      leaving.abort()
+    }
+    const members = async () => (await transport.inspect([world.topic])).groups[0]?.members
+    await until('it is no member', async () => (await members()) === 0)
+    for (const lane of lanes) await lane.release()
+    await transport.close()
+    expect(warnings).toEqual([])
   })
 
   it('ends with what differs when a queue of its names has other arguments', async () => {
