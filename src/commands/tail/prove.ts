@@ -60,11 +60,25 @@ export function compareFacts(before: Facts, after: Facts): Difference {
   for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
     const [was, is] = [before[name], after[name]]
     if (was === is) continue
-    if (was === undefined) changed.push(`${name} is new: ${is}`)
+    if (isFirst(name, was, is, before)) moved.push(`${name} ${was ?? 'none'} → ${is}`)
+    else if (was === undefined) changed.push(`${name} is new: ${is}`)
     else if (is === undefined) changed.push(`${name} is gone: it was ${was}`)
     else (shapeOf(was) === shapeOf(is) ? moved : changed).push(`${name} ${was} → ${is}`)
   }
   return { changed, moved }
+}
+
+/**
+ * A lane of a known topic that others fill for the first time, and where a group that was there before stands in it: a reader writes
+ * nothing, and reads in no group.
+ */
+function isFirst(name: string, was: string | undefined, is: string | undefined, before: Facts): boolean {
+  if (is === undefined) return false
+  if (was !== undefined) return was === 'not there' && name.startsWith('stream ')
+  const group = /^(group .+) at \S+$/.exec(name)?.[1]
+  if (group !== undefined) return before[group] !== undefined
+  const [, ours] = /^(evt group .+) of \S+$/.exec(name) ?? []
+  return ours !== undefined && Object.keys(before).some((known) => known.startsWith(`${ours} of `))
 }
 
 /** Equal for texts that differ in their numbers alone. */

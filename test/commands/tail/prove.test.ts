@@ -16,6 +16,25 @@ describe('compareFacts', () => {
       [],
       ['q ready 3, unacked 1 → ready 2, unacked 2'],
     ],
+    [
+      'a lane that others fill for the first time',
+      { 'stream t:1': 'not there', 'evt group g of t:0': '1 2-0' },
+      {
+        'stream t:1': '3 entries, 3 ever added, last 5-0',
+        'evt group g of t:0': '1 2-0',
+        'evt group g of t:1': '1 5-0',
+      },
+      [],
+      ['stream t:1 not there → 3 entries, 3 ever added, last 5-0', 'evt group g of t:1 none → 1 5-0'],
+    ],
+    [
+      'where a known group stands in a partition for the first time',
+      { 'group g': 'Stable, 1 members' },
+      { 'group g': 'Stable, 1 members', 'group g at t/1': '5', 'group h at t/1': '5' },
+      ['group h at t/1 is new: 5'],
+      ['group g at t/1 none → 5'],
+    ],
+    ['a queue that appears', { 'queue q': 'missing' }, { 'queue q': '1 ready' }, ['queue q missing → 1 ready'], []],
   ])('tells %s', (_what, before, after, changed, moved) => {
     expect(compareFacts(before as Record<string, string>, after as Record<string, string>)).toEqual({ changed, moved })
   })
