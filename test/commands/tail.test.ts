@@ -61,9 +61,21 @@ describe('tail of a log in which nothing comes', () => {
 describe('tail', () => {
   it('prints one line an event: time, type, subject, data', async () => {
     const { stdout, stderr } = await evt('tail', 'document.*', '--since', 'start', '--no-follow')
-    expect(stdout).toBe('03:04:05.678  document.created  document/4  {"title":"user.created"}\n')
+    expect(stdout).toBe('2026-01-02 03:04:05.678  document.created  document/4  {"title":"user.created"}\n')
     expect(stderr).toMatch(/^tail postgres.*: committed events by snapshots of its own.*nothing written\n/)
     expect(stderr).toMatch(/scanned 4 · matched 1 · stopped: end\n$/)
+  })
+
+  it('shows the time alone of what is of today, and the date of everything else', async () => {
+    const today = new Date().toISOString()
+    const times = [today, '2024-01-01T00:00:00.000Z', '2099-01-01T00:00:00.000Z']
+    await publish(...times.map((time) => ({ ...made('dated.event', {}), time })))
+    const lines = await shown('dated.*')
+    expect(lines.map((line) => line.split('  ')[0])).toEqual([
+      today.slice(11, 23),
+      '2024-01-01 00:00:00.000',
+      '2099-01-01 00:00:00.000',
+    ])
   })
 
   it.each([

@@ -17,12 +17,13 @@ export function createPresenter(options: TailOptions, sources: readonly TailSour
   return options.report ? createTable(runtime) : createLines(options, sources, runtime)
 }
 
-function createLines(options: TailOptions, sources: readonly TailSource[], { output }: Runtime): Presenter {
+function createLines(options: TailOptions, sources: readonly TailSource[], { output, now }: Runtime): Presenter {
   const format = output.format
   const render = createRender({
     ...options,
     format,
     paint: output.paint,
+    now,
     fields: options.fields ?? [],
     width: output.isTTY ? output.columns : undefined,
     badge: sources.length > 1 || sources.some(({ hasTopics }) => hasTopics),

@@ -22,6 +22,7 @@ export interface LineOptions {
   readonly badge: boolean
   /** A second line: the dialect, and why that one. */
   readonly explain: boolean
+  now(): number
 }
 
 /** One line for one event; undefined when --include or --exclude leaves it out. */
@@ -57,10 +58,10 @@ function jsonLine({ fields }: LineOptions): (seen: Seen) => string {
 }
 
 /**
- * `10:00:00.000  user.created  user/1  {"plan":"pro"}`; of what cannot be decoded, the time of its recording, its id and
+ * `10:00:00.000  user.created  user/1  {"plan":"pro"}`, with its date when it is not of today; of what cannot be decoded, the time of its recording, its id and
  * position, and what is wrong.
  */
-function textLine({ fields, wide, raw, badge }: LineOptions): (seen: Seen) => string {
+function textLine({ fields, wide, raw, badge, now }: LineOptions): (seen: Seen) => string {
   const shown = raw ? (text: string) => text : visible
   if (fields.length > 0)
     return (seen) =>
@@ -69,7 +70,7 @@ function textLine({ fields, wide, raw, badge }: LineOptions): (seen: Seen) => st
         .join('\t')
   return (seen) => {
     const { event, evt, dataText } = seen
-    const parts = [event.time.slice(11, 23), shown(typeText(event.type)), shown(event.subject ?? '-')]
+    const parts = [timeText(event.time, now()), shown(typeText(event.type)), shown(event.subject ?? '-')]
     if (badge) parts.unshift(visible(badgeOf(seen)))
     if (evt.error !== undefined) parts.push(shown(`id=${event.id} position=${evt.position ?? '?'}  ${evt.error}`))
     else if (wide) parts.push(shown(wideText(seen)))
@@ -78,6 +79,14 @@ function textLine({ fields, wide, raw, badge }: LineOptions): (seen: Seen) => st
     return parts.join('  ')
   }
 }
+
+/** Both in UTC. */
+function timeText(time: string, nowMs: number): string {
+  const isToday = Math.floor(Date.parse(time) / dayMs) === Math.floor(nowMs / dayMs)
+  return isToday ? time.slice(11, 23) : time.slice(0, 23).replace('T', ' ')
+}
+
+const dayMs = 86_400_000
 
 function wideText({ event, evt }: Seen): string {
   const facts: Record<string, unknown> = {
