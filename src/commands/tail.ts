@@ -26,6 +26,7 @@ export default defineCommand({
     '  redis://host/0?pubsub=user.*              Pub/Sub channels',
     '  kafka://host:9092/topic                   a topic, a list (a,b) or a glob',
     '  amqp://host/vhost?exchange=events&key=user.%23   an exchange, through a queue of its own that goes with it',
+    '  store                                     the store in use, beside others: no password to copy',
     'or the name of a source or sink in the configuration. CloudEvents in every mode, the shapes of known event systems and',
     'any other JSON or bytes are shown; --explain says which shape each event has. --since and --until work where the',
     'broker keeps history: of several sources, what was there comes in the order of its time, and then what comes.',
@@ -66,7 +67,7 @@ export default defineCommand({
     source: values({
       short: 's',
       value: 'url',
-      says: 'where from, when not the store: a URL as above, or a name of the configuration',
+      says: 'where from, when not the store: a URL as above, store, or a name of the configuration',
       parse: text,
     }),
     ...spanOptions,

@@ -13,8 +13,8 @@ export interface FilterOptions {
 export interface Filter {
   /** As typed, for messages. */
   readonly text: string
-  /** `end`: this one and all that follow are beyond `--until`. */
-  test(seen: Seen): 'show' | 'skip' | 'end'
+  /** `later`: beyond `--until`. */
+  test(seen: Seen): 'show' | 'skip' | 'later'
 }
 
 export function createFilter({ patterns, where, until, nowMs }: FilterOptions): Filter {
@@ -23,7 +23,7 @@ export function createFilter({ patterns, where, until, nowMs }: FilterOptions): 
   return {
     text: [patterns.map((one) => `'${one}'`).join(' '), ...(where ? [`--where '${where.text}'`] : [])].join(' '),
     test(seen) {
-      if (beyond?.(seen)) return 'end'
+      if (beyond?.(seen)) return 'later'
       if (!pattern.matches(seen.event.type)) return 'skip'
       return where && !where.test(subjectOf(seen)) ? 'skip' : 'show'
     },

@@ -13,7 +13,7 @@ import { locatedText } from './located.ts'
 import { type Feed, merge } from './merge.ts'
 import { createPresenter } from './present.ts'
 import { openProof } from './prove.ts'
-import { isReversed } from './range.ts'
+import { isPosition, isReversed } from './range.ts'
 import { explainEmptyRange, explainSilence, wantedBy } from './silence.ts'
 import { openSources, placesOf, type Seen, type Span, type TailSource } from './source.ts'
 import { stagesText, withHops, withStages } from './stages.ts'
@@ -49,11 +49,11 @@ const mostHeld = 10_000
 export async function runTail(options: TailOptions, runtime: Runtime): Promise<Outcome | undefined> {
   const { output } = runtime
   const nowMs = runtime.now()
-  const follow = !isReversed(options, nowMs) && (options.follow ?? !isPast(options.until, nowMs))
+  const follow = !isReversed(options, nowMs) && !isPast(options.until, nowMs) && (options.follow ?? true)
   checkTogether(options, follow, output)
   const filter = createFilter({ ...options, nowMs })
   const places = await placesOf(options.source, runtime)
-  const onProblem = (error: Error, source: string) => output.warn(locatedText(error, source))
+  const onProblem = (error: Error, source: string) => output.warn(`tail ${source}: ${error.message}`)
   const sources = await openSources(places, { explain: options.explain, now: runtime.now, onProblem })
   const readers: StageReader[] = []
   try {
@@ -126,6 +126,7 @@ async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
   const odd = { unknown: 0, undecodable: 0 }
   let inRange = 0
   let isCut = false
+  const byPosition = options.until !== undefined && isPosition(options.until)
   const stop = (why: string) => {
     scan.stopped ||= why
     ending.abort()
@@ -138,14 +139,18 @@ async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
   const open = openFeeds(tail, span, runtime)
 
   /** From `at` on, as many as may still be shown; `next` is where the rest begins. */
-  const sift = (batch: readonly Seen[], at: number) => {
+  const sift = ({ isInOrder }: TailSource, batch: readonly Seen[], at: number) => {
     const wanted: Seen[] = []
     let next = at
     while (next < batch.length && wanted.length < limit - scan.matched) {
       const seen = batch[next++] as Seen
       scan.scanned++
       const verdict = tail.filter.test(seen)
-      if (verdict === 'end') return { wanted, next, ended: true }
+      if (verdict === 'later') {
+        isCut = true
+        if (isInOrder || byPosition) return { wanted, next, ended: true }
+        continue
+      }
       inRange++
       if (verdict !== 'show') continue
       wanted.push(seen)
@@ -160,7 +165,7 @@ async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
   /** True when this source has ended. */
   const showAll = async (source: TailSource, batch: readonly Seen[]) => {
     for (let at = 0; at < batch.length; ) {
-      const { wanted, next, ended } = sift(batch, at)
+      const { wanted, next, ended } = sift(source, batch, at)
       for (const seen of await staged(tail, source, wanted, runtime.signal))
         if (scan.matched < limit && presenter.add(seen)) scan.matched++
       if (ended) return true
@@ -177,10 +182,7 @@ async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
     const hasHistory = span.from !== 'now'
     for await (const piece of merge(open.feeds, { follow, hasHistory, startedMs, ending, signal })) {
       const before = scan.matched
-      if (await showAll(piece.source, piece.events)) {
-        piece.drop()
-        isCut = true
-      }
+      if (await showAll(piece.source, piece.events)) piece.drop()
       if (scan.matched > before || isHistory(piece.events)) timers.seen()
       await presenter.flush()
       if (signal.aborted) break

@@ -65,6 +65,8 @@ export interface TailSource {
   readonly seeks: Capabilities['seeks']
   /** What nobody hears is gone: it is read without waiting for the reader, and may be dropped. */
   readonly isLive: boolean
+  /** What is recorded later comes later, over all that it has. */
+  readonly isInOrder: boolean
   /** Its events come from several topics. */
   readonly hasTopics: boolean
   read(span: Span): AsyncIterable<readonly Seen[]>
@@ -134,16 +136,27 @@ export interface Place {
 }
 
 /**
- * `--source` as URLs and names of the configuration's sources and sinks, else the store. Throws `usage` for what is neither and for
+ * `--source` as URLs, names of the configuration's sources and sinks, and `store`; else the store. Throws `usage` for what is neither and for
  * one that is given twice.
  */
 export async function placesOf(given: readonly string[], runtime: Runtime): Promise<readonly Place[]> {
   const named = configuredPlaces(runtime)
-  const places = given.map((word) => named.get(word) ?? { url: word })
+  const ofStore = async () => ({ url: (await requireStore(runtime)).url })
+  const places = await Promise.all(
+    given.map(async (word) => named.get(word) ?? (storeNames.includes(word) ? await ofStore() : { url: word })),
+  )
   for (const { url } of places) {
+    if (hasHiddenPassword(url))
+      throw new EvtError(
+        'usage',
+        `cannot tail ${redactUrl(url)}: its password was replaced by *** when it was printed`,
+        {
+          hint: '-s store is the store in use; else write the URL with its password, or name it in the configuration',
+        },
+      )
     if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(url))
       throw new EvtError('usage', `cannot tail ${redactUrl(url)}: it is no URL`, {
-        hint: `such as redis://host/0?stream=user.events, or postgres://host/database?channel=user_events${
+        hint: `such as redis://host/0?stream=user.events, or postgres://host/database?channel=user_events; -s store is the store in use${
           named.size > 0 ? `; the configuration names ${[...named.keys()].join(', ')}` : ''
         }`,
       })
@@ -151,8 +164,14 @@ export async function placesOf(given: readonly string[], runtime: Runtime): Prom
   const twice = places.find(({ url }, i) => places.findIndex((place) => place.url === url) !== i)
   if (twice)
     throw new EvtError('usage', `cannot tail ${redactUrl(twice.url)} twice: each of its events would come twice`)
-  return places.length > 0 ? places : [{ url: (await requireStore(runtime)).url }]
+  return places.length > 0 ? places : [await ofStore()]
 }
+
+/** The configured store, else the embedded one that runs. */
+const storeNames: readonly string[] = ['store', 'embedded']
+
+const hasHiddenPassword = (url: string): boolean =>
+  /^[a-z][a-z0-9+.-]*:\/\/(?:\*{3}|[^@/?#]*:\*{3}@)|[?&]password=\*{3}(?:&|$)/i.test(url)
 
 function configuredPlaces({ config }: Runtime): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>()

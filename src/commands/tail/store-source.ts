@@ -26,6 +26,7 @@ export async function openStoreSource(url: string, { explain }: OpenOptions): Pr
         : 'committed events by snapshots of its own: no bridge needed, no group, nothing written',
       seeks: ['start', 'time', 'position'],
       isLive: false,
+      isInOrder: true,
       hasTopics: false,
       async *read({ onLost, onBack, ...span }) {
         const outage = span.follow ? { onLost, onBack } : {}

@@ -31,6 +31,7 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
     })
   }
   const { history, seeks } = capabilities
+  const absent = history ? await absentOf(transport, named) : ''
   const reconnect = async (failures: number, signal: AbortSignal) => {
     const waitMs = Math.min(retryMs.longest, retryMs.first * 2 ** failures)
     const next = await untilBack(() => openTransport(url, { onProblem }), { waitMs, signal })
@@ -41,16 +42,31 @@ export async function openTransportSource(place: Place, options: OpenOptions): P
   const toSeen = createToSeen(transport.name, options)
   return {
     name,
-    how: `${observes}${history ? '' : '; only what comes from now on'}`,
+    how: `${observes}${absent}${history ? '' : '; only what comes from now on'}`,
     seeks,
     isLive: !history,
-    hasTopics: named.length > 1 || named.some((one) => /[*?[]/.test(one)),
+    // Clocks of producers, partitions and shards: one that is beyond --until says nothing of the next.
+    isInOrder: false,
+    hasTopics: named.length > 1 || named.some(isGlob),
     read: (span) => readOver(() => transport, { name, span, named, reconnect, toSeen, startedMs: options.now() }),
     explain: () => explainTransport(transport, named, toSeen),
     ...(transport.footprint ? { footprint: async () => (await transport.footprint?.(named)) ?? {} } : {}),
     close: () => transport.close(),
   }
 }
+
+/** Which of the topics are not there: whoever mistyped a name would wait for ever. */
+async function absentOf(transport: Transport, named: readonly string[]): Promise<string> {
+  const asked = transport.inspect(named).catch(() => undefined)
+  const found = await Promise.race([asked, delay(absentMs, undefined, { ref: false })])
+  const missing = named.filter((name) => !isGlob(name) && !found?.topics.some(({ topic }) => topic === name))
+  if (found === undefined || missing.length === 0) return ''
+  return `; ${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} not there yet`
+}
+
+/** A large cluster takes its time, and the start line is not worth it. */
+const absentMs = 1_000
+const isGlob = (name: string): boolean => /[*?[]/.test(name)
 
 /** That are told, each once. */
 const mostProblems = 1_000

@@ -62,7 +62,7 @@ describe('tail over several sources', () => {
     const { stdout, stderr, exit } = await evt(...whole, '-s', one.url, '-s', other.url)
     expect(exit).toBe(0)
     expect(stdout.match(/"n":\d/g)).toEqual([0, 1, 2, 3, 4, 5].map((n) => `"n":${n}`))
-    expect(stdout.split('\n')[0]).toMatch(/^\[memory events\] {2}\d\d:\d\d:\d\d\.\d{3} {2}user\.created {2}/)
+    expect(stdout.split('\n')[0]).toMatch(/^\[memory events\] {2}2026-01-02 03:04:05\.678 {2}user\.created {2}/)
     expect(stderr.match(/^tail memory:.*: in this process/gm)).toHaveLength(2)
   })
 
@@ -79,6 +79,30 @@ describe('tail over several sources', () => {
     await one.publish('registry', made('user.sent'))
     const { stdout } = await evt(...whole, '-s', database.url, '-s', one.url)
     expect(stdout).toMatch(/^\[pg log\] .*user\.stored.*\n\[memory events\] .*user\.sent.*\n$/)
+  })
+
+  it.each(['store', 'embedded'])(
+    'shows the store in use by the name %s, so that no password has to be copied',
+    async (name) => {
+      const one = await topic()
+      await database.store.transaction((sql) => publishEncoded(sql, [encodeEvent(made('user.stored'))]))
+      await one.publish('registry', made('user.sent'))
+      const words = ['tail', ...whole, '-s', name, '-s', one.url]
+      const { stdout } = await runHere(words, { cwd: nowhere.path, store: database.url })
+      expect(stdout).toMatch(/^\[pg log\] .*user\.stored/m)
+      expect(stdout).toMatch(/^\[memory events\] .*user\.sent/m)
+      expect(await runHere(words, { cwd: nowhere.path })).toMatchObject({ exit: 3, stdout: '' })
+    },
+  )
+
+  it.each([
+    'postgres://app:***@127.0.0.1:1/db',
+    'postgres://127.0.0.1:1/db?user=app&password=***',
+    'redis://:***@127.0.0.1:1/0?stream=a',
+  ])('says of %s that its password was redacted, and what to use', async (url) => {
+    const { exit, stderr } = await evt('-s', url)
+    expect({ exit, stderr }).toEqual({ exit: 2, stderr: expect.stringContaining('its password was replaced by ***') })
+    expect(stderr).toContain('hint: -s store is the store in use')
   })
 
   it.each([
@@ -102,7 +126,9 @@ describe('tail over several sources', () => {
     const tail = (name: string) => runHere(['tail', '-s', name, ...whole], { cwd: own.path })
     expect((await tail('orders')).stdout).toContain('user.created')
     expect((await tail('out')).stdout).toContain('user.created')
-    expect((await tail('order')).stderr).toMatch(/it is no URL\n.*; the configuration names out, orders\n/)
+    expect((await tail('order')).stderr).toMatch(
+      /it is no URL\n.*; -s store is the store in use; the configuration names out, orders\n/,
+    )
   })
 
   it('names all that fail', async () => {
