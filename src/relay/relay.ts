@@ -9,6 +9,7 @@ import { createLeadGate } from './lead-gate.ts'
 import type { RelayLog, RelayRecorder } from './relay-recorder.ts'
 import { createSinkMeters, declareSinks, type Sink, startSinks } from './sinks.ts'
 import { type Source, startSources } from './sources.ts'
+import { createStandingBy } from './standing-by.ts'
 import { defaultTimings, type RelayTimings } from './timings.ts'
 import { keepUp } from './upkeep.ts'
 import { openWake, type Wake } from './wake.ts'
@@ -55,6 +56,10 @@ export function createRelay(options: RelayOptions): Relay {
   let opened: Store | undefined
   const meterOf = createSinkMeters(options.recorder)
   const gate = createLeadGate()
+  const standingBy = createStandingBy(options.log)
+  const sinks = options.sinks ?? []
+  /** Sources that have to wait until this process leads. */
+  const held = new Set<string>()
   let sources: { stop(): Promise<void> } | undefined
 
   const lead_ = async (own: Store, ears: Wake, lease: Lease): Promise<void> => {
@@ -64,7 +69,6 @@ export function createRelay(options: RelayOptions): Relay {
     options.log.info('leading', { epoch: String(lease.epoch) })
     const upkeep = keepUp(own, options.log, timings.upkeep)
     const bell = createHeadBell()
-    const sinks = options.sinks ?? []
     let carrying: { stop(): Promise<void> } | undefined
     try {
       // Before the first step: what that sequences is theirs.
@@ -86,7 +90,10 @@ export function createRelay(options: RelayOptions): Relay {
         const lease = await acquireLease(own, options.instance, timings.lease)
         problem = undefined
         if (lease) await lead_(own, ears, lease)
-        else await ears.sleep(timings.standby)
+        else {
+          await standingBy.look(own, { sinks: sinks.map(({ config }) => config.name), sources: [...held] })
+          await ears.sleep(timings.standby)
+        }
       } catch (error) {
         problem = report(error, problem, options.log)
         await ears.sleep(isRefusal(error) ? refusedMs : timings.standby)
@@ -116,8 +123,11 @@ export function createRelay(options: RelayOptions): Relay {
       sources ??= startSources({
         ...options,
         sources: options.sources ?? [],
-        ours: (options.sinks ?? []).map(({ config }) => config),
-        leading: gate.leading,
+        ours: sinks.map(({ config }) => config),
+        leading(source) {
+          held.add(source)
+          return gate.leading().finally(() => held.delete(source))
+        },
       })
     },
     async stop() {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { typeIn } from '../core/codec.ts'
-import { EvtError, toError } from '../core/errors.ts'
+import type { EvtError } from '../core/errors.ts'
 import { redactUrl } from '../core/mask.ts'
 import { originNames } from '../core/origin.ts'
 import type { Store } from '../store/connection.ts'
@@ -17,7 +17,7 @@ import type { RelayLog, SinkMeter } from './relay-recorder.ts'
 import { followReplays } from './replays.ts'
 import type { SinkConfig } from './sink-config.ts'
 import { type CursorKeeper, createCursorKeeper } from './sink-cursor.ts'
-import { levelOf } from './trouble.ts'
+import { tellOnce } from './trouble.ts'
 
 /** One sink under one leadership. */
 export interface SinkTask {
@@ -63,24 +63,6 @@ export async function runSink(task: SinkTask): Promise<void> {
       waitMs = Math.min(waitMs * 2, retryMs.longest)
     }
   }
-}
-
-/** A trouble is told when it begins, not at every try. */
-function tellOnce(
-  { config, log, meter }: SinkTask,
-  error: unknown,
-  { told, wasConnected }: { readonly told?: string | undefined; readonly wasConnected: boolean },
-): string {
-  const { message, hint } = toError(error) as EvtError
-  meter.waiting(message)
-  if (told === message) return message
-  log[levelOf(error, wasConnected)]('a sink waits', {
-    sink: config.name,
-    to: redactUrl(config.url),
-    error: message,
-    ...(hint ? { hint } : {}),
-  })
-  return message
 }
 
 /** One connection, from where the sink is to where it fails or has to stop. */

@@ -23,7 +23,8 @@ export interface SourcesOptions {
   readonly instance: string
   readonly recorder: RelayRecorder
   readonly log: RelayLog
-  leading(): Promise<AbortSignal | undefined>
+  /** Until this process leads, for a source that only the leader may read. */
+  leading(source: string): Promise<AbortSignal | undefined>
 }
 
 const stoppingMs = 1_500
@@ -56,7 +57,13 @@ export function startSources(options: SourcesOptions): { stop(): Promise<void> }
       const shared = { ...options, store, storeId, stopping: stopping.signal }
       await Promise.all(
         options.sources.map(({ config, open }) =>
-          runSource({ ...shared, config, open, meter: meters.get(config.name) ?? silentSourceMeter }),
+          runSource({
+            ...shared,
+            config,
+            open,
+            meter: meters.get(config.name) ?? silentSourceMeter,
+            leading: () => options.leading(config.name),
+          }),
         ),
       )
     } finally {

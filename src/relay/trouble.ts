@@ -1,4 +1,7 @@
-import { EvtError } from '../core/errors.ts'
+import { EvtError, toError } from '../core/errors.ts'
+import { redactUrl } from '../core/mask.ts'
+import type { RelayLog, SinkMeter } from './relay-recorder.ts'
+import type { SinkConfig } from './sink-config.ts'
 
 /** Nobody is there, or the way to it is down: the ordinary outage. */
 const away: ReadonlySet<string> = new Set([
@@ -30,4 +33,28 @@ function causesOf(error: Error): readonly (Error & { code?: unknown })[] {
   if (!(cause instanceof Error)) return [error]
   const several = cause instanceof AggregateError ? cause.errors.filter((one) => one instanceof Error) : []
   return [error, ...several, ...causesOf(cause)]
+}
+
+interface Troubled {
+  readonly config: SinkConfig
+  readonly log: RelayLog
+  readonly meter: SinkMeter
+}
+
+/** A trouble is told when it begins, not at every try. */
+export function tellOnce(
+  { config, log, meter }: Troubled,
+  error: unknown,
+  { told, wasConnected }: { readonly told?: string | undefined; readonly wasConnected: boolean },
+): string {
+  const { message, hint } = toError(error) as EvtError
+  meter.waiting(message)
+  if (told === message) return message
+  log[levelOf(error, wasConnected)]('a sink waits', {
+    sink: config.name,
+    to: redactUrl(config.url),
+    error: message,
+    ...(hint ? { hint } : {}),
+  })
+  return message
 }

@@ -92,6 +92,42 @@ describeServers('sinks', (server) => {
     expect(new Set(idsOf(got))).toEqual(new Set(idsOf(wanted)))
   })
 
+  test('are told to wait where another leads that does not carry them, once for each leader', async () => {
+    const { store } = await createTestDatabase({ server })
+    const url = memoryUrl()
+    const leader = runSinks(store, [], { instance: 'first' })
+    await until(() => leader.leading)
+    const standby = runSinks(store, [{ name: 'out', url }], {
+      instance: 'second',
+      sources: [{ name: 'in', url: 'memory://unused/chat' }],
+    })
+    const warnings = () =>
+      standby.messages.filter(({ level, message }) => level === 'warn' && message.includes('leads'))
+    await until(() => warnings().length === 1)
+    expect(warnings()).toEqual([
+      {
+        level: 'warn',
+        message: 'first leads and carries its own sinks; what waits here starts when this one leads',
+        fields: { waits: 'sink out', hint: 'give the leader the same configuration' },
+      },
+    ])
+    await leader.stop()
+    await until(() => standby.leading)
+    // Leadership is lost to one that says it carries the same.
+    await store.query(`insert into evt.instances (instance, host, pid, version, roles, started_at, sample)
+      values ('third', 'here', 1, '0', '{relay}', now(), '{"handlers": [], "sinks": [{"sink": "out"}]}')`)
+    await store.query('update evt.relay set lease_until = clock_timestamp()')
+    await acquireLease(store, 'third', 3_000)
+    await until(() => !standby.leading)
+    await until(() => standby.leading, { withinMs: 8_000 })
+    expect(warnings()).toHaveLength(1)
+    // And to one that does not.
+    await store.query('update evt.relay set lease_until = clock_timestamp()')
+    await acquireLease(store, 'fourth', 6_000)
+    await until(() => warnings().length === 2, { withinMs: 8_000 })
+    expect(warnings()[1]?.message).toContain('fourth leads')
+  })
+
   test('send again what the store does not know to be there, and a sink that knows keeps it once', async () => {
     const { store } = await createTestDatabase({ server })
     const url = memoryUrl()
