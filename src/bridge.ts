@@ -126,7 +126,9 @@ export function createBridge(options: BridgeOptions): Bridge {
     const onError = (error: unknown) => {
       if (!ending.signal.aborted) calm.warn('cannot tell how it goes', { error: toError(error).message })
     }
-    const registry = createInstanceRegistry({ store, recorder, instance, roles, version: ownVersion(), onError })
+    const { consume: consumes } = options
+    const facts = { instance, roles, consumes, version: ownVersion() }
+    const registry = createInstanceRegistry({ store, recorder, ...facts, onError })
     await registry.start()
     keep('the registry', () => registry.stop())
   }

@@ -3,6 +3,7 @@ import { formatCount } from '../core/quantity.ts'
 import { visible } from '../core/visible.ts'
 import { type Outcome, outcomeOf } from '../output/exit-codes.ts'
 import { problemOf } from '../output/problem.ts'
+import type { SinkState, SourceState } from '../watch/read-carried.ts'
 import type { Snapshot } from '../watch/snapshot.ts'
 import { defineCommand } from './command.ts'
 import { formatOptions, storeOptions } from './line/options.ts'
@@ -25,6 +26,8 @@ interface Standing {
   readonly profile: string | null
   readonly head: string | null
   readonly bridges: readonly Bridge[]
+  readonly sinks: readonly SinkState[]
+  readonly sources: readonly SourceState[]
   readonly deadLetters: number | null
   readonly largestLag: {
     readonly handler: string
@@ -63,6 +66,8 @@ const nothingYet = ({ config }: Runtime): Standing => ({
   profile: config.profile?.name ?? null,
   head: null,
   bridges: [],
+  sinks: [],
+  sources: [],
   deadLetters: null,
   largestLag: null,
   next: 'evt demo',
@@ -88,7 +93,11 @@ async function look(place: StorePlace, runtime: Runtime): Promise<Look> {
   try {
     const standing = await withStore(runtime, { command: 'status', max: 2 }, async (opened) => {
       const { readSnapshot } = await import('../watch/read-snapshot.ts')
-      return standingOf(store, await readSnapshot(opened), runtime)
+      const { readSinks, sourcesOf } = await import('../watch/read-carried.ts')
+      const snapshot = await readSnapshot(opened)
+      const { instances } = snapshot
+      const carried = { sinks: await readSinks(opened, instances), sources: sourcesOf(instances) }
+      return { ...standingOf(store, snapshot, runtime), ...carried }
     })
     return { standing }
   } catch (error) {
@@ -101,7 +110,11 @@ async function look(place: StorePlace, runtime: Runtime): Promise<Look> {
   }
 }
 
-function standingOf(store: { url: string; origin: string }, snapshot: Snapshot, { config }: Runtime): Standing {
+function standingOf(
+  store: { url: string; origin: string },
+  snapshot: Snapshot,
+  { config }: Runtime,
+): Omit<Standing, 'sinks' | 'sources'> {
   const alive = snapshot.instances.filter((instance) => instance.alive)
   const [slowest] = [...snapshot.backlog].sort((a, b) => b.lagEvents - a.lagEvents)
   return {
@@ -138,6 +151,8 @@ function render(standing: Standing, { output }: Runtime): string {
   if (standing.head !== null) {
     rows.push(['head', `position ${formatCount(BigInt(standing.head))}`])
     rows.push(['bridges', bridges.length === 0 ? 'none runs' : bridges.map(bridgeText).join(', ')])
+    for (const sink of standing.sinks) rows.push(['sink', sinkText(sink)])
+    for (const source of standing.sources) rows.push(['source', sourceText(source)])
     rows.push(['dead letters', formatCount(standing.deadLetters ?? 0)])
   }
   if (largestLag) {
@@ -154,4 +169,16 @@ const doubtAfterMs = 2_000
 function bridgeText({ instance, leader, handlers, ageMs }: Bridge): string {
   const silence = ageMs > doubtAfterMs ? `, last sign of life ${formatAge(ageMs)} ago` : ''
   return `${instance} (${leader ? 'leads, ' : ''}${handlers} handlers${silence})`
+}
+
+function sinkText({ sink, target, position, lagEvents, carriedBy, isRead, waitsFor }: SinkState): string {
+  const lag = lagEvents === 0 ? '' : `, ${formatCount(lagEvents)} events behind`
+  const reader = isRead ? ', read by handlers' : ''
+  const trouble = carriedBy === null ? ', nobody carries it' : waitsFor === null ? '' : `, waits: ${waitsFor}`
+  return `${sink} (${target}): position ${formatCount(BigInt(position))}${lag}${reader}${trouble}`
+}
+
+function sourceText({ source, taken, readBy, waitsFor }: SourceState): string {
+  const trouble = waitsFor === null ? '' : `, waits: ${waitsFor}`
+  return `${source}: ${formatCount(taken)} events taken in by ${readBy.join(', ')}${trouble}`
 }

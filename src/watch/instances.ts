@@ -10,7 +10,10 @@ export const deadAfterMs = 3 * beatMs
 const forgetAfter = '1 hour'
 
 /** All that the row itself does not say. */
-type Beat = Pick<InstanceSample, 'handlers' | 'sinks' | 'sources' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'>
+type Beat = Pick<
+  InstanceSample,
+  'handlers' | 'sinks' | 'sources' | 'consumes' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'
+>
 
 export interface InstanceRegistryOptions {
   readonly store: Store
@@ -19,6 +22,8 @@ export interface InstanceRegistryOptions {
   readonly instance: string
   readonly roles: readonly string[]
   readonly version: string
+  /** The sink that its handlers read in place of the log. */
+  readonly consumes?: string | undefined
   /** A beat that failed; the next one is tried all the same. */
   onError(error: unknown): void
 }
@@ -56,6 +61,7 @@ export function createInstanceRegistry(options: InstanceRegistryOptions): Instan
       handlers: recorded.handlers,
       sinks: recorded.sinks,
       sources: recorded.sources,
+      ...(options.consumes === undefined ? {} : { consumes: options.consumes }),
       stages: recorded.stages,
       sequenced: recorded.sequenced,
       rssBytes: process.memoryUsage.rss(),

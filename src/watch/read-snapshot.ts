@@ -26,9 +26,15 @@ export async function readSnapshot(store: Store): Promise<Snapshot> {
     store: { host: url.host, database: url.pathname.slice(1), serverVersion: versionText(store.serverVersion) },
     head,
     instances,
-    backlog,
+    backlog: backlog.filter(({ handler }) => !readsSink(handler, instances)),
     dead,
   }
+}
+
+/** Its place in the log stands still meanwhile, and says nothing of how far it is. */
+function readsSink(handler: string, instances: readonly InstanceSample[]): boolean {
+  const running = instances.filter((one) => one.alive && one.handlers.some((own) => own.handler === handler))
+  return running.length > 0 && running.every(({ consumes }) => consumes !== undefined)
 }
 
 const versionText = (version: number) => `${Math.floor(version / 10_000)}.${version % 10_000}`
@@ -55,7 +61,10 @@ interface InstanceRow {
   readonly leader: boolean
   readonly started_at: Date
   readonly age_ms: number
-  readonly sample: Pick<InstanceSample, 'handlers' | 'sinks' | 'sources' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'>
+  readonly sample: Pick<
+    InstanceSample,
+    'handlers' | 'sinks' | 'sources' | 'consumes' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'
+  >
 }
 
 const instancesSql = `

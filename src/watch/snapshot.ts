@@ -72,6 +72,8 @@ export interface InstanceSample {
   /** Absent where an older bridge speaks. */
   readonly sinks?: readonly SinkSample[]
   readonly sources?: readonly SourceSample[]
+  /** The sink that its handlers read in place of the log. */
+  readonly consumes?: string
   readonly rssBytes: number
   /** Share of one core since the last sample. */
   readonly cpu: number

@@ -151,6 +151,8 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
       'largestLag',
       'next',
       'profile',
+      'sinks',
+      'sources',
       'store',
       'store.origin',
       'store.url',

@@ -1,8 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { createBridge } from '../../src/bridge.ts'
+import { defineHandler } from '../../src/handle/define-handler.ts'
 import { startEmbedded } from '../../src/store/embedded.ts'
 import { createTestDatabase } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
 import { createNowhere, runHere } from './evt.ts'
 
 const nowhere = createNowhere()
@@ -42,6 +45,51 @@ describe('status', () => {
     expect(await silentFor(0)).toMatch(/^bridges +evt-a \(0 handlers\)$/m)
     expect(await silentFor(2_100)).toMatch(/^bridges +evt-a \(0 handlers, last sign of life 2[.\d]*s ago\)$/m)
     expect(await silentFor(60_000)).toMatch(/^bridges +none runs$/m)
+  })
+
+  it('tells where each sink and source stands, and no lag of handlers that read a sink', async () => {
+    const { url, store } = await createTestDatabase()
+    await store.query(
+      `insert into evt.sinks (name, target, position) values ('old', 'redis://here', 0), ('out', 'kafka://here', 0)`,
+    )
+    const before = await status('--store', url)
+    expect(before.stdout).toMatch(/^sink +old \(redis:\/\/here\): position 0, nobody carries it$/m)
+    const bridge = createBridge({
+      store,
+      instance: 'evt-a',
+      handlers: [defineHandler({ name: 'test.reader', on: ['*'], async handle() {} })],
+      sinks: [{ name: 'out', url: 'memory://status-test/all', start: 'earliest' }],
+      sources: [{ name: 'in', url: 'memory://status-test/foreign' }],
+      consume: 'out',
+    })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    // As if the handler had read the log before.
+    await store.query(`select evt.ensure_group('test.reader', 4, 0)`)
+    for (const n of [1, 2, 3]) await store.query(`select evt.publish('user.created', '{}', $1)`, [`user/${n}`])
+    const read = async () => JSON.parse((await status('--store', url, '--json')).stdout).data
+    await until(
+      async () => (await read()).sinks[1]?.position === '3' && (await read()).sinks[1]?.carriedBy === 'evt-a',
+      {
+        withinMs: 10_000,
+      },
+    )
+    await store.query(`update evt.ticks set at = at - interval '1 minute'`)
+    expect(await read()).toMatchObject({
+      largestLag: null,
+      sinks: [
+        { sink: 'old', position: '0', lagEvents: 3, carriedBy: null, isRead: false },
+        { sink: 'out', position: '3', lagEvents: 0, carriedBy: 'evt-a', isRead: true, waitsFor: null },
+      ],
+      sources: [{ source: 'in', taken: 0, readBy: ['evt-a'], waitsFor: null }],
+    })
+    const { stdout } = await status('--store', url)
+    expect(stdout).toMatch(/^sink +old \(redis:\/\/here\): position 0, 3 events behind, nobody carries it$/m)
+    expect(stdout).toMatch(/^sink +out \(memory:\S+\): position 3, read by handlers$/m)
+    expect(stdout).toMatch(/^source +in: 0 events taken in by evt-a$/m)
+    await bridge.stop()
+    // Now nobody reads it from a sink: what it has to catch up with shows again.
+    expect((await read()).largestLag).toMatchObject({ handler: 'test.reader', lagEvents: 3 })
   })
 
   it('shows where embedded stores run when none runs here and it cannot choose', { timeout: 60_000 }, async () => {
