@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { typeIn } from '../core/codec.ts'
-import type { EvtError } from '../core/errors.ts'
+import { EvtError } from '../core/errors.ts'
 import { redactUrl } from '../core/mask.ts'
 import { originNames } from '../core/origin.ts'
 import type { Store } from '../store/connection.ts'
