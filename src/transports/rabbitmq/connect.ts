@@ -4,6 +4,7 @@ import { EvtError } from '../../core/errors.ts'
 import { whatAnswers } from '../what-answers.ts'
 import { keepBytes, noteClosure, type ServerIdentity, startConnection } from './driver.ts'
 import { codeOf, isMissing, translate } from './errors.ts'
+import { greetsAsAmqp } from './greeting.ts'
 import type { RabbitOptions } from './options.ts'
 
 export const connectWithinMs = 5_000
@@ -31,6 +32,7 @@ export async function openLink(options: RabbitOptions, name: string): Promise<Li
   let failure: EvtError | undefined
   for (const { hostname, port } of options.hosts) {
     try {
+      if (options.tls === undefined && (await greetsAsAmqp(hostname, port)) === false) throw noFrame()
       return await openTo({ ...common, hostname, port })
     } catch (error) {
       failure = await explain(error, options, hostname, port)
@@ -42,6 +44,8 @@ export async function openLink(options: RabbitOptions, name: string): Promise<Li
 /** What a port does that speaks another protocol: it closes, is silent, or sends what is no frame. */
 const strange =
   /^(CONNECTION_TIMEOUT|READ_END|CONN_CLOSE|FRAME_ERROR|COMMAND_INVALID|CODEC|ECONNRESET|EPIPE|EPROTO|ERR_SSL_.*)$/
+
+const noFrame = () => Object.assign(new Error('the server answers with what is no AMQP'), { code: 'FRAME_ERROR' })
 
 async function explain(error: unknown, { url, tls }: RabbitOptions, hostname: string, port: number): Promise<EvtError> {
   const attempted = `connect to ${url}`
