@@ -91,7 +91,7 @@ async function bury(
   const { config } = runtime
   const { class: name, message } = failure.record
   const cause = causeOf(runtime, item, failure)
-  const id = await writeDeadLetter(sql, {
+  const { id, wasOpen } = await writeDeadLetter(sql, {
     handler: config.name,
     service: config.service,
     lane: item.owned.lane.id,
@@ -112,7 +112,8 @@ async function bury(
   const died = () => {
     runtime.meter.dead()
     const facts = { event: item.message.id, deadLetter: id, cause, error: `${name}: ${message}` }
-    runtime.log.error('an event became a dead letter', { handler: config.name, ...facts })
+    if (wasOpen) runtime.log.debug('an event is a dead letter already', { handler: config.name, ...facts })
+    else runtime.log.error('an event became a dead letter', { handler: config.name, ...facts })
   }
   return [died, ...parked]
 }

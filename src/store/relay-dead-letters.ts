@@ -34,7 +34,7 @@ export async function writeRelayDeadLetter(sql: SqlExecutor, dead: RelayDeadLett
     message: withoutZero(error.message),
     instance: dead.instance,
   }
-  return writeDeadLetter(sql, {
+  const { id } = await writeDeadLetter(sql, {
     handler: by,
     service: by.slice(0, by.indexOf(':')),
     lane: printable.topic,
@@ -49,6 +49,7 @@ export async function writeRelayDeadLetter(sql: SqlExecutor, dead: RelayDeadLett
     last,
     instance: dead.instance,
   })
+  return id
 }
 
 /** Tries a replayed dead letter again. Resolves to the new one when it is refused again; throws what will pass: it stays due. */

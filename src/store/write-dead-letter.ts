@@ -21,7 +21,14 @@ export interface NewDeadLetter {
   readonly instance: string
 }
 
-const insert = `insert into evt.dead_letters as known (handler, service, event_id, type, version, subject, ordered, rank, lane, topic, at, position,
+export interface WrittenDeadLetter {
+  readonly id: string
+  /** It was given up before, and nobody has done anything about it: no news. */
+  readonly wasOpen: boolean
+}
+
+const insert = `with before as (select status from evt.dead_letters where handler = $1 and event_id = $3)
+  insert into evt.dead_letters as known (handler, service, event_id, type, version, subject, ordered, rank, lane, topic, at, position,
     headers, body, reason, cause, error_class, error_code, error_message, attempts, instance, first_failed_at, last_failed_at)
   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb, $21, $22, clock_timestamp())
   on conflict (handler, event_id) do update set
@@ -29,10 +36,10 @@ const insert = `insert into evt.dead_letters as known (handler, service, event_i
     error_code = excluded.error_code, error_message = excluded.error_message, instance = excluded.instance,
     attempts = known.attempts || excluded.attempts, last_failed_at = excluded.last_failed_at,
     returned = known.returned + case when known.status = 'replaying' then 1 else 0 end
-  returning id`
+  returning id, coalesce((select status from before) = 'open', false) as was_open`
 
-/** Gives the event up for this handler: one row for each event and handler, to which a second death returns. Returns its id. */
-export async function writeDeadLetter(sql: SqlExecutor, dead: NewDeadLetter): Promise<string> {
+/** Gives the event up for this handler: one row for each event and handler, to which a second death returns. */
+export async function writeDeadLetter(sql: SqlExecutor, dead: NewDeadLetter): Promise<WrittenDeadLetter> {
   const { message, last } = dead
   const attempts = [...dead.earlier, last]
   const origin = [dead.lane, message.topic, message.at, message.log?.toString() ?? null]
@@ -58,5 +65,5 @@ export async function writeDeadLetter(sql: SqlExecutor, dead: NewDeadLetter): Pr
       dead.earlier[0]?.at ?? last.at,
     ],
   ])
-  return String(rows[0]?.id)
+  return { id: String(rows[0]?.id), wasOpen: rows[0]?.was_open === true }
 }

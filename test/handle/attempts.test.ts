@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import type { EvtEvent } from '../../src/core/event.ts'
 import { defineHandler } from '../../src/handle/define-handler.ts'
 import { until } from '../setup/until.ts'
-import { run } from './running.ts'
+import { messageOf, run, silent } from './running.ts'
 
 const quick = { attempts: 3, initial: '5ms', max: '10ms' } as const
 
@@ -96,5 +97,34 @@ describe('a handler', () => {
     })
     expect(dead?.attempts).toMatchObject([{ attempt: 1 }, { attempt: 2 }, { attempt: 3 }])
     await until(async () => (await running.rows('select * from evt.parked_subjects')).length === 0)
+  })
+
+  it('that was given up before is no news, until somebody has dealt with it', async () => {
+    const said: string[] = []
+    const log = { ...silent, error: (message: string) => void said.push(message) }
+    const broken = defineHandler({
+      name: 'test.broken',
+      on: ['thing.*'],
+      start: 'earliest',
+      retry: { ...quick, attempts: 1 },
+      async handle() {
+        throw new TypeError('cannot do it')
+      },
+    })
+    const running = await run([broken], { log, topics: ['events', 'more', 'most'] })
+    const [event] = await running.publish({ type: 'thing.done' })
+    await until(() => said.length === 1)
+    const attempts = async () =>
+      (await running.rows('select json_array_length(attempts::json) as n from evt.dead_letters')).map(({ n }) => n)
+    // It comes again by another way, as in the log after a sink.
+    const again = (topic: string) =>
+      running.transport.publish(topic, [messageOf(event as EvtEvent)], AbortSignal.timeout(5_000))
+    await again('more')
+    await until(async () => (await attempts())[0] === 2)
+    await running.rows("update evt.dead_letters set status = 'discarded', resolved_at = now()")
+    await again('most')
+    await until(async () => (await attempts())[0] === 3)
+    await until(() => said.length === 2)
+    expect(said).toEqual(['an event became a dead letter', 'an event became a dead letter'])
   })
 })
