@@ -44,4 +44,24 @@ describe('up', () => {
       await running.ended
     }
   })
+
+  it('says beside a leader that its sinks and sources wait, unless that one has them too', async () => {
+    const { url } = await createTestDatabase()
+    const up = (...words: string[]) => start(['up', '--only', 'relay', ...words], { store: url, cwd: nowhere.path })
+    const shared = ['--sink', 'both=memory://up-both/events']
+    const leader = up(...shared)
+    const all = [leader]
+    try {
+      await leader.said(/"leading"/)
+      const standby = up(...shared, '--sink', 'mine=memory://up-mine/events', '--source', `in=${url}?channel=chat`)
+      all.push(standby)
+      await standby.said(
+        /"waits":"sink mine, source in","hint":"give the leader the same configuration".*evt-\w+ leads and carries its own/,
+      )
+    } finally {
+      for (const one of all) one.signal('SIGTERM')
+      const ended = await Promise.all(all.map((one) => one.ended))
+      expect(ended[1]?.stderr).not.toContain('sink both,')
+    }
+  })
 })
