@@ -116,6 +116,8 @@ export interface Difference {
   readonly topic: string
   readonly problem: string
   readonly remedy: string
+  /** It is missing, and `create` does not make it: it is for others to make. */
+  readonly madeElsewhere?: true
 }
 
 export interface GroupState {

@@ -80,9 +80,11 @@ export async function assertTopic(
     if (create && lanes !== undefined) throw asItIs(difference, shown)
     return
   }
-  if (!create)
+  if (!create || difference.madeElsewhere)
     throw new EvtError('usage', `cannot publish to ${topic} on ${shown}: it does not exist`, {
-      hint: `--create makes it, with ${spec.lanes} lanes or as many as --lanes says`,
+      hint: difference.madeElsewhere
+        ? difference.remedy
+        : `--create makes it, with ${spec.lanes} lanes or as many as --lanes says`,
     })
   const [left] = await transport.ensure([spec], 'create')
   if (left) throw asItIs(left, shown)

@@ -262,7 +262,7 @@ const nacked = (topic: string) =>
 
 const unroutable = (topic: string) =>
   new EvtError('refused', `cannot publish to ${topic}: no queue is bound for it, and it would be lost`, {
-    hint: 'start a consumer once: its group is bound from then on, also while it does not run',
+    hint: 'start a consumer once: its group is bound from then on, also while it does not run; `evt tail -s …` is one as long as it runs',
   })
 
 export const missing = (topic: string) =>

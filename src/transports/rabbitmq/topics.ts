@@ -52,6 +52,7 @@ export function createTopics(session: Session): Topics {
   async function compare({ name, lanes }: TopicSpec, mode: 'check' | 'create'): Promise<readonly Difference[]> {
     const link = await session.link('read')
     const topic = await look(link, name)
+    if (topic === undefined && session.options.queue === name) return [{ topic: name, ...missingQueue(name) }]
     if (topic === undefined) {
       if (mode === 'create') await create(name, lanes)
       else return [{ topic: name, problem: 'missing', remedy: 'it is made by whoever publishes or consumes first' }]
@@ -114,6 +115,13 @@ export function createTopics(session: Session): Topics {
     },
   }
 }
+
+/** A queue belongs to who consumes it, who decides of its kind and limits. */
+const missingQueue = (queue: string) => ({
+  problem: 'missing',
+  remedy: `declare it first: rabbitmqadmin declare queue name=${queue} durable=true; evt makes exchanges (?exchange=${queue})`,
+  madeElsewhere: true as const,
+})
 
 const otherCount = (found: number, wanted: number) => ({
   problem: `it has ${found} lanes, not ${wanted}`,
