@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster, Command, type RedisOptions as DriverOptions, Redis } from 'ioredis'
 import { EvtError } from '../../core/errors.ts'
@@ -59,7 +60,7 @@ function driverOptions(options: RedisOptions) {
     // RESP2, and a user always: other ways of the handshake make the driver write to the console.
     protocol: 2,
     ...(options.password === undefined ? {} : { username: options.username ?? 'default', password: options.password }),
-    ...(options.tls ? { tls: {} } : {}),
+    ...(options.tls ? { tls: tlsOf(options.tls, options.place.url) } : {}),
     connectTimeout: connectMs,
     socketTimeout: silentMs,
     keepAlive: 10_000,
@@ -72,6 +73,22 @@ function driverOptions(options: RedisOptions) {
     disableClientInfo: true,
     connectionName: 'evt',
   } as const satisfies DriverOptions
+}
+
+function tlsOf({ ca, cert, key, verify }: NonNullable<RedisOptions['tls']>, url: string) {
+  const pem = (file: string): string => {
+    try {
+      return readFileSync(file, 'utf8')
+    } catch (cause) {
+      throw new EvtError('usage', `cannot open ${url}: ${file} cannot be read`, { cause })
+    }
+  }
+  return {
+    rejectUnauthorized: verify,
+    ...(ca === undefined ? {} : { ca: pem(ca) }),
+    ...(cert === undefined ? {} : { cert: pem(cert) }),
+    ...(key === undefined ? {} : { key: pem(key) }),
+  }
 }
 
 function nodeOptions(options: RedisOptions) {

@@ -15,7 +15,10 @@ export type Retain = { readonly entries: number } | { readonly ms: number }
 export interface RedisOptions {
   readonly place: RedisPlace
   readonly nodes: readonly RedisNode[]
-  readonly tls: boolean
+  /** Files of PEM; `verify: false` takes any certificate. Undefined without TLS. */
+  readonly tls:
+    | { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly verify: boolean }
+    | undefined
   readonly username: string | undefined
   readonly password: string | undefined
   readonly database: number
@@ -42,6 +45,10 @@ const known: Readonly<Record<string, string>> = {
   window: 'how long publishing remembers message ids, 10m by default, 0 for not at all',
   retain: 'settled entries to keep of each lane: 10k by default, or for how long: 1h',
   broadcast: 'prefix of channels on which each message is PUBLISHed too',
+  ca: 'file of PEM with who signed the server’s certificate; rediss:// only, as the next three',
+  cert: 'file of PEM with our own certificate',
+  certkey: 'file of PEM with its key',
+  verify: 'false takes any certificate',
 }
 
 /**
@@ -57,6 +64,8 @@ export function parseRedisUrl(url: string): RedisOptions {
   const colon = userInfo.indexOf(':')
   const username = decoded(url, colon < 0 ? userInfo : userInfo.slice(0, colon))
   const password = colon < 0 ? undefined : decoded(url, userInfo.slice(colon + 1))
+  if (username !== undefined && password === undefined)
+    throw wrong(url, `it names user ${username} and no password`, 'write redis://user:password@host')
   if (!/^\d*$/.test(path)) throw wrong(url, `the database ${path} is no number`, 'name streams with ?stream=')
   const [streams, channels] = [namesOf(params.get('stream')), namesOf(params.get('pubsub'))]
   if (streams.length > 0 && channels.length > 0) {
@@ -73,7 +82,7 @@ export function parseRedisUrl(url: string): RedisOptions {
       user: username ?? 'default',
     },
     nodes,
-    tls: scheme.toLowerCase() === 'rediss',
+    tls: tlsOf(url, scheme, params),
     username,
     password,
     database,
@@ -84,6 +93,15 @@ export function parseRedisUrl(url: string): RedisOptions {
     retain: read(url, 'retain', params, retainOf) ?? defaultRetain,
     broadcast: params.get('broadcast') ?? undefined,
   }
+}
+
+function tlsOf(url: string, scheme: string, params: URLSearchParams): RedisOptions['tls'] {
+  const [ca, cert, key] = [params.get('ca'), params.get('cert'), params.get('certkey')]
+  const verify = switchOf(url, 'verify', params.get('verify'))
+  if (scheme.toLowerCase() === 'rediss')
+    return { verify: verify ?? true, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) }
+  if ([ca, cert, key].every((file) => file === null) && verify === undefined) return undefined
+  throw wrong(url, 'it has options of TLS and no TLS', 'write rediss:// for it')
 }
 
 function decoded(url: string, text: string): string | undefined {

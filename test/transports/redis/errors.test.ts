@@ -1,4 +1,5 @@
 import { createServer, connect as dial } from 'node:net'
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, test } from 'vitest'
 import { EvtError } from '../../../src/core/errors.ts'
@@ -230,6 +231,12 @@ describe('connecting', () => {
     await expect(tlsToPlain).rejects.toMatchObject({ message: expect.stringContaining('looks like Redis without TLS') })
     const untrusted = openRedis(server.tls?.url ?? '')
     await expect(untrusted).rejects.toMatchObject({ message: expect.stringContaining('is not trusted') })
+    for (const trust of [`ca=${encodeURIComponent(join(server.directory, 'server.crt'))}`, 'verify=false']) {
+      const trusting = await openRedis(`${server.tls?.url}?${trust}`)
+      expect(await trusting.about?.()).toMatch(/^Redis \d/)
+      await trusting.close()
+    }
+    await expect(openRedis(`${server.tls?.url}?ca=/nowhere.pem`)).rejects.toMatchObject({ code: 'usage' })
   }, 20_000)
 
   it.each([

@@ -3,10 +3,10 @@ import { parseRedisUrl } from '../../../src/transports/redis/options.ts'
 
 describe('a URL of Redis', () => {
   it('names server, user, database and what to follow', () => {
-    const options = parseRedisUrl('rediss://me:s%3Ae%40t@h:6380/3?stream=user.events,orders.*')
+    const options = parseRedisUrl('rediss://me:s%3Ae%40t@h:6380/3?stream=user.events,orders.*&ca=/ca.pem')
     expect(options).toMatchObject({
       nodes: [{ host: 'h', port: 6380 }],
-      tls: true,
+      tls: { ca: '/ca.pem', verify: true },
       username: 'me',
       password: 's:e@t',
       database: 3,
@@ -20,13 +20,19 @@ describe('a URL of Redis', () => {
   it('has defaults', () => {
     expect(parseRedisUrl('redis://')).toMatchObject({
       nodes: [{ host: '127.0.0.1', port: 6379 }],
-      tls: false,
+      tls: undefined,
       database: 0,
       windowMs: 600_000,
       retain: { entries: 10_000 },
       broadcast: undefined,
       place: { user: 'default' },
     })
+  })
+
+  it('wants a password with a user, and TLS for options of TLS', () => {
+    expect(() => parseRedisUrl('redis://me@h')).toThrow('it names user me and no password')
+    expect(() => parseRedisUrl('redis://h?verify=false')).toThrow('it has options of TLS and no TLS')
+    expect(parseRedisUrl('redis://:secret@h')).toMatchObject({ username: undefined, password: 'secret' })
   })
 
   it('names several nodes of a cluster, also by IPv6', () => {
