@@ -41,6 +41,27 @@ export interface Store extends SqlExecutor {
   close(): Promise<void>
 }
 
+/** The driver keeps the socket open when it gives up by itself while it logs in: then the server waits for it for a minute. */
+class LeavingClient extends pg.Client {
+  override connect(): Promise<this>
+  override connect(callback: (error: Error) => void): void
+  override connect(callback?: (error: Error) => void): Promise<this> | undefined {
+    const leave = (error: Error | null) => {
+      if (error) (this as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
+    }
+    if (callback === undefined)
+      return super.connect().catch((error: Error) => {
+        leave(error)
+        throw error
+      }) as Promise<this>
+    super.connect((error: Error) => {
+      leave(error)
+      callback(error)
+    })
+    return undefined
+  }
+}
+
 /**
  * Connects once to learn the server's version. Throws `connect` (naming host and database), `usage` for a URL that is
  * none, `unsupported` for a server that is too old.
@@ -48,6 +69,7 @@ export interface Store extends SqlExecutor {
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
   const place = placeOf(url)
   const pool = new pg.Pool({
+    Client: LeavingClient,
     connectionString: url,
     application_name: options.applicationName,
     max: options.max ?? 10,

@@ -6,6 +6,7 @@ import { translateError } from '../../src/store/errors.ts'
 import { openReading } from '../../src/store/reading.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { startPrivateServer } from '../setup/private-server.ts'
+import { until } from '../setup/until.ts'
 
 const options = { applicationName: 'evt test' }
 
@@ -97,6 +98,14 @@ describeServers('a store', (server) => {
       code: 'connect',
       message: expect.stringContaining('wants a password for user postgres'),
     })
+    const { store } = await createTestDatabase({ server, schema: 'empty' })
+    const waiting = async () =>
+      (
+        await store.query(
+          "select from pg_stat_activity where query = '' and state is null and backend_type = 'client backend'",
+        )
+      ).rows.length
+    await until(async () => (await waiting()) === 0)
   })
 
   it('throws closed after close, which may be called twice', async () => {
