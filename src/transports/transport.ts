@@ -266,10 +266,7 @@ export interface Transport {
    * Absent where the substrate can only be observed.
    */
   lanes?(topics: readonly string[], group: string, options: LaneOptions): AsyncIterable<Lane>
-  /**
-   * Makes the group: what is published from then on reaches it, also while no member of it runs. For where there is no history, so that
-   * nothing is published between a start and the first lane.
-   */
+  /** Makes the group, where there is no history: what is published from then on reaches it, also while no member of it runs. */
   join?(topics: readonly string[], group: string, options: LaneOptions): Promise<void>
   /**
    * Settles inside the caller's transaction; throws `fenced` when a lane is no longer owned. Its statements are sent before it
