@@ -61,7 +61,7 @@ export async function runServer(recipe: Recipe): Promise<RunningServer> {
     kill: (name) => kill(recipe, pid, name),
     async restart() {
       if (isRunning(pid)) await endGently(recipe, pid)
-      pid = await startOnce(recipe)
+      pid = await withRetries(() => startOnce(recipe))
     },
     stop,
     [Symbol.asyncDispose]: stop,
@@ -114,13 +114,14 @@ async function endGently(recipe: Recipe, pid: number): Promise<void> {
   await kill(recipe, pid, 'SIGTERM')
 }
 
-/** Between finding free ports and listening on them, somebody else may have taken one. */
+/** Between finding free ports and listening on them, somebody else may have taken one; and that of a killed process is free a moment later. */
 export async function withRetries<T>(start: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await start()
     } catch (error) {
-      if (attempt === 3 || !/in use|EADDRINUSE|eaddrinuse|BindException/i.test(String(error))) throw error
+      if (attempt === 5 || !/in use|EADDRINUSE|eaddrinuse|BindException/i.test(String(error))) throw error
+      await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
 }
