@@ -1,34 +1,6 @@
-// Sinks, sources and buses as a person writes them: shapes only. What they mean is decided where they run.
+// Sinks and sources in one line of text, as flags and variables have them.
 import { EvtError } from '../core/errors.ts'
-import type { Layout } from '../core/layout.ts'
 import { redactUrl } from '../core/mask.ts'
-
-/** Where the relay carries the log to. */
-export interface SinkSettings {
-  /** Names it in the store: its position, its dead letters, `consume`. */
-  readonly name: string
-  readonly url: string
-  readonly topic?: string | undefined
-  readonly prefix?: string | undefined
-  readonly layout?: Layout | undefined
-  readonly lanes?: number | undefined
-  readonly patterns?: readonly string[] | undefined
-  readonly dialect?: string | undefined
-  /** Where a sink that never existed starts. */
-  readonly start?: 'earliest' | 'latest' | undefined
-}
-
-/** Foreign traffic that is brought into the store. */
-export interface SourceSettings {
-  readonly name: string
-  readonly url: string
-  /** Default: what the URL names. */
-  readonly topic?: string | readonly string[] | undefined
-  readonly group?: string | undefined
-  readonly patterns?: readonly string[] | undefined
-  readonly dialect?: string | undefined
-  readonly start?: 'earliest' | 'latest' | undefined
-}
 
 /** `name=url`, separated by white space; a URL alone is named after its scheme. */
 export function parseNamedUrls(text: string): readonly { readonly name: string; readonly url: string }[] {

@@ -5,8 +5,9 @@ import { EvtError } from '../core/errors.ts'
 import type { Layout } from '../core/layout.ts'
 import { redactUrl } from '../core/mask.ts'
 import { parseCount } from '../core/quantity.ts'
+import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import { type BusType, parseBusType, parseLayout } from './bus-names.ts'
-import { parseNamedUrls, type SinkSettings, type SourceSettings, shownConnections } from './connections.ts'
+import { parseNamedUrls, shownConnections } from './connections.ts'
 import type { Service } from './services.ts'
 
 export interface ConfigValues {
@@ -22,8 +23,8 @@ export interface ConfigValues {
   readonly timeoutMs: number
   /** False: capture goes on, handlers wait. */
   readonly processing: boolean
-  readonly sinks: readonly SinkSettings[]
-  readonly sources: readonly SourceSettings[]
+  readonly sinks: readonly SinkOptions[]
+  readonly sources: readonly SourceOptions[]
   /** The sink whose topics handlers read; without one, the log. */
   readonly consume: string | undefined
   readonly bus: BusType | undefined

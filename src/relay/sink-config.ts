@@ -1,28 +1,9 @@
 import { parseDialect } from '../core/codec/encode-as.ts'
 import { EvtError } from '../core/errors.ts'
-import { type Layout, layouts, planTopics } from '../core/layout.ts'
+import { layouts, planTopics } from '../core/layout.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
+import type { SinkOptions } from '../core/sinks-and-sources.ts'
 import { samePlace } from './same-place.ts'
-
-/** Where the log is carried to, as a person says it. */
-export interface SinkOptions {
-  /** Stands for its position in the store: another name is another sink. */
-  readonly name: string
-  readonly url: string
-  /** Default: what the URL names, else `events`. */
-  readonly topic?: string | undefined
-  /** Of layout `per-type`, before the type. */
-  readonly prefix?: string | undefined
-  /** Default `shards`: one topic, ordered by subject. */
-  readonly layout?: Layout | undefined
-  readonly lanes?: number | undefined
-  /** Types to carry; default all. */
-  readonly patterns?: readonly string[] | undefined
-  /** Default: CloudEvents in binary mode. */
-  readonly dialect?: string | undefined
-  /** Where a sink that never existed starts; default `latest`. */
-  readonly start?: 'earliest' | 'latest' | undefined
-}
 
 export interface SinkConfig extends SinkOptions {
   readonly wanted: Pattern

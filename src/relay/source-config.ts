@@ -1,22 +1,7 @@
 import { parseDialect } from '../core/codec/encode-as.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
+import type { SourceOptions } from '../core/sinks-and-sources.ts'
 import { assertNames, checked } from './sink-config.ts'
-
-/** Foreign traffic that is brought into the store, as a person says it. */
-export interface SourceOptions {
-  readonly name: string
-  readonly url: string
-  /** Default: what the URL names. */
-  readonly topic?: string | readonly string[] | undefined
-  /** The consumer group there; default `evt-<name>`. Another group reads all again. */
-  readonly group?: string | undefined
-  /** Types to take in; default all. */
-  readonly patterns?: readonly string[] | undefined
-  /** What it must be; default: whatever is recognised. */
-  readonly dialect?: string | undefined
-  /** Where a group that never existed starts; default `latest`. */
-  readonly start?: 'earliest' | 'latest' | undefined
-}
 
 export interface SourceConfig extends Omit<SourceOptions, 'topic'> {
   readonly topics: readonly string[]

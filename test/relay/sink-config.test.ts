@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { resolveSinks, type SinkOptions } from '../../src/relay/sink-config.ts'
+import type { SinkOptions } from '../../src/core/sinks-and-sources.ts'
+import { resolveSinks } from '../../src/relay/sink-config.ts'
 
 const two = (a: Omit<SinkOptions, 'name'>, b: Omit<SinkOptions, 'name'>) =>
   resolveSinks([

@@ -1,8 +1,8 @@
 import type { BridgeOptions } from '../../bridge.ts'
 import { busOf } from '../../config/bus.ts'
-import type { SinkSettings } from '../../config/connections.ts'
 import { planTopics } from '../../core/layout.ts'
 import { redactUrl } from '../../core/mask.ts'
+import type { SinkOptions } from '../../core/sinks-and-sources.ts'
 import type { SourceConfig } from '../../relay/source-config.ts'
 import { topicsNamedBy } from '../../transports/registry.ts'
 import type { Runtime } from '../runtime.ts'
@@ -56,7 +56,7 @@ export async function connectionsOf(given: GivenConnections, { config, output }:
   }
 }
 
-async function topicsWritten(sink: SinkSettings): Promise<string> {
+async function topicsWritten(sink: SinkOptions): Promise<string> {
   const [named] = await topicsNamedBy(sink.url)
   const { fixed } = planTopics({ ...sink, topic: sink.topic ?? named })
   if (fixed) return `topic ${fixed.join(', ')}`

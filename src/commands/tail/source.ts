@@ -1,9 +1,9 @@
-import type { SinkSettings } from '../../config/connections.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
 import { planTopics } from '../../core/layout.ts'
 import { redactUrl } from '../../core/mask.ts'
+import type { SinkOptions } from '../../core/sinks-and-sources.ts'
 import type { ObservedEvent } from '../../store/observe.ts'
 import type { StageReader } from '../../store/observe-stages.ts'
 import type { Capabilities, Transport } from '../../transports/transport.ts'
@@ -183,7 +183,7 @@ function configuredPlaces({ config }: Runtime): ReadonlyMap<string, Place> {
 
 /** Those that the relay writes; of a topic for each type, all by a glob. */
 const sinkTopics =
-  (sink: SinkSettings) =>
+  (sink: SinkOptions) =>
   ({ named, separator }: Transport): readonly string[] => {
     if (sink.topic === undefined && sink.layout !== 'per-type' && named.length > 0) return named
     const plan = planTopics({ ...sink, separator })
