@@ -1,47 +1,19 @@
 // The bridge puts rooms together: store, relay, transport, handlers, watch. It starts them, drains them and stops them in
-// the right order; it decides nothing that one of them could decide. Drivers are loaded when it starts.
+// the right order; it decides nothing that one of them could decide. Drivers are loaded when it starts. Its parts are in `bridge/`.
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { type BridgeOptions, bridgeRoles } from './bridge/options.ts'
+import { aborted, type PartContext } from './bridge/part.ts'
 import { parseDuration } from './core/duration.ts'
-import { EvtError, toError } from './core/errors.ts'
-import { createRegistry, type Registry } from './core/registry.ts'
-import type { SinkOptions, SourceOptions } from './core/sinks-and-sources.ts'
-import type { ServiceDefinition } from './handle/define-service.ts'
-import type { HandlerDefinition, HandlerLog } from './handle/handler.ts'
-import type { Subscribers, SubscribersOptions } from './handle/subscribers.ts'
+import { EvtError } from './core/errors.ts'
+import { createRegistry } from './core/registry.ts'
+import type { HandlerLog } from './handle/handler.ts'
+import type { Subscribers } from './handle/subscribers.ts'
 import { closeStoreWithin, settlesWithin } from './store/close-within.ts'
 import type { Store } from './store/connection.ts'
-import type { ServerProblem } from './transports/transport.ts'
 import { createCalmLog } from './watch/calm-log.ts'
 import { createRecorder, type Recorder } from './watch/recorder.ts'
 
-export const bridgeRoles = ['relay', 'handlers'] as const
-export type BridgeRole = (typeof bridgeRoles)[number]
-
-export interface BridgeOptions {
-  /** A URL, whose connections the bridge closes at its end, or an open store, which stays open. */
-  readonly store: Store | string
-  readonly handlers?: readonly HandlerDefinition[]
-  /** Default: made of the contracts of `services`. */
-  readonly registry?: Registry
-  /** Their handlers run beside `handlers`; tables and captures are set up at the start. */
-  readonly services?: readonly ServiceDefinition[]
-  /** Default: all. */
-  readonly roles?: readonly BridgeRole[]
-  /** Names this process; unique among those that run. Default: a random one. */
-  readonly instance?: string
-  readonly log?: HandlerLog
-  /** How long handlers may finish what they began; default '10s'. */
-  readonly grace?: string
-  /** Connections for handlers' transactions; default 16. */
-  readonly connections?: number
-  /** Where the relay carries the log to, each with a cursor of its own. */
-  readonly sinks?: readonly SinkOptions[]
-  /** Foreign traffic that is brought into the store. */
-  readonly sources?: readonly SourceOptions[]
-  /** The name of a sink: handlers read it in place of the log. */
-  readonly consume?: string
-}
+export { type BridgeOptions, type BridgeRole, bridgeRoles } from './bridge/options.ts'
 
 export interface Bridge {
   /** Resolves when everything runs. Throws `connect`, `migrations` (with the hint to migrate) or `config`; then nothing runs. */
@@ -62,11 +34,7 @@ export interface Bridge {
 const silent: HandlerLog = { debug() {}, info() {}, warn() {}, error() {} }
 /** Beyond the grace: for all to close in their order; after that, for all that is left at once. */
 const closingMs = 3_000
-/** A broker that is away must not hold the start. */
-const joiningMs = 5_000
 const leavingMs = 500
-/** What only waits for the server must not take the handlers' grace. */
-const besideMs = 1_000
 
 /** What runs and has to be stopped. */
 interface Part {
@@ -83,8 +51,6 @@ export function createBridge(options: BridgeOptions): Bridge {
   const ending = new AbortController()
   /** The last started first: stopping goes in this order. */
   const running: Part[] = []
-  /** The groups of this bridge's handlers are there, or it has none. */
-  const readable = Promise.withResolvers<void>()
   let over = false
   let subscribers: Subscribers | undefined
   let starting: Promise<void> | undefined
@@ -99,16 +65,37 @@ export function createBridge(options: BridgeOptions): Bridge {
   async function startAll(): Promise<void> {
     const roles = options.roles ?? bridgeRoles
     const services = options.services ?? []
+    const context = await prepare()
+    const { setUpService } = await import('./handle/set-up-service.ts')
+    for (const service of services) await setUpService(context.store, service)
+    const { startInstance } = await import('./bridge/instance-part.ts')
+    await startInstance(context, roles)
+    const { startRelay } = await import('./bridge/relay-part.ts')
+    if (roles.includes('relay')) await startRelay(context)
+    if (!roles.includes('handlers')) return context.readable.resolve()
+    const { startHandlers } = await import('./bridge/handlers-part.ts')
+    subscribers = await startHandlers(context)
+    const { startServices } = await import('./bridge/services-part.ts')
+    startServices(context, services)
+  }
+
+  async function prepare(): Promise<PartContext> {
     const store = await openOwn()
     const { checkSchema } = await import('./store/migrate.ts')
     await checkSchema(store)
-    const { setUpService } = await import('./handle/set-up-service.ts')
-    for (const service of services) await setUpService(store, service)
-    await startInstance(store, roles)
-    if (roles.includes('relay')) await startRelay(store)
-    if (!roles.includes('handlers')) return readable.resolve()
-    await startHandlers(store, services)
-    for (const service of services) runBeside(store, service)
+    return {
+      options,
+      store,
+      registry: options.registry ?? createRegistry((options.services ?? []).flatMap(({ contracts }) => contracts)),
+      instance,
+      graceMs,
+      log,
+      calm,
+      recorder,
+      signal: ending.signal,
+      readable: Promise.withResolvers<void>(),
+      keep,
+    }
   }
 
   async function openOwn(): Promise<Store> {
@@ -118,106 +105,6 @@ export function createBridge(options: BridgeOptions): Bridge {
     const store = await openStore(given, { applicationName: `evt bridge ${instance}`, max: 6 })
     keep('the store', () => closeStoreWithin(store, leavingMs))
     return store
-  }
-
-  async function startInstance(store: Store, roles: readonly string[]): Promise<void> {
-    const { createInstanceRegistry } = await import('./watch/instances.ts')
-    const onError = (error: unknown) => {
-      if (!ending.signal.aborted) calm.warn('cannot tell how it goes', { error: toError(error).message })
-    }
-    const { consume: consumes } = options
-    const facts = { instance, roles, consumes, version: ownVersion() }
-    const registry = createInstanceRegistry({ store, recorder, ...facts, onError })
-    await registry.start()
-    keep('the registry', () => registry.stop())
-  }
-
-  async function startRelay(store: Store): Promise<void> {
-    const { createRelay } = await import('./relay/relay.ts')
-    const { resolveSinks } = await import('./relay/sink-config.ts')
-    const { resolveSources } = await import('./relay/source-config.ts')
-    const { openTransport, topicsNamedBy } = await import('./transports/registry.ts')
-    // A URL that nobody can open is no outage.
-    for (const { url } of [...(options.sinks ?? []), ...(options.sources ?? [])]) await topicsNamedBy(url)
-    ending.signal.throwIfAborted()
-    const opener = <C extends { readonly name: string; readonly url: string }>(config: C) => ({
-      config,
-      async open() {
-        // What a broker without history takes before the handlers' groups are there, they never get.
-        if (config.name === options.consume) await Promise.race([readable.promise, aborted(ending.signal)])
-        return openTransport(config.url, { onProblem: problemsOf(config.name), onServerProblem: adviceOf(config.name) })
-      },
-    })
-    const sinks = resolveSinks(options.sinks ?? []).map(opener)
-    const sources = resolveSources(options.sources ?? []).map(opener)
-    const relay = createRelay({ store, instance, recorder, log: calm, sinks, sources })
-    relay.start()
-    keep('the relay', () => relay.stop())
-  }
-
-  const problemsOf = (where: string) => (error: Error) =>
-    calm.error(`something fails under ${where}`, { error: error.message, hint: (error as EvtError).hint })
-
-  const adviceOf =
-    (where: string) =>
-    ({ problem, remedy }: ServerProblem) =>
-      calm.warn(`the server of ${where} could lose what it takes`, { problem, hint: remedy })
-
-  /** What handlers read: the log, or the sink that they consume. */
-  async function openIntake(
-    store: Store,
-    registry: Registry,
-  ): Promise<Pick<SubscribersOptions, 'transport' | 'topics'>> {
-    const { openTransport } = await import('./transports/registry.ts')
-    const onProblem = problemsOf('the handlers')
-    const { consume } = options
-    if (consume === undefined) {
-      const transport = await openTransport(store.connectionString, { onProblem })
-      keep('the transport', () => transport.close())
-      return { transport }
-    }
-    const { findSink } = await import('./relay/sink-config.ts')
-    const { openSinkForHandlers } = await import('./relay/read-sink.ts')
-    const config = findSink(options.sinks ?? [], consume)
-    const open = (more: object) => openTransport(config.url, { onProblem, ...more })
-    const reading = await openSinkForHandlers({ store, config, open })
-    keep('the transport', () => reading.close())
-    const known = registry.types()
-    return {
-      transport: reading.transport,
-      topics: ({ name, patterns, wanted }) =>
-        reading.topicsOf({ name, patterns, types: wanted.types, matches: wanted.matches }, known),
-    }
-  }
-
-  async function startHandlers(store: Store, services: readonly ServiceDefinition[]): Promise<void> {
-    const registry = options.registry ?? createRegistry(services.flatMap(({ contracts }) => contracts))
-    const handlers = [...(options.handlers ?? []), ...services.flatMap((service) => service.handlers)]
-    const { createSubscribers } = await import('./handle/subscribers.ts')
-    const { createStorePublisher } = await import('./publish/publisher.ts')
-    const publisher = createStorePublisher({ store, registry, source: instance })
-    const intake = await openIntake(store, registry)
-    ending.signal.throwIfAborted()
-    const connections = options.connections === undefined ? {} : { connections: options.connections }
-    const shared = { store, ...intake, handlers, registry, recorder, instance, log, ...connections }
-    const made = createSubscribers({ ...shared, publish: (sql, events) => publisher.publish(sql, events) })
-    keep('the handlers', () => made.stop({ graceMs }))
-    await made.start()
-    subscribers = made
-    const joined = made.joined().then(readable.resolve)
-    await settlesWithin(joined, joiningMs)
-    const { keepInbox } = await import('./handle/keep-inbox.ts')
-    const stopInbox = keepInbox(store, calm)
-    keep('the inbox', () => settlesWithin(stopInbox(), besideMs))
-  }
-
-  function runBeside(store: Store, service: ServiceDefinition): void {
-    const context = { transaction: store.transaction, log, signal: ending.signal }
-    const work = (async () => service.start?.(context))().catch((error: unknown) => {
-      log.error('a service stopped', { service: service.name, error: toError(error).stack })
-    })
-    // First of all to stop: it may still publish.
-    keep(`service ${service.name}`, () => settlesWithin(work, besideMs))
   }
 
   async function stopAll(): Promise<void> {
@@ -271,17 +158,4 @@ export function createBridge(options: BridgeOptions): Bridge {
     pause: (handler) => demand().pause(handler),
     resume: (handler) => demand().resume(handler),
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
-}
-
-function ownVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
-  return version
 }

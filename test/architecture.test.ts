@@ -104,9 +104,24 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
     why: 'handlers know the transport contract, never a transport',
   },
   {
-    room: /^bridge\.ts$/,
-    may: /^(core\/|store\/|transports\/(transport|registry)\.ts|publish\/|relay\/|handle\/|watch\/)$/,
+    room: /^bridge(\.ts|\/)$/,
+    may: /^(bridge\/|core\/|store\/|transports\/(transport|registry)\.ts|publish\/|relay\/|handle\/|sagas\/|replay\/|serve\/|watch\/)$/,
     why: 'the bridge puts rooms together; transports come from the registry',
+  },
+  {
+    room: /^sagas\/$/,
+    may: /^(core\/|store\/|transports\/transport\.ts|publish\/|handle\/)$/,
+    why: 'a saga is handlers and timers over the store',
+  },
+  {
+    room: /^replay\/$/,
+    may: /^(core\/|store\/|transports\/(transport|registry)\.ts|publish\/|handle\/)$/,
+    why: 'replay hands history to handlers and sinks; it knows how they run, not who started them',
+  },
+  {
+    room: /^serve\/$/,
+    may: /^(core\/|store\/|transports\/transport\.ts|publish\/|handle\/|watch\/)$/,
+    why: 'HTTP is a door to publishing and watching: what it needs of a bridge is handed to it',
   },
   {
     room: /^(event-bus|bus-place)\.ts$/,
@@ -119,7 +134,7 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
   { room: /^config\/$/, may: /^(core\/|output\/)$/, why: 'configuration is read before anything is opened' },
   {
     room: /^bench\/$/,
-    may: /^(core\/|transports\/(transport|registry)\.ts|bridge\.ts|index\.ts|store\/|relay\/|handle\/|publish\/|watch\/|output\/)$/,
+    may: /^(core\/|transports\/(transport|registry)\.ts|bridge\.ts|bridge\/|index\.ts|store\/|relay\/|handle\/|publish\/|watch\/|output\/)$/,
     why: "bench runs a bridge of its own on the run's transport: its rooms, never a concrete transport",
   },
   { room: /^services\/registry\.ts$/, may: /^services\//, why: 'the registry names the services, and nothing else' },
@@ -139,7 +154,7 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
   },
   {
     room: /^index\.ts$/,
-    may: /^(core\/|handle\/|publish\/|bridge\.ts|event-bus\.ts|service\.ts|config\/|store\/|transports\/transport\.ts|watch\/)$/,
+    may: /^(core\/|handle\/|publish\/|sagas\/|replay\/|serve\/|bridge\.ts|event-bus\.ts|service\.ts|config\/|store\/|transports\/transport\.ts|watch\/)$/,
     why: 'the library re-exports by name and loads drivers on use',
   },
   {
@@ -162,6 +177,9 @@ const drivers: Record<string, RegExp> = {
   ink: /^(ui\/|commands\/)/,
   commander: /^(commands\/|main\.ts)$/,
   'cli-table3': /^output\/$/,
+  fastify: /^serve\/$/,
+  'prom-client': /^watch\/$/,
+  '@opentelemetry/api': /^watch\/$/,
 }
 
 describe('architecture', () => {

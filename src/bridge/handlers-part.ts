@@ -1,0 +1,55 @@
+import type { Subscribers, SubscribersOptions } from '../handle/subscribers.ts'
+import { settlesWithin } from '../store/close-within.ts'
+import { type PartContext, reportsOf } from './part.ts'
+
+/** A broker that is away must not hold the start. */
+const joiningMs = 5_000
+/** What only waits for the server must not take the handlers' grace. */
+const besideMs = 1_000
+
+/** The handlers of the bridge and of its services, and the inbox behind them. */
+export async function startHandlers(context: PartContext): Promise<Subscribers> {
+  const { options, store, registry, instance, recorder, log, graceMs } = context
+  const handlers = [...(options.handlers ?? []), ...(options.services ?? []).flatMap((service) => service.handlers)]
+  const { createSubscribers } = await import('../handle/subscribers.ts')
+  const { createStorePublisher } = await import('../publish/publisher.ts')
+  const publisher = createStorePublisher({ store, registry, source: instance })
+  const intake = await openIntake(context)
+  context.signal.throwIfAborted()
+  const connections = options.connections === undefined ? {} : { connections: options.connections }
+  const shared = { store, ...intake, handlers, registry, recorder, instance, log, ...connections }
+  const made = createSubscribers({ ...shared, publish: (sql, events) => publisher.publish(sql, events) })
+  context.keep('the handlers', () => made.stop({ graceMs }))
+  await made.start()
+  const joined = made.joined().then(context.readable.resolve)
+  await settlesWithin(joined, joiningMs)
+  const { keepInbox } = await import('../handle/keep-inbox.ts')
+  const stopInbox = keepInbox(store, context.calm)
+  context.keep('the inbox', () => settlesWithin(stopInbox(), besideMs))
+  return made
+}
+
+/** What handlers read: the log, or the sink that they consume. */
+async function openIntake(context: PartContext): Promise<Pick<SubscribersOptions, 'transport' | 'topics'>> {
+  const { options, store, registry } = context
+  const { openTransport } = await import('../transports/registry.ts')
+  const { onProblem } = reportsOf(context, 'the handlers')
+  const { consume } = options
+  if (consume === undefined) {
+    const transport = await openTransport(store.connectionString, { onProblem })
+    context.keep('the transport', () => transport.close())
+    return { transport }
+  }
+  const { findSink } = await import('../relay/sink-config.ts')
+  const { openSinkForHandlers } = await import('../relay/read-sink.ts')
+  const config = findSink(options.sinks ?? [], consume)
+  const open = (more: object) => openTransport(config.url, { onProblem, ...more })
+  const reading = await openSinkForHandlers({ store, config, open })
+  context.keep('the transport', () => reading.close())
+  const known = registry.types()
+  return {
+    transport: reading.transport,
+    topics: ({ name, patterns, wanted }) =>
+      reading.topicsOf({ name, patterns, types: wanted.types, matches: wanted.matches }, known),
+  }
+}

@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs'
+import { toError } from '../core/errors.ts'
+import type { PartContext } from './part.ts'
+
+/** Tells once a second what this bridge does. */
+export async function startInstance(context: PartContext, roles: readonly string[]): Promise<void> {
+  const { store, recorder, instance, calm, signal } = context
+  const { createInstanceRegistry } = await import('../watch/instances.ts')
+  const onError = (error: unknown) => {
+    if (!signal.aborted) calm.warn('cannot tell how it goes', { error: toError(error).message })
+  }
+  const facts = { instance, roles, consumes: context.options.consume, version: ownVersion() }
+  const registry = createInstanceRegistry({ store, recorder, ...facts, onError })
+  await registry.start()
+  context.keep('the registry', () => registry.stop())
+}
+
+function ownVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return version
+}

@@ -1,0 +1,33 @@
+import type { Registry } from '../core/registry.ts'
+import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
+import type { ServiceDefinition } from '../handle/define-service.ts'
+import type { HandlerDefinition, HandlerLog } from '../handle/handler.ts'
+import type { Store } from '../store/connection.ts'
+
+export const bridgeRoles = ['relay', 'handlers'] as const
+export type BridgeRole = (typeof bridgeRoles)[number]
+
+export interface BridgeOptions {
+  /** A URL, whose connections the bridge closes at its end, or an open store, which stays open. */
+  readonly store: Store | string
+  readonly handlers?: readonly HandlerDefinition[]
+  /** Default: made of the contracts of `services`. */
+  readonly registry?: Registry
+  /** Their handlers run beside `handlers`; tables and captures are set up at the start. */
+  readonly services?: readonly ServiceDefinition[]
+  /** Default: all. */
+  readonly roles?: readonly BridgeRole[]
+  /** Names this process; unique among those that run. Default: a random one. */
+  readonly instance?: string
+  readonly log?: HandlerLog
+  /** How long handlers may finish what they began; default '10s'. */
+  readonly grace?: string
+  /** Connections for handlers' transactions; default 16. */
+  readonly connections?: number
+  /** Where the relay carries the log to, each with a cursor of its own. */
+  readonly sinks?: readonly SinkOptions[]
+  /** Foreign traffic that is brought into the store. */
+  readonly sources?: readonly SourceOptions[]
+  /** The name of a sink: handlers read it in place of the log. */
+  readonly consume?: string
+}
