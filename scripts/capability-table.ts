@@ -18,6 +18,7 @@ const columns: Readonly<Record<string, (of: Capabilities) => string>> = {
   'observes from': ({ seeks }) => ['now', ...seeks].join(', '),
   'own mark of the log': ({ ownMark }) => yes(ownMark),
   'dead letters of its own': ({ deadLetters }) => yes(deadLetters),
+  'removes what it made': ({ removes }) => yes(removes),
 }
 
 /** Rows by promise, columns by transport: every exported `…Capabilities` of `src/transports/<name>/`. */

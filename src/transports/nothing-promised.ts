@@ -13,4 +13,5 @@ export const nothingPromised: Capabilities = {
   seeks: [],
   ownMark: false,
   deadLetters: false,
+  removes: false,
 }

@@ -230,6 +230,8 @@ export interface Capabilities {
   readonly ownMark: boolean
   /** `deadLetters` exists. */
   readonly deadLetters: boolean
+  /** `remove` exists. */
+  readonly removes: boolean
 }
 
 export interface TransportOptions {
@@ -282,7 +284,7 @@ export interface Transport {
   about?(): Promise<string>
   /**
    * Removes topics that `ensure` made, with their messages, groups and dead letters: what a test or a bench made for itself. Nothing of
-   * somebody else's; idempotent.
+   * somebody else's; idempotent. Needs `removes`.
    */
   remove?(topics: readonly string[]): Promise<void>
   /**

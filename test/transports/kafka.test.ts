@@ -17,7 +17,6 @@ describeTransport('kafka', {
   open: () => openKafka(url),
   capabilities: kafkaCapabilities,
   doom: (plan) => doomInProcess(url, plan),
-  freezes: true,
   disconnect: () => kafka.disconnectClients(),
   async restart() {
     await kafka.kill('SIGKILL')

@@ -19,7 +19,6 @@ for (const version of postgresVersions) {
       capabilities: logCapabilities,
       topic: () => 'log',
       doom: (plan) => doomInProcess(log.server.url, plan),
-      freezes: true,
       spoil: (message) => ({ ...message, body: Buffer.from('no JSON') }),
       transaction: (work) => log.store.transaction(work),
       settled: () => log.sequenced(),

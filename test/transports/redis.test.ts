@@ -7,7 +7,7 @@ import { describeTransport } from './conformance.ts'
 describe('Redis', () => {
   let redis: PrivateRedis
   beforeAll(async () => {
-    redis = await startPrivateRedis()
+    redis = await startPrivateRedis({ args: ['--proto-max-bulk-len', '4mb'] })
   })
   afterAll(() => redis.stop())
 
@@ -15,11 +15,11 @@ describe('Redis', () => {
     open: () => openRedis(redis.url),
     capabilities: redisCapabilities,
     doom: (plan) => doomInProcess(redis.url, plan),
-    freezes: true,
     disconnect: () => redis.disconnectClients(),
     async restart() {
       await redis.kill('SIGKILL')
       await redis.restart()
     },
+    spoil: (message) => ({ ...message, body: Buffer.alloc(5 * 1024 * 1024, 'x') }),
   })
 })

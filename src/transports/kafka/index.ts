@@ -27,6 +27,7 @@ export const kafkaCapabilities: Capabilities = {
   seeks: ['start', 'time', 'position'],
   ownMark: false,
   deadLetters: true,
+  removes: true,
 }
 
 /** Connects. Throws `usage`, `config`, `connect`, `timeout`. */

@@ -22,6 +22,7 @@ export const memoryCapabilities: Capabilities = {
   seeks: ['start', 'time', 'position'],
   ownMark: true,
   deadLetters: true,
+  removes: true,
 }
 
 export interface MemoryTransport extends Transport {

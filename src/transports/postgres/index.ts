@@ -29,6 +29,7 @@ export const logCapabilities: Capabilities = {
   seeks: ['start', 'time', 'position'],
   ownMark: false,
   deadLetters: false,
+  removes: false,
 }
 
 /** `postgres://…` is the log of that database, `…?channel=name` a NOTIFY channel, `…?table=name` another system's dead letters. Throws `connect`, `usage`. */

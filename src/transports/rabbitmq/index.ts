@@ -28,6 +28,7 @@ export const rabbitCapabilities: Capabilities = {
   seeks: [],
   ownMark: false,
   deadLetters: true,
+  removes: true,
 }
 
 /** A stream queue that the URL names is read from anywhere. */

@@ -31,6 +31,7 @@ export const redisCapabilities: Capabilities = {
   seeks: ['start', 'time', 'position'],
   ownMark: true,
   deadLetters: true,
+  removes: true,
 }
 
 /** Pub/Sub: what nobody hears is gone. */
@@ -45,6 +46,7 @@ const channelCapabilities: Capabilities = {
   seeks: [],
   ownMark: false,
   deadLetters: false,
+  removes: false,
 }
 
 /** Throws `usage` for what the URL says, `connect` when the server does not answer within 5 s or refuses us, `unsupported` below Redis 7.0. */

@@ -4,6 +4,23 @@ import { consume, createWorld, firstLanes, idsOf, type Setup, takeExactly, until
 const forever = () => new AbortController().signal
 
 export function closing(setup: Setup): void {
+  it('has the methods that its capabilities declare, and no others of these', async () => {
+    const { capabilities } = setup
+    const transport = await createWorld(setup).open()
+    expect(transport.capabilities).toEqual(capabilities)
+    expect({
+      transactional: transport.settleIn !== undefined,
+      ownMark: transport.openLog !== undefined,
+      deadLetters: transport.deadLetters !== undefined,
+      removes: transport.remove !== undefined,
+    }).toEqual({
+      transactional: capabilities.transactional,
+      ownMark: capabilities.ownMark,
+      deadLetters: capabilities.deadLetters,
+      removes: capabilities.removes,
+    })
+  })
+
   it('closes twice without harm, and refuses to publish afterwards', async () => {
     const world = createWorld(setup)
     const transport = await world.open()

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Burial, BuriedMessage, DeadLetterTopics, Received } from '../../../src/transports/transport.ts'
-import { consume, createWorld, firstLanes, idsOf, type Setup, takeExactly, until, type World } from './world.ts'
+import { consume, createWorld, firstLanes, idsOf, means, type Setup, takeExactly, until, type World } from './world.ts'
 
 const signal = () => AbortSignal.timeout(10_000)
 
@@ -85,11 +85,11 @@ export function deadLetters(setup: Setup): void {
     expect(letters && (await dead(world, letters))).toEqual([])
   })
 
-  it.skipIf(setup.restart === undefined)(
+  it.skipIf(!setup.capabilities.durable)(
     'keeps them when the server is killed and started again',
     async () => {
       const { world, messages } = await withTwoDead()
-      await setup.restart?.()
+      await means(setup, 'restart')()
       const letters = (await world.open()).deadLetters
       expect(letters && (await dead(world, letters)).map(({ message }) => message.id)).toEqual(idsOf(messages.slice(1)))
     },

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Message } from '../../../src/transports/transport.ts'
-import { consume, createWorld, idsOf, type Setup, sequences, until, type World } from './world.ts'
+import { consume, createWorld, idsOf, means, type Setup, sequences, until, type World } from './world.ts'
 
 /** Publishes again what was not confirmed: after a fault the outcome of a publish may be unknown. */
 async function publishStubbornly(world: World, messages: readonly Message[]): Promise<void> {
@@ -27,18 +27,22 @@ async function survives(world: World, fault: () => Promise<void>): Promise<void>
 }
 
 export function faults(setup: Setup): void {
-  it.skipIf(setup.disconnect === undefined)(
+  // What keeps nothing outside this process has no server to lose.
+  const { durable } = setup.capabilities
+
+  it.skipIf(!durable)(
     'goes on after every connection was cut',
     async () => {
       const world = createWorld(setup)
-      await survives(world, async () => setup.disconnect?.())
+      await survives(world, means(setup, 'disconnect'))
     },
     60_000,
   )
 
-  it.skipIf(setup.restart === undefined)(
+  it.skipIf(!durable)(
     'keeps whatever it called stored when the server is killed in the middle of publishing',
     async () => {
+      const restart = means(setup, 'restart')
       const world = createWorld(setup)
       const transport = await world.open()
       const consumer = consume(world, transport, { max: 50 })
@@ -55,7 +59,7 @@ export function faults(setup: Setup): void {
         }
       })()
       await until('it publishes', () => stored.size > 500)
-      await setup.restart?.()
+      await restart()
       const before = stored.size
       await until('it publishes again', () => stored.size > before + 500, 20_000)
       over = true
@@ -70,11 +74,11 @@ export function faults(setup: Setup): void {
     90_000,
   )
 
-  it.skipIf(setup.restart === undefined)(
+  it.skipIf(!durable)(
     'goes on after the server was killed and started again',
     async () => {
       const world = createWorld(setup)
-      await survives(world, async () => setup.restart?.())
+      await survives(world, means(setup, 'restart'))
     },
     60_000,
   )

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { LogAppender, LogPosition, Message, Transport } from '../../../src/transports/transport.ts'
-import { consume, counted, createWorld, idsOf, type Setup, sequences, until, type World } from './world.ts'
+import { consume, counted, createWorld, idsOf, means, type Setup, sequences, until, type World } from './world.ts'
 
 const signal = () => AbortSignal.timeout(10_000)
 
@@ -64,7 +64,7 @@ export function ownMark(setup: Setup): void {
     await Promise.all([former.close(), leader.close()])
   })
 
-  it.skipIf(setup.restart === undefined)(
+  it.skipIf(!setup.capabilities.durable)(
     'keeps its mark when the server is killed and started again, and goes on over the same appender',
     async () => {
       const world = createWorld(setup)
@@ -72,7 +72,7 @@ export function ownMark(setup: Setup): void {
       const log = await openLog(transport, world, 1n)
       const all = entries(world.messages(40, 8))
       await log.append(all.slice(0, 20), 20n, signal())
-      await setup.restart?.()
+      await means(setup, 'restart')()
       let mark: LogPosition | undefined
       await until('it answers again', async () => {
         mark = await log.mark().catch(() => undefined)

@@ -1,7 +1,18 @@
 import { expect, it } from 'vitest'
-import type { Lane, Received, Transport } from '../../../src/transports/transport.ts'
+import type { Lane, Received } from '../../../src/transports/transport.ts'
 import { never } from './waiting.ts'
-import { consume, counted, createWorld, type Doomed, idsOf, type Setup, sequences, until, type World } from './world.ts'
+import {
+  consume,
+  counted,
+  createWorld,
+  type Doomed,
+  idsOf,
+  means,
+  type Setup,
+  sequences,
+  until,
+  type World,
+} from './world.ts'
 
 /** Fails as soon as two members hold messages of one key at the same time. */
 function createHolders() {
@@ -27,11 +38,9 @@ function createHolders() {
 
 const tick = () => new Promise((resolve) => setImmediate(resolve))
 
-async function doom(world: World, transport: Transport, take: number, settle: number): Promise<Doomed> {
-  // The group must exist before: a member in another process starts where the group does.
-  if (world.setup.doom === undefined) throw new Error(`${transport.name}: nothing to kill`)
+async function doom(world: World, take: number, settle: number): Promise<Doomed> {
   const { signal: _, ...options } = world.options({ member: 'doomed' })
-  return world.setup.doom({ topic: world.topic, group: world.group, options, take, settle })
+  return means(world.setup, 'doom')({ topic: world.topic, group: world.group, options, take, settle })
 }
 
 export function ownership(setup: Setup): void {
@@ -99,14 +108,14 @@ export function ownership(setup: Setup): void {
     }
   })
 
-  it.skipIf(setup.doom === undefined)(
+  it.skipIf(!capabilities.shared)(
     "moves a dead member's lane within seconds, in order and with a higher epoch",
     async () => {
       const world = createWorld(setup, 1)
       const transport = await world.open()
       const messages = world.messages(20, 1)
       await world.publish(transport, messages)
-      const doomed = await doom(world, transport, 10, 4)
+      const doomed = await doom(world, 10, 4)
       expect(idsOf(doomed.taken)).toEqual(idsOf(messages.slice(0, 10)))
       const heir = consume(world, transport, { member: 'heir' })
       await doomed.kill()
@@ -119,7 +128,7 @@ export function ownership(setup: Setup): void {
     },
   )
 
-  it.skipIf(setup.doom === undefined || !capabilities.marksStarted)(
+  it.skipIf(!capabilities.marksStarted)(
     'hands out what a dead owner may have started alone and with its deliveries counted; nothing else',
     async () => {
       const world = createWorld(setup, 1)
@@ -127,7 +136,7 @@ export function ownership(setup: Setup): void {
       const messages = world.messages(12, 1)
       await world.publish(transport, messages)
       for (let death = 1; death <= 2; death++) {
-        const doomed = await doom(world, transport, 3, 0)
+        const doomed = await doom(world, 3, 0)
         const expected = death === 1 ? [1, 1, 1] : [2]
         expect(doomed.taken.map(({ deliveries }) => deliveries)).toEqual(expected)
         await doomed.kill()
@@ -146,22 +155,23 @@ export function ownership(setup: Setup): void {
     },
   )
 
-  it.skipIf(setup.doom === undefined || setup.freezes !== true)(
+  it.skipIf(!capabilities.shared || !capabilities.durable)(
     'fences a member that was stopped and goes on later',
     async () => {
       const world = createWorld(setup, 1)
       const transport = await world.open()
       const messages = world.messages(10, 1)
       await world.publish(transport, messages)
-      const doomed = await doom(world, transport, 6, 0)
-      doomed.freeze?.()
+      const doomed = await doom(world, 6, 0)
+      if (doomed.freeze === undefined || doomed.thaw === undefined) throw new Error('its members cannot be frozen')
+      doomed.freeze()
       const held: Received[] = []
       const heir = consume(world, transport, {
         member: 'heir',
         onBatch: async (batch) => void held.push(...batch),
       })
       await until('the heir has the first', () => held.length > 0, 15_000)
-      expect(await doomed.thaw?.()).toEqual({ lost: 1 })
+      expect(await doomed.thaw()).toEqual({ lost: 1 })
       // It is a member again, and would compete for the lane.
       await doomed.kill()
       await heir.stop()

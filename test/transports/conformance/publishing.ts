@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { consume, createWorld, firstLanes, idsOf, type Setup, takeExactly, until } from './world.ts'
+import { consume, createWorld, firstLanes, idsOf, means, type Setup, takeExactly, until } from './world.ts'
 
 export function publishing(setup: Setup): void {
   const { capabilities } = setup
@@ -103,16 +103,21 @@ export function publishing(setup: Setup): void {
     },
   )
 
-  it.skipIf(setup.spoil === undefined)('stores a prefix only: nothing of a lane after what it refused', async () => {
+  it.skipIf(!capabilities.durable)('stores a prefix only: nothing of a lane after what it refused', async () => {
     const world = createWorld(setup, 1)
     const transport = await world.open()
-    const messages = world.messages(5, 1).map((message, i) => (i === 2 && setup.spoil ? setup.spoil(message) : message))
+    const spoil = means(setup, 'spoil')
+    const messages = world.messages(5, 1).map((message, i) => (i === 2 ? spoil(message) : message))
     const results = await transport.publish(world.topic, messages, AbortSignal.timeout(5_000))
     const stored = results.findIndex(({ state }) => state !== 'stored')
     expect(stored).toBeLessThanOrEqual(2)
     expect(results.slice(stored).map(({ state }) => state)).not.toContain('stored')
     const last = world.message('s/0', { key: 0, n: 9 })
-    await world.publish(transport, [last])
+    // Some servers close the connection over what is too big for them.
+    await until('what is small is taken again', async () => {
+      const [result] = await transport.publish(world.topic, [last], AbortSignal.timeout(5_000))
+      return result?.state === 'stored'
+    })
     const [lane] = await firstLanes(world, transport, 1)
     expect(lane && idsOf(await takeExactly(lane, stored + 1))).toEqual(idsOf([...messages.slice(0, stored), last]))
   })

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Lane } from '../../../src/transports/transport.ts'
 import { never } from './waiting.ts'
-import { createWorld, firstLanes, idsOf, type Setup, takeExactly, type World } from './world.ts'
+import { createWorld, firstLanes, idsOf, means, type Setup, takeExactly, type World } from './world.ts'
 
 async function oneLane(world: World, count: number, prefetch = 100) {
   const transport = await world.open()
@@ -100,26 +100,29 @@ export function settling(setup: Setup): void {
     expect(idsOf(await takeExactly(next, 3))).toEqual(idsOf(messages))
   })
 
-  it.skipIf(setup.transaction === undefined)('settles with the transaction of the caller, or not at all', async () => {
-    const world = createWorld(setup, 1)
-    const { transport, messages, lane } = await oneLane(world, 6)
-    const taken = await takeExactly(lane, 6)
-    const settleIn = transport.settleIn?.bind(transport)
-    const transaction = setup.transaction
-    if (settleIn === undefined || transaction === undefined) throw new Error('capability without method')
-    await transaction((sql) => settleIn(sql, [{ lane, done: taken.slice(0, 2) }]))
-    await lane.settle(taken.slice(0, 2))
-    const rolledBack = transaction(async (sql) => {
-      await settleIn(sql, [{ lane, done: taken.slice(2, 4) }])
-      throw new Error('the effect failed')
-    })
-    await expect(rolledBack).rejects.toThrow('the effect failed')
-    await lane.release()
-    const again = await takeExactly(await nextLane(world, transport), 4)
-    expect(idsOf(again)).toEqual(idsOf(messages.slice(2)))
-  })
+  it.skipIf(!setup.capabilities.transactional)(
+    'settles with the transaction of the caller, or not at all',
+    async () => {
+      const world = createWorld(setup, 1)
+      const { transport, messages, lane } = await oneLane(world, 6)
+      const taken = await takeExactly(lane, 6)
+      const settleIn = transport.settleIn?.bind(transport)
+      const transaction = means(setup, 'transaction')
+      if (settleIn === undefined) throw new Error('capability without method')
+      await transaction((sql) => settleIn(sql, [{ lane, done: taken.slice(0, 2) }]))
+      await lane.settle(taken.slice(0, 2))
+      const rolledBack = transaction(async (sql) => {
+        await settleIn(sql, [{ lane, done: taken.slice(2, 4) }])
+        throw new Error('the effect failed')
+      })
+      await expect(rolledBack).rejects.toThrow('the effect failed')
+      await lane.release()
+      const again = await takeExactly(await nextLane(world, transport), 4)
+      expect(idsOf(again)).toEqual(idsOf(messages.slice(2)))
+    },
+  )
 
-  it.skipIf(setup.transaction === undefined)(
+  it.skipIf(!setup.capabilities.transactional)(
     'refuses as fenced to settle in a transaction what it no longer owns',
     async () => {
       const world = createWorld(setup, 1)
@@ -128,14 +131,14 @@ export function settling(setup: Setup): void {
       await lane.release()
       const next = await nextLane(world, transport)
       const late = (done: typeof taken) =>
-        setup.transaction?.(async (sql) => transport.settleIn?.(sql, [{ lane, done }]))
+        means(setup, 'transaction')(async (sql) => transport.settleIn?.(sql, [{ lane, done }]))
       await expect(late(taken)).rejects.toMatchObject({ code: 'fenced' })
       await expect(late([])).rejects.toMatchObject({ code: 'fenced' })
       expect(idsOf(await takeExactly(next, 4))).toEqual(idsOf(messages))
     },
   )
 
-  it.skipIf(setup.transaction === undefined)(
+  it.skipIf(!setup.capabilities.transactional)(
     'commits nothing when the commit was sent behind a settling that is fenced',
     async () => {
       const world = createWorld(setup, 1)
@@ -143,13 +146,19 @@ export function settling(setup: Setup): void {
       const taken = await takeExactly(lane, 1)
       await lane.release()
       let transaction = ''
-      const behind = setup.transaction?.(async (sql) => {
+      const behind = means(
+        setup,
+        'transaction',
+      )(async (sql) => {
         const { rows } = await sql.query('select pg_current_xact_id()::text as id')
         transaction = String(rows[0]?.id)
         transport.settleIn?.(sql, [{ lane, done: taken }]).catch(() => {})
       })
       await expect(behind).rejects.toThrow('cannot commit')
-      await setup.transaction?.(async (sql) => {
+      await means(
+        setup,
+        'transaction',
+      )(async (sql) => {
         const { rows } = await sql.query('select pg_xact_status($1::text::xid8) as status', [transaction])
         expect(rows[0]?.status).toBe('aborted')
       })

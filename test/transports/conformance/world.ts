@@ -39,21 +39,30 @@ export interface Setup {
   readonly capabilities: Capabilities
   /** Where a scenario publishes; default: its unique name. */
   topic?(unique: string): string
+  /** For who is `shared`; where it is `durable` too, its members can be frozen. */
   doom?(plan: DoomedPlan): Promise<Doomed>
-  /** Kills the server and starts it again on the same data and port. */
+  /** Kills the server and starts it again on the same data and port. For who is `durable`. */
   restart?(): Promise<void>
-  /** Cuts every connection of evt's to the server, not the server. */
+  /** Cuts every connection of evt's to the server, not the server. For who is `durable`. */
   disconnect?(): Promise<void>
-  /** Whether `doom` gives members that can be frozen. */
-  readonly freezes?: boolean
-  /** Makes of a message one that the substrate refuses. */
+  /** Makes of a message one that the server refuses. For who is `durable`. */
   spoil?(message: Message): Message
-  /** A transaction of the database that `settleIn` writes to. */
+  /** A transaction of the database that `settleIn` writes to. For who is `transactional`. */
   transaction?(work: (sql: SqlExecutor) => Promise<void>): Promise<void>
   /** Waits until everything published so far has its position. */
   settled?(): Promise<void>
   /** Bytes of the biggest body. Default 1 MiB. */
   readonly bigBytes?: number
+}
+
+/** What a scenario of a declared capability needs. Throws: a transport that declares it and cannot be tried has not kept it. */
+export function means<Name extends 'doom' | 'restart' | 'disconnect' | 'spoil' | 'transaction'>(
+  setup: Setup,
+  name: Name,
+): NonNullable<Setup[Name]> {
+  const mean = setup[name]
+  if (mean === undefined) throw new Error(`its capabilities promise this, and its setup has no ${name} to try it`)
+  return mean
 }
 
 /** One scenario's corner of the substrate: names that nobody else uses, and things that clean up after themselves. */
