@@ -2,9 +2,10 @@ import type { EvtError } from '../../core/errors.ts'
 import { type Cluster, pause } from './cluster.ts'
 import { passes, translate, typeOf } from './errors.ts'
 import type { KafkaLane } from './lane.ts'
-import { commitOffsets, type Membership } from './offsets.ts'
+import { type Commit, commitOffsets, type Membership } from './offsets.ts'
 
 const everyMs = 200
+const markWithinMs = 1_000
 const retryPauseMs = 50
 
 export interface CommitterInit {
@@ -23,6 +24,8 @@ export interface CommitterInit {
 export interface Committer {
   /** There is something to commit: within a fraction of a second. */
   soon(): void
+  /** Behind the commit that is under way: what all lanes ask for meanwhile goes out at once. */
+  next(): void
   /** Now; tries again for so long. Never throws: what could not be committed comes again. */
   commit(withinMs: number): Promise<void>
   stop(): void
@@ -46,20 +49,32 @@ export function createCommitter(init: CommitterInit): Committer {
     return lastCommit
   }
 
+  let isNextWaiting = false
+  function next(): void {
+    if (isNextWaiting) return
+    isNextWaiting = true
+    lastCommit = lastCommit.then(() => {
+      isNextWaiting = false
+      return commitWithin(markWithinMs)
+    })
+  }
+
   async function commitWithin(withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs
     for (;;) {
-      const dirty = [...owned.values()].filter((lane) => lane.dirty !== undefined)
-      if (dirty.length === 0 || cluster.closing.aborted) return
-      if (await commitOnce(dirty)) return
+      const commits = [...owned.values()].flatMap((lane) => {
+        const commit = lane.dirty
+        return commit === undefined ? [] : [{ lane, commit }]
+      })
+      if (commits.length === 0 || cluster.closing.aborted) return
+      if (await commitOnce(commits)) return
       if (performance.now() >= deadline) return soon()
       await pause(retryPauseMs, cluster.closing)
     }
   }
 
-  async function commitOnce(dirty: readonly KafkaLane[]): Promise<boolean> {
+  async function commitOnce(commits: readonly { lane: KafkaLane; commit: Commit }[]): Promise<boolean> {
     const of = identity()
-    const commits = dirty.flatMap((lane) => (lane.dirty === undefined ? [] : [{ lane, commit: lane.dirty }]))
     try {
       await commitOffsets(
         cluster,
@@ -87,5 +102,5 @@ export function createCommitter(init: CommitterInit): Committer {
     }
   }
 
-  return { soon, commit, stop: () => clearTimeout(timer) }
+  return { soon, next, commit, stop: () => clearTimeout(timer) }
 }

@@ -1,4 +1,5 @@
 import { EvtError } from '../../core/errors.ts'
+import { afterDeath, noSuspicion, type Suspicion } from '../suspicion.ts'
 import { type Cluster, persist } from './cluster.ts'
 import type { LastLogs } from './last-logs.ts'
 import type { TopicInfo } from './metadata.ts'
@@ -12,6 +13,8 @@ export interface LaneStart {
   readonly partitions: number
   readonly from: bigint
   readonly logs: LastLogs
+  /** Of what owners that died had in hand; places are offsets behind the message. */
+  readonly suspicion: Suspicion
   readonly isNew: boolean
 }
 
@@ -71,6 +74,7 @@ export async function laneStarts({ cluster, group, places, start, madeAnew }: La
         partitions: topic?.partitions.length ?? 0,
         from: begin ?? known?.offset ?? 0n,
         logs: known?.note.logs ?? new Map(),
+        suspicion: known === undefined || begin !== undefined ? noSuspicion : suspicionOf(known),
         isNew: begin !== undefined,
       }
     })
@@ -81,6 +85,9 @@ export async function laneStarts({ cluster, group, places, start, madeAnew }: La
     }
   })
 }
+
+/** Whoever gives a lane back writes down that nothing of it is in hand: what is, belongs to somebody who died. */
+const suspicionOf = ({ offset, note: { started, suspicion } }: Committed) => afterDeath(suspicion, offset, started)
 
 async function offsetsOf(
   cluster: Cluster,

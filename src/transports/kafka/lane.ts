@@ -1,18 +1,17 @@
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import { drainMs } from '../drain.ts'
+import { deliveriesOf, type Suspicion } from '../suspicion.ts'
 import type { Lane, LogPosition, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createWindow } from '../window.ts'
 import { passes, translate, typeOf } from './errors.ts'
 import type { Fetcher, Reading } from './fetcher.ts'
 import { createIntake } from './intake.ts'
-import { type LastLogs, moveOn } from './last-logs.ts'
+import type { LastLogs } from './last-logs.ts'
+import { createLogOrder, suspiciousRun } from './log-order.ts'
 import type { Commit, CommitNote } from './offsets.ts'
 import { offsetOf, type Place, readMessage, typeOfMessage } from './wire.ts'
-
-/** So many messages in a row that come from before the last one: no relay that went back a little. */
-const suspiciousRun = 10_000
 
 export interface KafkaLane extends Lane {
   readonly place: Place
@@ -37,6 +36,8 @@ export interface KafkaLaneInit {
   readonly from: bigint
   /** Where each log that was written here had got to. */
   readonly logs: LastLogs
+  /** Of what owners that died had in hand; places are offsets behind the message. */
+  readonly suspicion: Suspicion
   /** The group has nothing here yet: its start is to be committed. */
   readonly isNew: boolean
   readonly prefetch: number
@@ -46,6 +47,8 @@ export interface KafkaLaneInit {
   isMember(): boolean
   /** There is something to commit. */
   onDirty(): void
+  /** The same, and somebody waits for it. */
+  onMark(): void
   /** Commits what is settled, as far as the server lets it, within seconds. */
   flush(): Promise<void>
   onEnd(lane: KafkaLane): void
@@ -55,18 +58,14 @@ export interface KafkaLaneInit {
 }
 
 export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
-  const { place, prefetch, wanted, fetcher, onProblem } = init
+  const { place, prefetch, suspicion, wanted, fetcher, onProblem } = init
   const { topic, partition } = place
   const id = `${topic}/${partition}`
   const lost = new AbortController()
   const bell = createDoorbell()
   const window = createWindow()
   const intake = createIntake({ from: init.from, read: (record) => readMessage(place, record), onSkipped })
-  /** Log positions of what was read and is not committed yet, by offset. */
-  let entries: { readonly offset: bigint; readonly log: LogPosition; readonly logId: string }[] = []
-  const lastLogs = new Map(init.logs)
-  let settledLogs = init.logs
-  let droppedInARow = 0
+  const order = createLogOrder({ logs: init.logs, onSuspicious })
   let committedTo = init.isNew ? -1n : init.from
   let draining: NodeJS.Timeout | undefined
   let stopped = false
@@ -82,50 +81,83 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
     )
   }
 
-  /** A leader of the relay that came back sends again what is stored: handlers have seen it. */
-  function isRegression({ log, logId = '', at }: Received): boolean {
-    if (log === undefined) return false
-    const last = lastLogs.get(logId)
-    if (last === undefined || log > last) {
-      moveOn(lastLogs, logId, log)
-      droppedInARow = 0
-      return false
-    }
-    if (++droppedInARow === suspiciousRun) {
-      const hint = `was the log restored from an older copy? then give the group a new name, or reset it: kafka-consumer-groups --reset-offsets --topic ${topic}`
-      onProblem(
-        new EvtError(
-          'conflict',
-          `cannot trust ${id}: ${suspiciousRun} messages in a row, now at ${at}, come from before log position ${last} and are dropped`,
-          { hint },
-        ),
-      )
-    }
-    return true
+  function onSuspicious({ at }: Received, last: LogPosition): void {
+    const hint = `was the log restored from an older copy? then give the group a new name, or reset it: kafka-consumer-groups --reset-offsets --topic ${topic}`
+    onProblem(
+      new EvtError(
+        'conflict',
+        `cannot trust ${id}: ${suspiciousRun} messages in a row, now at ${at}, come from before log position ${last} and are dropped`,
+        { hint },
+      ),
+    )
   }
 
-  function collect(max: number): readonly Received[] {
-    const batch: Received[] = []
-    if (draining !== undefined || stopped || !init.isMember()) return batch
-    const room = Math.min(max, prefetch - window.unsettled)
-    while (batch.length < room) {
+  /** What is wanted and not handed out. */
+  let queue: Received[] = []
+  /** Behind the last that was handed out. */
+  let handedTo = init.from
+  /** The same, or behind the last that is about to be; and as it was last committed. */
+  let started = init.from
+  let startedTo = init.from
+
+  const behind = (message: Received) => offsetOf(message) + 1n
+  const isOpen = () => draining === undefined && !stopped && !lost.signal.aborted && init.isMember()
+
+  /** Reads on until so many are ready. */
+  function fill(count: number): void {
+    while (queue.length < count) {
       const message = intake.next()
       if (message === undefined) break
-      const isDropped = isRegression(message)
-      const offset = intake.reached - 1n
-      if (message.log !== undefined && !isDropped)
-        entries.push({ offset, log: message.log, logId: message.logId ?? '' })
-      if (isDropped || !wanted(typeOfMessage(message))) continue
-      window.add(offset)
-      batch.push(message)
+      if (order.isNew(message, intake.reached - 1n) && wanted(typeOfMessage(message))) queue.push(message)
     }
     if (!intake.isFull) fetcher.wake()
     if (committable() !== committedTo) init.onDirty()
-    return batch
+  }
+
+  /** How many of the queue's first may be handed out now. */
+  function ready(max: number): number {
+    if (!isOpen()) return 0
+    const room = Math.min(max, prefetch - window.unsettled)
+    fill(room)
+    const [first] = queue
+    // What may have killed an owner comes alone: not behind others, and nothing behind it.
+    const isAlone = (first !== undefined && behind(first) <= suspicion.suspectTo) || isHoldingSuspect()
+    if (isAlone) return window.unsettled === 0 ? 1 : 0
+    return Math.max(0, Math.min(room, queue.length))
+  }
+
+  /** What is unsettled inside the suspicion is one message, and the first. */
+  const isHoldingSuspect = () => window.unsettled > 0 && committable() < suspicion.suspectTo
+
+  /** Before anything is handed out: whoever comes after our death must know that it may have been started. */
+  async function mark(upTo: bigint, signal: AbortSignal): Promise<boolean> {
+    started = upTo
+    while (startedTo !== upTo && isOpen() && !signal.aborted) {
+      init.onMark()
+      await bell.wait(signal, lost.signal)
+    }
+    return startedTo === upTo
+  }
+
+  /** It stays in the queue, and nobody's death is its fault. */
+  function unmark(): void {
+    started = handedTo
+    init.onDirty()
+  }
+
+  function handOut(count: number): readonly Received[] {
+    const batch = queue.slice(0, count)
+    queue = queue.slice(count)
+    handedTo = started
+    for (const message of batch) window.add(offsetOf(message))
+    return batch.map((message) => {
+      const deliveries = deliveriesOf(suspicion, behind(message))
+      return deliveries === message.deliveries ? message : { ...message, deliveries }
+    })
   }
 
   /** The next offset of the settled prefix. */
-  const committable = () => window.prefix(intake.reached - 1n) + 1n
+  const committable = () => window.prefix((queue[0] === undefined ? intake.reached : offsetOf(queue[0])) - 1n) + 1n
 
   const reading: Reading = {
     topic,
@@ -169,17 +201,17 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
     await releasing
   }
 
-  function note(offset: bigint): CommitNote {
-    const logs = new Map(settledLogs)
-    for (const entry of entries) {
-      if (entry.offset >= offset) break
-      moveOn(logs, entry.logId, entry.log)
-    }
-    return {
-      logs,
+  function commit(): Commit {
+    const offset = committable()
+    const note: CommitNote = {
+      logs: order.before(offset),
+      // What is given back was started by nobody dead.
+      started: releasing === undefined && started > offset ? started : offset,
+      suspicion,
       ...(init.topicId !== undefined && { topicId: init.topicId }),
       partitions: init.partitions,
     }
+    return { ...place, offset, note }
   }
 
   const lane: KafkaLane = {
@@ -191,20 +223,23 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
     partitions: init.partitions,
     release,
     get dirty() {
-      const offset = committable()
-      return offset === committedTo || lost.signal.aborted ? undefined : { ...place, offset, note: note(offset) }
+      if (lost.signal.aborted) return undefined
+      const next = commit()
+      return next.offset === committedTo && next.note.started === startedTo ? undefined : next
     },
-    committed({ offset, note: { logs } }) {
+    committed({ offset, note }) {
       committedTo = offset
-      settledLogs = logs
-      const behind = entries.findIndex((entry) => entry.offset >= offset)
-      entries = behind < 0 ? [] : entries.slice(behind)
+      startedTo = note.started
+      order.committed(offset, note.logs)
+      bell.ring()
     },
     async take(max, signal) {
       while (!lost.signal.aborted && !signal.aborted) {
-        const batch = collect(max)
-        if (batch.length > 0) return batch
-        await bell.wait(signal, lost.signal)
+        const count = ready(max)
+        const last = queue[count - 1]
+        if (last === undefined) await bell.wait(signal, lost.signal)
+        else if ((await mark(behind(last), signal)) && isOpen() && !signal.aborted) return handOut(count)
+        else if (started !== handedTo) unmark()
       }
       return []
     },

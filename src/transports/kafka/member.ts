@@ -174,6 +174,7 @@ export function joinGroup(init: MemberInit): Member {
       fetcher: init.fetcher,
       isMember: () => !expire(),
       onDirty: committer.soon,
+      onMark: committer.next,
       flush: () => committer.commit(releaseWithinMs),
       onProblem,
       onTopicGone: (lane) => void lookAtTopic(lane),

@@ -1,3 +1,4 @@
+import { noSuspicion, type Suspicion } from '../suspicion.ts'
 import type { Cluster } from './cluster.ts'
 import { brokerError, throwIfFailed } from './errors.ts'
 import { type LastLogs, maxLogs, moveOn } from './last-logs.ts'
@@ -63,12 +64,19 @@ export interface Committed {
 }
 
 /**
- * Our part of a commit's metadata: `evt log=<position>@<log id> topic=<id> partitions=<count>`; of others', nothing. `log` may come
- * several times, and without an id.
+ * Our part of a commit's metadata; of others', nothing:
+ *
+ *   evt log=<position>@<log id> topic=<id> partitions=<count> started=<offset> suspects=<offset> guilty=<offset>*<deaths>
+ *
+ * `log` may come several times, and without an id. The offsets are those behind the message that is meant, as in the commit itself.
  */
 export interface CommitNote {
   /** Of the last settled message of each log. */
   readonly logs: LastLogs
+  /** Behind the last that was handed out; never before the commit's own offset. */
+  readonly started: bigint
+  /** What was known when the lane's owner began; places are offsets behind the message. */
+  readonly suspicion: Suspicion
   readonly topicId?: string
   /** How many partitions the topic had. */
   readonly partitions?: number
@@ -77,11 +85,15 @@ export interface CommitNote {
 /** Kafka takes 4096 bytes unless told otherwise. */
 const maxLogIdBytes = 400
 
-export function formatNote({ logs, topicId, partitions }: CommitNote): string {
+export function formatNote({ logs, started, suspicion, topicId, partitions }: CommitNote, offset: bigint): string {
+  const { suspectTo, guilty, deaths } = suspicion
   const parts = [
     ...formatLogs(logs),
     topicId !== undefined && `topic=${topicId}`,
     partitions !== undefined && `partitions=${partitions}`,
+    started > offset && `started=${started}`,
+    suspectTo > offset && `suspects=${suspectTo}`,
+    suspectTo > offset && guilty > offset && `guilty=${guilty}*${deaths}`,
   ]
   return ['evt', ...parts.filter((part) => part !== false)].join(' ')
 }
@@ -95,18 +107,26 @@ function formatLogs(logs: LastLogs): string[] {
   })
 }
 
-export function parseNote(metadata: string | null): CommitNote {
+export function parseNote(metadata: string | null, offset: bigint): CommitNote {
   const logs = new Map<string, bigint>()
-  if (metadata?.startsWith('evt ') !== true) return { logs }
+  if (metadata?.startsWith('evt ') !== true) return { logs, started: offset, suspicion: noSuspicion }
   for (const [, position = '', id = ''] of metadata.matchAll(/ log=(\d{1,19})(?:@(\S+))?(?= |$)/g))
     moveOn(logs, plain(id), BigInt(position))
   const topicId = / topic=([0-9a-f]{32})\b/.exec(metadata)?.[1]
   const partitions = / partitions=(\d{1,9})\b/.exec(metadata)?.[1]
+  const [, guilty = '0', deaths = '0'] = / guilty=(\d{1,19})\*(\d{1,9})\b/.exec(metadata) ?? []
   return {
     logs,
+    started: offsetIn(metadata, 'started') ?? offset,
+    suspicion: { suspectTo: offsetIn(metadata, 'suspects') ?? 0n, guilty: BigInt(guilty), deaths: Number(deaths) },
     ...(topicId !== undefined && { topicId }),
     ...(partitions !== undefined && { partitions: Number(partitions) }),
   }
+}
+
+function offsetIn(metadata: string, name: 'started' | 'suspects'): bigint | undefined {
+  const found = new RegExp(` ${name}=(\\d{1,19})\\b`).exec(metadata)?.[1]
+  return found === undefined ? undefined : BigInt(found)
 }
 
 /** By `placeKey`; without an entry where the group never settled anything. */
@@ -125,7 +145,10 @@ export async function fetchCommitted(
     for (const { partition, offset, metadata, errorCode } of partitions) {
       throwIfGroupFailed(cluster, group, errorCode)
       if (BigInt(offset) >= 0n)
-        committed.set(placeKey({ topic, partition }), { offset: BigInt(offset), note: parseNote(metadata) })
+        committed.set(placeKey({ topic, partition }), {
+          offset: BigInt(offset),
+          note: parseNote(metadata, BigInt(offset)),
+        })
     }
   }
   return committed
@@ -157,7 +180,7 @@ export async function commitOffsets(
   const topics = byTopic(commits, ({ partition, offset, note }) => ({
     partition,
     offset: String(offset),
-    metadata: formatNote(note),
+    metadata: formatNote(note, offset),
   }))
   const parameters = { groupId: group, groupGenerationId: generation, memberId, topics }
   const answer = await cluster.askCoordinator(group, (versions) => kafkaCall(versions, 'OffsetCommit', parameters), {

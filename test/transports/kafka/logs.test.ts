@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { kafkaCapabilities, openKafka } from '../../../src/transports/kafka/index.ts'
 import { formatNote, parseNote } from '../../../src/transports/kafka/offsets.ts'
+import { noSuspicion } from '../../../src/transports/suspicion.ts'
 import { type PrivateKafka, startPrivateKafka } from '../../setup/private-kafka.ts'
 import { consume, createWorld, until } from '../conformance/world.ts'
 
@@ -86,17 +87,30 @@ describe('the note of a commit', () => {
     ]),
     new Map(),
   ])('has the last position of each log: %o', (logs) => {
-    const note = { logs, topicId: 'a'.repeat(32), partitions: 3 }
-    expect(parseNote(formatNote(note))).toEqual(note)
+    const note = { logs, started: 5n, suspicion: noSuspicion, topicId: 'a'.repeat(32), partitions: 3 }
+    expect(parseNote(formatNote(note, 5n), 5n)).toEqual(note)
   })
 
-  it('is read as earlier versions wrote it', () => {
-    expect(parseNote('evt log=5 partitions=2')).toEqual({ logs: new Map([['', 5n]]), partitions: 2 })
-    expect(parseNote('somebody else')).toEqual({ logs: new Map() })
+  it('has what was handed out and what is suspect, as long as it is not settled', () => {
+    const note = { logs: new Map(), started: 9n, suspicion: { suspectTo: 12n, guilty: 9n, deaths: 3 }, partitions: 1 }
+    expect(formatNote(note, 8n)).toBe('evt partitions=1 started=9 suspects=12 guilty=9*3')
+    expect(parseNote(formatNote(note, 8n), 8n)).toEqual(note)
+    expect(formatNote(note, 9n)).toBe('evt partitions=1 suspects=12')
+    expect(formatNote(note, 12n)).toBe('evt partitions=1')
+  })
+
+  it('is read as earlier versions and others wrote it', () => {
+    const nothing = { started: 7n, suspicion: noSuspicion }
+    const logs = new Map([['', 5n]])
+    expect(parseNote('evt log=5 partitions=2', 7n)).toEqual({ ...nothing, logs, partitions: 2 })
+    expect(parseNote('somebody else', 7n)).toEqual({ ...nothing, logs: new Map() })
   })
 
   it('stays below what Kafka takes', () => {
     const logs = new Map(Array.from({ length: 50 }, (_, i) => [`${i}`.repeat(400), BigInt(i)]))
-    expect(formatNote({ logs }).length).toBeLessThan(4_000)
+    const far = 2n ** 62n
+    const suspicion = { suspectTo: far, guilty: far, deaths: 1_000_000 }
+    const note = { logs, started: far, suspicion, topicId: 'a'.repeat(32), partitions: 100_000 }
+    expect(formatNote(note, 0n).length).toBeLessThan(4_000)
   })
 })
