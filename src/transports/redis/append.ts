@@ -75,16 +75,7 @@ export async function openAppender(context: RedisContext, name: string, epoch: b
       if (broadcast !== undefined) parts.push(...broadcastOf(message, broadcast))
     }
     const [mark, then] = [String(lane.mark), String(through > lane.mark ? through : lane.mark)]
-    const args = [
-      bellOf(lane.stream),
-      String(epoch),
-      mark,
-      String(lane.last),
-      then,
-      String(last),
-      width,
-      ...pack(parts),
-    ]
+    const args = [bellOf(lane.stream), String(epoch), mark, String(lane.last), then, String(last), width, pack(parts)]
     const keys = [lane.stream, laneKey(lane.stream)]
     try {
       const reply = (await runScript(connections.client, appendScript, keys, args)) as readonly unknown[]

@@ -2,6 +2,7 @@ import type { Message, Published } from '../transport.ts'
 import { failureOf, readWritten, type Written, writeBatch } from './batch.ts'
 import { broadcastOf, broadcastWidth } from './broadcast.ts'
 import type { RedisContext } from './context.ts'
+import { rangeOfIds } from './id-range.ts'
 import { type Part, pack } from './pack.ts'
 import { runScript } from './script.ts'
 import { bellOf, idKeys, laneKey } from './topic.ts'
@@ -24,7 +25,8 @@ export function createPublisher({ connections, options, topics, trimmer }: Redis
       parts.push(message.id, encodeMeta(message), message.body)
       if (broadcast !== undefined) parts.push(...broadcastOf(message, broadcast))
     }
-    const args = [bellOf(stream), windowMs, maxWindowIds, width, ...pack(parts)]
+    const { least, greatest } = rangeOfIds(messages)
+    const args = [bellOf(stream), windowMs, maxWindowIds, least, greatest, width, pack(parts)]
     const keys = [stream, laneKey(stream), ...idKeys(stream)]
     const fail = (error: unknown) => failureOf(error, place, `publish to ${topic}`)
     try {

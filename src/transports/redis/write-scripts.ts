@@ -1,4 +1,3 @@
-import { unpackParts } from './pack.ts'
 import { createScript } from './script.ts'
 
 // What writers keep of a lane, in the hash {stream}:evt:lane:
@@ -8,6 +7,7 @@ import { createScript } from './script.ts'
 //   last       log position of its last entry: the next one's `prev`
 //   ids        a or b: which set has the ids of the current duplicate window
 //   since      when that window began, ms since the epoch, by the server's clock
+//   top        no UUID in the current window is greater; `under` is the same of the previous one
 
 /** The doorbell is a hint: a user who may not ring it has consumers that look every now and then. */
 const ring = `redis.pcall('PUBLISH', ARGV[1], '')`
@@ -16,36 +16,48 @@ const ring = `redis.pcall('PUBLISH', ARGV[1], '')`
  * Stores a batch in one lane, without what the duplicate window knows.
  *
  *   KEYS  stream, lane, ids:a, ids:b
- *   ARGV  bell, window in ms (0: none), most ids a window, parts a message, packed parts (pack.ts): for each message id, meta, body and,
- *         with a broadcast, channel and payload
+ *   ARGV  bell, window in ms (0: none), most ids a window, least id when all are UUIDs, greatest UUID (each '' for none; id-range.ts),
+ *         parts a message, packed parts (pack.ts): for each message id, meta, body and, with a broadcast, channel and payload
  *   gives ids of the entries, '-' for a duplicate, joined by spaces; and what stopped it: then only a prefix is stored
  *
- * An id is known for a window at least, unless more than that many came; ids go set by set, so that forgetting costs nothing.
+ * An id is known for a window at least, unless more than that many came; ids go set by set, so that forgetting costs nothing. UUIDs
+ * that are all greater than those of a set are not in it: nobody looks there. So ids that grow with time (UUIDv7, evt's own) cost least.
  */
 export const publishScript = createScript(`
-${unpackParts(5)}
-local window, most, width = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local window, most, width = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6])
+local parts = cmsgpack.unpack(ARGV[7])
 local count = #parts / width
-local seen, current = {}, nil
+local seen, current, top, under = {}, nil, nil, nil
 if window > 0 then
-  local ids = {}
-  for i = 1, count do ids[i] = parts[(i - 1) * width + 1] end
   local now = redis.call('TIME')
   now = now[1] * 1000 + math.floor(now[2] / 1000)
-  local state = redis.call('HMGET', KEYS[2], 'ids', 'since')
+  local state = redis.call('HMGET', KEYS[2], 'ids', 'since', 'top', 'under')
   local a = state[1] ~= 'b'
   current = a and KEYS[3] or KEYS[4]
   local previous = a and KEYS[4] or KEYS[3]
+  -- Greater than any UUID: what is not known proves nothing.
+  top, under = state[3] or 'z', state[4] or 'z'
   local age = now - tonumber(state[2] or 0)
   if age >= window or age < 0 or redis.call('SCARD', current) + count > most then
     current, previous = previous, current
+    top, under = '', top
     redis.call('UNLINK', current)
-    redis.call('HSET', KEYS[2], 'ids', a and 'b' or 'a', 'since', now)
-    if age >= 2 * window then redis.call('UNLINK', previous) end
+    if age >= 2 * window then
+      redis.call('UNLINK', previous)
+      under = ''
+    end
+    redis.call('HSET', KEYS[2], 'ids', a and 'b' or 'a', 'since', now, 'top', top, 'under', under)
   end
-  for _, key in ipairs({ current, previous }) do
-    for i, found in ipairs(redis.call('SMISMEMBER', key, unpack(ids))) do
-      if found == 1 then seen[ids[i]] = true end
+  local doubtful = {}
+  if ARGV[4] == '' or ARGV[4] <= top then doubtful[1] = current end
+  if ARGV[4] == '' or ARGV[4] <= under then doubtful[#doubtful + 1] = previous end
+  if #doubtful > 0 then
+    local ids = {}
+    for i = 1, count do ids[i] = parts[(i - 1) * width + 1] end
+    for _, key in ipairs(doubtful) do
+      for i, found in ipairs(redis.call('SMISMEMBER', key, unpack(ids))) do
+        if found == 1 then seen[ids[i]] = true end
+      end
     end
   end
 end
@@ -72,6 +84,7 @@ end
 if #fresh > 0 then
   redis.call('SADD', current, unpack(fresh))
   redis.call('PEXPIRE', current, 2 * window)
+  if ARGV[5] > top then redis.call('HSET', KEYS[2], 'top', ARGV[5]) end
 end
 ${ring}
 return { table.concat(stored, ' '), failure }
@@ -93,8 +106,7 @@ local state = redis.call('HMGET', KEYS[2], 'epoch', 'mark', 'last')
 if tonumber(state[1] or 0) > tonumber(ARGV[2]) then return { 'fenced', state[1] } end
 local mark, last = state[2] or '0', state[3] or '0'
 if mark ~= ARGV[3] or last ~= ARGV[4] then return { 'moved', mark, last } end
-${unpackParts(8)}
-local width = tonumber(ARGV[7])
+local width, parts = tonumber(ARGV[7]), cmsgpack.unpack(ARGV[8])
 local stored, failure = {}, false
 for i = 1, #parts / width do
   local at = (i - 1) * width

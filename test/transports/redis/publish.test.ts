@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { laneKey } from '../../../src/transports/redis/topic.ts'
 import { type PrivateRedis, startPrivateRedis } from '../../setup/private-redis.ts'
 import { startTcpProxy } from '../../setup/tcp-proxy.ts'
 import { until } from '../../setup/until.ts'
@@ -48,6 +49,46 @@ describe('publishing to Redis', () => {
     const [message] = makeEntries(1)
     if (message === undefined) throw new Error('no message')
     expect(statesOf(await transport.publish('topic', [message, message], signal()))).toEqual(['stored', 'duplicate'])
+  })
+
+  it('knows every id again, in whatever order and of whatever kind they come', async () => {
+    const { transport, client } = await fresh('', 2)
+    const uuid = (n: number) => `01936b2e-7c00-7000-8000-${String(n).padStart(12, '0')}`
+    const known = new Set<string>()
+    let next = 0
+    const publish = async (ids: readonly string[]) => {
+      const messages = ids.map((id) => ({ id, key: id, headers: {}, body: Buffer.from('1') }))
+      const expected = ids.map((id) => (known.has(id) ? 'duplicate' : known.add(id) && 'stored'))
+      expect(statesOf(await transport.publish('topic', messages, signal()))).toEqual(expected)
+    }
+    const rising = (count: number) => Array.from({ length: count }, () => uuid(++next * 10))
+    await publish(rising(20))
+    await publish([...rising(20), 'an-id-of-mine', 'zz'])
+    await publish([uuid(15), uuid(20), uuid(25)])
+    await publish([...rising(5), uuid(30), uuid(35)])
+    await publish(['an-id-of-mine', 'zz', uuid(10).toUpperCase(), uuid(next * 10), uuid(next * 10)])
+    // A greatest id long before its time.
+    await publish(['ffffffff-ffff-7fff-bfff-ffffffffffff'])
+    await publish([...rising(20), 'ffffffff-ffff-7fff-bfff-ffffffffffff', uuid(45)])
+    // What the lane says of its ids is lost, the ids are not.
+    await Promise.all([0, 1].map((lane) => client.hdel(laneKey(`topic:${lane}`), 'top', 'under')))
+    await publish([uuid(10), uuid(next * 10), ...rising(1)])
+    await publish([uuid(next * 10), ...rising(3)])
+  })
+
+  it('knows the ids of the window before the current one', async () => {
+    const { transport, client } = await fresh()
+    const uuid = (n: number) => `01936b2e-7c00-7000-8000-${String(n).padStart(12, '0')}`
+    const message = (n: number) => ({ id: uuid(n), key: null, headers: {}, body: Buffer.from('1') })
+    const publish = async (numbers: readonly number[]) =>
+      statesOf(await transport.publish('topic', numbers.map(message), signal()))
+    const even = (from: number, count: number) => Array.from({ length: count }, (_, i) => (from + i) * 2)
+    for (let i = 0; i < 20_000; i += 5_000) await publish(even(i, 5_000))
+    expect(await client.hget(laneKey('topic'), 'ids')).toBe('b')
+    expect(new Set(await publish(even(20_000, 500)))).toEqual(new Set(['stored']))
+    expect(await client.hget(laneKey('topic'), 'ids')).toBe('a')
+    expect(await publish([0, 1, 39_998, 39_997])).toEqual(['duplicate', 'stored', 'duplicate', 'stored'])
+    expect(await publish([40_000, 0, 50_000, 39_997])).toEqual(['duplicate', 'duplicate', 'stored', 'duplicate'])
   })
 
   it('forgets old ids rather than keep ever more of them', async () => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { rangeOfIds } from '../../../src/transports/redis/id-range.ts'
 import { pack } from '../../../src/transports/redis/pack.ts'
 import { formatPlace, idAt, logAt, parsePlace, placeAt } from '../../../src/transports/redis/position.ts'
 import { decodeOurs, encodeMeta } from '../../../src/transports/redis/wire.ts'
@@ -73,19 +74,40 @@ describe('a place in a lane', () => {
 })
 
 describe('packed parts', () => {
-  it('are lengths in bytes and all bytes in a row', () => {
+  it('are a MessagePack array of strings, each with its length in bytes', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(fc.string({ unit: 'grapheme' }), fc.uint8Array())), (parts) => {
-        const [lengths, bytes] = pack(parts)
-        const ends = lengths
-          .split(' ')
-          .map((_, i, all) => all.slice(0, i + 1).reduce((sum, one) => sum + Number(one), 0))
-        const cut = parts.map((_, i) => bytes.subarray(ends[i - 1] ?? 0, ends[i]))
-        expect(ends.at(-1)).toBe(bytes.length)
-        expect(cut.map((part) => part.toString('hex'))).toEqual(
-          parts.map((part) => Buffer.from(part as string).toString('hex')),
-        )
+        const packed = pack(parts)
+        expect([packed[0], packed.readUInt32BE(1)]).toEqual([0xdd, parts.length])
+        let at = 5
+        for (const part of parts) {
+          const bytes = Buffer.from(part as string)
+          expect([packed[at], packed.readUInt32BE(at + 1)]).toEqual([0xdb, bytes.length])
+          expect(packed.subarray(at + 5, at + 5 + bytes.length).equals(bytes)).toBe(true)
+          at += 5 + bytes.length
+        }
+        expect(at).toBe(packed.length)
       }),
     )
+  })
+})
+
+describe('the range of ids', () => {
+  const range = (...ids: string[]) => rangeOfIds(ids.map((id) => ({ id })))
+  const [low, middle, high] = ['0', '7', 'f'].map((digit) => `01936b2e-7c00-7000-8000-00000000000${digit}`) as [
+    string,
+    string,
+    string,
+  ]
+
+  it('is that of a batch of UUIDs, in any order', () => {
+    expect(range()).toEqual({ least: '', greatest: '' })
+    expect(range(middle)).toEqual({ least: middle, greatest: middle })
+    expect(range(middle, high, low)).toEqual({ least: low, greatest: high })
+  })
+
+  it('has no least one where some id is none, or written in another way', () => {
+    for (const other of ['e1', '', `${low} `, low.toUpperCase(), low.replaceAll('-', ''), `${low}\n`])
+      expect(range(other, middle, low)).toEqual({ least: '', greatest: middle })
   })
 })
