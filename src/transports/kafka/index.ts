@@ -21,8 +21,7 @@ export const kafkaCapabilities: Capabilities = {
   deduplicates: false,
   transactional: false,
   shared: true,
-  // A mark before every hand-out would be a commit a batch, and a rebalance refuses commits.
-  marksStarted: false,
+  marksStarted: true,
   content: 'bytes',
   seeks: ['start', 'time', 'position'],
   ownMark: false,
