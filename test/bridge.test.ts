@@ -123,7 +123,7 @@ describe('a bridge', () => {
     await until(async () => (await store.query(waits)).rows.length > 0)
     const began = performance.now()
     await bridge.stop()
-    expect(performance.now() - began).toBeLessThan(3000)
+    expect(performance.now() - began).toBeLessThan(15_000)
   })
 
   it('refuses two handlers of one name', async () => {
@@ -167,7 +167,7 @@ describe('a bridge whose server does not answer', () => {
     onTestFinished(() => server.kill('SIGCONT'))
     const began = performance.now()
     await bridge.stop()
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(performance.now() - began).toBeLessThan(15_000)
     await until(() => openSockets() < before)
   })
 
@@ -182,7 +182,7 @@ describe('a bridge whose server does not answer', () => {
     const began = performance.now()
     await bridge.stop()
     await refused
-    expect(performance.now() - began).toBeLessThan(2_000)
+    expect(performance.now() - began).toBeLessThan(10_000)
   })
 })
 
@@ -219,6 +219,6 @@ describe('a bridge whose schema is dropped', () => {
     )
     const began = performance.now()
     await bridge.stop()
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(performance.now() - began).toBeLessThan(15_000)
   })
 })

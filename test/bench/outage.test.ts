@@ -98,7 +98,7 @@ describe('the handlers of evt bench', () => {
 })
 
 describe('a signal to evt bench', () => {
-  const soonMs = 8_000
+  const soonMs = 20_000
 
   async function signalled(child: ReturnType<typeof evtBench>, name: NodeJS.Signals) {
     const at = performance.now()

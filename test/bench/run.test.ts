@@ -103,7 +103,7 @@ describe('a run against a fake broker', () => {
     })
     const result = await runBench(options, createFakeTarget({ serviceMs: 1 }))
     expect(result.outcome).toBe('interrupted')
-    expect(result.ledger.scheduled).toBeLessThan(5_000)
+    expect(result.ledger.scheduled).toBeLessThan(60_000)
     expect(result.ledger.handled).toBeGreaterThan(100)
     expect(result.ledger.balanced).toBe(true)
   })

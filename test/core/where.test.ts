@@ -240,7 +240,7 @@ describe('any text', () => {
       expect(error).toMatchObject({ code: 'usage' })
     }
     // An exponential answer would not come within the age of the world.
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(performance.now() - started).toBeLessThan(20_000)
   })
 })
 

@@ -16,6 +16,15 @@ const events = (type: string, subjects: number, each: number) =>
     sequence: Math.floor(n / subjects) + 1,
   }))
 
+interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** How many of these were under way at once, at most. */
+const mostAtOnce = (spans: readonly Span[]) =>
+  Math.max(0, ...spans.map(({ from }) => spans.filter((other) => other.from <= from && from < other.to).length))
+
 function counting() {
   const counted = { now: 0, most: 0 }
   const during = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -34,6 +43,9 @@ describe('events of one transaction', () => {
   it('run at the same time where they make one statement each: each subject in order, each effect once, failures on their own', async () => {
     const { counted, during } = counting()
     const failed = new Set<string>()
+    // When the last attempt of each began and ended, in turns of a clock that counts these.
+    const spans = new Map<string, Span>()
+    let turn = 0
     const handler = defineHandler({
       name: 'test.single',
       on: ['thing.*'],
@@ -42,23 +54,31 @@ describe('events of one transaction', () => {
       retry: { initial: '5ms', max: '20ms' },
       handle: (event, ctx) =>
         during(async () => {
-          const isFirst = event.sequence === 90 && !failed.has(event.subject ?? '')
+          const from = ++turn
+          const isFirst = event.sequence === 50 && !failed.has(event.subject ?? '')
           if (isFirst) failed.add(event.subject ?? '')
           if (isFirst && event.subject === 's3') throw new Error('before its statement')
           const sequence = isFirst && event.subject === 's5' ? 'no number' : event.sequence
-          await ctx.sql`insert into effects (subject, sequence) values (${event.subject}, ${sequence})`
+          await ctx.sql`insert into effects (subject, sequence, handler) values (${event.subject}, ${sequence}, pg_current_xact_id()::text)`
+          spans.set(`${event.subject} ${event.sequence}`, { from, to: ++turn })
         }),
     })
     const running = await run([handler])
-    await running.publish(...events('thing.done', 8, 100))
-    await handled(running, 800)
+    // Several subjects on some lanes, so that whoever takes of one lane only has some to run side by side.
+    await running.publish(...events('thing.done', 16, 60))
+    await handled(running, 960)
     expect(await running.rows('select sequence from effects group by subject, sequence having count(*) > 1')).toEqual(
       [],
     )
     const misplaced = `select from (select sequence, lag(sequence) over (partition by subject order by n) as before from effects) e
       where before >= sequence`
     expect(await running.rows(misplaced)).toEqual([])
-    expect(counted.most).toBeGreaterThan(4)
+    const rows = await running.rows(`select handler, subject || ' ' || sequence as event from effects`)
+    const widths = [...Map.groupBy(rows, ({ handler }) => handler).values()].map((own) =>
+      mostAtOnce(own.flatMap(({ event }) => spans.get(String(event)) ?? [])),
+    )
+    expect(Math.max(...widths)).toBeGreaterThan(1)
+    expect(Math.max(...widths)).toBeLessThanOrEqual(3)
     expect(counted.most).toBeLessThanOrEqual(12)
     expect(await running.rows('select from evt.dead_letters')).toEqual([])
   })

@@ -91,7 +91,7 @@ describe('an event that another transaction is in the middle of', () => {
     await until(() => isWaiting(running))
     const began = performance.now()
     await running.subscribers.stop({ graceMs: 200 })
-    expect(performance.now() - began).toBeLessThan(2500)
+    expect(performance.now() - began).toBeLessThan(10_000)
   })
 
   it('nor does a statement of the handler that waits for a lock, whatever its own time', async () => {
@@ -111,7 +111,7 @@ describe('an event that another transaction is in the middle of', () => {
     await until(() => isWaiting(running))
     const began = performance.now()
     await running.subscribers.stop({ graceMs: 200 })
-    expect(performance.now() - began).toBeLessThan(2500)
+    expect(performance.now() - began).toBeLessThan(10_000)
     await until(async () => !(await isWaiting(running)))
   })
 })

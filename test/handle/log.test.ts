@@ -144,7 +144,7 @@ describe('handlers on the log', () => {
     await until(() => (bridge.stats().handlers[0]?.inFlight ?? 0) > 0)
     const began = performance.now()
     await bridge.stop()
-    expect(performance.now() - began).toBeLessThan(8000)
+    expect(performance.now() - began).toBeLessThan(20_000)
     hang = false
     await start([handler])
     await until(async () => (await count('effects')) === 100, { withinMs: 15_000 })

@@ -10,7 +10,7 @@ import { until } from '../setup/until.ts'
 const backlog = 300
 const urgent = 40
 
-const handlerOf = (name: string, priority: Priority) =>
+const handlerOf = (name: string, priority: Priority, before: () => Promise<void> = async () => {}) =>
   defineHandler({
     name: `test.${name}`,
     on: [`${name}.*`],
@@ -19,6 +19,7 @@ const handlerOf = (name: string, priority: Priority) =>
     concurrency: 4,
     transaction: 'event',
     async handle(event, ctx) {
+      await before()
       await ctx.sql`insert into effects (handler, id) values (${name}, ${event.id})`
     },
   })
@@ -33,9 +34,16 @@ describeServers('handlers of one process that fight for a connection', (server) 
   it('a critical one overtakes a low one that has a backlog, and the low one is not starved', async () => {
     const { store, url } = await createTestDatabase({ server })
     await store.query('create table effects (n bigint generated always as identity, handler text, id text)')
+    // The backlog stands still, and holds the connection, until the alarms wait for it.
+    const alarmed = Promise.withResolvers<void>()
+    let bulk = 0
+    const standStill = async () => {
+      bulk += 1
+      if (bulk > 10) await alarmed.promise
+    }
     const bridge = createBridge({
       store: url,
-      handlers: [handlerOf('bulk', 'low'), handlerOf('alarm', 'critical')],
+      handlers: [handlerOf('bulk', 'low', standStill), handlerOf('alarm', 'critical')],
       registry: createRegistry([]),
       connections: 1,
     })
@@ -46,6 +54,8 @@ describeServers('handlers of one process that fight for a connection', (server) 
       Number((await store.query('select count(*) as n from effects where handler = $1', [name])).rows[0]?.n)
     await until(async () => (await count('bulk')) >= 10)
     await publish(store, 'alarm', urgent)
+    await until(() => (bridge.stats().handlers.find(({ handler }) => handler === 'test.alarm')?.inFlight ?? 0) > 0)
+    alarmed.resolve()
     await until(async () => (await count('alarm')) === urgent, { withinMs: 15_000 })
     await until(async () => (await count('bulk')) === backlog, { withinMs: 15_000 })
 

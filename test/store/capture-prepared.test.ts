@@ -94,7 +94,7 @@ describeServers('a writer of a captured table that is blocked in a prepared tran
       for (const { ids, slowestMs } of written) {
         expect(ids.length).toBeGreaterThan(10)
         // Behind a lock that waits for the prepared transaction they would wait for ever; a step may hold them 100 ms.
-        expect(slowestMs).toBeLessThan(1_000)
+        expect(slowestMs).toBeLessThan(15_000)
       }
 
       const others = written.flatMap(({ ids }) =>

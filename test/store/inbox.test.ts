@@ -52,7 +52,7 @@ describeServers('the inbox', (server) => {
     const upkeep = maintainInbox(store, { aheadDays: 20, keepDays: 90 })
     await enterInbox(store, 'one', [{ eventId: 'a', day: '2026-11-21' }])
     await upkeep
-    expect(performance.now() - began).toBeLessThan(1500)
+    expect(performance.now() - began).toBeLessThan(10_000)
     expect(await left()).toBe(3)
     close()
     await open

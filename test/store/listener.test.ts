@@ -160,7 +160,7 @@ describe('a listener', () => {
     signal('SIGSTOP')
     const began = performance.now()
     await listener.close()
-    expect(performance.now() - began).toBeLessThan(2_000)
+    expect(performance.now() - began).toBeLessThan(10_000)
     signal('SIGCONT')
   })
 })

@@ -56,11 +56,11 @@ it('a host without an address is no answer', async () => {
   expect(await whatAnswers('nowhere.invalid', 1)).toBeUndefined()
 })
 
-it('a port that says nothing is no answer, after less than a second', async () => {
+it('a port that says nothing is no answer, soon', async () => {
   const port = await listening(createServer(() => undefined))
   const began = performance.now()
   expect(await whatAnswers('127.0.0.1', port)).toBeUndefined()
-  expect(performance.now() - began).toBeLessThan(1_000)
+  expect(performance.now() - began).toBeLessThan(10_000)
 })
 
 it('a greeting that begins like the answer of PostgreSQL is not PostgreSQL', async () => {
