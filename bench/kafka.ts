@@ -1,8 +1,9 @@
 // How fast Kafka takes and gives through evt, beside the bare kafkajs loop on the same server in the same run.
 //   node bench/kafka.ts [seconds=3] [lanes=4] [runs=3]
-import { type Consumer, Kafka, logLevel, Partitioners } from 'kafkajs'
+import { type Consumer, type Kafka, Partitioners } from 'kafkajs'
 import { openTransport } from '../src/transports/registry.ts'
 import type { Lane, Message, Transport } from '../src/transports/transport.ts'
+import { bareKafka } from '../test/setup/bare-kafka.ts'
 import { startPrivateKafka } from '../test/setup/private-kafka.ts'
 
 const seconds = Number(process.argv[2] ?? 3)
@@ -138,7 +139,7 @@ const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[M
 
 async function measure(): Promise<string> {
   await using server = await startPrivateKafka()
-  const kafka = new Kafka({ brokers: [`127.0.0.1:${server.port}`], logLevel: logLevel.NOTHING })
+  const kafka = bareKafka(server.port)
   const transport = await openTransport(server.url)
   const forMs = seconds * 1_000
   const names = ['bare', 'bare.plain', 'evt', 'read']

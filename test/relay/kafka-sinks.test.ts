@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createBridge } from '../../src/bridge.ts'
 import { encodeEvent } from '../../src/core/codec.ts'
 import { defineHandler } from '../../src/handle/define-handler.ts'
 import { publishEncoded } from '../../src/store/outbox.ts'
 import { eventOf } from '../handle/running.ts'
+import { bareKafka } from '../setup/bare-kafka.ts'
 import { createTestDatabase } from '../setup/database.ts'
 import { type PrivateKafka, startPrivateKafka } from '../setup/private-kafka.ts'
 import { until } from '../setup/until.ts'
@@ -23,7 +23,7 @@ beforeEach(() => {
 
 /** Four partitions that take only small messages. */
 async function createSmallTopic(): Promise<void> {
-  const admin = new Kafka({ brokers: [`127.0.0.1:${kafka.port}`], logLevel: logLevel.NOTHING }).admin()
+  const admin = bareKafka(kafka.port).admin()
   await admin.connect()
   const configEntries = [{ name: 'max.message.bytes', value: '20000' }]
   await admin.createTopics({ topics: [{ topic, numPartitions: 4, configEntries }], waitForLeaders: true })

@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { Kafka, logLevel } from 'kafkajs'
+import type { Kafka } from 'kafkajs'
 import { Connection } from 'rabbitmq-client'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { isRunning } from '../../src/store/embedded/process.ts'
+import { bareKafka } from './bare-kafka.ts'
 import { startPrivateKafka } from './private-kafka.ts'
 import { startPrivateRabbit } from './private-rabbitmq.ts'
 import { startPrivateRedis, startPrivateRedisCluster } from './private-redis.ts'
@@ -132,13 +133,8 @@ describeWithOwn('rabbitmq', 'a private server', () => {
   })
 })
 
-function kafkaClient(broker: string, options = {}): Kafka {
-  return new Kafka({
-    brokers: [broker],
-    logLevel: logLevel.NOTHING,
-    retry: { initialRetryTime: 20, retries: 20 },
-    ...options,
-  })
+function kafkaClient(port: number, options: object = {}): Kafka {
+  return bareKafka(port, { retry: { initialRetryTime: 20, retries: 20 }, ...options })
 }
 
 async function endOffset(kafka: Kafka, topic: string): Promise<string | undefined> {
@@ -172,7 +168,7 @@ async function produce(kafka: Kafka, topic: string, value: string): Promise<void
 describeWithOwn('kafka', 'a private server', () => {
   it('keeps its data over kill -9 and takes bodies of 1 MiB', async () => {
     await using server = await startPrivateKafka()
-    const kafka = kafkaClient(`127.0.0.1:${server.port}`)
+    const kafka = kafkaClient(server.port)
     await createTopic(kafka, 'kept')
     await produce(kafka, 'kept', 'x'.repeat(1_048_576))
     await server.kill('SIGKILL')
@@ -185,7 +181,7 @@ describeWithOwn('kafka', 'a private server', () => {
   it('has a way in through a proxy that cuts and freezes', async () => {
     await using server = await startPrivateKafka()
     const proxy = await server.proxied()
-    const kafka = kafkaClient(new URL(proxy.url).host)
+    const kafka = kafkaClient(proxy.port)
     const admin = kafka.admin()
     await admin.connect()
     onTestFinished(() => admin.disconnect())
@@ -199,15 +195,14 @@ describeWithOwn('kafka', 'a private server', () => {
 
   it('has users who log in, with TLS, and may do only what an ACL says', async () => {
     await using server = await startPrivateKafka({ tls: true, users: { alice: 'secret' } })
-    const host = (url = '') => new URL(url).host
     const ssl = { ca: [server.tls?.ca ?? ''] }
-    await createTopic(kafkaClient(host(server.url)), 'mine')
+    await createTopic(kafkaClient(server.port), 'mine')
     for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512']) {
       // An object for each client: kafkajs keeps the first one's login in it.
       const login = (password: string) => ({ sasl: { mechanism, username: 'alice', password }, retry: { retries: 0 } })
-      const alice = kafkaClient(host(server.sasl?.url), { ssl, ...login('secret') })
+      const alice = kafkaClient(server.sasl?.port ?? 0, { ssl, ...login('secret') })
       await expect(produce(alice, 'mine', 'x'), mechanism).rejects.toThrow(/authoriz/i)
-      const wrong = kafkaClient(host(server.sasl?.url), { ssl, ...login('no') })
+      const wrong = kafkaClient(server.sasl?.port ?? 0, { ssl, ...login('no') })
       await expect(produce(wrong, 'mine', 'x'), mechanism).rejects.toThrow(/authentication/i)
     }
   })

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { Kafka, logLevel } from 'kafkajs'
+import { bareKafka } from './bare-kafka.ts'
 import { findKafka, installKafka, type KafkaPrograms } from './broker-binaries.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
 import { freeServerPorts } from './ports.ts'
@@ -229,14 +229,7 @@ function userSettings(users: Readonly<Record<string, string>>): string[] {
 
 /** The metadata is there and the coordinator of the groups has its topic, so that the first group need not wait for it. */
 async function answers(port: number): Promise<boolean> {
-  const retry = { retries: 0 }
-  const kafka = new Kafka({
-    brokers: [`127.0.0.1:${port}`],
-    logLevel: logLevel.NOTHING,
-    retry,
-    connectionTimeout: 2_000,
-  })
-  const admin = kafka.admin()
+  const admin = bareKafka(port, { retry: { retries: 0 }, connectionTimeout: 2_000 }).admin()
   try {
     await admin.connect()
     const { brokers } = await admin.describeCluster()

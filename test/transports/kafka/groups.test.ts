@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { kafkaCapabilities, openKafka } from '../../../src/transports/kafka/index.ts'
 import type { BuriedMessage } from '../../../src/transports/transport.ts'
+import { bareKafka } from '../../setup/bare-kafka.ts'
 import { type PrivateKafka, startPrivateKafka } from '../../setup/private-kafka.ts'
 import { type Consumer, consume, createWorld, dataOf, idsOf, until } from '../conformance/world.ts'
 
@@ -78,7 +78,7 @@ describe('dead letters of others', () => {
     const transport = await world.open()
     const grave = `${world.topic}.DLT`
     await transport.ensure([{ name: grave, lanes: 2 }], 'create')
-    const client = new Kafka({ brokers: [`127.0.0.1:${kafka.port}`], logLevel: logLevel.NOTHING })
+    const client = bareKafka(kafka.port)
     const producer = client.producer({ createPartitioner: () => () => 1 })
     await producer.connect()
     const int32 = Buffer.from([0, 0, 0, 1])
@@ -159,7 +159,7 @@ describe('the server', () => {
     const transport = await openKafka(`${kafka.url}/compacted`)
     onTestFinished(() => transport.close())
     expect(await transport.checkServer?.()).toEqual([])
-    const client = new Kafka({ brokers: [`127.0.0.1:${kafka.port}`], logLevel: logLevel.NOTHING }).admin()
+    const client = bareKafka(kafka.port).admin()
     await client.connect()
     const configEntries = [
       { name: 'cleanup.policy', value: 'compact' },

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { kafkaCapabilities, openKafka } from '../../../src/transports/kafka/index.ts'
 import type { Message, Received } from '../../../src/transports/transport.ts'
+import { bareKafka } from '../../setup/bare-kafka.ts'
 import { type PrivateKafka, startPrivateKafka } from '../../setup/private-kafka.ts'
 import {
   consume,
@@ -29,7 +29,7 @@ function createTroubled(lanes: number, url = kafka.url) {
 }
 
 async function admin() {
-  const client = new Kafka({ brokers: [`127.0.0.1:${kafka.port}`], logLevel: logLevel.NOTHING }).admin()
+  const client = bareKafka(kafka.port).admin()
   await client.connect()
   onTestFinished(() => client.disconnect())
   return client
@@ -319,7 +319,7 @@ describe('messages that are no good', () => {
   it('of any bytes stop neither a group nor a tail', async () => {
     const { world } = createTroubled(1)
     const transport = await world.open()
-    const client = new Kafka({ brokers: [`127.0.0.1:${kafka.port}`], logLevel: logLevel.NOTHING })
+    const client = bareKafka(kafka.port)
     const producer = client.producer({ createPartitioner: () => () => 0 })
     await producer.connect()
     const garbage = [
