@@ -20,6 +20,8 @@ export interface TcpProxy {
   thaw(): void
   /** Every chunk is forwarded this much later, in its order; 0 ends it. */
   delay(ms: number): void
+  /** New connections go there, as when a name or a virtual address was moved; those that are open stay where they are. */
+  retarget(port: number): void
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -36,8 +38,9 @@ type Pair = readonly [Socket, Socket]
 export async function startTcpProxy(targetPort: number, options: TcpProxyOptions = {}): Promise<TcpProxy> {
   const weather: Weather = { frozen: false, delayMs: 0, waiting: new Set() }
   const pairs = new Set<Pair>()
+  let target = targetPort
   const server = createServer({ allowHalfOpen: true }, (client) => {
-    const upstream = dial({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true })
+    const upstream = dial({ port: target, host: '127.0.0.1', allowHalfOpen: true })
     const pair: Pair = [client, upstream]
     pairs.add(pair)
     for (const socket of pair)
@@ -77,6 +80,9 @@ export async function startTcpProxy(targetPort: number, options: TcpProxyOptions
     thaw,
     delay: (ms) => {
       weather.delayMs = ms
+    },
+    retarget: (next) => {
+      target = next
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -9,6 +9,7 @@ import type { RedisOptions } from './options.ts'
 const connectMs = 5_000
 /** A connection that owes us an answer for this long is half-open: it is closed and made anew. */
 const silentMs = 5_000
+const leaveReplicaMs = 1_000
 
 /** What this process has open to one server or cluster. */
 export interface RedisConnections {
@@ -72,7 +73,21 @@ function driverOptions(options: RedisOptions) {
     maxRetriesPerRequest: 0,
     disableClientInfo: true,
     connectionName: 'evt',
+    reconnectOnError: leavesReplica(),
   } as const satisfies DriverOptions
+}
+
+/**
+ * After a fail-over connections may still lead to the former master, which is a replica now, while the address leads to the new one: a
+ * connection that says READONLY is made anew, but not time and again where the address itself is a replica's.
+ */
+function leavesReplica(): (error: Error) => boolean {
+  let leftMs = Number.NEGATIVE_INFINITY
+  return (error) => {
+    if (!isReply(error, 'READONLY') || performance.now() - leftMs < leaveReplicaMs) return false
+    leftMs = performance.now()
+    return true
+  }
 }
 
 function tlsOf({ ca, cert, key, verify }: NonNullable<RedisOptions['tls']>, url: string) {

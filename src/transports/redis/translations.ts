@@ -35,6 +35,11 @@ const unreachable = (reason: string): Translation => ({
   passes: true,
 })
 
+/** It answers, and does nothing for now. */
+const waiting = (reason: string, hint: string): Translation => ({ ...unreachable(reason), hint: () => hint })
+
+const byItself = 'evt goes on by itself'
+
 const gone: Translation = {
   code: 'connect',
   reason: ({ error }) => `the connection was lost: ${error.message}`,
@@ -111,13 +116,17 @@ const byPrefix: Readonly<Record<string, Translation>> = {
   READONLY: {
     code: 'unsupported',
     reason: ({ place }) => `${place.host} is a replica, which takes no writes`,
-    hint: () => 'use the URL of the master',
+    hint: () => `use the URL of the master; after a fail-over, ${byItself} when that leads to it`,
     passes: true,
   },
-  LOADING: unreachable('the server is still loading its data'),
-  MASTERDOWN: unreachable('the replica has lost its master'),
-  BUSY: unreachable('the server is busy with a script'),
-  TRYAGAIN: unreachable('the cluster is moving the slot'),
+  LOADING: waiting('the server is still loading its data', `INFO persistence says how far it is; then ${byItself}`),
+  MASTERDOWN: waiting(
+    'the replica has lost its master',
+    `see INFO replication; ${byItself} when they are together again`,
+  ),
+  BUSY: waiting('the server is busy with a script', `SCRIPT KILL ends it, FUNCTION KILL a function; then ${byItself}`),
+  TRYAGAIN: waiting('the cluster is moving the slot', `see CLUSTER NODES; ${byItself} when it has moved`),
+  UNBLOCKED: waiting('the stream was removed or moved away while it was read', `${byItself} where it is`),
   CLUSTERDOWN: {
     code: 'connect',
     reason: ({ error, place }) => `the cluster at ${place.host} is down: ${error.message}`,

@@ -4,59 +4,13 @@ import { connectRedis } from '../../../src/transports/redis/connect.ts'
 import { parseRedisUrl } from '../../../src/transports/redis/options.ts'
 import { bellOf, groupsKey, streamsOf } from '../../../src/transports/redis/topic.ts'
 import { createTrimmer } from '../../../src/transports/redis/trim.ts'
-import type { Lane, LaneOptions, Received, Transport } from '../../../src/transports/transport.ts'
 import { type PrivateRedis, startPrivateRedis } from '../../setup/private-redis.ts'
 import { until } from '../../setup/until.ts'
+import { consume, expectInOrder } from './consuming.ts'
 import { connect, makeEntries, openLog, openTransport, readLogOf, relay } from './sink.ts'
 
 const lanes = 4
 const signal = () => AbortSignal.timeout(10_000)
-
-/** Takes and settles everything; `onTake` may hold it up. */
-function consume(transport: Transport, group = 'g', options: Partial<LaneOptions> & { onTake?(): Promise<void> } = {}) {
-  const received: Received[] = []
-  const owned: Lane[] = []
-  const stopping = new AbortController()
-  onTestFinished(() => stopping.abort())
-  const drain = async (lane: Lane) => {
-    while (!stopping.signal.aborted && !lane.lost.aborted) {
-      const batch = await lane.take(50, stopping.signal)
-      if (batch.length > 0) await options.onTake?.()
-      received.push(...batch)
-      await lane.settle(batch)
-    }
-    await lane.release()
-  }
-  const run = async () => {
-    const given = { prefetch: 100, patterns: [], start: 'earliest', lanes, member: 'm', ...options } as const
-    const draining: Promise<void>[] = []
-    for await (const lane of transport.lanes?.(['sink'], group, { ...given, signal: stopping.signal }) ?? []) {
-      owned.push(lane)
-      draining.push(drain(lane))
-    }
-    await Promise.all(draining)
-  }
-  const done = run()
-  done.catch(() => {})
-  return {
-    received,
-    owned,
-    ids: () => new Set(received.map(({ id }) => id)),
-    async stop() {
-      stopping.abort()
-      await done
-    },
-  }
-}
-
-/** The positions of each key never go back. */
-function expectInOrder(received: readonly Received[]): void {
-  const last = new Map<string | null, bigint>()
-  for (const { key, log = 0n } of received) {
-    expect(log).toBeGreaterThan(last.get(key) ?? 0n)
-    last.set(key, log)
-  }
-}
 
 describe('lanes in Redis', () => {
   let redis: PrivateRedis

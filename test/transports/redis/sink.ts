@@ -1,7 +1,8 @@
 // A log as the store has it, a relay over it, and what lies in Redis afterwards.
 import { randomUUID } from 'node:crypto'
-import { Redis } from 'ioredis'
-import { onTestFinished } from 'vitest'
+import { type Cluster, Redis } from 'ioredis'
+import { expect, onTestFinished } from 'vitest'
+import { isOutage } from '../../../src/transports/redis/errors.ts'
 import { openRedis } from '../../../src/transports/redis/index.ts'
 import { laneOf, streamsOf } from '../../../src/transports/redis/topic.ts'
 import { decodeOurs } from '../../../src/transports/redis/wire.ts'
@@ -62,10 +63,19 @@ export async function relay(appender: LogAppender, log: readonly Entry[], { batc
   const deadline = performance.now() + withinMs
   const end = log.at(-1)?.log ?? 0n
   let failures = 0
-  let position = await appender.mark()
-  while (position < end) {
+  let position = await appender.mark().catch((error: unknown) => {
+    if (!isOutage(error)) throw error
+    return undefined
+  })
+  while (position === undefined || position < end) {
     if (performance.now() > deadline) throw new Error(`the relay is at ${position} of ${end}`)
-    const part = log.filter((entry) => entry.log > position).slice(0, batch)
+    if (position === undefined) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      position = await appender.mark().catch(() => undefined)
+      continue
+    }
+    const from = position
+    const part = log.filter((entry) => entry.log > from).slice(0, batch)
     const through = part.at(-1)?.log ?? end
     const results = await appender.append(part, through, AbortSignal.timeout(5_000))
     if (results.every(({ state }) => state === 'stored' || state === 'duplicate')) position = through
@@ -80,7 +90,11 @@ export async function relay(appender: LogAppender, log: readonly Entry[], { batc
 }
 
 /** The ids of every lane, as they lie there; what is not ours is left out. */
-export async function storedIds(redis: Redis, topic: string, lanes: number): Promise<readonly (readonly string[])[]> {
+export async function storedIds(
+  redis: Redis | Cluster,
+  topic: string,
+  lanes: number,
+): Promise<readonly (readonly string[])[]> {
   return Promise.all(
     streamsOf(topic, lanes).map(async (stream) => {
       const entries = (await redis.xrangeBuffer(stream, '-', '+')) as unknown as [Buffer, Buffer[]][]
@@ -94,4 +108,20 @@ export function expectedIds(log: readonly Entry[], lanes: number): readonly (rea
   return Array.from({ length: lanes }, (_, lane) =>
     log.filter((one) => laneOf(one, lanes) === lane).map(({ id }) => id),
   )
+}
+
+/** Every lane has what the log has for it, each entry once and in its order; told where that first is not so. */
+export async function expectAsLogged(
+  redis: Redis | Cluster,
+  log: readonly Entry[],
+  { topic = 'sink', lanes = 4, why = '' } = {},
+): Promise<void> {
+  const expected = expectedIds(log, lanes)
+  const differing = (await storedIds(redis, topic, lanes)).flatMap((ids, lane) => {
+    const wanted = expected[lane] ?? []
+    const at = wanted.findIndex((id, i) => ids[i] !== id)
+    if (at < 0 && ids.length === wanted.length) return []
+    return [`lane ${lane} has ${ids.length} entries of ${wanted.length}, the same up to ${at < 0 ? wanted.length : at}`]
+  })
+  expect(differing, why).toEqual([])
 }
