@@ -85,18 +85,31 @@ export function openForeignGroup(
   let own: Redis | undefined
   let closed = false
 
+  async function readOwn(count: number): Promise<unknown> {
+    own ??= await connections.openOwn(stream)
+    const redis = own
+    if (closed) redis.disconnect()
+    return answered(redis, blockMs, () =>
+      redis.xreadgroupBuffer('GROUP', group, consumer, 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', stream, '>'),
+    )
+  }
+
   const claimed = (ids: readonly string[], ...options: string[]) =>
     client.call('XCLAIM', stream, group, consumer, 0, ...ids, ...options)
 
   return {
     async read(count) {
-      own ??= await connections.openOwn(stream)
-      const redis = own
-      if (closed) redis.disconnect()
-      const reply = (await answered(redis, blockMs, () =>
-        redis.xreadgroupBuffer('GROUP', group, consumer, 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', stream, '>'),
-      )) as readonly (readonly [Buffer, readonly StoredEntry[]])[] | null
-      return reply?.[0]?.[1] ?? []
+      try {
+        return entriesOf(await readOwn(count))
+      } catch (error) {
+        if (!isReply(error, 'MOVED') && !isReply(error, 'ASK')) throw error
+        // The slot went to another master, or is on its way: the client of the whole cluster follows it, and knows afterwards where to.
+        own?.disconnect()
+        own = undefined
+        return entriesOf(
+          await client.xreadgroupBuffer('GROUP', group, consumer, 'COUNT', count, 'STREAMS', stream, '>'),
+        )
+      }
     },
     async pending(after, count) {
       const from = after === firstId ? '-' : `(${after}`
@@ -138,4 +151,9 @@ export function openForeignGroup(
       own?.disconnect()
     },
   }
+}
+
+/** Of what `XREADGROUP` answers for one stream; null when there is nothing. */
+function entriesOf(reply: unknown): readonly StoredEntry[] {
+  return (reply as readonly (readonly [Buffer, readonly StoredEntry[]])[] | null)?.[0]?.[1] ?? []
 }
