@@ -6,12 +6,13 @@ import type { PrivateBroker } from '../setup/private-process.ts'
 import { startPrivateRabbit } from '../setup/private-rabbitmq.ts'
 import { startPrivateRedis } from '../setup/private-redis.ts'
 import type { PrivateServer } from '../setup/private-server.ts'
+import { startPrivateRedisPair } from '../setup/redis-pair.ts'
 import { sweepLeftovers } from '../setup/server-directory.ts'
 import { type ExitVerdict, exitingHandler } from './exiting.ts'
+import { cutRedis, failOverRedis, flushRedis } from './redis-scenarios.ts'
 import {
   churn,
   cutConnections,
-  flushRedis,
   idleElsewhere,
   killBridge,
   killBroker,
@@ -27,7 +28,10 @@ interface Plan extends Trouble {
   readonly seeds: number
   /** Between the store and the handlers. */
   readonly broker?: () => Promise<PrivateBroker>
-  run(world: World, trouble: Trouble): Promise<Outcome>
+  readonly sinkQuery?: string
+  /** Entries. */
+  readonly behind?: number
+  run(world: World, plan: Plan): Promise<Outcome>
 }
 
 const deliveryMs = 50
@@ -49,6 +53,15 @@ const plans: Readonly<Record<string, Plan>> = {
   'kill-kafka': { run: killBroker, seeds: 3, seconds: 30, broker: startPrivateKafka },
   'kill-rabbitmq': { run: killBroker, seeds: 3, seconds: 40, broker: startPrivateRabbit },
   'flush-redis': { run: flushRedis, seeds: 3, seconds: 15, broker: startPrivateRedis },
+  'cut-redis': { run: cutRedis, seeds: 5, seconds: 15, broker: startPrivateRedis, sinkQuery: '?retain=1g' },
+  'fail-over-redis': {
+    run: failOverRedis,
+    seeds: 3,
+    seconds: 15,
+    behind: 10_000,
+    broker: startPrivateRedisPair,
+    sinkQuery: '?retain=1g',
+  },
 }
 
 /** A2 with its figure; it takes a machine that does nothing else. */
@@ -136,7 +149,8 @@ async function runPlan(name: string, plan: Plan, from: number): Promise<number> 
     for (let seed = from; seed < from + plan.seeds; seed++) {
       const begun = performance.now()
       const own = server
-      const options = { server: own, seed, subjects: 100, ...(broker ? { broker } : {}) }
+      const { sinkQuery = '' } = plan
+      const options = { server: own, seed, subjects: 100, sinkQuery, ...(broker ? { broker } : {}) }
       const outcome = await withWorld(options, (world) => plan.run(world, plan))
       outcomes.push(outcome)
       show(name, seed, outcome, (performance.now() - begun) / 1000)

@@ -19,9 +19,9 @@ export interface Outcome extends Verdict {
   readonly note: string
 }
 
-const within = 60_000
+export const within = 60_000
 
-async function until(trouble: Trouble, step: () => Promise<void>): Promise<void> {
+export async function until(trouble: Trouble, step: () => Promise<void>): Promise<void> {
   const end = performance.now() + trouble.seconds * 1000
   while (performance.now() < end) await step()
 }
@@ -222,25 +222,7 @@ async function recovery(world: World): Promise<number> {
   return performance.now() - begun
 }
 
-/** B24: Redis forgets everything, again and again: its streams, its groups, its marks. */
-export async function flushRedis(world: World, trouble: Trouble): Promise<Outcome> {
-  const { Redis } = await import('ioredis')
-  const redis = new Redis(demandBroker(world).url)
-  await world.startBridge('bridge')
-  const writer = await world.startWriter()
-  let flushes = 0
-  await until(trouble, async () => {
-    await world.sleep(1000, 3000)
-    await redis.flushall()
-    flushes += 1
-  })
-  await writer.end('SIGTERM')
-  const verdict = await world.settle(within)
-  redis.disconnect()
-  return { ...verdict, broken: [], note: `${flushes} times FLUSHALL` }
-}
-
-function demandBroker({ broker }: World): NonNullable<World['broker']> {
+export function demandBroker({ broker }: World): NonNullable<World['broker']> {
   if (broker) return broker
   throw new Error('this scenario needs a broker')
 }

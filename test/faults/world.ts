@@ -30,6 +30,8 @@ const brisk: Omit<WriterProcessOptions, 'url' | 'ledgerFile' | 'seed' | 'subject
 export interface World {
   readonly server: PrivateServer
   readonly broker: PrivateBroker | undefined
+  /** The topic that bridges write into it and read from it. */
+  readonly topic: string
   readonly random: () => number
   readonly store: Store
   readonly attemptsFile: string
@@ -52,7 +54,12 @@ export interface WorldOptions {
   readonly subjects: number
   /** Between the store and the handlers; `World.broker` is for trouble with it. */
   readonly broker?: PrivateBroker
+  /** What bridges say to it besides, as `?retain=1g`. */
+  readonly sinkQuery?: string
 }
+
+/** Of the topic in the broker. */
+export const sinkLanes = 6
 
 /** A server that scenarios may kill, and that knows when each transaction was committed. */
 export const startFaultServer = (): Promise<PrivateServer> =>
@@ -78,7 +85,7 @@ export async function withWorld<T>(options: WorldOptions, scenario: (world: Worl
   }
   const holdBridge: World['holdBridge'] = (instance, given = {}) => {
     const shared = { url, instance, attemptsFile, roles: ['relay', 'handlers'], concurrency: 4, dieAt: 0 } as const
-    const sink = broker && { sink: { url: broker.url, topic: name, lanes: 6 } }
+    const sink = broker && { sink: { url: broker.url + (options.sinkQuery ?? ''), topic: name, lanes: sinkLanes } }
     return keep(startProcess('bridge-process.ts', [JSON.stringify({ ...shared, ...sink, ...given })]))
   }
   const random = createRandom(seed)
@@ -88,6 +95,7 @@ export async function withWorld<T>(options: WorldOptions, scenario: (world: Worl
     return await scenario({
       server,
       broker,
+      topic: name,
       random,
       store,
       attemptsFile,
