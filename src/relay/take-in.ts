@@ -55,9 +55,9 @@ function idOf(message: Received, { url }: SourceConfig): string {
 }
 
 function decodedEvents(message: Received, id: string, { dialect }: SourceConfig): readonly Decoded[] {
-  const { topic, headers, body, timeMs } = message
+  const { topic, headers, body, timeMs, isTombstone } = message
   const time = timeMs === undefined ? {} : { time: new Date(timeMs).toISOString() }
-  const all = decodeAll(body, { topic, headers, id, ...time })
+  const all = decodeAll(isTombstone ? null : body, { topic, headers, id, ...time })
   for (const one of all) {
     if (one.problem) throw one.problem
     if (one.dialect === 'unknown' && !isUtf8(body))

@@ -17,6 +17,8 @@ export interface Message {
   readonly log?: LogPosition
   /** Which log the position is of; positions of different logs are never compared. Absent: there is only one. */
   readonly logId?: string
+  /** It has no body at all; `body` is empty then. Where keys are compacted, its key is deleted. */
+  readonly isTombstone?: true
 }
 
 export interface Received extends Message {
@@ -146,7 +148,7 @@ export interface BuriedMessage {
   readonly message: Message
   /** Where it came from, as far as the grave says; without `topic` a replay has to be told where to. */
   readonly origin: { readonly topic?: string; readonly at?: string; readonly group?: string }
-  readonly error?: { readonly class: string; readonly message: string }
+  readonly error?: { readonly class: string; readonly message: string; readonly stack?: string }
   readonly attempts?: number
   /** When it died, ms since the epoch. */
   readonly deadMs?: number
@@ -287,10 +289,7 @@ export interface Transport {
    * somebody else's; idempotent. Needs `removes`.
    */
   remove?(topics: readonly string[]): Promise<void>
-  /**
-   * What a reader could leave behind in the server, each fact under its name: groups, offsets, pending entries, queues, depths, locks. Equal
-   * before and after an `observe` that left no trace. Absent where there is no server.
-   */
+  /** What a reader could leave behind: groups, offsets, pending entries, queues, locks. Equal before and after an `observe`. Absent where there is no server. */
   footprint?(topics: readonly string[]): Promise<Readonly<Record<string, string>>>
   /** For the relay; the lease's epoch fences. Throws `fenced`. Needs `ownMark`. */
   openLog?(topic: string, epoch: bigint): Promise<LogAppender>

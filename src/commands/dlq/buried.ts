@@ -164,7 +164,9 @@ export function read(letter: BuriedMessage, topic: string): { readonly row: Row;
 
 function eventIn({ message, origin, deadMs }: BuriedMessage, topic: string): Partial<EvtEvent> {
   const time = new Date(deadMs ?? 0).toISOString()
-  const unknown = () => decodeAny(message.body, { topic: origin.topic ?? topic, time, id: message.id }).event
+  const context = { topic: origin.topic ?? topic, time, id: message.id }
+  const unknown = () => decodeAny(message.body, context).event
+  if (message.isTombstone) return decodeAny(null, { ...context, headers: message.headers }).event
   if (message.headers['ce-specversion'] === undefined) return unknown()
   try {
     return { ...fromHeaders(message.headers, message.body) }

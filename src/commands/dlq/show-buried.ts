@@ -1,5 +1,6 @@
 import { formatDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/mask.ts'
 import { typeText, visible } from '../../core/visible.ts'
 import type { BuriedMessage } from '../../transports/transport.ts'
 import type { Runtime } from '../runtime.ts'
@@ -11,18 +12,21 @@ export function showBuried(url: string, id: string, runtime: Runtime): Promise<u
   return withBuried(runtime, { url, selection: {} }, async (buried) => {
     const letter = await find(buried, id)
     const { row, event } = read(letter, buried.topic)
-    const text = new TextDecoder().decode(letter.message.body)
-    const { headers, body } = letter.message
+    const { headers, body, isTombstone } = letter.message
+    const text = isTombstone ? null : new TextDecoder().decode(body)
+    const stack = stackOf(letter)
     const data = {
       ...row,
       origin: letter.origin,
+      ...(stack === undefined ? {} : { stack }),
       headers,
       event,
       text,
+      ...(isTombstone ? { tombstone: isTombstone } : {}),
       bytes: body.byteLength,
       onReplay: onReplay(letter),
     }
-    runtime.output.result({ data, render: () => render(letter, { row, text, runtime }) })
+    runtime.output.result({ data, render: () => render(letter, { row, text, stack, runtime }) })
     return undefined
   })
 }
@@ -38,6 +42,23 @@ async function find({ letters, topic, shown, signal }: Buried, id: string): Prom
   })
 }
 
+/** More of it says nothing new, and a broker may carry megabytes. */
+const mostStack = 16_384
+
+function stackOf({ error }: BuriedMessage): string | undefined {
+  // A password that the first cut goes through is behind the second.
+  return error?.stack === undefined ? undefined : redactUrl(error.stack.slice(0, 2 * mostStack)).slice(0, mostStack)
+}
+
+const shownFrames = 12
+
+function stackLines(stack: string): string[] {
+  const lines = stack.replace(/\r?\n$/, '').split(/\r?\n/)
+  const shown = lines.slice(0, shownFrames).map((line) => `  ${visible(line.replaceAll('\t', '  '))}`)
+  const more = lines.length - shown.length
+  return more > 0 ? [...shown, `  … ${more} more lines: -o json has them`] : shown
+}
+
 function onReplay({ origin }: BuriedMessage): string {
   if (origin.topic === undefined) return 'needs --to: it does not say which topic it came from'
   return `is published to ${origin.topic} again, with its own id: every group of that topic sees it`
@@ -45,11 +66,13 @@ function onReplay({ origin }: BuriedMessage): string {
 
 interface Shown {
   readonly row: ReturnType<typeof read>['row']
-  readonly text: string
+  /** Null for a tombstone. */
+  readonly text: string | null
+  readonly stack: string | undefined
   readonly runtime: Runtime
 }
 
-function render(letter: BuriedMessage, { row, text, runtime: { output, now } }: Shown): string {
+function render(letter: BuriedMessage, { row, text, stack, runtime: { output, now } }: Shown): string {
   const { origin, deadMs } = letter
   const facts: [string, string][] = [
     ['dead letter', row.id],
@@ -70,6 +93,7 @@ function render(letter: BuriedMessage, { row, text, runtime: { output, now } }: 
     ...headers,
     '',
     output.paint('bold', 'data'),
-    ...dataLines(text),
+    ...(text === null ? ['  (tombstone: it has no body at all)'] : dataLines(text)),
+    ...(stack === undefined ? [] : ['', output.paint('bold', 'stack'), ...stackLines(stack)]),
   ].join('\n')
 }

@@ -75,7 +75,7 @@ function textLine({ fields, wide, raw, badge, now }: LineOptions): (seen: Seen) 
     if (evt.error !== undefined) parts.push(shown(`id=${event.id} position=${evt.position ?? '?'}  ${evt.error}`))
     else if (wide) parts.push(shown(wideText(seen)))
     if (evt.stages) parts.push(shown(renderStages(evt.stages)))
-    parts.push(shown(dataText))
+    parts.push(shown(evt.tombstone ? `(tombstone of ${evt.key ?? 'no key'})` : dataText))
     return parts.join('  ')
   }
 }

@@ -27,6 +27,9 @@ export interface Seen {
     readonly transport: string
     readonly topic: string
     readonly position?: string
+    /** It has no body at all; its data is null. `key` is what it deletes where keys are compacted. */
+    readonly tombstone?: true
+    readonly key?: string | null
     /** Why it cannot be decoded. */
     readonly error?: string
     /** With --explain: how it was decoded, and by which marks. */

@@ -168,7 +168,7 @@ function createMemory() {
 /** Any JSON is understood: CloudEvents in every mode, the dialects, else as it is with the topic for its type. */
 function createToSeen(transport: string, { explain, now }: OpenOptions): (received: Received) => readonly Seen[] {
   return (received) => {
-    const { topic, at, headers, body, id } = received
+    const { topic, at, headers, body, id, key, isTombstone } = received
     const recordedMs = received.timeMs ?? now()
     const hops = hopsOf(received)
     const context = {
@@ -177,9 +177,10 @@ function createToSeen(transport: string, { explain, now }: OpenOptions): (receiv
         return isoOf(recordedMs)
       },
     }
-    return decodeAll(body, context).map((decoded) => {
+    const grave = isTombstone ? { tombstone: isTombstone, key } : {}
+    return decodeAll(isTombstone ? null : body, context).map((decoded) => {
       const { dialect, because, problem } = decoded
-      const evt = { transport, topic, position: at, ...(explain ? { dialect, because } : {}) }
+      const evt = { transport, topic, position: at, ...grave, ...(explain ? { dialect, because } : {}) }
       const rest = { recordedMs, ...(hops ? { hops } : {}), dataText: decoded.dataText }
       if (!problem) return { event: decoded.event, evt, ...rest, ...(dialect === 'unknown' ? { isUnknown: true } : {}) }
       return { ...broken(decoded, received, evt), ...rest }

@@ -13,6 +13,9 @@ import { isObject } from './members.ts'
 
 export type { DecodeContext } from './dialect.ts'
 
+/** Null: no bytes at all, a tombstone. */
+type Given = Uint8Array | string | object | null
+
 export interface Decoded {
   readonly event: EvtEvent
   /** The JSON of `event.data`, with every digit of the bytes. */
@@ -26,17 +29,19 @@ export interface Decoded {
 }
 
 /** The first of `decodeAll`: all there is, but for a batch. */
-export function decodeAny(value: Uint8Array | string | object, context: DecodeContext = {}): Decoded {
+export function decodeAny(value: Given, context: DecodeContext = {}): Decoded {
   return decodeAll(value, context)[0] as Decoded
 }
 
 /**
  * Any bytes as events, one at least. In this order: what the headers say (CloudEvents batch, structured, binary), a JSON array
  * of CloudEvents, a JSON object by the marks of each dialect in turn, else as they are with the topic for type and source: JSON
- * is parsed, other text stays text, other bytes become base64. A batch is one event for each of its elements. Never throws.
+ * is parsed, other text stays text, other bytes become base64. A batch is one event for each of its elements. The data of a tombstone
+ * is null. Never throws.
  */
-export function decodeAll(value: Uint8Array | string | object, context: DecodeContext = {}): readonly Decoded[] {
+export function decodeAll(value: Given, context: DecodeContext = {}): readonly Decoded[] {
   const { headers = {} } = context
+  if (value === null) return [relayed(tombstone(context, headers), headers)]
   const contentType = headers['content-type'] ?? ''
   if (headers['ce-specversion'] !== undefined && !isCloudEvents.test(contentType))
     return [binary(value, context, headers)]
@@ -123,6 +128,13 @@ function binary(value: Uint8Array | string | object, context: DecodeContext, hea
     const bytes = read(value)
     return unknown(bytes, fullContext(context, bytes), because, problemOf(thrown, 'cloudevents'))
   }
+}
+
+function tombstone(context: DecodeContext, headers: Headers): Decoded {
+  const isBinary = headers['ce-specversion'] !== undefined
+  if (isBinary) return binary('null', context, { ...headers, 'content-type': 'application/json' })
+  const bytes: Bytes = { json: null, text: undefined, given: '' }
+  return unknown(bytes, fullContext(context, bytes), 'it is a tombstone: it has no value')
 }
 
 function batch(bytes: Bytes, full: FullContext, because: string): readonly Decoded[] {

@@ -36,9 +36,9 @@ function prepareForeign(message: Received, preparer: Preparer): Prepared {
 }
 
 /** Undefined for a batch: one message is settled as a whole. */
-function decodeForeign({ body, headers, topic, at, id, timeMs }: Received): Decoded | undefined {
+function decodeForeign({ body, headers, topic, at, id, timeMs, isTombstone }: Received): Decoded | undefined {
   const time = timeMs === undefined ? {} : { time: new Date(timeMs).toISOString() }
-  const decoded = decodeAll(body, { topic, id: id || `${topic}@${at}`, headers, ...time })
+  const decoded = decodeAll(isTombstone ? null : body, { topic, id: id || `${topic}@${at}`, headers, ...time })
   return decoded.length === 1 ? decoded[0] : undefined
 }
 

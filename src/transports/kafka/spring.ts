@@ -14,6 +14,7 @@ const names = {
   exception: 'kafka_dlt-exception-fqcn',
   cause: 'kafka_dlt-exception-cause-fqcn',
   message: 'kafka_dlt-exception-message',
+  stack: 'kafka_dlt-exception-stacktrace',
   attempts: 'kafka_deliveryAttempt',
 } as const
 
@@ -52,7 +53,8 @@ export function readDead(place: { readonly topic: string; readonly partition: nu
   const [partition, offset] = [numberOf(find(names.partition)), numberOf(find(names.offset))]
   const at = partition === undefined || offset === undefined ? undefined : `${partition}:${offset}`
   const group = textOf(names.group)
-  const error = { class: textOf(names.exception) ?? textOf(names.cause), message: textOf(names.message) }
+  const error = { class: textOf(names.exception) ?? textOf(names.cause), message: textOf(names.message) ?? '' }
+  const stack = textOf(names.stack)
   const attempts = numberOf(find(names.attempts))
   const { topic: _, at: here, timeMs, deliveries: __, ...whole } = readMessage(place, record)
   const kept = Object.fromEntries(Object.entries(whole.headers).filter(([name]) => !isOfDeath(name)))
@@ -68,7 +70,7 @@ export function readDead(place: { readonly topic: string; readonly partition: nu
         ...(at !== undefined && { at }),
         ...(group !== undefined && { group }),
       },
-      ...(error.class !== undefined && { error: { class: error.class, message: error.message ?? '' } }),
+      ...(error.class !== undefined && { error: { ...error, class: error.class, ...(stack && { stack }) } }),
       ...(attempts !== undefined && { attempts: Number(attempts) }),
       ...(timeMs !== undefined && timeMs >= 0 && { deadMs: timeMs }),
     },

@@ -1,6 +1,6 @@
 // Messages on Kafka. Key: the ordering key, UTF-8. Value: the body. Headers: CloudEvents in binary mode by Kafka's protocol binding
 // (`ce_<attribute>`, UTF-8, and `content-type`); inside evt they are `ce-<attribute>`, percent-encoded as over HTTP. Every other header
-// is as it is. `evt-log`: the log position, decimal. `evt-log-id`: which log it is of. `evt-id`: the id, where `ce_id` does not say it.
+// is as it is. No value is a tombstone. `evt-log`: the log position, decimal. `evt-log-id`: which log it is of. `evt-id`: the id, where `ce_id` does not say it.
 // Read as well: structured mode (`content-type: application/cloudevents+json`), whose bytes stay whole; headers and keys that are no
 // UTF-8, in which each such byte becomes `\xNN`.
 import { isUtf8 } from 'node:buffer'
@@ -17,12 +17,12 @@ const structured = /^application\/cloudevents\+json\b/i
 /** Writes key, value and headers of a record. */
 export function writeMessage(
   writer: Writer,
-  { id, key, headers, body, log, logId }: Message,
+  { id, key, headers, body, log, logId, isTombstone }: Message,
   extra: readonly RawHeader[] = [],
 ): void {
   if (key === null) writer.varint(-1)
   else writer.varString(key)
-  writeBytes(writer, body)
+  writeBytes(writer, isTombstone ? null : body)
   const names = Object.keys(headers)
   const ceId = headers['ce-id']
   const hasId = ceId !== undefined && (ceId === id || plain(ceId) === id)
@@ -87,6 +87,7 @@ export function readMessage({ topic, partition }: Place, { offset, timeMs, conte
   const ceId = headers['ce-id']
   id ??= ceId === undefined ? undefined : plain(ceId)
   id ??= structuredAttribute(headers, body, 'id') ?? `${topic}@${at}`
+  if (bodyLength < 0) return { id, key, headers, body, topic, at, timeMs, deliveries: 1, isTombstone: true }
   if (log === undefined) return { id, key, headers, body, topic, at, timeMs, deliveries: 1 }
   return logId === undefined
     ? { id, key, headers, body, topic, at, timeMs, deliveries: 1, log }

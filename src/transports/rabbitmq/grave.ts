@@ -3,7 +3,7 @@
 //   evt's own    evt-dead-id, -topic, -at, -group, -class, -message, -attempts, -ms
 //   RabbitMQ     x-death: [{ reason, queue, exchange, routing-keys, count, time }], the newest first
 //   Spring       x-exception-message, x-exception-stacktrace, x-original-exchange, x-original-routingKey
-//   MassTransit  MT-Fault-ExceptionType, MT-Fault-Message, MT-Fault-Timestamp, MT-Fault-RetryCount, MT-Fault-InputAddress
+//   MassTransit  MT-Fault-ExceptionType, MT-Fault-Message, MT-Fault-Timestamp, MT-Fault-StackTrace, MT-Fault-RetryCount, MT-Fault-InputAddress
 import { hash } from 'node:crypto'
 import type { Burial, BuriedMessage } from '../transport.ts'
 import type { Delivery } from './driver.ts'
@@ -108,17 +108,19 @@ const reasons: Readonly<Record<string, string>> = {
 function springError(headers: Table): Pick<Grave, 'error'> {
   const message = text(headers, 'x-exception-message')
   if (message === undefined) return {}
-  const name = /^[\w.$]+/.exec(text(headers, 'x-exception-stacktrace') ?? '')?.[0]
-  return { error: { class: name ?? 'Exception', message } }
+  const stack = text(headers, 'x-exception-stacktrace')
+  const name = /^[\w.$]+/.exec(stack ?? '')?.[0]
+  return { error: { class: name ?? 'Exception', message, ...(stack && { stack }) } }
 }
 
 function massTransitGrave(headers: Table): Grave | undefined {
   const message = text(headers, 'MT-Fault-Message')
   if (message === undefined) return undefined
   const queue = /\/([^/?]+)(?:\?.*)?$/.exec(text(headers, 'MT-Fault-InputAddress') ?? '')?.[1]
+  const stack = text(headers, 'MT-Fault-StackTrace')
   return {
     origin: queue === undefined ? {} : { topic: queue },
-    error: { class: text(headers, 'MT-Fault-ExceptionType') ?? 'Exception', message },
+    error: { class: text(headers, 'MT-Fault-ExceptionType') ?? 'Exception', message, ...(stack && { stack }) },
     ...counted(headers['MT-Fault-RetryCount']),
     ...died(Date.parse(text(headers, 'MT-Fault-Timestamp') ?? '')),
   }

@@ -29,6 +29,28 @@ describe('decodeAny', () => {
     )
   })
 
+  test('reads no bytes at all as null, never as an empty text', () => {
+    expect(decodeAny(null, { topic: 'users', id: 'users@0:1' })).toMatchObject({
+      event: { id: 'users@0:1', type: 'users', data: null },
+      dataText: 'null',
+      dialect: 'unknown',
+      because: 'it is a tombstone: it has no value',
+    })
+    const headers = {
+      'ce-specversion': '1.0',
+      'ce-id': 'e1',
+      'ce-type': 'user.deleted',
+      'ce-source': 's',
+      'ce-time': '2026-11-21T08:00:00Z',
+      'content-type': 'text/plain',
+    }
+    expect(decodeAny(null, { headers })).toMatchObject({
+      event: { id: 'e1', type: 'user.deleted', data: null },
+      dataText: 'null',
+    })
+    expect(decodeAny('', { topic: 'users' }).dataText).toBe('""')
+  })
+
   test("reads the icon service's user, document and system events", () => {
     const { event, dialect } = decodeAny(JSON.stringify(userCreated), { topic: 'user_events' })
     expect(dialect).toBe('icons')
