@@ -134,6 +134,26 @@ for (const place of ['memory', 'redis', 'kafka', 'rabbitmq'] as const) {
       expect(ran).toMatchObject({ exit: 1, stdout: `replayed 4 · ${outcome}\n` })
     })
 
+    it('counts what died again where --to sent it, by whichever group', async () => {
+      const { url, evt, transport, topic } = await fourBuried(place)
+      const other = createWorld({ open: async () => transport, capabilities: transport.capabilities }, 1)
+      await transport.ensure([{ name: other.topic, lanes: 1 }], 'create')
+      const [lane] = await firstLanes(other, transport, 1, { group: 'mailing', patterns: ['*'] })
+      const failing = (async () => {
+        const taken = lane ? await takeExactly(lane, 4) : []
+        const error = { class: 'TypeError', message: 'still' }
+        const burials = taken.slice(0, 2).map((message) => ({ message, group: 'mailing', error, attempts: 1 }))
+        await transport.deadLetters?.bury(other.topic, burials, AbortSignal.timeout(5_000))
+        await lane?.settle(taken)
+      })()
+      const ran = await evt('replay', '-s', url, '--to', other.topic, '--yes', '--settle', '3s')
+      await failing
+      const outcome = tellsSettled
+        ? 'settled 2 (mailing) · dead again 2'
+        : 'settled 0 (mailing) · dead again 2 · unknown 2'
+      expect([ran.stdout, ran.exit, topic === other.topic]).toEqual([`replayed 4 · ${outcome}\n`, 1, false])
+    })
+
     it('calls the outcome unknown when nobody takes them, and exits 5', async () => {
       const { url, evt } = await fourBuried(place)
       const ran = await evt('replay', '-s', url, '--yes', '--settle', '300ms')

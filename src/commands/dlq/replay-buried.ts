@@ -110,7 +110,7 @@ interface Order extends ReplayOptions {
 async function replay(buried: Buried, runtime: Runtime, order: Order): Promise<Outcome | undefined> {
   const { output, now, signal } = runtime
   const replayId = randomUUID()
-  const before = await gravesOf(buried, order.wanted)
+  const before = await gravesOf(buried, { ...order, rows: order.wanted })
   const progress = createProgress({
     stderr: runtime.terminal.stderr,
     verb: 'replayed',

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { formatDuration } from '../../core/duration.ts'
 import type { BuriedMessage, GroupState } from '../../transports/transport.ts'
 import type { Buried } from './buried.ts'
-import { countReturned, type Returned } from './returned.ts'
+import { countReturned, goesElsewhere, type Returned, targetsOf } from './returned.ts'
 import type { Row } from './rows.ts'
 
 export interface Watched {
@@ -28,7 +28,7 @@ export interface Outcome {
 }
 
 const pollMs = 250
-const none: Returned = { count: 0, isWhole: true }
+const none: Returned = { count: 0 }
 
 /**
  * What became of replayed messages, from the groups' positions and the dead letters, never from having published them. A group buries
@@ -36,9 +36,11 @@ const none: Returned = { count: 0, isWhole: true }
  */
 export async function watchOutcome(buried: Buried, watched: Watched): Promise<Outcome> {
   const { replayed, origins, before, to, settle, signal, recountMs: withinMs = 30_000 } = watched
-  const topics = [...new Set(replayed.map(({ id }) => to ?? origins.get(id)?.topic ?? ''))].filter(Boolean)
+  const sent = { rows: replayed, origins, to }
+  const topics = targetsOf(sent)
   const known = new Set(replayed.map(({ id }) => origins.get(id)?.group).filter((group) => group !== undefined))
-  const isMeant = ({ group }: GroupState) => known.size === 0 || known.has(group)
+  const areElsewhere = replayed.some((row) => goesElsewhere(row, sent))
+  const isMeant = ({ group }: GroupState) => known.size === 0 || areElsewhere || known.has(group)
   const endMs = performance.now() + settle
   for (;;) {
     const { groups } = replayed.length > 0 ? await buried.transport.inspect(topics) : { groups: [] }
@@ -47,11 +49,11 @@ export async function watchOutcome(buried: Buried, watched: Watched): Promise<Ou
     const idle = meant.length > 0 && meant.every(({ lagMessages, lagIsLeast }) => lagMessages === 0 && !lagIsLeast)
     const over = performance.now() >= endMs || signal.aborted
     if (idle || over || replayed.length === 0) {
-      const recount = { replayed, origins, before, withinMs }
-      const { count: deadAgain, isWhole } = replayed.length > 0 ? await countReturned(buried, recount) : none
-      const settled = idle && isWhole ? replayed.length - deadAgain : 0
+      const recount = { ...sent, before, withinMs }
+      const { count: deadAgain, unread } = replayed.length > 0 ? await countReturned(buried, recount) : none
+      const settled = idle && unread === undefined ? replayed.length - deadAgain : 0
       const isHidden = meant.some(({ lagMessages, lagIsLeast }) => lagMessages === 0 && lagIsLeast === true)
-      const why = reasonOf({ groups: names, settleMs: settle, signal, isHidden, isWhole })
+      const why = reasonOf({ groups: names, settleMs: settle, signal, isHidden, unread })
       return { settled, deadAgain, groups: names, why }
     }
     await delay(pollMs, undefined, { signal }).catch(() => {})
@@ -64,13 +66,13 @@ interface Reason {
   readonly signal: AbortSignal
   /** Nothing waits, and what members hold cannot be seen. */
   readonly isHidden: boolean
-  /** All dead letters were read. */
-  readonly isWhole: boolean
+  /** What of the dead letters was not read, and why. */
+  readonly unread: string | undefined
 }
 
-function reasonOf({ groups, settleMs, signal, isHidden, isWhole }: Reason): string {
+function reasonOf({ groups, settleMs, signal, isHidden, unread }: Reason): string {
   if (signal.aborted) return 'interrupted'
-  if (!isWhole) return 'the dead letters could not be read to the end in time'
+  if (unread !== undefined) return unread
   if (groups.length === 0) return 'no group reads the topic, so nobody says what became of them'
   if (isHidden) return `${groups.join(', ')} took them, and the server does not tell whether they were settled`
   return `${groups.join(', ')} still lagged after ${formatDuration(settleMs)}`
