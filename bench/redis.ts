@@ -1,12 +1,15 @@
-// How fast Redis takes and gives through evt, beside the bare driver on the same server in the same run.
-//   node bench/redis.ts [seconds=3] [lanes=4]
+// How fast Redis takes and gives through evt, beside the bare driver on the same server in the same run: the same entries, as durable.
+//   node bench/redis.ts [seconds=3] [lanes=4] [rounds=3]
+import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
+import { encodeMeta } from '../src/transports/redis/wire.ts'
 import { openTransport } from '../src/transports/registry.ts'
 import type { Lane, Message, Transport } from '../src/transports/transport.ts'
 import { startPrivateRedis } from '../test/setup/private-redis.ts'
 
 const seconds = Number(process.argv[2] ?? 3)
 const laneCount = Number(process.argv[3] ?? 4)
+const roundCount = Number(process.argv[4] ?? 3)
 const batchSize = 500
 const subjects = 1_000
 const inFlight = 4
@@ -37,8 +40,20 @@ function messages(): readonly (Message & { log: bigint })[] {
   })
 }
 
-/** Events a second of `work`, which does one batch. Batches are made beforehand: that is not what is measured. */
-async function rate(work: (batch: readonly (Message & { log: bigint })[]) => Promise<unknown>, parallel = inFlight) {
+type Batch = readonly (Message & { log: bigint })[]
+/** UUIDs that grow, as evt's own do, or in no order. */
+const growing = (n: number) => `01936b2e-7c00-7000-8000-${String(n).padStart(12, '0')}`
+const ids = { growing, random: () => randomUUID() }
+
+interface Work {
+  /** Does one batch. */
+  readonly work: (batch: Batch) => Promise<unknown>
+  readonly idOf?: (n: number) => string
+  readonly parallel?: number
+}
+
+/** Events a second. Batches are made beforehand: that is not what is measured. */
+async function rate({ work, idOf = ids.growing, parallel = inFlight }: Work) {
   const pool = Array.from({ length: 200 }, messages)
   let next = 0
   const started = performance.now()
@@ -47,7 +62,7 @@ async function rate(work: (batch: readonly (Message & { log: bigint })[]) => Pro
       // Ids and positions go on, as in life: only headers and bodies are used again.
       const batch = (pool[next++ % pool.length] ?? []).map((one) => {
         made++
-        return { ...one, id: `${one.id.slice(0, 24)}${String(made).padStart(12, '0')}`, log: BigInt(made) }
+        return { ...one, id: idOf(made), log: BigInt(made) }
       })
       await work(batch)
     }
@@ -57,23 +72,24 @@ async function rate(work: (batch: readonly (Message & { log: bigint })[]) => Pro
 }
 
 async function bareAdd(redis: Redis, stream: string): Promise<number> {
-  return rate(async (batch) => {
+  const work = async (batch: Batch) => {
     const pipeline = redis.pipeline()
-    for (const { id, key, headers, body } of batch)
-      pipeline.xadd(stream, '*', 'evt', JSON.stringify({ id, key, headers }), 'body', Buffer.from(body))
+    for (const one of batch) pipeline.xadd(stream, '*', 'evt', encodeMeta(one), 'body', one.body as Buffer)
     await pipeline.exec()
-  })
+  }
+  return rate({ work })
 }
 
-async function publish(transport: Transport, topic: string): Promise<number> {
+async function publish(transport: Transport, topic: string, idOf: Work['idOf'] = ids.growing): Promise<number> {
   await transport.ensure([{ name: topic, lanes: laneCount }], 'create')
-  return rate((batch) => transport.publish(topic, batch, signal))
+  return rate({ work: (batch) => transport.publish(topic, batch, signal), idOf })
 }
 
 async function append(transport: Transport, topic: string): Promise<number> {
   await transport.ensure([{ name: topic, lanes: laneCount }], 'create')
   const log = await transport.openLog?.(topic, 1n)
-  return rate(async (batch) => log?.append(batch, batch.at(-1)?.log ?? 0n, signal), 1)
+  // One at a time, as the relay does.
+  return rate({ work: async (batch) => log?.append(batch, batch.at(-1)?.log ?? 0n, signal), parallel: 1 })
 }
 
 async function bareRead(redis: Redis, stream: string): Promise<number> {
@@ -114,37 +130,48 @@ async function take(transport: Transport, topic: string, total: number): Promise
   return Math.round((count * 1_000) / (ended - started))
 }
 
-const server = await startPrivateRedis()
+// No rewriting of the append-only file, which begins when it likes and takes a core.
+const server = await startPrivateRedis({ args: ['--auto-aof-rewrite-percentage', '0'] })
 const redis = new Redis(server.url)
 const transport = await openTransport(server.url)
+const forgetful = await openTransport(`${server.url}?window=0`)
 const rounds: Record<string, number>[] = []
-for (let round = 0; round < 3; round++) {
+for (let round = 0; round < roundCount; round++) {
+  const name = (what: string) => `${what}${round}`
   await redis.flushall()
-  const [bare, direct, stored] = [`bare${round}`, `direct${round}`, `stored${round}`]
-  const xadd = await bareAdd(redis, bare)
-  const xread = await bareRead(redis, bare)
-  await redis.del(bare)
-  const published = await publish(transport, direct)
+  const xadd = await bareAdd(redis, name('bare'))
+  const xread = await bareRead(redis, name('bare'))
   await redis.flushall()
+  const published = await publish(transport, name('growing'))
+  await redis.flushall()
+  const random = await publish(transport, name('random'), ids.random)
+  await redis.flushall()
+  const windowless = await publish(forgetful, name('windowless'))
+  await redis.flushall()
+  const stored = name('stored')
   const appended = await append(transport, stored)
-  const lengths = await Promise.all(
-    Array.from({ length: laneCount }, (_, i) => redis.xlen(laneCount === 1 ? stored : `${stored}:${i}`)),
-  )
-  const taken = await take(
-    transport,
-    stored,
-    lengths.reduce((a, b) => a + b, 0),
-  )
-  rounds.push({ xadd, published, appended, xread, taken })
+  const streams = Array.from({ length: laneCount }, (_, i) => (laneCount === 1 ? stored : `${stored}:${i}`))
+  const lengths = await Promise.all(streams.map((stream) => redis.xlen(stream)))
+  const total = lengths.reduce((a, b) => a + b, 0)
+  const taken = await take(transport, stored, total)
+  rounds.push({ xadd, published, random, windowless, appended, xread, taken })
   process.stdout.write(`${JSON.stringify(rounds.at(-1))}\n`)
 }
-const median = (name: string) => rounds.map((round) => round[name] ?? 0).sort((a, b) => a - b)[1] ?? 0
-const ratio = (name: string, to: string) => (median(name) / median(to)).toFixed(2)
+const middle = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+/** Beside what the bare driver did in the same round. */
+function line(what: string, name: string, to: string, goal = ''): string {
+  const ratios = rounds.map((round) => (round[name] ?? 0) / (round[to] ?? 1))
+  return `${what} ${middle(rounds.map((round) => round[name] ?? 0))}/s, ${middle(ratios).toFixed(2)} of ${to}${goal}\n`
+}
 process.stdout.write(
-  `publish ${median('published')}/s (${ratio('published', 'xadd')} of bare pipelined XADD, ${median('xadd')}/s)\n` +
-    `append ${median('appended')}/s (${ratio('appended', 'xadd')})\n` +
-    `take and settle ${median('taken')}/s (${ratio('taken', 'xread')} of bare XREADGROUP and XACK, ${median('xread')}/s)\n`,
+  `bare pipelined XADD (xadd) ${middle(rounds.map(({ xadd = 0 }) => xadd))}/s, XREADGROUP and XACK (xread) ${middle(rounds.map(({ xread = 0 }) => xread))}/s\n` +
+    line('publish', 'published', 'xadd', ' (goal 1.2)') +
+    line('publish, ids in no order', 'random', 'xadd') +
+    line('publish, no duplicate window', 'windowless', 'xadd') +
+    line('append', 'appended', 'xadd', ' (goal 1.2)') +
+    line('take and settle', 'taken', 'xread', ' (goal 0.7)'),
 )
+await forgetful.close()
 await transport.close()
 redis.disconnect()
 await server.stop()
