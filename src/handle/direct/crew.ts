@@ -9,6 +9,10 @@ import { createStep } from './step.ts'
 export interface Crew {
   add(owned: DirectLane, messages: readonly Received[]): void
   pause(state: boolean): void
+  /** Nothing of this lane is begun while it is held. */
+  hold(owned: DirectLane, state: boolean): void
+  /** Something of it is in an attempt. */
+  isBusy(owned: DirectLane): boolean
   /** Resolves when what was begun is done; nothing new is begun. */
   stop(): Promise<void>
 }
@@ -20,7 +24,7 @@ export function createCrew(runtime: DirectRuntime): Crew {
   const step = createStep(runtime)
   const ready: Line[] = []
   const resting = new Set<NodeJS.Timeout>()
-  let running = 0
+  const running = new Set<Line>()
   let paused = false
   let onStopped: (() => void) | undefined
 
@@ -36,11 +40,12 @@ export function createCrew(runtime: DirectRuntime): Crew {
   }
 
   function dispatch(): void {
-    while (!paused && !onStopped && running < config.concurrency) {
-      const line = ready.shift()
+    while (!paused && !onStopped && running.size < config.concurrency) {
+      const next = ready.findIndex(({ owned }) => !owned.held || owned.closed)
+      const [line] = next < 0 ? [] : ready.splice(next, 1)
       if (!line) return
       if (line.owned.closed) continue
-      running += 1
+      running.add(line)
       void work(line)
     }
   }
@@ -50,9 +55,9 @@ export function createCrew(runtime: DirectRuntime): Crew {
       runtime.log.error('a worker failed; it goes on', { handler: config.name, error: toError(error).stack })
       return restAfterDefectMs
     })
-    running -= 1
+    running.delete(line)
     goOn(line, restMs)
-    if (running === 0) onStopped?.()
+    if (running.size === 0) onStopped?.()
     dispatch()
   }
 
@@ -64,6 +69,7 @@ export function createCrew(runtime: DirectRuntime): Crew {
       if (owned.lines.size === 0) owned.onIdle?.()
     } else if (restMs === 0) ready.push(line)
     else rest(line, restMs)
+    if (paused) owned.onIdle?.()
   }
 
   function rest(line: Line, restMs: number): void {
@@ -89,11 +95,16 @@ export function createCrew(runtime: DirectRuntime): Crew {
       paused = state
       dispatch()
     },
+    hold(owned, state) {
+      owned.held = state
+      dispatch()
+    },
+    isBusy: (owned) => [...owned.lines.values()].some((line) => running.has(line)),
     stop() {
       for (const timer of resting) clearTimeout(timer)
       return new Promise((resolve) => {
         onStopped = resolve
-        if (running === 0) resolve()
+        if (running.size === 0) resolve()
       })
     },
   }

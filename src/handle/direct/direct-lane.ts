@@ -35,11 +35,13 @@ export interface DirectLane {
   readonly running: Set<{ interrupt(reason: unknown): void }>
   /** Given back or taken away: nothing of it is begun any more. */
   closed: boolean
+  /** What is in hand of it waits for its turn: nothing of it is begun. */
+  held: boolean
   /** Finished for good: handled, known or buried. Settled soon, with what finishes meanwhile. */
   settle(messages: readonly Received[]): void
   /** Resolves when everything that is finished is settled, or cannot be. */
   settled(): Promise<void>
-  /** Told when nothing of it is left to do, or nothing is begun any more. */
+  /** Told when nothing of it is left to do, when nothing is begun any more, and when a pause has let its last attempt end. */
   onIdle: (() => void) | undefined
 }
 
@@ -74,6 +76,7 @@ export function createDirectLane(runtime: DirectRuntime, lane: Lane): DirectLane
     lines: new Map(),
     running: new Set(),
     closed: false,
+    held: false,
     onIdle: undefined,
     settle(messages) {
       for (const message of messages) done.push(message)

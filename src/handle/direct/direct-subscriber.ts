@@ -48,6 +48,9 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
   /** Lanes, by their ids, that had something that a dead owner may have started. */
   const suspected = new Set<string>()
   let paused = false
+  /** Resolves when this handler is not paused any more, or stops. */
+  let resumed = Promise.withResolvers<void>()
+  resumed.resolve()
 
   async function subscribe(): Promise<void> {
     for await (const lane of transport.lanes?.(topics, runtime.group, options) ?? []) {
@@ -102,6 +105,8 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     let withinMs = suspectWithinMs.first
     let more = true
     while (more && !owned.closed && !signal.aborted) {
+      // Not within the turn: handlers that run must not wait for what waits here.
+      await resumed.promise
       more = await runtime.suspects.turn(() => takeSuspect(owned, withinMs))
       withinMs = suspectWithinMs.next
     }
@@ -111,21 +116,31 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
 
   /** False when there is none left. */
   async function takeSuspect(owned: DirectLane, withinMs: number): Promise<boolean> {
-    const batch = await take(owned.lane, AbortSignal.any([signal, AbortSignal.timeout(withinMs)]))
+    if (paused) return true
+    // Else a pause has left the last one in hand.
+    if (owned.lines.size === 0) {
+      const batch = await take(owned.lane, AbortSignal.any([signal, AbortSignal.timeout(withinMs)]))
+      owned.held = batch.some(isSuspect)
+      accept(owned, batch)
+      if (!owned.held) return false
+    }
+    const inHand = [...owned.lines.values()].flatMap(({ jobs }) => jobs)
     // It was out alone when an owner ended: it is the likely one, and nobody is to be counted with it.
-    if (batch.some(({ deliveries }) => deliveries > 2)) await runtime.suspects.untilDurable()
-    const idle = new Promise<void>((resolve) => {
-      owned.onIdle = resolve
-    })
-    const count = accept(owned, batch)
-    if (!batch.some(isSuspect)) return false
+    if (inHand.some(({ message }) => message.deliveries > 2)) await runtime.suspects.untilDurable()
+    crew.hold(owned, false)
+    const look = () => owned.onIdle?.()
+    signal.addEventListener('abort', look, { once: true })
+    const isLeft = () => owned.lines.size > 0 && !owned.closed && !signal.aborted
     // One that waits for `resume` must not keep the turn from other handlers.
-    if (count === 0 || paused) return true
-    const stop = () => owned.onIdle?.()
-    signal.addEventListener('abort', stop, { once: true })
-    if (!owned.closed && !signal.aborted) await idle
-    signal.removeEventListener('abort', stop)
-    runtime.suspects.settled()
+    while (isLeft() && (!paused || crew.isBusy(owned))) {
+      await new Promise<void>((resolve) => {
+        owned.onIdle = resolve
+      })
+    }
+    signal.removeEventListener('abort', look)
+    // It has to have its turn again.
+    if (isLeft()) crew.hold(owned, true)
+    else runtime.suspects.settled()
     return true
   }
 
@@ -140,9 +155,9 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     }
   }
 
-  /** How many of them are for this handler; nobody can say that of one without a type, so it is. */
-  function accept(owned: DirectLane, batch: readonly Received[]): number {
-    if (owned.closed || batch.length === 0) return 0
+  /** What is not for this handler is done; nobody can say that of one without a type, so it is. */
+  function accept(owned: DirectLane, batch: readonly Received[]): void {
+    if (owned.closed || batch.length === 0) return
     const isWanted = (message: Received) => {
       const type = typeOfReceived(message)
       return type === '' || config.wanted.matches(type)
@@ -150,7 +165,6 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     const wanted = batch.filter(isWanted)
     if (wanted.length < batch.length) owned.settle(batch.filter((message) => !isWanted(message)))
     if (wanted.length > 0) crew.add(owned, wanted)
-    return wanted.length
   }
 
   const running = run()
@@ -159,15 +173,17 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     handler: config.name,
     joined: joined.promise,
     pause(state) {
+      if (state && !paused) resumed = Promise.withResolvers()
       paused = state
       runtime.meter.paused(state)
       crew.pause(state)
-      // Handlers that run must not wait for what waits here.
       if (state) for (const owned of lanes) owned.onIdle?.()
+      else resumed.resolve()
     },
     async drain() {
       const ended = crew.stop()
       stopping.abort(new EvtError('interrupted', `${config.name} stops`))
+      resumed.resolve()
       await ended
       const all = [...lanes]
       await Promise.all(all.map((owned) => owned.settled()))

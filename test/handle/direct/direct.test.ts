@@ -430,6 +430,55 @@ describe('handlers without a store', () => {
     await until(() => done.x === 8, { withinMs: 5_000 })
   })
 
+  it('run what a dead process began alone also when a paused handler goes on with it', async () => {
+    const counted = { now: 0, most: 0 }
+    const begun = { x: 0, y: 0 }
+    const done = { x: 0, y: 0 }
+    let isStuck = true
+    let gate = Promise.withResolvers<void>()
+    const [x, y] = (['x', 'y'] as const).map((name) =>
+      defineHandler({
+        name: `a.${name}`,
+        on: ['a.*'],
+        concurrency: 8,
+        async handle() {
+          begun[name]++
+          if (isStuck) await new Promise(() => {})
+          counted.now++
+          counted.most = Math.max(counted.most, counted.now)
+          if (name === 'x') await gate.promise
+          await delay(5)
+          counted.now--
+          done[name]++
+        },
+      }),
+    ) as [HandlerDefinition, HandlerDefinition]
+    const direct = await runDirect([])
+    const dying = direct.open() as MemoryTransport
+    await direct.another([x, y], { transport: dying })
+    await direct.publish(...many(6, 6))
+    await until(() => begun.x === 6 && begun.y === 6)
+    dying.die()
+    isStuck = false
+    const survivor = await direct.another([], { transport: direct.open() })
+    await survivor.add(x)
+    await until(() => counted.now === 1)
+    // In the middle of one; the others have not begun.
+    survivor.pause('a.x')
+    await survivor.add(y)
+    await delay(50)
+    expect(done).toEqual({ x: 0, y: 0 })
+    gate.resolve()
+    await until(() => done.y === 6, { withinMs: 10_000 })
+    expect(done.x).toBe(1)
+    gate = Promise.withResolvers<void>()
+    survivor.resume('a.x')
+    await until(() => counted.now === 1)
+    gate.resolve()
+    await until(() => done.x === 6, { withinMs: 10_000 })
+    expect(counted.most).toBe(1)
+  })
+
   it('wait with the subject while its dead letter cannot be written', async () => {
     const seen: number[] = []
     let isAway = true
