@@ -17,6 +17,7 @@ import { isPosition, isReversed } from './range.ts'
 import { explainEmptyRange, explainSilence, wantedBy } from './silence.ts'
 import { openSources, placesOf, type Seen, type Span, type TailSource } from './source.ts'
 import { stagesText, withHops, withStages } from './stages.ts'
+import { readUntil } from './until.ts'
 
 export interface TailOptions {
   readonly patterns: readonly string[]
@@ -193,7 +194,7 @@ async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
   } finally {
     timers.end()
   }
-  scan.stopped ||= runtime.signal.aborted ? 'interrupted' : isCut ? '--until' : 'end'
+  scan.stopped ||= runtime.signal.aborted ? 'interrupted' : isCut || open.isOver() ? '--until' : 'end'
   const notShown = open.dropped()
   const shown = { ...scan, ...(notShown > 0 ? { notShown } : {}) }
   await presenter.end(odd.unknown + odd.undecodable > 0 ? { ...shown, ...odd } : shown)
@@ -213,16 +214,26 @@ function openFeeds(
   span: Pick<Span, 'from' | 'follow' | 'signal'>,
   runtime: Runtime,
 ) {
+  const { now } = runtime
+  const startedMs = now()
+  const untilMs = span.follow ? untilOf(options, startedMs) : undefined
   const held: (() => number)[] = []
   const feeds = sources.map((source): Feed => {
     const text = options.stages ? textOfStages(stages.get(source)) : ''
-    const batches = source.read({ ...span, ...announcements(source, runtime, text) })
+    const whole = { ...span, ...announcements(source, runtime, text) }
+    const batches = untilMs === undefined ? source.read(whole) : readUntil(source, whole, { untilMs, startedMs, now })
     if (!source.isLive) return { source, batches }
     const kept = keepUp(batches, mostHeld)
     held.push(kept.dropped)
     return { source, batches: kept.batches }
   })
-  return { feeds, dropped: () => held.reduce((sum, dropped) => sum + dropped(), 0) }
+  const isOver = () => untilMs !== undefined && now() >= untilMs
+  return { feeds, isOver, dropped: () => held.reduce((sum, dropped) => sum + dropped(), 0) }
+}
+
+/** When it is still to come. */
+function untilOf({ until }: TailOptions, nowMs: number): number | undefined {
+  return typeof until === 'object' && 'timeMs' in until && until.timeMs > nowMs ? until.timeMs : undefined
 }
 
 const textOfStages = (reader: StageReader | undefined): string =>
@@ -266,10 +277,6 @@ function startTimers({ options, follow, sources, filter }: Tail, runtime: Runtim
     : undefined
   const idleMs = options.idleTimeout
   let idle = idleMs === undefined ? undefined : setTimeout(stop, idleMs, '--idle-timeout')
-  const untilMs =
-    typeof options.until === 'object' && 'timeMs' in options.until ? options.until.timeMs - runtime.now() : undefined
-  const until =
-    untilMs !== undefined && untilMs > 0 ? setTimeout(stop, Math.min(untilMs, 2 ** 31 - 1), '--until') : undefined
   return {
     seen() {
       if (idleMs === undefined) return
@@ -277,7 +284,7 @@ function startTimers({ options, follow, sources, filter }: Tail, runtime: Runtim
       idle = setTimeout(stop, idleMs, '--idle-timeout')
     },
     end() {
-      for (const timer of [silence, idle, until]) clearTimeout(timer)
+      for (const timer of [silence, idle]) clearTimeout(timer)
     },
   }
 }

@@ -189,6 +189,19 @@ describe('tail over several sources', () => {
     expect(stdout.match(/"n":\d/g)).toEqual(['"n":1', '"n":2'])
   })
 
+  it('ends by itself at an --until to come, with all that came before', async () => {
+    const one = await topic()
+    await one.publish('cloudevents', made('user.created', { n: 1 }))
+    const until = new Date(Date.now() + 1_000).toISOString()
+    const words = ['-s', one.url, '--since', 'start', '--until', until, '--fields', 'data.n']
+    const running = evt(...words)
+    await one.publish('cloudevents', made('user.created', { n: 2 }))
+    const { stdout, stderr, exit } = await running
+    expect([stdout, exit]).toEqual(['1\n2\n', 0])
+    // A machine that takes a second to start finds it in the past.
+    expect(stderr).toMatch(/matched 2 · stopped: (--until|end)/)
+  })
+
   it('explains silence of each of them', async () => {
     const [one, other] = [await topic(), await topic()]
     await one.publish('registry', made('user.created'))
