@@ -80,6 +80,7 @@ async function planned(sql: SqlExecutor, options: CaptureOptions) {
   await assertCapturable(sql, options.table, shape)
   const config = configureCapture(options, shape)
   for (const rule of config.rules) await checkRule(sql, rule)
+  if (config.retentionClass === undefined) return { ...config, retentionClass: await sharedClass(sql, config) }
   const { rows } = await sql.query('select class from evt.classes order by class')
   const classes = rows.map((row) => String(row.class))
   if (classes.includes(config.retentionClass)) return config
@@ -90,6 +91,15 @@ async function planned(sql: SqlExecutor, options: CaptureOptions) {
       hint: `one of ${classes.join(', ')}`,
     },
   )
+}
+
+/** The class of all its events when they share one: then each write is spared the question. */
+async function sharedClass(sql: SqlExecutor, { entity, rules }: CaptureConfig): Promise<string | undefined> {
+  const types = ['created', 'updated', 'deleted'].map((verb) => `${entity}.${verb}`)
+  const { rows } = await sql.query('select distinct evt.class_of(type) as class from unnest($1::text[]) type', [
+    [...types, ...rules.map(({ type }) => type)],
+  ])
+  return rows.length === 1 ? String(rows[0]?.class) : undefined
 }
 
 /** A value that the column cannot hold would fail every write of the application. */

@@ -6,9 +6,10 @@ import type { SqlExecutor } from '../transports/transport.ts'
 import { placeOf, type Store } from './connection.ts'
 import { copyLine } from './copy-line.ts'
 import { translateError } from './errors.ts'
+import { classifier, readTypeClasses } from './type-classes.ts'
 
 export interface OutboxOptions {
-  /** Retention class; default `default`. */
+  /** Retention class; default: that of the event's type (`evt.class_of`). */
   readonly class?: string
   /**
    * Writes the id as the event's key: a second event with that id and the same bytes is dropped, one with other bytes is
@@ -62,7 +63,8 @@ const columnTypes = [
 ] as const
 
 const insertText = `insert into evt.outbox (${outboxColumns.join(', ')})
-select * from unnest(${columnTypes.map((type, i) => `$${i + 1}::${type}[]`).join(', ')})`
+select coalesce(class, evt.class_of(type)), ${outboxColumns.slice(1).join(', ')}
+from unnest(${columnTypes.map((type, i) => `$${i + 1}::${type}[]`).join(', ')}) e (${outboxColumns.join(', ')})`
 
 /** Inserts in the given order within the caller's transaction, in one statement. */
 export async function publishEncoded(
@@ -91,10 +93,10 @@ export async function copyEvents(
   const client = await store.pool.connect()
   let broken = true
   let count = 0
-  async function* lines(): AsyncGenerator<string> {
+  async function* lines(classOf: (type: string) => string): AsyncGenerator<string> {
     let block = ''
     for await (const event of events) {
-      block += copyLine(rowOf(event, options))
+      block += copyLine(rowOf(event, { class: classOf(event.type), ...options }))
       count += 1
       if (block.length < 65_536) continue
       yield block
@@ -103,8 +105,9 @@ export async function copyEvents(
     if (block) yield block
   }
   try {
+    const classOf = classifier(await readTypeClasses(client))
     const copy = client.query(copyFrom(`copy evt.outbox (${outboxColumns.join(', ')}) from stdin`))
-    await pipeline(Readable.from(lines()), copy)
+    await pipeline(Readable.from(lines(classOf)), copy)
     broken = false
     return count
   } catch (error) {
@@ -117,7 +120,7 @@ export async function copyEvents(
 
 function rowOf(event: EncodedEvent, options: OutboxOptions): readonly (string | number | null)[] {
   return [
-    options.class ?? 'default',
+    options.class ?? null,
     event.id,
     event.type,
     event.version,

@@ -36,7 +36,7 @@ export interface CaptureOptions {
   readonly dataKey?: string
   /** Also NOTIFY each event there (off by default: it costs every writer). */
   readonly channel?: string
-  /** Retention class; default `default`. */
+  /** Retention class; default: that of the events' types. */
   readonly class?: string
 }
 
@@ -55,7 +55,8 @@ export interface CaptureConfig {
   readonly rules: readonly (CaptureRule & { readonly column: Column })[]
   readonly dataKey: string
   readonly channel: string | undefined
-  readonly retentionClass: string
+  /** Undefined: each event has that of its type. */
+  readonly retentionClass: string | undefined
   nameOf(column: Column): string
 }
 
@@ -83,7 +84,7 @@ export function configureCapture(options: CaptureOptions, shape: TableShape): Ca
     rules: (options.rules ?? []).map((rule) => ({ ...rule, column: ruleColumn(rule, find, excluded) })),
     dataKey: options.dataKey ?? `${entity.replaceAll('.', '_')}_data`,
     channel: options.channel,
-    retentionClass: options.class ?? 'default',
+    retentionClass: options.class,
     nameOf: (column) => rename.get(column.name) ?? column.name,
   }
 }

@@ -29,7 +29,12 @@ export const notifyOf = (config: CaptureConfig, event: string): string =>
 export const checksumOf = (text: string): string => `encode(sha256(convert_to(${text}, 'UTF8')), 'hex')`
 
 /** The partition of the class: inserting there spares a writer one step of routing and the trigger on evt.outbox. */
-export const outboxOf = (config: CaptureConfig): string => `evt.${ident(`outbox_${config.retentionClass}`)}`
+export const outboxOf = ({ retentionClass }: CaptureConfig): string =>
+  retentionClass === undefined ? 'evt.outbox' : `evt.${ident(`outbox_${retentionClass}`)}`
+
+/** Of an event whose type is this expression. */
+export const classOf = ({ retentionClass }: CaptureConfig, type: string): string =>
+  retentionClass === undefined ? `evt.class_of(${type})` : literal(retentionClass)
 
 /** Instead of that trigger; has to stand after the insert. */
 export const wakeRelay =

@@ -2,6 +2,7 @@ import type { CaptureConfig } from './config.ts'
 import { changesOf, differs, documentOf, literal, omittedDocumentOf, subjectOf, updateTypeOf } from './document.ts'
 import {
   checksumOf,
+  classOf,
   dataLimit,
   notifyOf,
   outboxColumns,
@@ -50,7 +51,7 @@ function body(statements: string): string {
 function emit(config: CaptureConfig, row: string, type: string, changes?: string): string {
   const names = changes && 'names'
   const values = [
-    literal(config.retentionClass),
+    classOf(config, type),
     'evt.uuid7()::text',
     type,
     sourceOf(config),

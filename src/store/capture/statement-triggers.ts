@@ -11,6 +11,7 @@ import {
 } from './document.ts'
 import {
   checksumOf,
+  classOf,
   dataLimit,
   notifyOf,
   outboxColumns,
@@ -80,7 +81,7 @@ function updated(config: CaptureConfig): Rows {
 
 function body(config: CaptureConfig, rows: Rows): string {
   const insert = `insert into ${outboxOf(config)} (${outboxColumns})
-select ${literal(config.retentionClass)}, evt.uuid7()::text, e.type, ${sourceOf(config)}, e.subject,
+select ${classOf(config, 'e.type')}, evt.uuid7()::text, e.type, ${sourceOf(config)}, e.subject,
   ${settingColumns('s')}, e.data::json, ${checksumOf('e.data')}
 from (
   select ${rows.subject} as subject, ${rows.type} as type,
