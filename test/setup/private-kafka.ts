@@ -47,7 +47,19 @@ interface Ports {
   readonly sasl: number
 }
 
+/** One of a cluster. */
+export interface KafkaNode {
+  readonly id: number
+  readonly roles: 'broker' | 'broker,controller'
+  /** `id@host:port` of each controller. */
+  readonly voters: string
+  /** It is ready when it sees so many. */
+  readonly brokers: number
+  readonly heapMb: number
+}
+
 interface Plan {
+  readonly node: KafkaNode
   readonly directory: string
   readonly ports: Ports
   readonly options: PrivateKafkaOptions
@@ -65,20 +77,32 @@ export async function startPrivateKafka(options: PrivateKafkaOptions = {}): Prom
 }
 
 async function start(programs: KafkaPrograms, options: PrivateKafkaOptions): Promise<PrivateKafka> {
-  const [plain = 0, controller = 0, inner = 0, outer = 0, tls = 0, sasl = 0] = await freeServerPorts(6)
+  const [controller = 0] = await freeServerPorts(1)
+  const voters = `1@127.0.0.1:${controller}`
+  return startKafkaNode(programs, { id: 1, roles: 'broker,controller', voters, brokers: 1, heapMb: 384 }, options)
+}
+
+/** Ready when it sees the others. The caller has installed Kafka, and found a free port for the controller. */
+export async function startKafkaNode(
+  programs: KafkaPrograms,
+  node: KafkaNode,
+  options: PrivateKafkaOptions,
+): Promise<PrivateKafka> {
+  const [plain = 0, inner = 0, outer = 0, tls = 0, sasl = 0] = await freeServerPorts(5)
+  const controller = Number(node.voters.slice(node.voters.lastIndexOf(':') + 1))
   const ports: Ports = { plain, controller, inner, outer, tls, sasl }
   const directory = makeServerDirectory(options)
   const certificate = options.tls ? makeCertificate(directory) : undefined
-  await format(programs, { directory, ports, options, certificate })
+  await format(programs, { node, directory, ports, options, certificate })
   const server = await runServer({
     name: 'Kafka',
     directory,
     command: programs.java,
     args: [
       ...compilerArgs(options.compiler),
-      ...javaArgs(programs, 'kafka.Kafka', join(directory, 'server.properties')),
+      ...javaArgs(programs, node.heapMb, 'kafka.Kafka', join(directory, 'server.properties')),
     ],
-    ready: () => answers(plain),
+    ready: () => answers(plain, node.brokers),
   })
   const proxy = lazyProxy(ports)
   const stop = async (): Promise<void> => {
@@ -124,8 +148,8 @@ function compilerArgs(compiler = process.env.VITEST ? 'quick' : 'full'): string[
   return compiler === 'quick' ? ['-XX:TieredStopAtLevel=1'] : []
 }
 
-function javaArgs({ jars }: KafkaPrograms, main: string, ...args: readonly string[]): string[] {
-  const memory = ['-Xmx384m', '-Xms128m', '-XX:+UseSerialGC', '-Xshare:auto', '-XX:-UsePerfData']
+function javaArgs({ jars }: KafkaPrograms, heapMb: number, main: string, ...args: readonly string[]): string[] {
+  const memory = [`-Xmx${heapMb}m`, '-Xms128m', '-XX:+UseSerialGC', '-Xshare:auto', '-XX:-UsePerfData']
   const logging = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=error']
   return [...memory, ...logging, '-cp', join(jars, '*'), main, ...args]
 }
@@ -138,7 +162,7 @@ async function format(programs: KafkaPrograms, plan: Plan): Promise<void> {
   )
   const args = ['format', '--cluster-id', 'ZXZ0LXRlc3QtY2x1c3Rlcg', '--config', file, ...passwords]
   try {
-    await run(programs.java, [...compilerArgs('quick'), ...javaArgs(programs, 'kafka.tools.StorageTool', ...args)])
+    await run(programs.java, [...compilerArgs('quick'), ...javaArgs(programs, 384, 'kafka.tools.StorageTool', ...args)])
   } catch (error) {
     await removeServer(plan.directory)
     throw error
@@ -147,7 +171,7 @@ async function format(programs: KafkaPrograms, plan: Plan): Promise<void> {
 
 const scram = ['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
 
-function properties({ directory, ports, options, certificate }: Plan): string[] {
+function properties({ node, directory, ports, options, certificate }: Plan): string[] {
   const sasl = options.users && { protocol: certificate ? 'SASL_SSL' : 'SASL_PLAINTEXT' }
   const listeners = {
     PLAIN: ports.plain,
@@ -165,12 +189,12 @@ function properties({ directory, ports, options, certificate }: Plan): string[] 
     ...(sasl ? [`SASL:${sasl.protocol}`] : []),
   ]
   return [
-    'process.roles=broker,controller',
-    'node.id=1',
-    `controller.quorum.voters=1@127.0.0.1:${ports.controller}`,
+    `process.roles=${node.roles}`,
+    `node.id=${node.id}`,
+    `controller.quorum.voters=${node.voters}`,
     'controller.listener.names=CONTROLLER',
     'inter.broker.listener.name=PLAIN',
-    `listeners=${at({ ...listeners, CONTROLLER: ports.controller })}`,
+    `listeners=${at({ ...listeners, ...(node.roles !== 'broker' && { CONTROLLER: ports.controller }) })}`,
     `advertised.listeners=${at({ ...listeners, PROXIED: ports.outer })}`,
     `listener.security.protocol.map=${protocols}`,
     `log.dirs=${join(directory, 'data')}`,
@@ -228,13 +252,13 @@ function userSettings(users: Readonly<Record<string, string>>): string[] {
 }
 
 /** The metadata is there and the coordinator of the groups has its topic, so that the first group need not wait for it. */
-async function answers(port: number): Promise<boolean> {
+async function answers(port: number, count: number): Promise<boolean> {
   const admin = bareKafka(port, { retry: { retries: 0 }, connectionTimeout: 2_000 }).admin()
   try {
     await admin.connect()
     const { brokers } = await admin.describeCluster()
     await admin.fetchOffsets({ groupId: 'evt-ready', topics: [] })
-    return brokers.length === 1
+    return brokers.length === count
   } finally {
     await admin.disconnect()
   }

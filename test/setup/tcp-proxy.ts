@@ -18,6 +18,8 @@ export interface TcpProxy {
   freeze(): void
   /** Forwards again, first what was held back. */
   thaw(): void
+  /** What the server answers is lost, until the connection is cut: what was asked is done, and nobody hears of it. */
+  swallow(): void
   /** Every chunk is forwarded this much later, in its order; 0 ends it. */
   delay(ms: number): void
   /** New connections go there, as when a name or a virtual address was moved; those that are open stay where they are. */
@@ -28,6 +30,8 @@ export interface TcpProxy {
 
 interface Weather {
   frozen: boolean
+  /** Connections whose answers are lost. */
+  readonly mute: WeakSet<Socket>
   delayMs: number
   /** Called when `frozen` ends. */
   readonly waiting: Set<() => void>
@@ -36,7 +40,7 @@ interface Weather {
 type Pair = readonly [Socket, Socket]
 
 export async function startTcpProxy(targetPort: number, options: TcpProxyOptions = {}): Promise<TcpProxy> {
-  const weather: Weather = { frozen: false, delayMs: 0, waiting: new Set() }
+  const weather: Weather = { frozen: false, mute: new WeakSet(), delayMs: 0, waiting: new Set() }
   const pairs = new Set<Pair>()
   let target = targetPort
   const server = createServer({ allowHalfOpen: true }, (client) => {
@@ -78,6 +82,9 @@ export async function startTcpProxy(targetPort: number, options: TcpProxyOptions
       weather.frozen = true
     },
     thaw,
+    swallow: () => {
+      for (const [, upstream] of pairs) weather.mute.add(upstream)
+    },
     delay: (ms) => {
       weather.delayMs = ms
     },
@@ -108,6 +115,7 @@ async function forward(from: Socket, to: Socket, weather: Weather): Promise<void
     for await (const chunk of from) {
       await later(weather)
       if (!to.writable) return
+      if (weather.mute.has(from)) continue
       if (!to.write(chunk as Buffer)) await new Promise((resolve) => to.once('drain', resolve).once('close', resolve))
     }
     await later(weather)

@@ -17,7 +17,8 @@ import type { Place } from './wire.ts'
 /** The least that brokers allow by default. */
 const sessionMs = 6_000
 const beatMs = 1_000
-const beatAnswerMs = 2_500
+/** Within a session: a half-open connection is given up in time for a beat over another. */
+const beatAnswerMs = 3_500
 const releaseWithinMs = 3_000
 const leaveWithinMs = 2_000
 const closeWithinMs = 4_000

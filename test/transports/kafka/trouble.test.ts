@@ -6,6 +6,7 @@ import { bareKafka } from '../../setup/bare-kafka.ts'
 import { type PrivateKafka, startPrivateKafka } from '../../setup/private-kafka.ts'
 import {
   consume,
+  counted,
   createWorld,
   firstLanes,
   idsOf,
@@ -117,6 +118,60 @@ describe('a broker that is away', () => {
     expect(stored.toSorted()).toEqual(idsOf(confirmed).toSorted())
     await consumer.stop()
   }, 60_000)
+
+  it('two seconds away and back loses nothing', async () => {
+    const proxy = await kafka.proxied()
+    const { world } = createTroubled(2, proxy.url)
+    const transport = await world.open()
+    const consumer = consume(world, transport)
+    await world.publish(transport, world.messages(8, 4))
+    await until('it is under way', () => consumer.received.length === 8)
+    proxy.delay(1_000)
+    onTestFinished(() => proxy.delay(0))
+    const later = [1, 2].map(() => world.messages(40, 4))
+    for (const batch of later) await world.publish(transport, batch)
+    const isComplete = () => new Set(idsOf(consumer.received)).size === 88
+    await until('all arrived', isComplete, 30_000)
+    proxy.delay(0)
+    for (const batch of later) {
+      const own = new Set(idsOf(batch))
+      const came = consumer.received.filter(({ id }) => own.has(id))
+      for (const sequence of sequences(came).values()) expect([...new Set(sequence)]).toEqual(counted(10))
+    }
+    await consumer.stop()
+  }, 60_000)
+
+  it('that has what it was sent, but whose answers are lost: what is sent again reaches the handlers once', async () => {
+    const proxy = await kafka.proxied()
+    const { world } = createTroubled(2, proxy.url)
+    const [transport, straight] = [await world.open(), await openKafka(kafka.url)]
+    onTestFinished(() => straight.close())
+    const consumer = consume(world, straight)
+    const entries = (from: number, to: number) =>
+      counted(to, from).map((n) => world.message(`s/${n % 5}`, { key: n % 5, n }, { log: BigInt(n) }))
+    await world.publish(transport, entries(1, 20))
+    proxy.swallow()
+    const lost = entries(21, 60)
+    const giveUp = new AbortController()
+    const publishing = transport.publish(world.topic, lost, giveUp.signal)
+    await until('the broker has them', () => consumer.received.length === 60)
+    giveUp.abort()
+    expect(new Set((await publishing).map(({ state }) => state))).toEqual(new Set(['unknown']))
+    proxy.cut()
+    // As the relay does: from where nothing was confirmed, until it is.
+    let open = [...lost, ...entries(61, 70)]
+    await until('all are confirmed', async () => {
+      const results = await transport.publish(world.topic, open, AbortSignal.timeout(10_000))
+      open = open.filter((_, i) => results[i]?.state !== 'stored')
+      return open.length === 0
+    })
+    await until('all arrived', () => consumer.received.length >= 70)
+    await until('nothing lags', async () => (await straight.inspect([world.topic])).groups[0]?.lagMessages === 0)
+    expect(consumer.received.map(({ log }) => Number(log)).toSorted((a, b) => a - b)).toEqual(counted(70))
+    for (const sequence of sequences(consumer.received).values())
+      expect(sequence).toEqual(sequence.toSorted((a, b) => a - b))
+    await consumer.stop()
+  })
 
   it('and stays away does not hold close, nor a publish beyond its signal', async () => {
     const proxy = await kafka.proxied()
