@@ -1,13 +1,19 @@
-// `npm run soak [-- minutes]`: a bridge with the reference service, first idle for a minute, then at 1,000 events/s:
-// share of one core and resident memory every ten seconds. Run it on a quiet machine after `npm run build`.
+// What memory a process takes in the long run. Run it on a quiet machine.
+//   npm run soak [-- minutes]                      a bridge with the reference service, first idle for a minute, then at 1,000 events/s:
+//                                                  share of one core and resident memory every ten seconds; after `npm run build`
+//   npm run soak -- stopped [seconds] [broker …]   a consumer that stands still for so long while others publish at full rate, then goes on
+//   npm run soak -- pending [count]                so many entries that a dead consumer of a Redis stream left pending are drained
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { migrateUp } from '../src/store/migrate.ts'
+import { drainPending, holdConsumer } from '../test/faults/holding.ts'
+import { startPrivateKafka } from '../test/setup/private-kafka.ts'
+import { startPrivateRabbit } from '../test/setup/private-rabbitmq.ts'
+import { startPrivateRedis } from '../test/setup/private-redis.ts'
 import { startPrivateServer } from '../test/setup/private-server.ts'
 
-const minutes = Number(process.argv[2] ?? 5)
 const evt = resolve(import.meta.dirname, '../bin/evt.js')
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
@@ -36,25 +42,66 @@ async function watch(what: string, pid: number, seconds: number): Promise<void> 
   }
 }
 
-const server = await startPrivateServer({ version: 18, durable: true, settings: ['max_prepared_transactions=0'] })
-const env = { ...process.env, EVT_STORE: server.url }
-const idleNode = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
-await migrateUp(server.url)
-const bridge = spawn(process.execPath, [evt, 'up', '-q'], { env, stdio: 'ignore' })
-try {
-  await wait(15_000)
-  say(`an idle Node process: ${look(idleNode.pid ?? 0).residentMiB.toFixed(0)} MiB`)
-  await watch('idle     ', bridge.pid ?? 0, 60)
-  const load = spawn(
-    process.execPath,
-    [evt, 'gen', 'user.*', '--rate', '1000', '--duration', `${minutes}m`, '-q', '-y'],
-    { env, stdio: 'ignore' },
-  )
-  await watch('1,000/s  ', bridge.pid ?? 0, minutes * 60)
-  load.kill('SIGTERM')
-} finally {
-  bridge.kill('SIGTERM')
-  idleNode.kill('SIGTERM')
-  await wait(3000)
-  await server.stop()
+const brokers = {
+  // What nobody reads stays in memory.
+  redis: () => startPrivateRedis({ args: ['--appendonly', 'no', '--maxmemory', '5gb'] }),
+  rabbitmq: startPrivateRabbit,
+  kafka: startPrivateKafka,
+} as const
+
+const isBroker = (name: string): name is keyof typeof brokers => name in brokers
+
+/** Of each broker the transport alone, then handlers behind a store. */
+async function soakStopped(seconds: number, names: readonly string[]): Promise<void> {
+  const options = { seconds, leastBytes: 0, mostBytes: 3e9, bodyBytes: 300, prefetch: 500, goOnSeconds: seconds / 2 }
+  for (const name of names.filter(isBroker)) {
+    for (const form of ['transport', 'store'] as const) {
+      await using broker = await brokers[name]()
+      await using server = await startPrivateServer({ version: 18 })
+      await migrateUp(server.url)
+      const held = await holdConsumer({ ...options, broker, ...(form === 'store' ? { store: server.url } : {}) })
+      const [before, during, after, end] = [held.beforeMiB, held.duringMiB, held.afterMiB, held.endMiB].map(Math.round)
+      say(
+        `${name.padEnd(8)} ${form.padEnd(9)} ${held.published} published in ${seconds} s, at most ${held.mostUnsettled} in hand; ${before} MiB before, at most ${during} while it stood still, ${after} when it went on with ${held.settled}, ${end} at the end`,
+      )
+    }
+  }
 }
+
+async function soakPending(count: number): Promise<void> {
+  await using redis = await brokers.redis()
+  const { seconds, beforeMiB, peakMiB } = await drainPending(redis, { count, bodyBytes: 340 })
+  say(
+    `${count} drained in ${seconds.toFixed(1)} s, ${Math.round(count / seconds)} a second; ${Math.round(beforeMiB)} MiB before, at most ${Math.round(peakMiB)}`,
+  )
+}
+
+async function soakBridge(minutes: number): Promise<void> {
+  const server = await startPrivateServer({ version: 18, durable: true, settings: ['max_prepared_transactions=0'] })
+  const env = { ...process.env, EVT_STORE: server.url }
+  const idleNode = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+  await migrateUp(server.url)
+  const bridge = spawn(process.execPath, [evt, 'up', '-q'], { env, stdio: 'ignore' })
+  try {
+    await wait(15_000)
+    say(`an idle Node process: ${look(idleNode.pid ?? 0).residentMiB.toFixed(0)} MiB`)
+    await watch('idle     ', bridge.pid ?? 0, 60)
+    const load = spawn(
+      process.execPath,
+      [evt, 'gen', 'user.*', '--rate', '1000', '--duration', `${minutes}m`, '-q', '-y'],
+      { env, stdio: 'ignore' },
+    )
+    await watch('1,000/s  ', bridge.pid ?? 0, minutes * 60)
+    load.kill('SIGTERM')
+  } finally {
+    bridge.kill('SIGTERM')
+    idleNode.kill('SIGTERM')
+    await wait(3000)
+    await server.stop()
+  }
+}
+
+const [what = '5', size, ...names] = process.argv.slice(2)
+if (what === 'stopped') await soakStopped(Number(size ?? 60), names.length > 0 ? names : Object.keys(brokers))
+else if (what === 'pending') await soakPending(Number(size ?? 1_000_000))
+else await soakBridge(Number(what))

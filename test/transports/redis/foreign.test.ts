@@ -340,38 +340,4 @@ describe('a plain group on a stream of somebody else', () => {
       message: `cannot use ${key}: it is a string, not a stream`,
     })
   })
-
-  it('drains 100,000 pending of a dead consumer with flat memory', async () => {
-    const stream = fresh()
-    const body = Buffer.alloc(340, 120)
-    for (let at = 0; at < 100_000; at += 1_000) {
-      const pipeline = redis.pipeline()
-      for (let n = 0; n < 1_000; n++) pipeline.xadd(stream, '*', 'data', body)
-      await pipeline.exec()
-    }
-    await redis.xgroup('CREATE', stream, 'g', '0')
-    const reader = redis.duplicate()
-    for (let n = 0; n < 10; n++) await reader.xreadgroup('GROUP', 'g', 'dead', 'COUNT', 10_000, 'STREAMS', stream, '>')
-    reader.disconnect()
-    await new Promise((resolve) => setTimeout(resolve, quick.idleMs))
-    const member = await join(stream, { prefetch: 500 })
-    const lane = await member.lane()
-    const signal = AbortSignal.timeout(80_000)
-    const started = performance.now()
-    let [count, most] = [0, 0]
-    globalThis.gc?.()
-    const before = process.memoryUsage().heapUsed
-    while (count < 100_000 && !signal.aborted) {
-      const batch = await lane.take(500, signal)
-      count += batch.length
-      await lane.settle(batch)
-      if (count % 10_000 === 0) most = Math.max(most, process.memoryUsage().heapUsed)
-    }
-    console.info(
-      `drained ${Math.round(count / ((performance.now() - started) / 1_000))} a second, ${Math.round((most - before) / 1024 ** 2)} MiB`,
-    )
-    expect(count).toBe(100_000)
-    await until(async () => (await pendingOf(stream)) === 0)
-    expect(most - before).toBeLessThan(150 * 1024 * 1024)
-  }, 120_000)
 })
