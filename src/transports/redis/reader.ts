@@ -8,6 +8,7 @@ import { idAt, logAt, type Place, placeAt } from './position.ts'
 import type { Problems } from './problems.ts'
 import { missingEntries } from './problems.ts'
 import { toReceived } from './received.ts'
+import { sendTogether } from './send-together.ts'
 import { laneOf, type Topic } from './topic.ts'
 import { decodeOurs } from './wire.ts'
 
@@ -90,6 +91,7 @@ export function createLaneReader({ context, topic, lane, from, problems }: LaneR
 
   async function readStream(max: number): Promise<{ found: readonly Found[]; ended: boolean }> {
     const count = Math.min(max, size.next(1))
+    sendTogether(client)
     const page = (await client.xrangeBuffer(
       stream,
       `(${idAt(place)}`,

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import { isReply } from './errors.ts'
+import { sendTogether } from './send-together.ts'
 
 /** Lua that runs in one slot. */
 export interface Script {
@@ -19,6 +20,9 @@ export function createScript(body: string): Script {
 
 type Arg = string | number | Buffer
 
+const bigBytes = 4096
+const isBig = (arg: Arg) => typeof arg !== 'number' && arg.length > bigBytes
+
 /** By its sha; with its source where the server does not know it (any more). Throws what the driver throws. */
 export async function runScript(
   client: Redis | Cluster,
@@ -26,6 +30,7 @@ export async function runScript(
   keys: readonly string[],
   args: readonly Arg[],
 ): Promise<unknown> {
+  if (!args.some(isBig)) sendTogether(client)
   try {
     return await client.evalsha(sha, keys.length, ...keys, ...args)
   } catch (error) {
