@@ -105,8 +105,6 @@ async function survives(group: string | undefined, nodeOf: (world: World) => Pro
   await until('it leads again', async () => (await leaders(world)).includes(nodeId))
   const then = relay.confirmed
   await until('it goes on', () => relay.confirmed > then && watch.seen.has(then + 1n), 10_000)
-    `longest pause ${relay.longestMs} ms, after return ${performance.now() - returned} ms, lanes ${consumer.lanes.length}\n`,
-  )
   await relay.stop()
   await until('all that was confirmed came', () => watch.seen.size === Number(relay.confirmed), 20_000)
   expect(watch.faults).toEqual([])
