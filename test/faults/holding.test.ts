@@ -13,7 +13,7 @@ const timeout = 120_000
 /** Of a handler without a transaction. */
 const defaultConcurrency = 4
 const bytes = 120_000_000
-const short = { seconds: 0, bodyBytes: 20_000, leastBytes: bytes, mostBytes: bytes, prefetch: 20, goOnSeconds: 1 }
+const short = { seconds: 0, bodyBytes: 40_000, leastBytes: bytes, mostBytes: bytes, prefetch: 10, goOnSeconds: 1 }
 /** Far below what is published while it stands still, and above what a young heap takes. */
 const mostMoreMiB = 80
 
@@ -57,7 +57,7 @@ describeWithOwn('redis', 'entries that a dead consumer left pending', () => {
     'are drained with a memory far below their size',
     async () => {
       await using redis = await startPrivateRedis({ args: ['--appendonly', 'no'] })
-      const { beforeMiB, peakMiB } = await drainPending(redis, { count: 40_000, bodyBytes: 8_000 })
+      const { beforeMiB, peakMiB } = await drainPending(redis, { count: 20_000, bodyBytes: 16_000 })
       expect(peakMiB - beforeMiB).toBeLessThan(250)
     },
     timeout,

@@ -20,7 +20,7 @@ export interface HoldOptions {
   readonly broker: PrivateBroker
   /** Of a migrated store: its relay carries what is committed to the broker, and handlers read it there. Without it, the transport alone. */
   readonly store?: string
-  /** It stands still for so long, and until `leastBytes` of bodies were published. */
+  /** It stands still for so long, and until `leastBytes` of bodies are in the broker. */
   readonly seconds: number
   readonly leastBytes: number
   /** Then nothing more is published while the time goes by. */
@@ -64,7 +64,7 @@ export async function holdConsumer(options: HoldOptions): Promise<Held> {
       else published += await publish.batch(body)
       relay?.assertRuns()
     }
-    await publish.carried()
+    if (options.leastBytes > 0) await publish.carried()
     const during = consumer.peak()
     const { mostUnsettled = 0 } = consumer.state ?? {}
     consumer.go()

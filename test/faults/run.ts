@@ -9,7 +9,14 @@ import type { PrivateServer } from '../setup/private-server.ts'
 import { startPrivateRedisPair } from '../setup/redis-pair.ts'
 import { sweepLeftovers } from '../setup/server-directory.ts'
 import { type ExitVerdict, exitingHandler } from './exiting.ts'
-import { cutRedis, failOverRedis, flushRedis } from './redis-scenarios.ts'
+import {
+  cutRedis,
+  failOverRedis,
+  flushRedis,
+  losePartOfCluster,
+  moveSlots,
+  startClusterBroker,
+} from './redis-scenarios.ts'
 import {
   churn,
   cutConnections,
@@ -61,6 +68,14 @@ const plans: Readonly<Record<string, Plan>> = {
     behind: 10_000,
     broker: startPrivateRedisPair,
     sinkQuery: '?retain=1g',
+  },
+  'move-slots': { run: moveSlots, seeds: 3, seconds: 20, broker: startClusterBroker, sinkQuery: '&retain=1g' },
+  'cluster-down': {
+    run: losePartOfCluster,
+    seeds: 2,
+    seconds: 20,
+    broker: startClusterBroker,
+    sinkQuery: '&retain=1g',
   },
 }
 

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster } from 'ioredis'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import type { EvtError } from '../../../src/core/errors.ts'
-import { type PrivateRedis, type PrivateRedisCluster, startPrivateRedisCluster } from '../../setup/private-redis.ts'
+import { type PrivateRedisCluster, startPrivateRedisCluster } from '../../setup/private-redis.ts'
+import { moveSlotOf } from '../../setup/redis-slots.ts'
 import { until } from '../../setup/until.ts'
 import { consume, expectInOrder } from './consuming.ts'
 import { expectAsLogged, makeEntries, openLog, openTransport, readLogOf, relay } from './sink.ts'
@@ -49,36 +50,12 @@ async function start(topic: string) {
   }
 }
 
-const idOf = async (node: PrivateRedis) => String(await node.command('cluster', 'myid'))
-
-async function ownerOf(slot: number): Promise<PrivateRedis> {
-  const ranges = (await server.nodes[0]?.command('cluster', 'slots')) as [number, number, [string, number]][]
-  const port = ranges.find(([from, to]) => from <= slot && slot <= to)?.[2][1]
-  return server.nodes.find((node) => node.port === port) as PrivateRedis
-}
-
-/** As `redis-cli --cluster reshard` does it, slowly: key by key, so that some are here and some there. */
-async function moveSlotOf(key: string): Promise<void> {
-  const slot = Number(await server.nodes[0]?.command('cluster', 'keyslot', key))
-  const from = await ownerOf(slot)
-  const to = server.nodes.find((node) => node !== from) as PrivateRedis
-  await to.command('cluster', 'setslot', slot, 'importing', await idOf(from))
-  await from.command('cluster', 'setslot', slot, 'migrating', await idOf(to))
-  for (;;) {
-    const keys = (await from.command('cluster', 'getkeysinslot', slot, 1)) as string[]
-    if (keys.length === 0) break
-    await from.command('migrate', '127.0.0.1', to.port, '', 0, 5_000, 'keys', ...keys)
-    await delay(30)
-  }
-  const id = await idOf(to)
-  for (const node of [to, from, ...server.nodes]) await node.command('cluster', 'setslot', slot, 'node', id)
-}
-
 it('a slot that moves to another master, with all that lies in it, takes its lanes along', async () => {
   const { carry, problems, settled } = await start('moving')
   const carrying = carry(3_000)
   // The topic and who owns which lane, each lane, and a lane back again.
-  for (const key of ['moving', 'moving:0', 'moving:1', 'moving:2', 'moving:3', 'moving:1']) await moveSlotOf(key)
+  for (const key of ['moving', 'moving:0', 'moving:1', 'moving:2', 'moving:3', 'moving:1'])
+    await moveSlotOf(key, server)
   await carrying
   await settled()
   expect(problems).toEqual([])
@@ -109,7 +86,7 @@ it('a plain group goes on where its stream went', async () => {
       await delay(2)
     }
   })()
-  await moveSlotOf('elsewhere')
+  await moveSlotOf('elsewhere', server)
   await adding
   await until(() => seen.length >= 201, { ...within, what: 'all that was added' })
   expect(seen).toEqual(Array.from({ length: 201 }, (_, n) => String(n)))
