@@ -102,6 +102,11 @@ const meanings: Readonly<Record<string, readonly [EvtError['code'], string, stri
   ],
   INVALID_TOPIC_EXCEPTION: ['usage', 'that is no name for a topic', 'letters, digits, . _ and -, at most 249'],
   INVALID_REPLICATION_FACTOR: ['refused', 'there are too few brokers for its replicas'],
+  INVALID_SESSION_TIMEOUT: [
+    'refused',
+    'the brokers allow no such session',
+    '?session=10s, or what lies between their group.min.session.timeout.ms and group.max.session.timeout.ms',
+  ],
   INVALID_GROUP_ID: ['usage', 'that is no name for a group'],
   INCONSISTENT_GROUP_PROTOCOL: [
     'refused',

@@ -14,11 +14,6 @@ import { kafkaCall } from './protocol.ts'
 import { shareLanes } from './share-lanes.ts'
 import type { Place } from './wire.ts'
 
-/** The least that brokers allow by default. */
-const sessionMs = 6_000
-const beatMs = 1_000
-/** Within a session: a half-open connection is given up in time for a beat over another. */
-const beatAnswerMs = 3_500
 const releaseWithinMs = 3_000
 const leaveWithinMs = 2_000
 const closeWithinMs = 4_000
@@ -49,6 +44,10 @@ let members = 0
 
 export function joinGroup(init: MemberInit): Member {
   const { cluster, group, topics, options, onProblem } = init
+  const { sessionMs } = cluster.options
+  const beatMs = Math.min(1_000, sessionMs / 6)
+  // A half-open connection is given up in time for a beat over another.
+  const beatAnswerMs = sessionMs * 0.6
   const joinPurpose = `join ${++members}`
   const beatPurpose = `group ${members}`
   const ended = new AbortController()

@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs'
+import { parseDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
 import { readsAsMeant, redactUrl } from '../../core/mask.ts'
 import { suggestion } from '../../core/suggest.ts'
 
 const defaultPort = 9092
+/** The least that brokers allow by default (`group.min.session.timeout.ms`). */
+const defaultSessionMs = 6_000
+const sessionRange = [500, 300_000] as const
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
-const parameters = ['tls', 'ca', 'cert', 'key', 'sasl', 'clientId', 'partitions'] as const
+const parameters = ['tls', 'ca', 'cert', 'key', 'sasl', 'clientId', 'partitions', 'session'] as const
 type Parameter = (typeof parameters)[number]
 
 export interface Address {
@@ -29,10 +33,12 @@ export interface KafkaOptions {
   }
   /** How many partitions the topics have: the answer to "they had another number before". */
   readonly partitions?: number
+  /** A member that is not heard of for so long is taken for dead. */
+  readonly sessionMs: number
 }
 
 /**
- * `kafka://[user:password@]h:9092,h2:9092/topic[,topic]?tls=true&ca=…&cert=…&key=…&sasl=plain|scram-sha-256|scram-sha-512&clientId=…&partitions=…`.
+ * `kafka://[user:password@]h:9092,h2:9092/topic[,topic]?tls=true&ca=…&cert=…&key=…&sasl=plain|scram-sha-256|scram-sha-512&clientId=…&partitions=…&session=6s`.
  * A topic may hold `*`, for `observe` only. Throws `usage` naming what is wrong.
  */
 export function parseKafkaUrl(url: string): KafkaOptions {
@@ -64,10 +70,18 @@ export function parseKafkaUrl(url: string): KafkaOptions {
       .filter(Boolean)
       .map((topic) => decoded(topic, fail)),
     clientId: values.get('clientId') ?? 'evt',
+    sessionMs: readSession(values.get('session'), fail),
     ...(tls && { tls }),
     ...(sasl && { sasl }),
     ...(partitions !== undefined && { partitions: Number(partitions) }),
   }
+}
+
+function readSession(text: string | undefined, fail: Fail): number {
+  if (text === undefined) return defaultSessionMs
+  const [least, most] = sessionRange
+  const ms = parseDuration(text)
+  return ms >= least && ms <= most ? ms : fail(`?session=${text} is not between 500ms and 5m`)
 }
 
 type Fail = (reason: string, hint?: string) => never

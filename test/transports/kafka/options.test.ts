@@ -8,8 +8,10 @@ describe('the URL of Kafka', () => {
       seeds: [{ host: 'h', port: 9092 }],
       topics: ['orders'],
       clientId: 'evt',
+      sessionMs: 6_000,
     })
-    const url = 'kafka://u:p%40ss@a:1,[::1]:2/x,y%2A?tls=true&ca=/c.pem&sasl=scram-sha-512&clientId=me&partitions=8'
+    const url =
+      'kafka://u:p%40ss@a:1,[::1]:2/x,y%2A?tls=true&ca=/c.pem&sasl=scram-sha-512&clientId=me&partitions=8&session=10s'
     expect(parseKafkaUrl(url)).toMatchObject({
       seeds: [
         { host: 'a', port: 1 },
@@ -18,6 +20,7 @@ describe('the URL of Kafka', () => {
       topics: ['x', 'y*'],
       clientId: 'me',
       partitions: 8,
+      sessionMs: 10_000,
       tls: { ca: '/c.pem' },
       sasl: { mechanism: 'scram-sha-512', username: 'u', password: 'p@ss' },
     })
@@ -33,7 +36,7 @@ describe('the URL of Kafka', () => {
     [
       'kafka://h/t?sas=plain',
       'no parameter sas',
-      'did you mean sasl? known: tls, ca, cert, key, sasl, clientId, partitions',
+      'did you mean sasl? known: tls, ca, cert, key, sasl, clientId, partitions, session',
     ],
     ['kafka://h/t?tls=yes', '?tls=yes is neither true nor false', undefined],
     ['kafka://u:p@h/t?sasl=gssapi', 'no ?sasl=gssapi', 'known: plain, scram-sha-256, scram-sha-512'],
@@ -43,6 +46,8 @@ describe('the URL of Kafka', () => {
     ['kafka://h:99999/t', 'is no host:port', undefined],
     ['kafka://h/t?cert=/a', 'a certificate needs its key', 'give both ?cert= and ?key='],
     ['kafka://h/t?partitions=0', '?partitions=0 is no number', undefined],
+    ['kafka://h/t?session=6', 'the unit is missing', undefined],
+    ['kafka://h/t?session=1h', '?session=1h is not between 500ms and 5m', undefined],
     ['kafka://', 'cannot be read', undefined],
   ])('refuses %s and says why', (url, reason, hint) => {
     expect(() => parseKafkaUrl(url)).toThrow(reason)
