@@ -6,10 +6,11 @@ import type { BuriedMessage, DeadLetterTopics, Headers, Published } from '../tra
 import { deadLetterQueueOf, declareDeadLetterQueue } from './burial.ts'
 import type { Link } from './connect.ts'
 import type { Delivery } from './driver.ts'
+import { missing } from './errors.ts'
 import { deathHeaders, idOf, toBuried, withoutDeath } from './grave.ts'
 import { shapeOf } from './group.ts'
 import { assertHarmless, holdQueue } from './looking.ts'
-import { bytesOf, missing, type Outgoing, type Sender } from './publish.ts'
+import { bytesOf, type Outgoing, type Sender } from './publish.ts'
 import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
 import { readStream } from './stream.ts'
@@ -61,7 +62,7 @@ export function createRabbitDeadLetters({ session, topics, sender }: DeadLetters
     to: string | undefined,
   ) {
     const kind = await topics.resolve(name)
-    if (kind === undefined) throw missing(name)
+    if (kind === undefined) throw missing(`publish to ${name}`)
     if (kind.kind === 'queue') return { exchange: '', routingKey: name }
     const lane = kind.kind === 'lanes' && message.key !== null ? slotOf(message.key) % kind.lanes : 0
     if (to === undefined && origin.group !== undefined) {

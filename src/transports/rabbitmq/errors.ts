@@ -183,3 +183,8 @@ function overTls(code: string, message: string): Translation {
     hint: 'name the authority that signed it: ?ca=FILE; ?verify=false takes any',
   }
 }
+
+export const missing = (attempted: Attempted) =>
+  new EvtError('usage', `cannot ${attempted}: there is no topic, exchange or queue of that name`, {
+    hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
+  })

@@ -2,13 +2,14 @@
 //
 //   <topic>/<group>/<lane>    quorum, single active consumer: what waits for the group; bound to the topic's exchange by `<lane>.#`
 //   <topic>/<group>/<lane>/owner  no message ever: its exclusive consumer owns the lane, over the channel that consumes the lane
+//   <topic>/<group>/<lane>/started  one message: what its owners were handed and did not settle (started.ts)
 //   <topic>/<group>/epoch     quorum: one ticket. How often it was handed out is the epoch of lanes that are claimed with it
 //   <topic>/<group>/members   no message ever: its consumers are the members
 //   <topic>/<group>/hungry    no message ever: its consumers are members that have fewer lanes than their share
 //   <topic>.dlq               where the server puts what was delivered too often, so that it is never dropped
 //
 // A message that is held to own something would not do: the server takes it back after `consumer_timeout`, and the channel with it.
-// Nothing of it is published to in normal work: a server that is short of memory takes no messages, and lanes move all the same.
+// A server that is short of memory takes no messages, and lanes move all the same: only what is started is published, and not waited for then.
 import type { Channel } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
 import { type About, changeAbout, readAbout } from './about.ts'
@@ -16,6 +17,7 @@ import { deadLetterQueueOf, declareDeadLetterQueue } from './burial.ts'
 import { type Link, withChannel, within } from './connect.ts'
 import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
+import { declareStarted } from './started.ts'
 import type { Topic } from './topics.ts'
 
 export interface Group {
@@ -34,6 +36,8 @@ export interface LaneQueue {
   readonly queue: string
   /** Whose exclusive consumer owns the lane. */
   readonly lock: string
+  /** What its owners were handed and did not settle. */
+  readonly started: string
   /** undefined: not evt's to make. */
   readonly bindingKey?: string
 }
@@ -65,13 +69,17 @@ const laneArguments = (topic: string) =>
 
 export function shapeOf(topic: string, kind: Topic, group: string, bindingKey = '#'): Omit<Group, 'ahead'> {
   const base = `${topic}/${group}`
+  const laneOf = (index: number, id: string, queue: string) => ({
+    id,
+    queue,
+    lock: `${base}/${index}/owner`,
+    started: `${base}/${index}/started`,
+  })
   const lanes = (): readonly LaneQueue[] => {
-    if (kind.kind === 'queue') return [{ id: topic, queue: topic, lock: `${base}/0/owner` }]
-    if (kind.kind === 'exchange') return [{ id: `${base}/0`, queue: `${base}/0`, lock: `${base}/0/owner`, bindingKey }]
+    if (kind.kind === 'queue') return [laneOf(0, topic, topic)]
+    if (kind.kind === 'exchange') return [{ ...laneOf(0, `${base}/0`, `${base}/0`), bindingKey }]
     return Array.from({ length: kind.lanes }, (_, i) => ({
-      id: `${topic}/${i}`,
-      queue: `${base}/${i}`,
-      lock: `${base}/${i}/owner`,
+      ...laneOf(i, `${topic}/${i}`, `${base}/${i}`),
       bindingKey: `${i}.#`,
     }))
   }
@@ -84,6 +92,11 @@ export function shapeOf(topic: string, kind: Topic, group: string, bindingKey = 
     hungry: `${base}/hungry`,
   }
 }
+
+/** Queues that earlier versions made for a group, and nobody reads. */
+export const formerQueues = ({ topic, name }: Pick<Group, 'topic' | 'name'>): readonly string[] => [
+  `${topic}/${name}/owners`,
+]
 
 /** The group, made when it is missing or incomplete. Throws `conflict` for a queue of its names with other arguments. */
 export async function openGroup(
@@ -98,6 +111,7 @@ export async function openGroup(
   const record = (await readAbout(link, topic))?.groups[name]
   if (record !== undefined && record.prefetch >= prefetch && (await isComplete(link, shape))) {
     // Whatever was deleted or unbound since the last connection.
+    await declareDeadLetterQueue(link, deadLetterQueueOf(topic))
     await withChannel(link, async (channel) => {
       for (const lane of shape.lanes) await declareLane(channel, topic, lane)
     })
@@ -136,7 +150,8 @@ async function make(link: Link, channel: Channel, shape: Omit<Group, 'ahead'>): 
     await within(channel.queueDeclare({ queue, durable: true }), `declare queue ${queue}`)
   }
   const queue = shape.epochs
-  await within(channel.queueDelete({ queue }), `make queue ${queue} anew`)
+  for (const old of [queue, ...formerQueues(shape)])
+    await within(channel.queueDelete({ queue: old }), `make queue ${queue} anew`)
   const ticketArguments = { 'x-queue-type': 'quorum', 'x-delivery-limit': ticketLimit } as const
   await within(channel.queueDeclare({ queue, durable: true, arguments: ticketArguments }), `declare queue ${queue}`)
   const ticket: Ticket = { since: Date.now() }
@@ -144,8 +159,10 @@ async function make(link: Link, channel: Channel, shape: Omit<Group, 'ahead'>): 
   await within(channel.basicPublish(envelope, Buffer.from(JSON.stringify(ticket))), `write to ${queue}`)
 }
 
-async function declareLane(channel: Channel, topic: string, { queue, lock, bindingKey }: LaneQueue): Promise<void> {
+async function declareLane(channel: Channel, topic: string, lane: LaneQueue): Promise<void> {
+  const { queue, lock, started, bindingKey } = lane
   await within(channel.queueDeclare({ queue: lock, durable: true }), `declare queue ${lock}`)
+  await declareStarted(channel, started)
   if (bindingKey === undefined) return
   await within(
     channel.queueDeclare({ queue, durable: true, arguments: laneArguments(topic) }),

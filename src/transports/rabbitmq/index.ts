@@ -13,6 +13,7 @@ import { createPublish, createSender } from './publish.ts'
 import { removeTopics } from './remove.ts'
 import { isAtLeast } from './server-version.ts'
 import { closed, createSession } from './session.ts'
+import { createStartedMarks } from './started.ts'
 import { createTopics } from './topics.ts'
 
 export const rabbitCapabilities: Capabilities = {
@@ -22,8 +23,7 @@ export const rabbitCapabilities: Capabilities = {
   deduplicates: false,
   transactional: false,
   shared: true,
-  // The server marks what was fetched before, started or not.
-  marksStarted: false,
+  marksStarted: true,
   content: 'bytes',
   seeks: [],
   ownMark: false,
@@ -42,6 +42,7 @@ export async function openRabbit(url: string, { onProblem = () => {} }: Transpor
   const isStream = options.queue !== undefined && (await isStreamQueue(link, options.queue))
   const topics = createTopics(session)
   const sender = createSender(session, topics, createConfirms(session))
+  const marks = createStartedMarks(session)
   const owned = new Map<RabbitLane, { readonly topic: string; readonly group: string }>()
   const inspecting = {
     session,
@@ -61,6 +62,7 @@ export async function openRabbit(url: string, { onProblem = () => {} }: Transpor
       joinGroup({
         session,
         topics,
+        marks,
         topic,
         group,
         options: laneOptions,

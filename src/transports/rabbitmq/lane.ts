@@ -9,7 +9,11 @@ import { closeChannel, within } from './connect.ts'
 import { closureOf, type Delivery } from './driver.ts'
 import { settleTimeoutMs } from './errors.ts'
 import { createSeen } from './seen.ts'
+import { identityOf, type Started, wasFetched } from './started.ts'
 import { fromDelivery, logOf, typeOf } from './wire.ts'
+
+/** Giving back waits no longer for its mark: without it, what is given back comes alone. */
+const releaseMarkMs = 2_000
 
 export interface RabbitLane extends Lane {
   /** Hands out nothing more and releases itself when nothing is unsettled. */
@@ -33,6 +37,10 @@ export interface LaneInit {
   /** What the server sends ahead of settling; at least `prefetch`. */
   readonly ahead: number
   readonly wanted: Wanted
+  /** What earlier owners were handed and did not settle. */
+  readonly suspects: Started
+  /** Resolves when the next owner would know; whatever happens, before one of the signals has aborted for long. */
+  mark(started: Started, ...until: readonly AbortSignal[]): Promise<void>
   /** The queue's messages are the next owner's from here on. */
   onEnded(): void
   onProblem(error: Error): void
@@ -48,8 +56,11 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
     // A channel that has just gone takes no acknowledgement, and its messages come again.
     if (channel.active) channel.basicAck({ deliveryTag, multiple })
   })
-  /** Handed out and not settled: tag → when the substrate got it. */
-  const unsettled = new Map<number, number | undefined>()
+  /** Handed out, or about to be, and not settled: by tag. */
+  const unsettled = new Map<number, { readonly identity: string; readonly timeMs: number | undefined }>()
+  const suspects = new Map(init.suspects)
+  /** Collected, and not yet known to be marked. */
+  let pending: readonly Received[] = []
   let fetched: Delivery[] = []
   let head = 0
   let ringing = false
@@ -66,35 +77,48 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
     init.onEnded()
   }
 
-  function nextDelivery(): Delivery | undefined {
-    const delivery = fetched[head]
-    if (delivery === undefined) return undefined
-    head++
-    if (head > 512 && head * 2 > fetched.length) {
-      fetched = fetched.slice(head)
-      head = 0
-    }
-    return delivery
-  }
+  /** How many owners before this one had it in hand. */
+  const ownersOf = (delivery: Delivery) => (wasFetched(delivery) ? (suspects.get(identityOf(delivery)) ?? 0) : 0)
+  const isSuspectOut = () => suspects.size > 0 && [...unsettled.values()].some(({ identity }) => suspects.has(identity))
 
   function collect(max: number): readonly Received[] {
     const batch: Received[] = []
     const passed: number[] = []
-    const room = draining === undefined ? Math.min(max, prefetch - unsettled.size) : 0
+    const room = draining === undefined && !isSuspectOut() ? Math.min(max, prefetch - unsettled.size) : 0
     while (batch.length < room) {
-      const delivery = nextDelivery()
+      const delivery = fetched[head]
       if (delivery === undefined) break
+      const owners = ownersOf(delivery)
+      // What may have ended an owner comes alone: not behind others, and nothing behind it.
+      if (owners > 0 && unsettled.size > 0) break
+      passFirst()
       const log = logOf(delivery)
       if (!wanted(typeOf(delivery)) || (log !== undefined && !seen.add(log))) {
         passed.push(delivery.deliveryTag)
         continue
       }
-      const received = fromDelivery(delivery, topic, `${epoch}.${delivery.deliveryTag}`)
-      unsettled.set(delivery.deliveryTag, received.timeMs)
+      const received = fromDelivery(delivery, topic, `${epoch}.${delivery.deliveryTag}`, owners + 1)
+      unsettled.set(delivery.deliveryTag, { identity: identityOf(delivery), timeMs: received.timeMs })
       batch.push(received)
+      if (owners > 0) break
     }
     acks.settle(passed)
     return batch
+  }
+
+  function passFirst(): void {
+    head++
+    if (head > 512 && head * 2 > fetched.length) {
+      fetched = fetched.slice(head)
+      head = 0
+    }
+  }
+
+  /** With what is in hand: it would come to the next owner as begun by this one too. */
+  function startedNow(): Started {
+    const started = new Map(suspects)
+    for (const { identity } of unsettled.values()) started.set(identity, (suspects.get(identity) ?? 0) + 1)
+    return started
   }
 
   async function release(): Promise<void> {
@@ -105,6 +129,8 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
       acks.flush()
       lost.abort(new EvtError('fenced', `lane ${id} is no longer ours: it was released`))
       bell.ring()
+      // What is given back was not ended by this owner.
+      if (unsettled.size > 0) await init.mark(suspects, AbortSignal.timeout(releaseMarkMs))
       await closeChannel(channel)
       init.onEnded()
     })()
@@ -148,14 +174,21 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
     lost: lost.signal,
     release,
     get held() {
-      const oldestMs = [...unsettled.values()].find((timeMs) => timeMs !== undefined)
+      const oldestMs = [...unsettled.values()].find(({ timeMs }) => timeMs !== undefined)?.timeMs
       return { messages: unsettled.size + fetched.length - head, oldestMs }
     },
     async take(max, signal) {
       while (!lost.signal.aborted && !signal.aborted) {
-        const batch = collect(max)
-        if (batch.length > 0) return batch
-        await bell.wait(signal, lost.signal)
+        if (pending.length === 0) pending = collect(max)
+        if (pending.length === 0) {
+          await bell.wait(signal, lost.signal)
+          continue
+        }
+        await init.mark(startedNow(), signal, lost.signal)
+        if (lost.signal.aborted || signal.aborted) break
+        const batch = pending.slice(0, max)
+        pending = pending.slice(max)
+        return batch
       }
       return []
     },
@@ -163,7 +196,11 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
       if (lost.signal.aborted) return
       const tags = done.flatMap(({ at }) => {
         const tag = tagIn(at, epoch)
-        return tag !== undefined && unsettled.delete(tag) ? [tag] : []
+        const entry = tag === undefined ? undefined : unsettled.get(tag)
+        if (tag === undefined || entry === undefined) return []
+        unsettled.delete(tag)
+        suspects.delete(entry.identity)
+        return [tag]
       })
       acks.settle(tags)
       if (draining !== undefined && unsettled.size === 0) await release()

@@ -6,11 +6,12 @@ import { createWanted } from '../wanted.ts'
 import { isStreamQueue } from './burial.ts'
 import { closeChannel, type Link, within } from './connect.ts'
 import { closureOf } from './driver.ts'
-import { isFinal, isMissing, translate } from './errors.ts'
+import { isFinal, isMissing, missing, translate } from './errors.ts'
 import { aheadOf, type Group, openGroup, repairLane } from './group.ts'
 import { openLane, type RabbitLane } from './lane.ts'
 import { drawEpoch, type Locked, lockLane } from './ownership.ts'
 import { backoff, type Session } from './session.ts'
+import { readStarted, type StartedMarks } from './started.ts'
 import type { Topics } from './topics.ts'
 
 /** How often a member looks whether the lanes are shared well: three questions that are answered without a write. */
@@ -19,6 +20,7 @@ const beatMs = 400
 export interface MemberInit {
   readonly session: Session
   readonly topics: Topics
+  readonly marks: StartedMarks
   readonly topic: string
   readonly group: string
   readonly options: LaneOptions
@@ -58,11 +60,7 @@ export async function makeGroup(
 ): Promise<Group> {
   const { session, topics, topic } = init
   const kind = await topics.resolve(topic)
-  if (kind === undefined) {
-    throw new EvtError('usage', `cannot consume ${topic}: there is no topic, exchange or queue of that name`, {
-      hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
-    })
-  }
+  if (kind === undefined) throw missing(`consume ${topic}`)
   // Without a place of the group's own in it, each owner would begin at its end, and lose what came before.
   if (kind.kind === 'queue' && (await isStreamQueue(await session.link('read'), topic))) {
     throw new EvtError('unsupported', `cannot consume ${topic}: a stream keeps no position for a group over AMQP`, {
@@ -186,6 +184,8 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
         prefetch: init.options.prefetch,
         ahead,
         wanted,
+        suspects: await readStarted(link, at.started),
+        mark: (started, ...until) => init.marks.write(at.started, started, { until, onProblem: init.onProblem }),
         onProblem: init.onProblem,
         onEnded() {
           if (lane !== undefined) owned.delete(lane)

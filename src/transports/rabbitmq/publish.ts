@@ -6,7 +6,7 @@ import type { Message, Published, Transport } from '../transport.ts'
 import type { ConfirmChannel, Confirmed, Sending } from './confirms.ts'
 import { noAnswer } from './confirms.ts'
 import { pause } from './connect.ts'
-import { codeOf, isFinal, translate } from './errors.ts'
+import { codeOf, isFinal, missing, translate } from './errors.ts'
 import { backoff, closed, type Session } from './session.ts'
 import { routingKeyOf, type Topic, type Topics } from './topics.ts'
 import { toProperties } from './wire.ts'
@@ -79,7 +79,7 @@ export function createPublish(session: Session, topics: Topics, sender: Sender):
 
   async function address(topic: string, batch: readonly Message[]): Promise<readonly Outgoing[]> {
     const kind = await topics.resolve(topic)
-    if (kind === undefined) throw missing(topic)
+    if (kind === undefined) throw missing(`publish to ${topic}`)
     const nowMs = Date.now()
     return batch.map((message) => {
       const lane = kind.kind === 'lanes' ? laneOf(message, kind.lanes) : 0
@@ -263,9 +263,4 @@ const nacked = (topic: string) =>
 const unroutable = (topic: string) =>
   new EvtError('refused', `cannot publish to ${topic}: no queue is bound for it, and it would be lost`, {
     hint: 'start a consumer once: its group is bound from then on, also while it does not run; `evt tail -s …` is one as long as it runs',
-  })
-
-export const missing = (topic: string) =>
-  new EvtError('refused', `cannot publish to ${topic}: there is no topic, exchange or queue of that name`, {
-    hint: '`rabbitmqctl list_exchanges` and `rabbitmqctl list_queues` show which there are in this vhost',
   })

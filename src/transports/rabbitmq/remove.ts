@@ -1,7 +1,7 @@
 import { aboutQueueOf, readAbout } from './about.ts'
 import { deadLetterQueueOf } from './burial.ts'
 import { withChannel, within } from './connect.ts'
-import { shapeOf } from './group.ts'
+import { formerQueues, shapeOf } from './group.ts'
 import type { Session } from './session.ts'
 
 /** Topics that evt made, with their groups and dead letters; what somebody else made stays. What is missing is passed over. */
@@ -12,11 +12,12 @@ export async function removeTopics(session: Session, topics: readonly string[]):
     if (about?.lanes === undefined) continue
     const kind = { kind: 'lanes', lanes: about.lanes } as const
     const groups = Object.keys(about.groups).map((group) => shapeOf(topic, kind, group))
-    const queues = groups.flatMap(({ lanes, epochs, members, hungry }) => [
-      ...lanes.flatMap(({ queue, lock }) => [queue, lock]),
+    const queues = groups.flatMap(({ lanes, epochs, members, hungry, ...group }) => [
+      ...lanes.flatMap(({ queue, lock, started }) => [queue, lock, started]),
       epochs,
       members,
       hungry,
+      ...formerQueues(group),
     ])
     await withChannel(link, async (channel) => {
       await within(channel.exchangeDelete({ exchange: topic }), `remove exchange ${topic}`)

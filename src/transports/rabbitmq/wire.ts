@@ -47,7 +47,7 @@ const routing: ReadonlySet<string> = new Set(['CC', 'BCC'])
 const fitsShort = (text: string): boolean => text.length <= 85 || Buffer.byteLength(text) <= 255
 
 /** Never throws: what cannot be read is made visible. */
-export function fromDelivery(delivery: Delivery, topic: string, at: string): Received {
+export function fromDelivery(delivery: Delivery, topic: string, at: string, deliveries = 1): Received {
   const raw = delivery.headers ?? {}
   const headers = headersOf(delivery)
   const isOurs = delivery.appId === appId
@@ -64,7 +64,7 @@ export function fromDelivery(delivery: Delivery, topic: string, at: string): Rec
     body: delivery.body,
     topic,
     at,
-    deliveries: 1,
+    deliveries,
     ...(log !== undefined && /^\d{1,19}$/.test(log) && { log: BigInt(log), ...(logId !== undefined && { logId }) }),
     ...(timeMs !== undefined && { timeMs }),
   }

@@ -40,7 +40,7 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ under faults', () => {
     const [missing] = await transport.publish(world.topic, world.messages(1, 1), AbortSignal.timeout(5_000))
     expect(missing).toMatchObject({
       state: 'refused',
-      error: { message: expect.stringContaining('there is no topic') },
+      error: { code: 'usage', message: expect.stringContaining('there is no topic') },
     })
     await world.open()
     await world.publish(transport, world.messages(1, 1))
@@ -218,6 +218,19 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ under faults', () => {
     await world.publish(transport, world.messages(4, 4))
     await until('all arrived', () => consumer.received.length === 4)
     await consumer.stop()
+  })
+
+  it('removes what earlier versions made for a group, when it is made and when its topic is removed', async () => {
+    const world = createWorld(setup(), 1)
+    const transport = await world.open()
+    const foreign = await foreignChannel(server.url)
+    const former = { queue: `${world.topic}/${world.group}/owners`, durable: true }
+    await foreign.queueDeclare(former)
+    await world.publish(transport, world.messages(1, 1))
+    expect(await depthOf(server.url, former.queue)).toBeUndefined()
+    await foreign.queueDeclare(former)
+    await transport.remove?.([world.topic])
+    expect(await server.ctl('list_queues', 'name')).not.toContain(world.topic)
   })
 
   it('holds and gives back many lanes without a warning', async () => {
