@@ -4,7 +4,7 @@ import { deadLetterQueueOf } from './burial.ts'
 import type { Link } from './connect.ts'
 import { type Group, shapeOf } from './group.ts'
 import type { RabbitLane } from './lane.ts'
-import { managedQueue } from './management.ts'
+import { managedFacts, managedQueue } from './management.ts'
 import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
 import type { Topics } from './topics.ts'
@@ -67,16 +67,22 @@ async function groupState(init: InspectInit, link: Link, group: Shape): Promise<
   }
 }
 
-/** Depth and consumers of each queue that belongs to these topics. */
+/**
+ * With the management API all queues, consumers and bindings of the vhost; without it the depth and consumers of each queue that belongs to
+ * these topics: over AMQP nobody lists what there is.
+ */
 export async function footprintOf(
   init: InspectInit,
   names: readonly string[],
 ): Promise<Readonly<Record<string, string>>> {
   const link = await init.session.link('read')
   const facts: Record<string, string> = {}
+  const managed = await managedFacts(init.session.options)
+  if (managed === undefined) facts['other queues, bindings and what consumers hold'] = 'not asked: name ?management=URL'
   for (const topic of names) {
     const kind = await init.topics.resolve(topic)
     facts[`topic ${topic}`] = kind === undefined ? 'missing' : kind.kind
+    if (managed !== undefined) continue
     const groups = await groupsOf(init, link, topic)
     const queues = groups.flatMap(({ lanes, epochs, members }) => [
       ...lanes.flatMap(({ queue, lock }) => [queue, lock]),
@@ -90,5 +96,5 @@ export async function footprintOf(
         state === undefined ? 'missing' : `${state.messageCount} ready, ${state.consumerCount} consumers`
     }
   }
-  return facts
+  return { ...facts, ...managed }
 }
