@@ -75,6 +75,8 @@ export function createBridge(options: BridgeOptions): Bridge {
     if (!roles.includes('handlers')) return context.readable.resolve()
     const { startHandlers } = await import('./bridge/handlers-part.ts')
     subscribers = await startHandlers(context)
+    const { startSagas } = await import('./bridge/sagas-part.ts')
+    await startSagas(context)
     const { startServices } = await import('./bridge/services-part.ts')
     startServices(context, services)
   }

@@ -2,6 +2,7 @@ import type { Registry } from '../core/registry.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import type { ServiceDefinition } from '../handle/define-service.ts'
 import type { HandlerDefinition, HandlerLog } from '../handle/handler.ts'
+import type { Saga } from '../handle/saga.ts'
 import type { Store } from '../store/connection.ts'
 
 export const bridgeRoles = ['relay', 'handlers'] as const
@@ -11,6 +12,10 @@ export interface BridgeOptions {
   /** A URL, whose connections the bridge closes at its end, or an open store, which stays open. */
   readonly store: Store | string
   readonly handlers?: readonly HandlerDefinition[]
+  /** Run with the role `handlers`, beside those of `services`. */
+  readonly sagas?: readonly Saga[]
+  /** How long a saga may take that does not say so itself; default '1h'. */
+  readonly sagaTimeout?: string
   /** Default: made of the contracts of `services`. */
   readonly registry?: Registry
   /** Their handlers run beside `handlers`; tables and captures are set up at the start. */

@@ -61,6 +61,11 @@ export class AttemptContext implements HandlerContext {
     return this.#controller.signal
   }
 
+  get position(): bigint | undefined {
+    const { message, stored } = this.#of.item
+    return message.log ?? stored?.position
+  }
+
   get log(): HandlerLog {
     return logOf(this.#of)
   }

@@ -2,6 +2,7 @@ import type { EventContract } from '../core/define-event.ts'
 import { EvtError } from '../core/errors.ts'
 import type { CaptureOptions } from '../store/capture/config.ts'
 import type { HandlerDefinition, HandlerLog } from './handler.ts'
+import type { Saga } from './saga.ts'
 
 /** Statements in a service's database, outside of handlers. */
 export interface ServiceSql {
@@ -22,6 +23,8 @@ export interface ServiceDefinition {
   // biome-ignore lint/suspicious/noExplicitAny: contracts of different payloads
   readonly contracts: readonly EventContract<any>[]
   readonly handlers: readonly HandlerDefinition[]
+  /** Work over several events: see `defineSaga`. Their contracts stand in `contracts`. */
+  readonly sagas?: readonly Saga[]
   /** SQL of its own tables, run in this order whenever a bridge starts: each must be safe to run twice. */
   readonly migrations?: readonly string[]
   /** Tables whose changes become events; attached when a bridge starts. */

@@ -28,6 +28,8 @@ export interface HandlerContext {
   readonly log: HandlerLog
   /** 1 for the first. */
   readonly attempt: number
+  /** Where the event stands in the log; undefined where handlers read it from elsewhere. */
+  readonly position?: bigint | undefined
   /** Set when this delivery is a redrive of a dead letter. */
   readonly replay?: { readonly id: string; readonly count: number }
 }

@@ -1,0 +1,126 @@
+import { EvtError } from '../core/errors.ts'
+import type { NewEvent } from '../core/event.ts'
+import { classify } from '../handle/classify.ts'
+import { factsOf } from '../handle/failure.ts'
+import type { HandlerContext, HandlerSql } from '../handle/handler.ts'
+import type { SagaContext } from './saga.ts'
+import type { SagaConfig, State } from './saga-config.ts'
+import type { Turn } from './turn.ts'
+
+export type CodeResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly message: string; readonly isHopeless: boolean }
+
+/** State is a row that is written at every step. */
+const mostStateBytes = 1024 * 1024
+
+/**
+ * Runs a piece of the saga's code on a copy of its state, which becomes the state when it returns. What it wrote is taken back
+ * when it throws. Throws where the code is not to blame: the store went away, or another transaction was in the way.
+ */
+export async function runCode(
+  turn: Turn,
+  attempt: number,
+  code: (draft: State, ctx: SagaContext) => unknown,
+): Promise<CodeResult> {
+  const within = openSavepoint(turn.ctx)
+  try {
+    const draft = structuredClone(checkedState(turn.config, turn.row.state)) as State
+    await code(draft, contextOf(turn, attempt, within))
+    await within.settle()
+    turn.row.state = checkedState(turn.config, draft)
+    return { ok: true }
+  } catch (thrown) {
+    const facts = factsOf(thrown)
+    const verdict = classify(thrown, facts, new Set())
+    if (verdict === 'transient' || turn.ctx.signal.aborted) throw thrown
+    await within.undo()
+    return { ok: false, message: `${facts.class}: ${facts.message}`, isHopeless: verdict === 'hopeless' }
+  }
+}
+
+/** As JSON, and as the schema has it. Throws EvtError('contract') naming the field. */
+export function checkedState(config: Pick<SagaConfig, 'name' | 'schema'>, state: unknown): unknown {
+  const refuse = (reason: string) =>
+    new EvtError('contract', `cannot keep the state of saga ${config.name}: ${reason}`, {
+      hint: 'compare what the step writes with `state` of the definition',
+    })
+  const text = JSON.stringify(state)
+  if (text === undefined) throw refuse('it is nothing that JSON can say')
+  const size = Buffer.byteLength(text)
+  if (size > mostStateBytes) throw refuse(`it has ${size} bytes, the limit is ${mostStateBytes}`)
+  // What comes back from the store, not what was handed in: a Date is a text there.
+  const checked = config.schema.safeParse(JSON.parse(text))
+  if (checked.success) return checked.data
+  const problems = checked.error.issues.map(
+    (issue) => `${['state', ...issue.path].map(String).join('.')}: ${issue.message.replace(/^Invalid input: /, '')}`,
+  )
+  throw refuse(problems.slice(0, 4).join('; '))
+}
+
+interface Savepoint {
+  readonly sql: HandlerSql
+  publish(event: NewEvent): Promise<string>
+  /** Waits for what the code did not wait for; throws what of it failed. */
+  settle(): Promise<void>
+  undo(): Promise<void>
+}
+
+/** Made with the code's first statement: code without one costs the store nothing. */
+function openSavepoint(ctx: HandlerContext): Savepoint {
+  const pending: Promise<unknown>[] = []
+  let isOpen = false
+  function begin(): void {
+    if (isOpen) return
+    isOpen = true
+    follow(ctx.sql.query('savepoint evt_saga'))
+  }
+  function follow<T>(work: Promise<T>): Promise<T> {
+    work.catch(() => {})
+    pending.push(work)
+    return work
+  }
+  const template = (strings: TemplateStringsArray, ...values: readonly unknown[]) => {
+    begin()
+    return follow(ctx.sql(strings, ...values))
+  }
+  template.query = (text: string, values: readonly unknown[] = []) => {
+    begin()
+    return follow(ctx.sql.query(text, values))
+  }
+  return {
+    sql: template as HandlerSql,
+    publish(event) {
+      begin()
+      return follow(ctx.publish(event))
+    },
+    async settle() {
+      if (!isOpen) return
+      await Promise.all(pending)
+      // Fails when a statement had failed and its error was swallowed.
+      await ctx.sql.query('release savepoint evt_saga')
+    },
+    async undo() {
+      await Promise.allSettled(pending)
+      if (isOpen) await ctx.sql.query('rollback to savepoint evt_saga')
+    },
+  }
+}
+
+function contextOf({ ctx, row }: Turn, attempt: number, { sql, publish }: Savepoint): SagaContext {
+  return {
+    sql,
+    publish: (event) =>
+      publish({
+        correlationId: row.correlationId,
+        ...(row.tenant === null ? {} : { tenant: row.tenant }),
+        ...event,
+      }),
+    get signal() {
+      return ctx.signal
+    },
+    log: ctx.log,
+    attempt,
+    saga: { id: row.id, name: row.saga, key: row.key, startedAt: row.startedAt },
+  }
+}

@@ -1,0 +1,217 @@
+import type { Contract } from '../core/contract.ts'
+import { EvtError, toError } from '../core/errors.ts'
+import type { EvtEvent } from '../core/event.ts'
+import { fieldPaths, shapeOf } from '../core/json-shape.ts'
+import type { HandlerContext, HandlerDefinition } from '../handle/handler.ts'
+import { type Entered, enterSaga, keepEarlyEvent, noteSaga, type SagaRow, saveSaga } from '../store/sagas.ts'
+import type { SqlExecutor } from '../transports/transport.ts'
+import { advance } from './advance.ts'
+import { checkedState } from './run-code.ts'
+import { type SagaConfig, type StepConfig, typesOf } from './saga-config.ts'
+import { consume } from './take.ts'
+import { type Due, timeOut } from './time-out.ts'
+import { hasEnded, isoOf, keyOf, note, type Offer, stick, type Turn, timersOf } from './turn.ts'
+
+/** What sagas need of the process that runs them. */
+export interface SagaHost {
+  readonly instance: string
+  /** Of sagas that say none themselves. */
+  readonly timeoutMs: number
+  /** An event of the log as the saga's code gets it; undefined when the log has it no more or nobody can read it. */
+  readEvent(config: SagaConfig, position: bigint): Promise<EvtEvent | undefined>
+  /** A timer of these many ms was set. */
+  onTimer(delayMs: number): void
+}
+
+/** What the timers of a saga publish. */
+const dueTypeOf = (saga: string) => `saga.due.${saga}`
+
+/** Deliveries of one event; the last of them finds out that the ones before never came back. */
+const mostDeliveries = 5
+
+/** The saga as a handler: its events move it, one transaction each, with all promises that handlers have. */
+export function createSagaHandler(config: SagaConfig, host: SagaHost): HandlerDefinition {
+  const dueType = dueTypeOf(config.name)
+  return {
+    name: config.name,
+    on: [...contractsOf(config), dueType],
+    // Two events of one transaction could wait for each other's keys.
+    transaction: 'event',
+    concurrency: config.concurrency,
+    timeout: config.runTimeout,
+    retry: { attempts: mostDeliveries, initial: '1s', max: '1m' },
+    start: config.start,
+    async handle(event: EvtEvent, ctx) {
+      const at = { config, host, ctx, event, sql: executorOf(ctx) }
+      if (event.type === dueType) return takeDue(at, event.data as Due)
+      const startKey = event.type === config.startsOn.type ? keyOf(config, event, config.correlate) : null
+      const stepKeys = stepsFor(config, event.type).map((step) => keyOf(config, event, step.correlate))
+      const keys = new Set([startKey, ...stepKeys].filter((key) => key !== null))
+      // In one order, so that two events cannot wait for each other.
+      for (const key of [...keys].sort())
+        await takeEvent(at, { key, starts: key === startKey, answers: stepKeys.includes(key) })
+    },
+  }
+}
+
+const stepsFor = ({ steps }: SagaConfig, type: string): readonly StepConfig[] =>
+  [...steps.values()].filter((step) => typesOf(step).includes(type))
+
+/** Each once; one type in two versions is for the handler to refuse. */
+function contractsOf({ startsOn, steps }: SagaConfig): readonly Contract[] {
+  const all = [startsOn, ...[...steps.values()].flatMap(({ awaits, refusedBy }) => [awaits, refusedBy])]
+  const byVersion = new Map(all.flatMap((one) => (one ? [[`${one.type}@${one.version}`, one] as const] : [])))
+  return [...byVersion.values()]
+}
+
+interface At {
+  readonly config: SagaConfig
+  readonly host: SagaHost
+  readonly ctx: HandlerContext
+  readonly event: EvtEvent
+  readonly sql: SqlExecutor
+}
+
+interface Place {
+  readonly key: string
+  readonly starts: boolean
+  readonly answers: boolean
+}
+
+const executorOf = ({ sql }: HandlerContext): SqlExecutor => ({
+  query: async (text, values) => ({ rows: await sql.query(text, values) }),
+})
+
+async function takeEvent(at: At, { key, starts, answers }: Place): Promise<void> {
+  const { config, host, event, sql } = at
+  const entered = await enterSaga(sql, config.name, key)
+  const { found } = entered
+  const about = { eventId: event.id, type: event.type }
+  if (found && found.endedAt === null) {
+    const turn = turnOf(at, entered, found)
+    if (starts && !answers) {
+      if (found.startedBy !== event.id) note(turn, 'ignored', { ...about, detail: 'it has begun already' })
+    } else turn.offers.add(offerOf(at))
+    return move(at, turn)
+  }
+  if (starts && !(config.once && found)) {
+    const turn = turnOf(at, entered, newRow(at, key, entered))
+    note(turn, 'started', about)
+    return move(at, turn)
+  }
+  if (starts && found)
+    return noteSaga(sql, found.id, host.instance, { what: 'ignored', ...about, detail: 'once per key' })
+  if (found && (event.correlationId === undefined || event.correlationId === found.correlationId))
+    return noteSaga(sql, found.id, host.instance, { what: 'ignored', ...about, detail: 'it had ended' })
+  await keepEarlyEvent(sql, { saga: config.name, key, keepMs: config.keepEarlyMs }, keptOf(offerOf(at)))
+}
+
+async function takeDue(at: At, due: Due): Promise<void> {
+  const entered = await enterSaga(at.sql, at.config.name, due.key)
+  const { found } = entered
+  if (found?.id !== due.saga || found.endedAt !== null) return
+  const turn = turnOf(at, entered, found)
+  if (due.kind === 'timeout') await timeOut(turn, due)
+  await move(at, turn)
+}
+
+/** Everything that this event does to the saga, and its row. */
+async function move({ config, host, sql }: At, turn: Turn): Promise<void> {
+  const { row } = turn
+  try {
+    checkedState(config, row.state)
+  } catch (error) {
+    if (row.status !== 'stuck') stick(turn, { reason: toError(error).message })
+  }
+  await advance(turn)
+  for (const offer of turn.offers) settle(turn, offer)
+  const timers = timersOf(turn)
+  await saveSaga(sql, { row, history: turn.history, by: host.instance, timers, used: turn.used, kept: turn.kept })
+  for (const { due } of timers) host.onTimer(Date.parse(due) - turn.nowMs)
+}
+
+/** What no step has taken: kept for a later one, or of no use. */
+function settle(turn: Turn, offer: Offer): void {
+  const { row } = turn
+  if (hasEnded(row)) {
+    consume(turn, offer)
+    if (offer.isNew) note(turn, 'ignored', { eventId: offer.eventId, type: offer.type, detail: 'it had ended' })
+    return
+  }
+  if (!offer.isNew) return
+  const isWanted = row.plan.stages.flat().some((name) => {
+    const step = turn.config.steps.get(name)
+    return step && row.steps[name]?.status !== 'done' && typesOf(step).includes(offer.type)
+  })
+  const about = { eventId: offer.eventId, type: offer.type }
+  if (row.phase === 'running' && isWanted) {
+    turn.kept.push(keptOf(offer))
+    note(turn, 'came-early', about)
+  } else note(turn, 'ignored', { ...about, detail: 'no step awaits it any more' })
+}
+
+const keptOf = ({ eventId, type, position, correlationId }: Offer) => ({ eventId, type, position, correlationId })
+
+function offerOf({ event, ctx }: At): Offer {
+  if (ctx.position === undefined)
+    throw new EvtError('internal', `cannot keep ${event.type} for a saga: it has no position in the log`)
+  return {
+    eventId: event.id,
+    type: event.type,
+    position: ctx.position,
+    correlationId: event.correlationId,
+    isNew: true,
+    read: async () => event,
+  }
+}
+
+function turnOf({ config, host, ctx }: At, { nowMs, early }: Entered, row: SagaRow): Turn {
+  const offers = early.map(
+    (one): Offer => ({
+      ...one,
+      correlationId: undefined,
+      isNew: false,
+      read: () => host.readEvent(config, one.position),
+    }),
+  )
+  const isOpen = row.status !== 'stuck'
+  return {
+    config,
+    ctx,
+    row,
+    nowMs,
+    timeoutMs: config.timeoutMs ?? host.timeoutMs,
+    // After an attempt that did not come back, one piece at a time: so the guilty one is known.
+    runsLeft: ctx.attempt > 1 ? 1 : Number.POSITIVE_INFINITY,
+    isSpent: isOpen && ctx.attempt >= mostDeliveries,
+    goesOn: false,
+    offers: new Set(offers),
+    history: [],
+    used: [],
+    kept: [],
+  }
+}
+
+/** Throws EvtError('contract') when the event gives no state that fits. */
+function newRow({ config, event }: At, key: string, { nowMs, nextId = '' }: Entered): SagaRow {
+  const sensitive = fieldPaths(shapeOf(config.schema), '').filter(({ field }) => field.sensitive)
+  return {
+    id: nextId,
+    saga: config.name,
+    key,
+    status: 'running',
+    phase: 'running',
+    version: config.version,
+    plan: { stages: config.stages, sensitive: sensitive.map(({ path }) => path) },
+    stage: 0,
+    steps: {},
+    state: checkedState(config, config.begin(event)),
+    reason: null,
+    due: null,
+    correlationId: event.correlationId ?? event.id,
+    tenant: event.tenant ?? null,
+    startedBy: event.id,
+    startedAt: isoOf(nowMs),
+    endedAt: null,
+  }
+}

@@ -1,0 +1,31 @@
+import type { SqlExecutor } from '../transports/transport.ts'
+
+/** Takes away at most `limit` timers that are due and publishes an event for each: how many, and in how many ms the next is due. */
+export async function fireTimers(
+  sql: SqlExecutor,
+  limit: number,
+): Promise<{ readonly fired: number; readonly nextMs: number | undefined }> {
+  const { rows } = await sql.query('select fired, next_ms from evt.fire_timers($1)', [limit])
+  const [row] = rows as unknown as readonly { readonly fired: number; readonly next_ms: number | null }[]
+  return { fired: row?.fired ?? 0, nextMs: row?.next_ms ?? undefined }
+}
+
+const mostAtOnce = 1_000
+
+/** Removes sagas that ended before `keepDays`, and early events whose saga never began. Safe to run anywhere, at any time. */
+export async function forgetSagas(sql: SqlExecutor, keepDays: number): Promise<{ readonly early: number }> {
+  await sql.query(
+    `delete from evt.sagas where id in (select id from evt.sagas where ended_at < clock_timestamp() - make_interval(days => $1)
+       order by ended_at limit $2)`,
+    [keepDays, mostAtOnce],
+  )
+  const { rows } = await sql.query(
+    `with gone as (
+       delete from evt.saga_events e using (
+         select saga, key, event_id from evt.saga_events where keep_until < clock_timestamp() limit $1 for update skip locked) old
+       where e.saga = old.saga and e.key = old.key and e.event_id = old.event_id returning 1)
+     select count(*)::int as early from gone`,
+    [mostAtOnce],
+  )
+  return { early: Number(rows[0]?.early ?? 0) }
+}
