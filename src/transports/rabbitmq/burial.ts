@@ -6,12 +6,16 @@ export const deadLetterQueueOf = (topic: string): string => `${topic}.dlq`
 
 /**
  * A classic queue, durable: it has no delivery limit, not even by a policy, and gives back what was looked at to its old place. A quorum queue before
- * RabbitMQ 4.3 counts looking as a failed delivery.
+ * RabbitMQ 4.3 counts looking as a failed delivery. A policy that limits its length makes it refuse, and never drop, dead letters.
  */
 export async function declareDeadLetterQueue(link: Link, queue: string): Promise<void> {
   // One of the name may be somebody's quorum queue, and is as good for writing.
   if ((await queueState(link, queue)) !== undefined) return
-  const options = { queue, durable: true, arguments: { 'x-queue-type': 'classic' } } as const
+  const options = {
+    queue,
+    durable: true,
+    arguments: { 'x-queue-type': 'classic', 'x-overflow': 'reject-publish' },
+  } as const
   await withChannel(link, (channel) => within(channel.queueDeclare(options), `declare queue ${queue}`))
 }
 

@@ -7,6 +7,7 @@ import type { ConfirmChannel, Confirmed, Sending } from './confirms.ts'
 import { noAnswer } from './confirms.ts'
 import { pause } from './connect.ts'
 import { codeOf, isFinal, missing, translate } from './errors.ts'
+import { fullestQueue } from './fullest.ts'
 import { backoff, closed, type Session } from './session.ts'
 import { routingKeyOf, type Topic, type Topics } from './topics.ts'
 import { toProperties } from './wire.ts'
@@ -20,6 +21,8 @@ const patienceMs = 30_000
 export interface Outgoing extends Sending {
   readonly lane: number
   result?: Published
+  /** A queue refused it. */
+  isNacked?: true
 }
 
 export interface Sender {
@@ -62,6 +65,11 @@ export function createSender(session: Session, topics: Topics, confirms: () => P
         // The exchange may be gone, or the server another one.
         topics.forget(topic)
         await backoff(failures, ended)
+      }
+      const nackedOnes = outgoing?.filter(({ isNacked }) => isNacked) ?? []
+      if (nackedOnes.length > 0) {
+        const error = nacked(topic, await fullestQueue(session, topics, topic))
+        for (const message of nackedOnes) message.result = { state: 'refused', error }
       }
       return finish({ state: 'unknown', error: ended.aborted ? interrupted(topic) : (failure ?? interrupted(topic)) })
     },
@@ -162,6 +170,7 @@ function giveResults(topic: string, sent: readonly Sent[], channel: ConfirmChann
     } else {
       refused.add(message.lane)
       message.result = { state: 'refused', error: confirmed.state === 'stored' ? unroutable(topic) : nacked(topic) }
+      if (confirmed.state === 'nacked') message.isNacked = true
     }
   }
   if (cause === undefined) return
@@ -255,10 +264,14 @@ const outOfOrder = (topic: string) =>
     },
   )
 
-const nacked = (topic: string) =>
-  new EvtError('refused', `cannot publish to ${topic}: a queue refuses it`, {
-    hint: 'a policy limits its length (max-length with overflow reject-publish), or it has lost the majority of its nodes',
-  })
+const nacked = (topic: string, fullest?: { readonly queue: string; readonly ready: number }) =>
+  new EvtError(
+    'refused',
+    `cannot publish to ${topic}: a queue refuses it${fullest ? ` (the fullest is ${fullest.queue}, ${fullest.ready} ready)` : ''}`,
+    {
+      hint: 'let its consumers catch up, or raise its limit (max-length with overflow reject-publish: `rabbitmqctl list_policies`); else it has lost the majority of its nodes',
+    },
+  )
 
 const unroutable = (topic: string) =>
   new EvtError('refused', `cannot publish to ${topic}: no queue is bound for it, and it would be lost`, {

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { openRabbit, rabbitCapabilities } from '../../../src/transports/rabbitmq/index.ts'
+import type { Transport } from '../../../src/transports/transport.ts'
+import { type PrivateRabbit, startPrivateRabbit } from '../../setup/private-rabbitmq.ts'
+import { describeWithOwn } from '../../setup/shared-servers.ts'
+import { consume, createWorld, idsOf, type Setup, until } from '../conformance/world.ts'
+import { depthOf, foreignChannel } from './foreign.ts'
+
+describeWithOwn('rabbitmq', 'queues that refuse or are gone', () => {
+  let server: PrivateRabbit
+  beforeAll(async () => {
+    server = await startPrivateRabbit()
+    // How long dead letters that nobody took wait for another try: three minutes by default.
+    await server.ctl('eval', 'application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 500).')
+  }, 60_000)
+  afterAll(() => server?.stop())
+
+  const setup = (): Setup => ({ open: () => openRabbit(server.url), capabilities: rabbitCapabilities })
+  const soon = () => AbortSignal.timeout(15_000)
+
+  async function limit(pattern: string, definition: Record<string, unknown>) {
+    const lift = async () => void (await server.ctl('clear_policy', 'limit'))
+    await server.ctl('set_policy', 'limit', pattern, JSON.stringify(definition), '--apply-to', 'queues')
+    onTestFinished(() => lift().catch(() => {}))
+    return lift
+  }
+
+  async function letters(transport: Transport, topic: string) {
+    const found = []
+    for await (const batch of transport.deadLetters?.list(`${topic}.dlq`, soon()) ?? []) found.push(...batch)
+    return found
+  }
+
+  it('refuses what a full queue refuses, says which it is, and goes on when there is room', async () => {
+    const world = createWorld(setup(), 1)
+    const transport = await world.open()
+    await world.publish(transport, [])
+    await limit(`^${world.topic}/.*/0$`, { 'max-length': 5, overflow: 'reject-publish' })
+    const messages = world.messages(40, 1)
+    const states = new Map<string, string>()
+    const publish = async () => {
+      const open = messages.filter(({ id }) => states.get(id) !== 'stored')
+      const results = await transport.publish(world.topic, open, soon())
+      results.forEach((result, i) => {
+        states.set(open[i]?.id ?? '', result.state)
+      })
+      return results
+    }
+    let refused = (await publish()).find(({ state }) => state === 'refused')
+    // A quorum queue notices a moment late that it is full.
+    await until('it is full', async () => {
+      refused ??= (await transport.publish(world.topic, world.messages(1, 1), soon()))[0]
+      return refused?.state === 'refused'
+    })
+    expect(refused).toMatchObject({
+      error: {
+        code: 'refused',
+        message: expect.stringMatching(new RegExp(`a queue refuses it .*${world.topic}/${world.group}/0, \\d+ ready`)),
+        hint: expect.stringContaining('max-length'),
+      },
+    })
+    const consumer = consume(world, transport)
+    await until('the rest is taken too', async () => {
+      await publish()
+      return messages.every(({ id }) => states.get(id) === 'stored')
+    })
+    await until('all arrived', () => idsOf(messages).every((id) => idsOf(consumer.received).includes(id)))
+    const arrived = new Set(idsOf(consumer.received))
+    expect(idsOf(messages).filter((id) => !arrived.has(id))).toEqual([])
+    await consumer.stop()
+  }, 40_000)
+
+  it('refuses a dead letter that the dead-letter queue has no room for, and takes it when it has', async () => {
+    const world = createWorld(setup(), 1)
+    const transport = await world.open()
+    const consumer = consume(world, transport, { onBatch: async () => {} })
+    await world.publish(transport, world.messages(3, 1))
+    await until('it holds them', () => consumer.received.length === 3)
+    const bury = (i: number) => {
+      const message = consumer.received[i]
+      if (message === undefined) throw new Error('nothing to bury')
+      const error = { class: 'Error', message: 'no' }
+      return transport.deadLetters?.bury(world.topic, [{ message, group: world.group, error, attempts: 1 }], soon())
+    }
+    expect(await bury(0)).toMatchObject([{ state: 'stored' }])
+    // Without a word about overflow: a queue of others would drop the oldest.
+    const lift = await limit(`^${world.topic}.dlq$`, { 'max-length': 1 })
+    await until('it is refused', async () => (await bury(1))?.[0]?.state === 'refused')
+    expect(await bury(1)).toMatchObject([{ state: 'refused', error: { message: expect.stringContaining('1 ready') } }])
+    expect(idsOf((await letters(transport, world.topic)).map(({ message }) => message))).toEqual([
+      consumer.received[0]?.id,
+    ])
+    await lift()
+    await until('it is taken', async () => (await bury(1))?.[0]?.state === 'stored')
+    const foreign = await foreignChannel(server.url)
+    await foreign.queueDelete({ queue: `${world.topic}.dlq` })
+    expect(await bury(2)).toMatchObject([{ state: 'stored' }])
+    expect(await depthOf(server.url, `${world.topic}.dlq`)).toBe(1)
+    await consumer.stop()
+  }, 40_000)
+
+  it('keeps what the server gave up while its dead-letter queue is gone, and a member makes that again', async () => {
+    const world = createWorld(setup(), 1)
+    const transport = await world.open()
+    const messages = world.messages(2, 1)
+    await world.publish(transport, messages)
+    await limit(`^${world.topic}/`, { 'delivery-limit': 1 })
+    const foreign = await foreignChannel(server.url)
+    await foreign.queueDelete({ queue: `${world.topic}.dlq` })
+    const queue = `${world.topic}/${world.group}/0`
+    const { consumerTag } = await foreign.basicConsume({ queue }, ({ deliveryTag }) =>
+      foreign.basicNack({ deliveryTag, requeue: true }),
+    )
+    await until('both are given up', async () => (await depthOf(server.url, queue)) === 0)
+    await foreign.basicCancel(consumerTag)
+    const consumer = consume(world, await world.open())
+    await until('both are dead letters', async () => (await letters(transport, world.topic)).length === 2)
+    expect(consumer.received).toEqual([])
+    await consumer.stop()
+  }, 40_000)
+})
