@@ -4,7 +4,7 @@ import type { Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
 import { openLoggedMessages } from '../store/logged-messages.ts'
 import { createSessions } from '../store/sessions.ts'
-import { assertNoStrays } from '../store/strays.ts'
+import { assertNoStrays, leaveLog } from '../store/strays.ts'
 import type { SqlExecutor, Transport } from '../transports/transport.ts'
 import { createConnectionGate } from './connection-gate.ts'
 import { createDueSchedule } from './due-schedule.ts'
@@ -162,6 +162,13 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
     async start() {
       const topicsByName = new Map(configs.map((config) => [config.name, topicsOf(config)]))
       await assertNoStrays(store, topicsByName)
+      const elsewhere = [...topicsByName].filter(([, topics]) => !topics.includes(logTopic)).map(([name]) => name)
+      for (const { handler, position, behind } of await leaveLog(store, elsewhere)) {
+        const facts = { handler, position: String(position), behind: String(behind) }
+        if (behind > 0n)
+          log.warn('a handler left the log before it had all of it; what follows comes from the sink', facts)
+        else log.info('a handler reads a sink now, and no more the log', facts)
+      }
       for (const config of configs) {
         const runtime = runtimeOf(config)
         const topics = topicsByName.get(config.name) ?? []

@@ -22,6 +22,38 @@ export async function assertNoStrays(
   throw new EvtError(
     'config',
     `cannot run ${stray.handler} over ${topicsOf.get(String(stray.handler))?.join(', ')}: ${stray.count} of its events wait in lanes of ${stray.topic}`,
-    { hint: `let it finish them over ${stray.topic} first, as it was configured before (\`consume\`)` },
+    { hint: `run it over ${stray.topic} until none waits: \`evt up\` ${wayTo(String(stray.topic))}, and then as now` },
   )
+}
+
+const wayTo = (topic: string): string =>
+  topic === 'log' ? 'without --consume' : `with --consume and the sink that writes ${topic}`
+
+export interface Place {
+  readonly handler: string
+  readonly position: bigint
+  /** Events of the log that it had not passed. */
+  readonly behind: bigint
+}
+
+/**
+ * Gives up where these handlers stood in the log, which they read no more: nothing else would ever move that, and retention would wait for it.
+ * A handler whose lanes there have an owner keeps its place.
+ */
+export async function leaveLog(sql: SqlExecutor, handlers: readonly string[]): Promise<readonly Place[]> {
+  if (handlers.length === 0) return []
+  const { rows } = await sql.query(
+    `with places as materialized (
+       select group_name, min(position) as position from evt.lanes where group_name = any($1) group by group_name)
+     delete from evt.groups g using places p
+     where p.group_name = g.name
+       and not exists (select from evt.lanes l join evt.members m on m.session = l.owner where l.group_name = g.name)
+     returning g.name as handler, p.position::text, greatest(evt.head() - p.position, 0)::text as behind`,
+    [handlers],
+  )
+  return rows.map(({ handler, position, behind }) => ({
+    handler: String(handler),
+    position: BigInt(String(position)),
+    behind: BigInt(String(behind)),
+  }))
 }

@@ -38,7 +38,8 @@ describe.skipIf(findRabbit() === undefined)('what a reader could leave in Rabbit
     // While it reads, its private queue is there, with a binding and a consumer.
     const found = await until(async () => {
       const { changed } = compareFacts(before, await facts())
-      return ['queue', 'consumer', 'binding'].every((what) => changed.some((one) => one.startsWith(what))) && changed
+      const isThere = (what: string) => changed.some((one) => one.startsWith(what))
+      return ['queue', 'consumer', 'binding'].every(isThere) ? changed : undefined
     }, soon)
     expect(found.every((one) => one.includes('is new'))).toBe(true)
     stopping.abort()
@@ -62,7 +63,7 @@ describe.skipIf(findRabbit() === undefined)('what a reader could leave in Rabbit
     const moved = await until(async () => {
       const { moved, changed } = compareFacts(joined, await facts())
       expect(changed).toEqual([])
-      return moved.length > 0 && moved
+      return moved.length > 0 ? moved : undefined
     }, soon)
     expect(moved[0]).toMatch(/0 ready, 0 unacknowledged → \w+, 1 ready, 0 unacknowledged$/)
   })
