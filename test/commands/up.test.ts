@@ -1,4 +1,6 @@
-import { afterAll, describe, expect, it } from 'vitest'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createTestDatabase } from '../setup/database.ts'
 import { createNowhere, runHere, start } from './evt.ts'
 
@@ -33,8 +35,13 @@ describe('up', () => {
       '--sink',
       'away=redis://127.0.0.1:1',
     ]
-    const running = start(['up', '--only', 'relay', ...sinks], { store: url, cwd: nowhere.path })
+    const project = createNowhere()
+    onTestFinished(project.dispose)
+    const types = { name: 'types', url: 'memory://up-test', layout: 'per-type', prefix: 'icons.' }
+    writeFileSync(join(project.path, 'evt.config.json'), JSON.stringify({ sinks: [types] }))
+    const running = start(['up', '--only', 'relay', ...sinks], { store: url, cwd: project.path })
     try {
+      await running.said(/sink types: memory:\S+, layout per-type, a topic for each type after icons\.$/m)
       await running.said(/sink redis: redis:\S+, topic events$/m)
       await running.said(/sink named: memory:\S+, topic people$/m)
       await running.said(/"level":50.*"sink":"redis".*PostgreSQL.*"hint":"check the port"/)

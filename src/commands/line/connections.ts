@@ -60,7 +60,7 @@ async function topicsWritten(sink: SinkOptions): Promise<string> {
   const [named] = await topicsNamedBy(sink.url)
   const { fixed } = planTopics({ ...sink, topic: sink.topic ?? named })
   if (fixed) return `topic ${fixed.join(', ')}`
-  return `a topic for each type${sink.prefix ? `, after ${sink.prefix}` : ''}`
+  return `layout per-type, a topic for each type after ${sink.prefix ?? 'events'}`
 }
 
 async function topicsRead({ url, topics }: SourceConfig): Promise<string> {
