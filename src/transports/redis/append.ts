@@ -53,9 +53,11 @@ export async function openAppender(context: RedisContext, name: string, epoch: b
   async function leadAll(): Promise<LogPosition> {
     assertOpen()
     try {
-      const before = least(lanes)
+      const before = lanes.map(({ mark }) => mark)
       await Promise.all(lanes.map(lead))
-      if (least(lanes) < before) await topics.restore(topic)
+      const fell = lanes.some(({ mark }, index) => mark < (before[index] ?? 0n))
+      // Where nothing is, nothing tells whether something was.
+      if (fell || lanes.every(({ mark }) => mark === 0n)) await topics.restore(topic)
     } catch (error) {
       throw translateError(error, place, `read the marks of ${name}`)
     }

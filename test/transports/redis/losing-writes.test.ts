@@ -50,6 +50,8 @@ describe('a power loss', () => {
     const log = makeEntries(1_000 * (cuts + 1), { keys: 100 })
     const { transport, appender } = await openSink(redis.url, log)
     const consumer = consume(transport)
+    // Who cannot join because the server is away is told so.
+    await until(() => consumer.owned.length === lanes, { withinMs: 20_000, what: 'a consumer with its lanes' })
     const told: string[] = []
     for (let cut = 1; cut <= cuts; cut++) {
       const relaying = relay(appender, log.slice(0, cut * 1_000), { ...patient, batch: 20 })
@@ -67,6 +69,16 @@ describe('a power loss', () => {
     expectInOrder(consumer.received)
     await consumer.stop()
   }, 120_000)
+
+  it('that takes a topic before its first entry: it is one of ours again', async () => {
+    await redis.command('flushall')
+    const log = makeEntries(100)
+    const { appender } = await openSink(redis.url, log)
+    await redis.command('flushall')
+    await relay(appender, log, patient)
+    const other = await openTransport(redis.url)
+    expect(await other.ensure([{ name: 'sink', lanes }], 'check')).toEqual([])
+  })
 
   it('and another one, after which Redis does what it had not done the first time: consumers see each entry once', async () => {
     await redis.command('flushall')
