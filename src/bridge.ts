@@ -1,7 +1,7 @@
 // The bridge puts rooms together: store, relay, transport, handlers, watch. It starts them, drains them and stops them in
 // the right order; it decides nothing that one of them could decide. Drivers are loaded when it starts. Its parts are in `bridge/`.
 import { randomUUID } from 'node:crypto'
-import { type BridgeOptions, bridgeRoles } from './bridge/options.ts'
+import { type BridgeOptions, type BridgeRole, bridgeRoles } from './bridge/options.ts'
 import { aborted, type PartContext } from './bridge/part.ts'
 import { parseDuration } from './core/duration.ts'
 import { EvtError } from './core/errors.ts'
@@ -24,6 +24,8 @@ export interface Bridge {
    */
   stop(): Promise<void>
   readonly instance: string
+  /** Where it serves HTTP, once it is started. */
+  readonly httpUrl: string | undefined
   /** Counters and encoded histograms of this process since it was made. */
   stats(): ReturnType<Recorder['sample']>
   /** In this process only. Throws `usage` for an unknown handler. */
@@ -53,6 +55,7 @@ export function createBridge(options: BridgeOptions): Bridge {
   const running: Part[] = []
   let over = false
   let subscribers: Subscribers | undefined
+  let httpUrl: string | undefined
   let starting: Promise<void> | undefined
   let stopping: Promise<void> | undefined
 
@@ -63,7 +66,7 @@ export function createBridge(options: BridgeOptions): Bridge {
   }
 
   async function startAll(): Promise<void> {
-    const roles = options.roles ?? bridgeRoles
+    const roles = rolesOf(options)
     const services = options.services ?? []
     const context = await prepare()
     const { setUpService } = await import('./handle/set-up-service.ts')
@@ -72,13 +75,17 @@ export function createBridge(options: BridgeOptions): Bridge {
     await startInstance(context, roles)
     const { startRelay } = await import('./bridge/relay-part.ts')
     if (roles.includes('relay')) await startRelay(context)
-    if (!roles.includes('handlers')) return context.readable.resolve()
-    const { startHandlers } = await import('./bridge/handlers-part.ts')
-    subscribers = await startHandlers(context)
-    const { startSagas } = await import('./bridge/sagas-part.ts')
-    await startSagas(context)
-    const { startServices } = await import('./bridge/services-part.ts')
-    startServices(context, services)
+    if (roles.includes('handlers')) {
+      const { startHandlers } = await import('./bridge/handlers-part.ts')
+      subscribers = await startHandlers(context)
+      const { startSagas } = await import('./bridge/sagas-part.ts')
+      await startSagas(context)
+      const { startServices } = await import('./bridge/services-part.ts')
+      startServices(context, services)
+    } else context.readable.resolve()
+    if (!roles.includes('http')) return
+    const { startHttp } = await import('./bridge/http-part.ts')
+    httpUrl = await startHttp(context, { roles, subscribers })
   }
 
   async function prepare(): Promise<PartContext> {
@@ -137,6 +144,9 @@ export function createBridge(options: BridgeOptions): Bridge {
 
   return {
     instance,
+    get httpUrl() {
+      return httpUrl
+    },
     start() {
       if (stopping) return Promise.reject(new EvtError('closed', 'cannot start the bridge: it was stopped'))
       starting ??= Promise.race([startAll(), aborted(ending.signal)]).catch(async (error: unknown) => {
@@ -160,4 +170,8 @@ export function createBridge(options: BridgeOptions): Bridge {
     pause: (handler) => demand().pause(handler),
     resume: (handler) => demand().resume(handler),
   }
+}
+
+function rolesOf({ roles = bridgeRoles, http }: BridgeOptions): readonly BridgeRole[] {
+  return http ? roles : roles.filter((role) => role !== 'http')
 }

@@ -15,7 +15,7 @@ export async function startInstance(context: PartContext, roles: readonly string
   context.keep('the registry', () => registry.stop())
 }
 
-function ownVersion(): string {
+export function ownVersion(): string {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     version: string
   }

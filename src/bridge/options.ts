@@ -1,3 +1,4 @@
+import type { HttpOptions } from '../core/http-options.ts'
 import type { Registry } from '../core/registry.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import type { ServiceDefinition } from '../handle/define-service.ts'
@@ -5,7 +6,7 @@ import type { HandlerDefinition, HandlerLog } from '../handle/handler.ts'
 import type { Saga } from '../handle/saga.ts'
 import type { Store } from '../store/connection.ts'
 
-export const bridgeRoles = ['relay', 'handlers'] as const
+export const bridgeRoles = ['relay', 'handlers', 'http'] as const
 export type BridgeRole = (typeof bridgeRoles)[number]
 
 export interface BridgeOptions {
@@ -20,7 +21,7 @@ export interface BridgeOptions {
   readonly registry?: Registry
   /** Their handlers run beside `handlers`; tables and captures are set up at the start. */
   readonly services?: readonly ServiceDefinition[]
-  /** Default: all. */
+  /** Default: all; `http` only with the option of that name. */
   readonly roles?: readonly BridgeRole[]
   /** Names this process; unique among those that run. Default: a random one. */
   readonly instance?: string
@@ -35,4 +36,6 @@ export interface BridgeOptions {
   readonly sources?: readonly SourceOptions[]
   /** The name of a sink: handlers read it in place of the log. */
   readonly consume?: string
+  /** Serves HTTP: publish, follow, look. Nothing is served without it. */
+  readonly http?: HttpOptions | undefined
 }

@@ -29,7 +29,7 @@ export interface OptionSpec<T> {
   readonly type?: T
 }
 /** Configuration keys that stand in for a flag. */
-export type ConfiguredKey = 'store' | 'profile' | 'color' | 'services' | 'graceMs' | 'logLevel' | 'consume'
+export type ConfiguredKey = 'store' | 'profile' | 'color' | 'services' | 'graceMs' | 'logLevel' | 'consume' | 'http'
 
 export interface ArgSpec<T> {
   readonly says: string

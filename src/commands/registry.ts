@@ -81,9 +81,24 @@ export const registry = {
     summary: 'follow events as they are committed',
     load: () => import('./tail.ts'),
   },
+  'token create': {
+    section: 'set up',
+    summary: 'make a bearer token for HTTP, and show it once',
+    load: () => import('./token/create.ts'),
+  },
+  'token list': {
+    section: 'set up',
+    summary: 'tokens of HTTP: what each may do, until when, and when it was last used',
+    load: () => import('./token/list.ts'),
+  },
+  'token revoke': {
+    section: 'set up',
+    summary: 'take a token away; every bridge notices within a second',
+    load: () => import('./token/revoke.ts'),
+  },
   up: {
     section: 'run',
-    summary: 'run the bridge in the foreground: capture, relay, sinks, sources, handlers',
+    summary: 'run the bridge in the foreground: capture, relay, sinks, sources, handlers, HTTP',
     load: () => import('./up.ts'),
   },
 } as const

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { type BridgeRole, bridgeRoles, createBridge } from '../bridge.ts'
 import { parseNamedUrl } from '../config/connections.ts'
+import { parseHttpAddress } from '../config/http.ts'
 import { formatDuration } from '../core/duration.ts'
+import type { HttpOptions } from '../core/http-options.ts'
 import { redactUrl } from '../core/mask.ts'
 import { createLog } from '../output/log.ts'
 import { choice, defineCommand, text, value, values } from './command.ts'
@@ -15,7 +17,7 @@ import type { Runtime } from './runtime.ts'
 export default defineCommand({
   name: 'up',
   section: 'run',
-  summary: 'run the bridge in the foreground: capture, relay, sinks, sources, handlers',
+  summary: 'run the bridge in the foreground: capture, relay, sinks, sources, handlers, HTTP',
   description: [
     'On the configured store, else on an embedded PostgreSQL in .evt/ of the project, which it starts (as root in',
     '/var/lib/evt/ when only root may enter the project). SIGTERM or Ctrl-C drains within --grace and ends with 0; a second',
@@ -30,6 +32,7 @@ export default defineCommand({
       says: 'more workers for a bridge that runs elsewhere',
       endless: true,
     },
+    { line: 'evt up --http 8080', says: 'and HTTP for this machine: POST and GET /events', endless: true },
     {
       line: 'evt up --sink memory://shop/events --consume memory',
       says: 'carry the log to a broker, and let handlers read it there',
@@ -38,7 +41,7 @@ export default defineCommand({
   ],
   args: {},
   options: {
-    only: value({ value: 'role', says: 'relay or handlers', parse: choice(bridgeRoles) }),
+    only: value({ value: 'role', says: 'relay, handlers or http', parse: choice(bridgeRoles) }),
     services: value({
       value: 'names',
       says: 'services to run, separated by commas',
@@ -77,6 +80,13 @@ export default defineCommand({
       config: 'consume',
       shownDefault: 'the log',
     }),
+    http: value({
+      value: '[host:]port',
+      says: 'serve HTTP there: publish, follow, look',
+      parse: parseHttpAddress,
+      config: 'http',
+      shownDefault: 'not served',
+    }),
     ...storeOptions,
   },
   async run({ options }, runtime) {
@@ -85,7 +95,8 @@ export default defineCommand({
     const store = await openOwnStore(runtime)
     try {
       const { config, signal, output } = runtime
-      const roles = rolesOf(options.only, runtime)
+      const http = options.only === undefined || options.only === 'http' ? httpOf(options, runtime) : undefined
+      const roles = rolesOf(options.only, runtime).filter((role) => role !== 'http' || http)
       const grace = formatDuration(config.get('graceMs').value)
       const bridge = createBridge({
         store: store.url,
@@ -93,6 +104,7 @@ export default defineCommand({
         roles,
         grace,
         log: await logOf(runtime),
+        http,
         ...connections.settings,
       })
       const ended = AbortSignal.any([signal, ...(store.gone ? [store.gone] : [])])
@@ -108,6 +120,7 @@ export default defineCommand({
           `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers} handlers${data}`,
         )
         for (const line of connections.lines) output.notice(line)
+        if (bridge.httpUrl) output.notice(`HTTP: ${bridge.httpUrl}; GET /openapi.json says what there is`)
         releaseAfterStart()
         await endOf(ended)
         output.notice(`stopping: handlers have ${grace} to finish`)
@@ -131,6 +144,10 @@ const endOf = async (signal: AbortSignal): Promise<void> => {
 
 const logOf = ({ config, terminal, output, now }: Runtime) =>
   createLog({ level: config.get('logLevel').value, stderr: terminal.stderr, paint: output.paintNotice, now })
+
+/** Who asks for HTTP alone gets it also where nothing says which port. */
+const httpOf = ({ only }: { readonly only: BridgeRole | undefined }, { config }: Runtime): HttpOptions | undefined =>
+  config.get('http').value ?? (only === 'http' ? {} : undefined)
 
 /** `processing: false` (EVENT_PROCESSING_ENABLED) is the kill switch: capture and relay go on, handlers wait. */
 function rolesOf(only: BridgeRole | undefined, { config, output }: Runtime): readonly BridgeRole[] {

@@ -41,7 +41,7 @@ export interface Config {
   readonly files: readonly string[]
 }
 
-/** Merges per key. Throws EvtError('config') for a profile that no file defines and for an unset `${VARIABLE}`. */
+/** Merges per key, and groups of settings per member. Throws EvtError('config') for a profile that no file defines and for an unset `${VARIABLE}`. */
 export function createConfig(layers: readonly Layer[], env: Environment): Config {
   const settings = profilesOf(layers)
   const profile = chosenProfile(layers, settings, env)
@@ -51,16 +51,24 @@ export function createConfig(layers: readonly Layer[], env: Environment): Config
     profileNames: Object.keys(settings),
     files: layers.flatMap((layer) => (layer.file ? [layer.file] : [])),
     get(key) {
-      for (const layer of merged) {
-        const found = layer.values[key]
-        if (found === undefined) continue
-        if (!layer.file) return found
-        return { ...found, value: interpolate(found.value, env, { file: layer.file, key: configKeys[key].name }) }
-      }
-      return { value: configKeys[key].default, origin: 'default' }
+      const found = merged.flatMap((layer) => {
+        const own = layer.values[key]
+        if (own === undefined) return []
+        if (!layer.file) return [own]
+        return [{ ...own, value: interpolate(own.value, env, { file: layer.file, key: configKeys[key].name }) }]
+      })
+      const [first, ...later] = found
+      if (!first) return { value: configKeys[key].default, origin: 'default' }
+      // A flag that names a port must not take away what a file says about tokens and certificates.
+      const groups = [first, ...later].map(({ value }) => value)
+      return groups.every(isGroup) ? { ...first, value: Object.assign({}, ...groups.reverse()) } : first
     },
   }
 }
+
+/** Settings of one part in one object. */
+const isGroup = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 type Settings = Record<string, ProfileSettings & { readonly file: string }>
 

@@ -43,7 +43,7 @@ async function evaluated(path: string): Promise<unknown> {
 
 /** Durations and counts are written as text or numbers; both go through the one parser of the key. */
 function settled(key: ConfigKey, given: unknown, path: string): unknown {
-  if (Array.isArray(given) || typeof given === 'boolean') return given
+  if (typeof given === 'object' || typeof given === 'boolean') return given
   if (typeof given === 'string' && given.includes('${')) return given
   try {
     return configKeys[key].parse(String(given))

@@ -2,12 +2,14 @@
 // the environment is an argument.
 import { formatDuration, parseDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
+import type { HttpOptions } from '../core/http-options.ts'
 import type { Layout } from '../core/layout.ts'
 import { redactUrl } from '../core/mask.ts'
 import { parseCount } from '../core/quantity.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import { type BusType, parseBusType, parseLayout } from './bus-names.ts'
 import { parseNamedUrls, shownConnections } from './connections.ts'
+import { parseHttpAddress, shownHttpAddress } from './http.ts'
 import type { Service } from './services.ts'
 
 export interface ConfigValues {
@@ -27,6 +29,8 @@ export interface ConfigValues {
   readonly sources: readonly SourceOptions[]
   /** The sink whose topics handlers read; without one, the log. */
   readonly consume: string | undefined
+  /** Without it, no HTTP. */
+  readonly http: HttpOptions | undefined
   readonly bus: BusType | undefined
   readonly busLayout: Layout
   readonly busGroup: string | undefined
@@ -121,6 +125,13 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     says: 'sink that handlers read; else the log',
     default: undefined,
     parse: (text) => text,
+  },
+  http: {
+    name: 'http',
+    says: 'HTTP of a bridge: port or host:port',
+    default: undefined,
+    parse: parseHttpAddress,
+    show: shownHttpAddress,
   },
   bus: {
     name: 'bus',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
 import { layouts } from '../core/layout.ts'
 import { compilePatterns } from '../core/pattern.ts'
@@ -49,10 +50,33 @@ const source = z.strictObject({
   topic: oneOrMore(z.string().min(1)).optional(),
   group: z.string().min(1).optional(),
 })
+const duration = z.string().refine(isDuration, 'it is no time, as 30s')
+const http = z.strictObject({
+  port: z.int().min(0).max(65_535).optional(),
+  host: z.string().min(1).optional(),
+  tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  requireToken: z.boolean().optional(),
+  bodyLimit: z.int().min(1_024).optional(),
+  rate: z.strictObject({ requests: z.int().min(1), window: duration }).optional(),
+  headersTimeout: duration.optional(),
+  requestTimeout: duration.optional(),
+  idleTimeout: duration.optional(),
+  heartbeat: duration.optional(),
+  maxConnections: z.int().min(1).optional(),
+  maxStreams: z.int().min(1).optional(),
+})
 const unique = <T extends { readonly name: string }>(all: readonly T[], context: z.RefinementCtx): void => {
   for (const [at, one] of all.entries())
     if (all.findIndex(({ name: other }) => other === one.name) < at)
       context.addIssue({ code: 'custom', path: [at, 'name'], message: `there are two of the name ${one.name}` })
+}
+
+function isDuration(text: string): boolean {
+  try {
+    return parseDuration(text) > 0
+  } catch {
+    return false
+  }
 }
 
 /** What `evt.config.*` and `$XDG_CONFIG_HOME/evt/config.yaml` may hold. */
@@ -69,6 +93,7 @@ export const configFileSchema = z.strictObject({
   sinks: z.array(sink).superRefine(unique).optional(),
   sources: z.array(source).superRefine(unique).optional(),
   consume: z.string().optional(),
+  http: http.optional(),
   bus: z.enum(busTypes).optional(),
   busLayout: z.enum(layouts).optional(),
   busGroup: z.string().optional(),

@@ -163,5 +163,22 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     words: ['tail', '--since', 'start', '--no-follow', '--report', '--json'],
     fields: ['flows'],
   },
+  'token create': {
+    needs: 'store',
+    words: ['token', 'create', '--scope', 'publish,read', '--types', 'user.*', '--name', 'ci', '--json'],
+    fields: ['createdAt', 'createdBy', 'expiresAt', 'id', 'name', 'revokedAt', 'scopes', 'token', 'types', 'usedAt'],
+  },
+  'token list': {
+    needs: 'store',
+    words: ['token', 'list', '--json'],
+    fields: ['tokens'],
+  },
+  'token revoke': {
+    needs: 'store',
+    words: ['token', 'revoke', 'nobody', '--yes', '--json'],
+    exit: 2,
+    status: 'error',
+    fields: [],
+  },
   up: { file: 'test/commands/live.test.ts' },
 }

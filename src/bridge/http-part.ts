@@ -1,0 +1,73 @@
+import type { Subscribers } from '../handle/subscribers.ts'
+import { closeStoreWithin, settlesWithin } from '../store/close-within.ts'
+import type { Store } from '../store/connection.ts'
+import { ownVersion } from './instance-part.ts'
+import type { BridgeRole } from './options.ts'
+import type { PartContext } from './part.ts'
+
+/** A burst of requests may not take the connections of relay and handlers. */
+const connections = 4
+const leavingMs = 500
+/** The store must say within this time that it is there. */
+const readyMs = 2_000
+
+export interface HttpPartOptions {
+  readonly roles: readonly BridgeRole[]
+  readonly subscribers: Subscribers | undefined
+}
+
+/** Serves HTTP; returns its URL. */
+export async function startHttp(context: PartContext, { roles, subscribers }: HttpPartOptions): Promise<string> {
+  const { options, registry, instance, recorder, calm, graceMs } = context
+  const { resolveHttp } = await import('../serve/http-config.ts')
+  const { openHttpServer } = await import('../serve/http-server.ts')
+  const { createIngest } = await import('../serve/ingest.ts')
+  const { openStore } = await import('../store/connection.ts')
+  const { createLogReader } = await import('../store/log.ts')
+  const { noteTokensUsed, readLiveTokens } = await import('../store/tokens.ts')
+  const { createAudit } = await import('../store/audit.ts')
+  const config = resolveHttp(options.http ?? {})
+  const store = await openStore(context.store.connectionString, {
+    applicationName: `evt http ${instance}`,
+    max: connections,
+  })
+  context.keep('the connections of HTTP', () => closeStoreWithin(store, leavingMs))
+  const log = createLogReader(store)
+  context.keep('the log reader of HTTP', () => log.close())
+  const audits = new Map<string, ReturnType<typeof createAudit>>()
+  const server = await openHttpServer(config, {
+    publish: createIngest({ store, registry, source: instance }),
+    log,
+    registry,
+    version: ownVersion(),
+    report: calm,
+    tokens: { live: () => readLiveTokens(store), used: (ids) => noteTokensUsed(store, ids) },
+    async denied({ who, target, reason }, times) {
+      const key = `${who}\n${target}\n${reason}`
+      if (audits.size > 1_000) audits.clear()
+      const audit = audits.get(key) ?? createAudit({ who, verb: 'http denied', target, reason })
+      audits.set(key, audit)
+      await store.transaction((sql) => audit(sql, times))
+    },
+    health: () => healthOf(store, { roles, subscribers }),
+    stats: () => ({ instance, roles, ...recorder.sample() }),
+  })
+  context.keep('HTTP', () => server.close(graceMs))
+  return server.url
+}
+
+/** Why not; each in the words of an operator. */
+async function healthOf(store: Store, { roles, subscribers }: HttpPartOptions): Promise<readonly string[]> {
+  const reasons: string[] = []
+  if (roles.includes('handlers') && !subscribers) reasons.push('its handlers do not run')
+  const asked = store.query('select coalesce(lease_until > clock_timestamp(), false) as led from evt.relay')
+  if (!(await settlesWithin(asked, readyMs))) return [...reasons, 'the store does not answer']
+  const led = await asked.then(
+    ({ rows }) => rows[0]?.led === true,
+    () => undefined,
+  )
+  if (led === undefined) reasons.push('the store is away')
+  // Who only takes events in does that also while nobody carries them on.
+  else if (!led && roles.includes('relay')) reasons.push('no relay leads: what is published waits')
+  return reasons
+}
