@@ -5,7 +5,7 @@ import { defineHandler } from '../../src/handle/define-handler.ts'
 import { placeOf, type Store } from '../../src/store/connection.ts'
 import { translateError } from '../../src/store/errors.ts'
 import type { LogEntry, LogReader } from '../../src/store/log.ts'
-import { createProblems } from '../../src/transports/postgres/problems.ts'
+import { createLogProblems } from '../../src/transports/postgres/problems.ts'
 import { readAround } from '../../src/transports/postgres/read-around.ts'
 import { createTestDatabase } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
@@ -70,7 +70,7 @@ test('a problem is told once for each message, an outage never, nothing after th
   const told: string[] = []
   const end = new AbortController()
   const onProblem = (error: Error) => void told.push(error.message)
-  const problems = createProblems({ place, signal: end.signal, onProblem })
+  const problems = createLogProblems({ place, signal: end.signal, onProblem })
   const failed = (code: string) => Object.assign(new Error(`failed: ${code}`), { code })
   for (const code of ['ECONNREFUSED', '57P01', '08006', '53300', '55P03']) {
     expect(problems.report(failed(code), 7)).toBe(7)
@@ -101,7 +101,7 @@ const salvaged = async (after: bigint) => ({ position: after + 1n, type: 'found'
 test('each damaged row is found and named; all around it are read', async () => {
   const told: string[] = []
   const onProblem = (error: Error) => void told.push(error.message)
-  const problems = createProblems({ place, signal: new AbortController().signal, onProblem })
+  const problems = createLogProblems({ place, signal: new AbortController().signal, onProblem })
   const positions = Array.from({ length: 1000 }, (_, at) => at + 1)
   const damaged = new Set([3, 500, 501, 1000])
   const damage = Object.assign(new Error('missing chunk'), { code: 'XX001' })
@@ -120,7 +120,7 @@ test('each damaged row is found and named; all around it are read', async () => 
 
 test.each(['57P01', '42501', '53200'])('what says nothing of a row passes over none: %s', async (code) => {
   const error = translateError(Object.assign(new Error('failed'), { code }), place)
-  const problems = createProblems({ place, signal: new AbortController().signal, onProblem: undefined })
+  const problems = createLogProblems({ place, signal: new AbortController().signal, onProblem: undefined })
   const reader = readAround(
     readerOf([1, 2], (position) => position === 2 && error),
     problems,
@@ -132,7 +132,7 @@ test.each(['57P01', '42501', '53200'])('what says nothing of a row passes over n
 test('what is found of a damaged row stands in its place; where there is no row, the error is thrown', async () => {
   const told: string[] = []
   const onProblem = (error: Error) => void told.push(error.message)
-  const problems = createProblems({ place, signal: new AbortController().signal, onProblem })
+  const problems = createLogProblems({ place, signal: new AbortController().signal, onProblem })
   const damage = Object.assign(new Error('missing chunk'), { code: 'XX001' })
   const damaged = readerOf([1, 2, 3], (position) => position === 2 && damage)
   const found = readAround(damaged, problems, salvaged)

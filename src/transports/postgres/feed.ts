@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LogEntry, LogReader } from '../../store/log.ts'
+import type { Problems } from '../problems.ts'
 import { createPages, type Pages } from './pages.ts'
-import type { Problems } from './problems.ts'
 
 const readAtOnce = 1000
 const retryMs = 100

@@ -11,7 +11,7 @@ import { inspectLog } from './inspect.ts'
 import { type LogLanes, openLogLanes } from './lanes.ts'
 import { observeLog } from './observe.ts'
 import { parsePostgresUrl } from './options.ts'
-import { createProblems } from './problems.ts'
+import { createLogProblems } from './problems.ts'
 import { settleInSql } from './progress.ts'
 import { publishToLog } from './publish.ts'
 import { readAround } from './read-around.ts'
@@ -64,7 +64,7 @@ export function createLogTransport(store: Store, options: TransportOptions = {})
   /** For handlers: what cannot be read must not vanish. Observers write nothing, and are told instead. */
   function salvaging(): LogReader {
     const place = placeOf(store.connectionString)
-    const problems = createProblems({ place, signal: closing.signal, onProblem: options.onProblem })
+    const problems = createLogProblems({ place, signal: closing.signal, onProblem: options.onProblem })
     return readAround(reader, problems, (after, error) => salvageEntry(store, after, error))
   }
 

@@ -8,7 +8,7 @@ import { createLocalGroup, type LocalGroup } from './group.ts'
 import { createLogLane, type LogLane } from './lane.ts'
 import type { ClaimedLane } from './lane-sql.ts'
 import { createMembership } from './membership.ts'
-import { createProblems } from './problems.ts'
+import { createLogProblems } from './problems.ts'
 import { createLaneWriter } from './writer.ts'
 
 /** How long a settled position may stay in memory; one that only moved over unwanted events waits for the second beat. */
@@ -30,7 +30,7 @@ export async function openLogLanes(
   { onProblem }: TransportOptions,
 ): Promise<LogLanes> {
   const closing = new AbortController()
-  const problems = createProblems({ place: placeOf(store.connectionString), signal: closing.signal, onProblem })
+  const problems = createLogProblems({ place: placeOf(store.connectionString), signal: closing.signal, onProblem })
   const feed: Feed = await openFeed(reader, problems)
   const writer = createLaneWriter(store.connectionString, problems)
   const owned = new Set<LogLane>()

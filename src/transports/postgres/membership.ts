@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
+import type { Problems } from '../problems.ts'
 import type { LocalGroup } from './group.ts'
 import { planGroup } from './group.ts'
 import type { LogLane } from './lane.ts'
 import { beat, type ClaimedLane, claimLanes, leave, releaseLane, removeDead } from './lane-sql.ts'
 import { createLiveness } from './liveness.ts'
-import type { Problems } from './problems.ts'
 import { type Adopted, createSession } from './session.ts'
 
 const beatMs = 500

@@ -1,7 +1,7 @@
 import { EvtError } from '../../core/errors.ts'
 import type { LogEntry, LogReader } from '../../store/log.ts'
 import { isDamage } from '../../store/salvage.ts'
-import type { Problems } from './problems.ts'
+import type { Problems } from '../problems.ts'
 
 /** The first entry after a position, as far as it can be read; undefined when there is none. */
 type Salvage = (after: bigint, error: Error) => Promise<LogEntry | undefined>

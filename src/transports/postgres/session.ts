@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { EvtError } from '../../core/errors.ts'
 import { keptAlive } from '../../store/connection.ts'
+import type { Problems } from '../problems.ts'
 import { register } from './lane-sql.ts'
-import type { Problems } from './problems.ts'
 
 const firstDelayMs = 50
 const longestDelayMs = 1_000

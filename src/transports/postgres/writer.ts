@@ -2,9 +2,9 @@ import { nextTick } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { shortStatements } from '../../store/connection.ts'
+import type { Problems } from '../problems.ts'
 import type { SqlExecutor } from '../transport.ts'
 import type { LogLane } from './lane.ts'
-import type { Problems } from './problems.ts'
 import { flushPositions, type LanePosition, markStarts } from './progress.ts'
 
 const retryMs = 50

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import { createHandover } from '../handover.ts'
+import type { Problems } from '../problems.ts'
 import type { Lane, LaneOptions } from '../transport.ts'
 import { createWanted } from '../wanted.ts'
 import type { RedisContext } from './context.ts'
@@ -9,7 +10,7 @@ import { explainWrongType, isReply } from './errors.ts'
 import { createForeignGroup, type Fence, openForeignGroup } from './foreign-group.ts'
 import { createForeignLane, type ForeignLane } from './foreign-lane.ts'
 import { createSeat } from './membership.ts'
-import { createProblems, type Problems } from './problems.ts'
+import { createRedisProblems } from './problems.ts'
 import { membersKey, type Topic } from './topic.ts'
 
 export interface ForeignTiming {
@@ -49,7 +50,7 @@ export async function* foreignLanes(
   const bell = createDoorbell()
   const found = createHandover<ForeignLane>()
   const held = new Set<ForeignLane>()
-  const problems = createProblems({ place, signal: closing, onProblem: context.onProblem })
+  const problems = createRedisProblems({ place, signal: closing, onProblem: context.onProblem })
   const wanted = createWanted(options.patterns)
   let shared = false
 

@@ -10,7 +10,7 @@ import { foreignLanes } from './foreign.ts'
 import { createRedisLane, type RedisLane } from './lane.ts'
 import { createGroup, enterLane, readTip, type Tip } from './lane-scripts.ts'
 import { createSeat, type Seat } from './membership.ts'
-import { createProblems } from './problems.ts'
+import { createRedisProblems } from './problems.ts'
 import type { Topic } from './topic.ts'
 
 const beatMs = 500
@@ -33,7 +33,7 @@ export interface RedisLanes {
 
 export function createLanes(context: RedisContext): RedisLanes {
   const { client } = context.connections
-  const problems = createProblems({
+  const problems = createRedisProblems({
     place: context.options.place,
     signal: context.closing,
     onProblem: context.onProblem,

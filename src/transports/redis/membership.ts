@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { slotOf } from '../../core/slot.ts'
+import type { Problems } from '../problems.ts'
 import { fairShare } from '../share.ts'
 import type { RedisContext } from './context.ts'
 import { createLiveness } from './liveness.ts'
 import { createRegister, type GroupBeat } from './membership-scripts.ts'
-import type { Problems } from './problems.ts'
 import { membersKey, type Topic } from './topic.ts'
 
 const retryMs = 100

@@ -1,39 +1,17 @@
 import { EvtError } from '../../core/errors.ts'
+import { createProblems, type Problems, type ProblemsOptions } from '../problems.ts'
 import { isOutage, type RedisPlace, translateError } from './errors.ts'
 
-const retryMs = 1_000
-const maxRemembered = 100
-
-/** What goes wrong behind the lanes, where no caller hears of it, and is tried again. */
-export interface Problems {
-  /**
-   * Tells it, once for each message, unless it is an outage, which passes by itself and shows elsewhere. Returns how long to wait
-   * before trying again: `outageMs` for an outage, longer for what somebody has to mend. Never throws.
-   */
-  report(thrown: unknown, outageMs: number): number
-}
-
-export interface ProblemsOptions {
-  readonly place: RedisPlace
-  /** Nothing is told after it. */
-  readonly signal: AbortSignal
-  readonly onProblem?: ((error: Error) => void) | undefined
-}
-
-export function createProblems({ place, signal, onProblem }: ProblemsOptions): Problems {
-  const told = new Set<string>()
-  return {
-    report(thrown, outageMs) {
-      const error = translateError(thrown, place)
-      if (signal.aborted || isOutage(thrown) || error.code === 'closed' || error.code === 'timeout') return outageMs
-      if (!told.has(error.message)) {
-        if (told.size >= maxRemembered) told.clear()
-        told.add(error.message)
-        onProblem?.(error)
-      }
-      return retryMs
+export function createRedisProblems(
+  init: Omit<ProblemsOptions, 'translate'> & { readonly place: RedisPlace },
+): Problems {
+  return createProblems({
+    ...init,
+    translate(thrown) {
+      const error = translateError(thrown, init.place)
+      return isOutage(thrown) || error.code === 'closed' || error.code === 'timeout' ? undefined : error
     },
-  }
+  })
 }
 
 /** The log behind a lane is not at hand, and something is missing. */

@@ -3,7 +3,7 @@ import { connectRedis } from '../../../src/transports/redis/connect.ts'
 import type { RedisContext } from '../../../src/transports/redis/context.ts'
 import { createSeat } from '../../../src/transports/redis/membership.ts'
 import { parseRedisUrl } from '../../../src/transports/redis/options.ts'
-import { createProblems } from '../../../src/transports/redis/problems.ts'
+import { createRedisProblems } from '../../../src/transports/redis/problems.ts'
 import { startPrivateRedis } from '../../setup/private-redis.ts'
 import { until } from '../../setup/until.ts'
 
@@ -22,7 +22,7 @@ it('a lane that is still being entered is not claimed once more when another cou
     group: 'g',
     session: 's',
     member: 'm',
-    problems: createProblems({ place: options.place, signal }),
+    problems: createRedisProblems({ place: options.place, signal }),
     held: () => [],
     async onClaimed(index) {
       entered.push(index)
