@@ -49,11 +49,10 @@ interface Work {
   /** Does one batch. */
   readonly work: (batch: Batch) => Promise<unknown>
   readonly idOf?: (n: number) => string
-  readonly parallel?: number
 }
 
 /** Events a second. Batches are made beforehand: that is not what is measured. */
-async function rate({ work, idOf = ids.growing, parallel = inFlight }: Work) {
+async function rate({ work, idOf = ids.growing }: Work) {
   const pool = Array.from({ length: 200 }, messages)
   let next = 0
   const started = performance.now()
@@ -67,7 +66,7 @@ async function rate({ work, idOf = ids.growing, parallel = inFlight }: Work) {
       await work(batch)
     }
   }
-  await Promise.all(Array.from({ length: parallel }, loop))
+  await Promise.all(Array.from({ length: inFlight }, loop))
   return Math.round((next * batchSize * 1_000) / (performance.now() - started))
 }
 
@@ -88,8 +87,8 @@ async function publish(transport: Transport, topic: string, idOf: Work['idOf'] =
 async function append(transport: Transport, topic: string): Promise<number> {
   await transport.ensure([{ name: topic, lanes: laneCount }], 'create')
   const log = await transport.openLog?.(topic, 1n)
-  // One at a time, as the relay does.
-  return rate({ work: async (batch) => log?.append(batch, batch.at(-1)?.log ?? 0n, signal), parallel: 1 })
+  // It sends one after the other; the next is made meanwhile, as the relay reads its next page.
+  return rate({ work: async (batch) => log?.append(batch, batch.at(-1)?.log ?? 0n, signal) })
 }
 
 async function bareRead(redis: Redis, stream: string): Promise<number> {
