@@ -8,10 +8,13 @@ const everyMs = 200
 const markWithinMs = 1_000
 const retryPauseMs = 50
 
-export interface CommitterInit {
+/** A broker takes some 5 ms for a commit (`group.coordinator.append.linger.ms`), and one at a time from a connection. */
+const abreast = 4
+
+export interface CommittersInit {
   readonly cluster: Cluster
+  /** Each has a connection of its own. */
   readonly purpose: string
-  readonly owned: ReadonlyMap<string, KafkaLane>
   identity(): Membership
   /** Meanwhile the group takes no commit of anybody. */
   isJoining(): boolean
@@ -20,8 +23,30 @@ export interface CommitterInit {
   onProblem(error: EvtError): void
 }
 
-/** Writes down what the lanes of a member have settled. */
+/** Writes down what the lanes of a member have settled and handed out. */
+export interface Committers {
+  /** For a new lane. Those that share one are committed together. */
+  next(): Committer
+  /** Closes their connections. */
+  stop(): void
+}
+
+export function createCommitters(init: CommittersInit): Committers {
+  const purposes = Array.from({ length: abreast }, (_, i) => `${init.purpose} ${i}`)
+  const all = purposes.map((purpose) => createCommitter({ ...init, purpose }))
+  let turn = 0
+  return {
+    next: () => all[turn++ % abreast] as Committer,
+    stop() {
+      for (const committer of all) committer.stop()
+      for (const purpose of purposes) init.cluster.disconnect(purpose)
+    },
+  }
+}
+
 export interface Committer {
+  /** From now on this lane is committed, until it is lost. */
+  add(lane: KafkaLane): void
   /** There is something to commit: within a fraction of a second. */
   soon(): void
   /** Behind the commit that is under way: what all lanes ask for meanwhile goes out at once. */
@@ -31,8 +56,9 @@ export interface Committer {
   stop(): void
 }
 
-export function createCommitter(init: CommitterInit): Committer {
-  const { cluster, purpose, owned, identity, isJoining, onDead, onProblem } = init
+function createCommitter(init: CommittersInit): Committer {
+  const { cluster, purpose, identity, isJoining, onDead, onProblem } = init
+  const lanes = new Set<KafkaLane>()
   let timer: NodeJS.Timeout | undefined
 
   function soon(): void {
@@ -62,7 +88,7 @@ export function createCommitter(init: CommitterInit): Committer {
   async function commitWithin(withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs
     for (;;) {
-      const commits = [...owned.values()].flatMap((lane) => {
+      const commits = [...lanes].flatMap((lane) => {
         const commit = lane.dirty
         return commit === undefined ? [] : [{ lane, commit }]
       })
@@ -102,5 +128,10 @@ export function createCommitter(init: CommitterInit): Committer {
     }
   }
 
-  return { soon, next, commit, stop: () => clearTimeout(timer) }
+  function add(lane: KafkaLane): void {
+    lanes.add(lane)
+    lane.lost.addEventListener('abort', () => lanes.delete(lane), { once: true })
+  }
+
+  return { add, soon, next, commit, stop: () => clearTimeout(timer) }
 }

@@ -3,7 +3,7 @@ import { createDoorbell } from '../doorbell.ts'
 import type { LaneOptions } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { type Cluster, pause, within } from './cluster.ts'
-import { createCommitter } from './committer.ts'
+import { createCommitters } from './committer.ts'
 import { brokerError, passes, translate, typeOf } from './errors.ts'
 import type { Fetcher } from './fetcher.ts'
 import { createKafkaLane, type KafkaLane } from './lane.ts'
@@ -64,10 +64,9 @@ export function joinGroup(init: MemberInit): Member {
   let heardAt = performance.now()
   /** Partitions of the topics, when the lanes were shared out. */
   let counts = ''
-  const committer = createCommitter({
+  const committers = createCommitters({
     cluster,
-    purpose: beatPurpose,
-    owned,
+    purpose: `commit ${members}`,
     identity: () => ({ group, generation, memberId }),
     isJoining: () => isJoining,
     onDead() {
@@ -158,15 +157,12 @@ export function joinGroup(init: MemberInit): Member {
 
   function open({ starts, problems }: LaneStarts): void {
     for (const problem of problems) onProblem(problem)
-    for (const start of starts) {
-      const lane = openLane(start)
-      owned.set(placeKey(start.place), lane)
-      init.offer(lane)
-    }
+    for (const start of starts) openLane(start)
   }
 
-  function openLane(start: LaneStart): KafkaLane {
-    return createKafkaLane({
+  function openLane(start: LaneStart): void {
+    const committer = committers.next()
+    const lane = createKafkaLane({
       ...start,
       epoch: BigInt(generation),
       prefetch: options.prefetch,
@@ -186,6 +182,9 @@ export function joinGroup(init: MemberInit): Member {
         bell.ring()
       },
     })
+    committer.add(lane)
+    owned.set(placeKey(start.place), lane)
+    init.offer(lane)
   }
 
   /** True when so long nothing was heard that the group may have given our lanes to others; then they are lost. */
@@ -264,7 +263,7 @@ export function joinGroup(init: MemberInit): Member {
 
   async function leave(): Promise<void> {
     ended.abort()
-    committer.stop()
+    committers.stop()
     if (memberId !== '' && !cluster.closing.aborted) {
       const parameters = { groupId: group, memberId }
       await cluster
@@ -274,8 +273,7 @@ export function joinGroup(init: MemberInit): Member {
         })
         .catch(() => {})
     }
-    cluster.disconnect(joinPurpose)
-    cluster.disconnect(beatPurpose)
+    for (const purpose of [joinPurpose, beatPurpose]) cluster.disconnect(purpose)
   }
 
   function stopClaiming(): void {
