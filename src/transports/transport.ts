@@ -167,10 +167,7 @@ export interface DeadLetterTopics {
   nameOf(topic: string): string
   /** Durable when it answers `stored`; the caller then settles the original. Ids are kept. */
   bury(topic: string, burials: readonly Burial[], signal: AbortSignal): Promise<readonly Published[]>
-  /**
-   * All that lie in this dead-letter topic (its own name), oldest first, foreign ones in the field's usual shapes too. Changes nothing; throws
-   * `refused` where looking could destroy what it looks at.
-   */
+  /** All that lie in this dead-letter topic (its own name), oldest first, foreign shapes too. Changes nothing; throws `refused` where it would. */
   list(deadLetterTopic: string, signal: AbortSignal): AsyncIterable<readonly BuriedMessage[]>
   /**
    * Publishes these again, with the ids they had, to where they came from or to `to`; removes each from the dead letters only when
@@ -181,6 +178,10 @@ export interface DeadLetterTopics {
     ids: readonly string[],
     options: { readonly to?: string; readonly headers?: Headers; readonly signal: AbortSignal },
   ): Promise<readonly Published[]>
+  /** Where `list` refuses: how many lie there, and the place beside it to look at them; undefined where it looks. */
+  beside?(deadLetterTopic: string): Promise<{ readonly messages: number; readonly to: string } | undefined>
+  /** Moves all of them there; how many. Each leaves its place when it was confirmed in the other; safe to repeat after a crash. */
+  moveBeside?(deadLetterTopic: string, signal: AbortSignal): Promise<number>
 }
 
 /** Writes entries of the log to one topic, for one leader: fenced, idempotent by position, a prefix per lane. */

@@ -8,6 +8,7 @@ import { formatOptions, limitOptions, storeOptions } from '../line/options.ts'
 import { withStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
 import { matchingBuried, withBuried } from './buried.ts'
+import { type ParkOptions, parked } from './park.ts'
 import { type CauseRow, groupRows, type Row, renderCauses, renderRows, rowOf } from './rows.ts'
 
 export default defineCommand({
@@ -28,14 +29,19 @@ export default defineCommand({
   args: {},
   options: {
     flat: flag({ says: 'one row for each dead letter' }),
+    copy: flag({
+      says: 'where a look would shorten them (RabbitMQ quorum queues below 4.3), first move them to a queue beside it',
+    }),
     ...deadLetterSource,
     ...deadLetterOptions,
     ...limitOptions,
     ...storeOptions,
     ...formatOptions,
   },
-  async run({ options }, runtime) {
-    const shown = await (options.source ? listBuried(options.source, options, runtime) : listStored(options, runtime))
+  async run({ options, typed }, runtime) {
+    const shown = await (options.source
+      ? listBuried(options.source, { ...options, typed }, runtime)
+      : listStored(options, runtime))
     if ('rows' in shown) showRows(shown, options, runtime)
     else showCauses(shown.causes, options, runtime)
     return undefined
@@ -55,8 +61,9 @@ async function listStored(options: Options, runtime: Runtime): Promise<Listed> {
   })
 }
 
-function listBuried(url: string, options: Options, runtime: Runtime): Promise<Listed> {
-  return withBuried(runtime, { url, selection: options }, async (buried): Promise<Listed> => {
+function listBuried(url: string, options: Options & ParkOptions, runtime: Runtime): Promise<Listed> {
+  return withBuried(runtime, { url, selection: options }, async (given): Promise<Listed> => {
+    const buried = await parked(given, options, runtime)
     const { rows, seen } = matchingBuried(buried, options.flat ? (options.limit ?? defaultLimit) : undefined)
     if (!options.flat) return { causes: await groupRows(rows) }
     const found: Row[] = []

@@ -7,9 +7,10 @@ import { deadLetterQueueOf, declareDeadLetterQueue } from './burial.ts'
 import type { Link } from './connect.ts'
 import type { Delivery } from './driver.ts'
 import { missing } from './errors.ts'
-import { deathHeaders, idOf, toBuried, withoutDeath } from './grave.ts'
+import { deathHeaders, idOf, propertiesOf, toBuried, withoutDeath } from './grave.ts'
 import { shapeOf } from './group.ts'
 import { assertHarmless, holdQueue } from './looking.ts'
+import { createRabbitParking } from './parking.ts'
 import { bytesOf, type Outgoing, type Sender } from './publish.ts'
 import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
@@ -116,6 +117,7 @@ export function createRabbitDeadLetters({ session, topics, sender }: DeadLetters
 
   return {
     nameOf: deadLetterQueueOf,
+    ...createRabbitParking({ session, sender }),
     list,
     async bury(topic, burials, signal) {
       const queue = deadLetterQueueOf(topic)
@@ -186,22 +188,8 @@ interface ReplayInit {
 
 /** As it was first published, with all its types of headers, which a text would lose. */
 function again(delivery: Delivery, more: Headers) {
-  const { messageId, mediaType, contentEncoding, correlationId, replyTo, type, appId, timestamp, priority } = delivery
   const extra = toProperties({ id: '', key: null, headers: more, body: delivery.body }, Date.now()).headers
-  const headers = { ...withoutDeath(delivery.headers), ...extra }
-  const given = {
-    messageId,
-    contentType: mediaType,
-    contentEncoding,
-    correlationId,
-    replyTo,
-    type,
-    appId,
-    timestamp,
-    priority,
-  }
-  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  return { ...known, headers, durable: true }
+  return { ...propertiesOf(delivery), headers: { ...withoutDeath(delivery.headers), ...extra } }
 }
 
 const gone = (queue: string, id: string): Published => ({

@@ -31,6 +31,24 @@ const ofDeath =
 export const withoutDeath = (headers: Table | undefined): Record<string, unknown> =>
   Object.fromEntries(Object.entries(headers ?? {}).filter(([name]) => !ofDeath.test(name)))
 
+/** All but its headers, as they can be published again. */
+export function propertiesOf(delivery: Delivery) {
+  const { messageId, mediaType, contentEncoding, correlationId, replyTo, type, appId, timestamp, priority } = delivery
+  const given = {
+    messageId,
+    contentType: mediaType,
+    contentEncoding,
+    correlationId,
+    replyTo,
+    type,
+    appId,
+    timestamp,
+    priority,
+  }
+  const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  return { ...known, durable: true }
+}
+
 /** Never throws: an undecodable one is listed as it is. `number` tells equal ones apart. */
 export function toBuried(delivery: Delivery, deadLetterQueue: string, number: number): BuriedMessage {
   const grave = readGrave(delivery, deadLetterQueue)

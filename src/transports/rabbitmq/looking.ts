@@ -19,15 +19,19 @@ export async function assertHarmless(link: Link, queue: string): Promise<Look | 
   const given = await argumentsOf(link, queue)
   if (given === undefined) return undefined
   const type = given['x-queue-type'] ?? 'classic'
-  if (type === 'classic' || type === 'stream') return type
+  if (looksHarmless(link, given)) return type as Look
   const { version } = link.server
-  if (type === 'quorum' && isAtLeast(version, 4, 3)) return 'quorum'
   const limit = Number(given['x-delivery-limit'] ?? (isAtLeast(version, 4, 0) ? 20 : Number.NaN))
   const ends = limit >= 0 ? `after ${limit} of them its messages are gone` : 'a limit by policy would remove them all'
   const reason = `in a ${type} queue of RabbitMQ ${version} every look counts as a failed delivery, and ${ends}`
   throw new EvtError('refused', `cannot look into queue ${queue}: ${reason}`, {
-    hint: 'move them to a classic queue or a stream (a shovel does that) and list that one; or run RabbitMQ 4.3, which does not count looking',
+    hint: '`evt dlq list --copy …` moves them to a classic queue beside it, to look at them there; RabbitMQ 4.3 does not count looking',
   })
+}
+
+export function looksHarmless({ server }: Link, given: Readonly<Record<string, unknown>>): boolean {
+  const type = given['x-queue-type'] ?? 'classic'
+  return type === 'classic' || type === 'stream' || (type === 'quorum' && isAtLeast(server.version, 4, 3))
 }
 
 /** What one consumer is sent before another one is added: holding everything needs no acknowledgement and no unbounded memory. */

@@ -1,0 +1,37 @@
+import { formatCount } from '../../core/quantity.ts'
+import { askConsent } from '../line/consent.ts'
+import type { Runtime } from '../runtime.ts'
+import type { Buried } from './buried.ts'
+
+export interface ParkOptions {
+  /** The consent of the command line. */
+  readonly copy: boolean
+  readonly typed: ReadonlySet<string>
+}
+
+/**
+ * The dead letters to look at: where a look would shorten them, those of the place beside it, to which they are moved with consent. Without it,
+ * what was given: looking then refuses by itself.
+ */
+export async function parked(buried: Buried, { copy, typed }: ParkOptions, runtime: Runtime): Promise<Buried> {
+  const { letters, topic, signal } = buried
+  const found = await letters.beside?.(topic)
+  const canAsk = runtime.stdin.isTTY && runtime.output.format === 'text'
+  if (letters.moveBeside === undefined || found === undefined || !(copy || canAsk)) return buried
+  if (found.messages > 0) {
+    const plan = {
+      verb: 'move',
+      noun: found.messages === 1 ? 'dead letter' : 'dead letters',
+      count: found.messages,
+      target: buried.shown,
+      samples: [],
+      consequence: `they cannot be looked at where they lie without being counted down: they go to ${found.to}, each confirmed before it leaves`,
+      options: { yes: copy, maxAffected: found.messages },
+      typed,
+    }
+    await askConsent(runtime, plan)
+    const moved = await letters.moveBeside(topic, signal)
+    runtime.output.notice(`moved ${formatCount(moved)} to ${found.to}: name that queue to show and replay them`)
+  }
+  return { ...buried, topic: found.to }
+}
