@@ -116,6 +116,7 @@ export interface Example {
     | 'empty-store'
     | 'bridge'
     | 'dead-letter'
+    | 'saga'
     | 'application-table'
     | 'redis'
     | 'brokers'

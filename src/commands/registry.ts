@@ -71,6 +71,26 @@ export const registry = {
     summary: "bring the store's schema up to date",
     load: () => import('./migrate/up.ts'),
   },
+  'saga compensate': {
+    section: 'repair',
+    summary: 'undo a saga that has not ended, or skip the compensation that it is stuck in',
+    load: () => import('./saga/compensate.ts'),
+  },
+  'saga list': {
+    section: 'watch',
+    summary: 'running, stuck and ended sagas, and what each waits for',
+    load: () => import('./saga/list.ts'),
+  },
+  'saga retry': {
+    section: 'repair',
+    summary: 'go on with stuck sagas, and at once with those that would try later',
+    load: () => import('./saga/retry.ts'),
+  },
+  'saga show': {
+    section: 'watch',
+    summary: 'one saga, step by step: times, attempts, errors, events',
+    load: () => import('./saga/show.ts'),
+  },
   status: {
     section: 'watch',
     summary: 'where it stands: store, bridges, dead letters; the same as bare `evt`',

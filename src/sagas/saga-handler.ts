@@ -207,6 +207,7 @@ function newRow({ config, event }: At, key: string, { nowMs, nextId = '' }: Ente
     steps: {},
     state: checkedState(config, config.begin(event)),
     reason: null,
+    stuck: null,
     due: null,
     correlationId: event.correlationId ?? event.id,
     tenant: event.tenant ?? null,

@@ -69,7 +69,7 @@ export function stepRow(turn: Turn, name: string): StepRow {
 /** Nothing of it runs until somebody has looked. */
 export function stick(turn: Turn, { step, reason }: { readonly step?: string; readonly reason: string }): void {
   turn.row.status = 'stuck'
-  turn.row.reason = reason
+  turn.row.stuck = reason
   note(turn, 'stuck', { step, detail: reason })
 }
 

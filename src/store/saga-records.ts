@@ -16,7 +16,10 @@ export interface SagaRecord {
   readonly stage: number
   readonly steps: Readonly<Record<string, StepRow>>
   readonly state: unknown
+  /** Why it is undone. */
   readonly reason: string | null
+  /** Why it is stuck. */
+  readonly stuck: string | null
   /** When the next of its timers fires, and which. */
   readonly next: { readonly at: string; readonly kind: string; readonly step: string | null } | null
   readonly correlationId: string
@@ -36,7 +39,7 @@ export interface SagaSelection {
 
 const iso = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 const columns = `s.id::text, s.saga, s.key, s.status, s.phase, s.version, s.plan->'stages' as stages,
-  s.plan->'sensitive' as sensitive, s.stage, s.steps, s.state, s.reason,
+  s.plan->'sensitive' as sensitive, s.stage, s.steps, s.state, s.reason, s.stuck,
   (select json_build_object('at', ${iso('t.due_at')}, 'kind', t.kind, 'step', nullif(t.step, ''))
    from evt.timers t where t.saga_id = s.id order by t.due_at limit 1) as next,
   s.correlation_id as "correlationId", s.started_by as "startedBy", ${iso('s.started_at')} as "startedAt",

@@ -48,7 +48,10 @@ export interface SagaRow {
   stage: number
   steps: Record<string, StepRow>
   state: unknown
+  /** Why it is undone. */
   reason: string | null
+  /** Why it is stuck. */
+  stuck: string | null
   /** When the whole saga has to be done, RFC 3339. */
   due: string | null
   readonly correlationId: string
@@ -141,11 +144,11 @@ export interface KeptEvent extends EarlyEvent {
 
 const save = `with written as (
     insert into evt.sagas (id, saga, key, status, phase, version, plan, stage, steps, state, reason, due, correlation_id, tenant,
-      started_by, started_at, ended_at)
+      started_by, started_at, ended_at, stuck)
     values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9::jsonb, $10::json, $11, $12, $13, $14, $15, $16,
-      case when $4::text in ('completed', 'failed') then clock_timestamp() end)
+      case when $4::text in ('completed', 'failed') then clock_timestamp() end, $22)
     on conflict (id) do update set status = excluded.status, phase = excluded.phase, stage = excluded.stage, steps = excluded.steps,
-      state = excluded.state, reason = excluded.reason, due = excluded.due, moved_at = clock_timestamp(), ended_at = excluded.ended_at
+      state = excluded.state, reason = excluded.reason, stuck = excluded.stuck, due = excluded.due, moved_at = clock_timestamp(), ended_at = excluded.ended_at
   ), told as (
     insert into evt.saga_history (saga_id, what, step, attempt, event_id, type, detail, by)
     select $1, h.what, h.step, h.attempt, h."eventId", h.type, h.detail, $18
@@ -193,6 +196,7 @@ export async function saveSaga(sql: SqlExecutor, change: SagaChange): Promise<vo
     JSON.stringify(change.timers),
     change.used,
     JSON.stringify(change.kept.map((one) => ({ ...one, position: String(one.position) }))),
+    row.stuck,
   ])
 }
 

@@ -17,6 +17,7 @@ export async function createStoreFor(need: Need): Promise<TestDatabase | undefin
     )
   }
   if (need === 'dead-letter') await addDeadLetters(database.store, sevenOfTwoCauses)
+  if (need === 'saga') await addStuckSaga(database.store)
   return database
 }
 
@@ -84,4 +85,18 @@ export async function addDeadLetters(store: Store, letters: readonly Buried[]): 
       }),
     )
   }
+}
+
+/** Number 1: its second step has failed, of a version that is gone. */
+export async function addStuckSaga(store: Store): Promise<void> {
+  await store.query(
+    `with saga as (
+       insert into evt.sagas (saga, key, status, phase, version, plan, stage, steps, state, stuck, correlation_id, started_by)
+       values ('accounts.registration', 'ada', 'stuck', 'running', 1, '{"stages": [["profile"], ["mail"]], "sensitive": ["email"]}', 1,
+         '{"profile": {"status": "done", "nth": 1, "attempts": 1, "takeAttempts": 0, "undoAttempts": 0, "at": "2026-01-01T00:00:00.000Z"}}',
+         '{"userId": "ada", "email": "ada@example.org"}', 'step mail of version 1 is missing in version 2 of the definition', 'c', 'e')
+       returning id)
+     insert into evt.saga_history (saga_id, what, step, detail, by)
+     select id, 'stuck', 'mail', 'step mail of version 1 is missing in version 2 of the definition', 'bridge' from saga`,
+  )
 }

@@ -16,7 +16,10 @@ create table evt.sagas (
   -- By name: status, attempts, what it waits for and until when.
   steps          jsonb not null,
   state          json not null,
+  -- Why it is undone, and why it is stuck.
   reason         text,
+  stuck          text,
+  -- When the whole of it has to be done.
   due            text,
   correlation_id text not null,
   tenant         text,
