@@ -51,6 +51,17 @@ const rowsOf = async (store: Store) =>
     n: number
   }[]
 
+/** Commits and sequences, and no handler runs. */
+async function sequenced(store: Store, count: number): Promise<void> {
+  const bridge = createBridge({ store, roles: ['relay'] })
+  await bridge.start()
+  const head = async () => Number((await store.query('select evt.head()::int as head')).rows[0]?.head)
+  const before = await head()
+  await commit(store, count)
+  await until(async () => (await head()) === before + count)
+  await bridge.stop()
+}
+
 function expectOrder(rows: readonly { readonly subject: string; readonly n: number }[]): void {
   for (const own of Map.groupBy(rows, ({ subject }) => subject).values())
     expect(own.map(({ n }) => n)).toEqual(own.map((_, i) => i + 1))
@@ -186,8 +197,15 @@ describe('handlers over a sink', () => {
     await beside.stop()
     await before.stop()
     expect(await needs()).toBe(1)
+    await sequenced(store, 1)
+    const behind = await start({ store, url: memoryUrl() })
+    expect(await needs()).toBe(1)
+    await behind.stop()
+    const again = await overLog()
+    await until(async () => (await rowsOf(store)).length === 6)
+    await again.stop()
     await start({ store, url: memoryUrl() })
     expect(await needs()).toBe(0)
-    expect(await rowsOf(store)).toHaveLength(5)
+    expect(await rowsOf(store)).toHaveLength(6)
   })
 })

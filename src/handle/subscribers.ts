@@ -165,9 +165,12 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       const elsewhere = [...topicsByName].filter(([, topics]) => !topics.includes(logTopic)).map(([name]) => name)
       for (const { handler, position, behind } of await leaveLog(store, elsewhere)) {
         const facts = { handler, position: String(position), behind: String(behind) }
-        if (behind > 0n)
-          log.warn('a handler left the log before it had all of it; what follows comes from the sink', facts)
-        else log.info('a handler reads a sink now, and no more the log', facts)
+        if (behind === 0n) log.info('a handler reads a sink now, and no more the log', facts)
+        else {
+          const hint =
+            'what it has not passed waits for it: run it without --consume until it has, or evt groups remove it'
+          log.warn('a handler reads a sink now, and has not passed all of the log', { ...facts, hint })
+        }
       }
       for (const config of configs) {
         const runtime = runtimeOf(config)

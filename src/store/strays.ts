@@ -31,24 +31,26 @@ const wayTo = (topic: string): string =>
 
 export interface Place {
   readonly handler: string
+  /** The last position of the log that all its lanes have passed. */
   readonly position: bigint
-  /** Events of the log that it had not passed. */
+  /** Events of the log that it has not passed: then it keeps its place. */
   readonly behind: bigint
 }
 
 /**
  * Gives up where these handlers stood in the log, which they read no more: nothing else would ever move that, and retention would wait for it.
- * A handler whose lanes there have an owner keeps its place.
+ * A handler that has not passed all of the log keeps its place, and what it missed; so does one whose lanes there have an owner.
  */
 export async function leaveLog(sql: SqlExecutor, handlers: readonly string[]): Promise<readonly Place[]> {
   if (handlers.length === 0) return []
   const { rows } = await sql.query(
     `with places as materialized (
-       select group_name, min(position) as position from evt.lanes where group_name = any($1) group by group_name)
-     delete from evt.groups g using places p
-     where p.group_name = g.name
-       and not exists (select from evt.lanes l join evt.members m on m.session = l.owner where l.group_name = g.name)
-     returning g.name as handler, p.position::text, greatest(evt.head() - p.position, 0)::text as behind`,
+       select group_name, min(position) as position, greatest(evt.head() - min(position), 0) as behind
+       from evt.lanes l where group_name = any($1)
+         and not exists (select from evt.lanes o join evt.members m on m.session = o.owner where o.group_name = l.group_name)
+       group by group_name),
+     gone as (delete from evt.groups g using places p where p.group_name = g.name and p.behind = 0)
+     select group_name as handler, position::text, behind::text from places`,
     [handlers],
   )
   return rows.map(({ handler, position, behind }) => ({
