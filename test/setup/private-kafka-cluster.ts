@@ -7,7 +7,7 @@ import { remedy } from './server-names.ts'
 export interface PrivateKafkaCluster {
   /** Names all brokers. */
   readonly url: string
-  /** By node id, from 1 on. The first is the controller too: kill the others. */
+  /** By node id, from 1 on. One of them may be away. */
   readonly nodes: readonly PrivateKafka[]
   stop(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -26,7 +26,7 @@ const settings = [
   'leader.imbalance.per.broker.percentage=0',
 ]
 
-/** Three brokers of one cluster, of which one is the controller too. */
+/** Three brokers of one cluster, each a controller too. */
 export async function startPrivateKafkaCluster(): Promise<PrivateKafkaCluster> {
   const programs = findKafka()
   if (!programs) throw new Error(`Kafka is not here: ${remedy('kafka')}`)
@@ -35,11 +35,11 @@ export async function startPrivateKafkaCluster(): Promise<PrivateKafkaCluster> {
 }
 
 async function start(programs: KafkaPrograms): Promise<PrivateKafkaCluster> {
-  const [controller = 0] = await freeServerPorts(1)
+  const controllers = await freeServerPorts(size)
+  const voters = controllers.map((port, i) => `${i + 1}@127.0.0.1:${port}`).join()
   const started = await Promise.allSettled(
     Array.from({ length: size }, (_, i) => {
-      const roles = i === 0 ? 'broker,controller' : 'broker'
-      const node = { id: i + 1, roles, voters: `1@127.0.0.1:${controller}`, brokers: size, heapMb: 256 } as const
+      const node = { id: i + 1, voters, brokers: size, heapMb: 256 }
       return startKafkaNode(programs, node, { settings })
     }),
   )

@@ -50,7 +50,6 @@ interface Ports {
 /** One of a cluster. */
 export interface KafkaNode {
   readonly id: number
-  readonly roles: 'broker' | 'broker,controller'
   /** `id@host:port` of each controller. */
   readonly voters: string
   /** It is ready when it sees so many. */
@@ -79,7 +78,7 @@ export async function startPrivateKafka(options: PrivateKafkaOptions = {}): Prom
 async function start(programs: KafkaPrograms, options: PrivateKafkaOptions): Promise<PrivateKafka> {
   const [controller = 0] = await freeServerPorts(1)
   const voters = `1@127.0.0.1:${controller}`
-  return startKafkaNode(programs, { id: 1, roles: 'broker,controller', voters, brokers: 1, heapMb: 384 }, options)
+  return startKafkaNode(programs, { id: 1, voters, brokers: 1, heapMb: 384 }, options)
 }
 
 /** Ready when it sees the others. The caller has installed Kafka, and found a free port for the controller. */
@@ -89,7 +88,7 @@ export async function startKafkaNode(
   options: PrivateKafkaOptions,
 ): Promise<PrivateKafka> {
   const [plain = 0, inner = 0, outer = 0, tls = 0, sasl = 0] = await freeServerPorts(5)
-  const controller = Number(node.voters.slice(node.voters.lastIndexOf(':') + 1))
+  const controller = Number(new RegExp(`\\b${node.id}@[^:]+:(\\d+)`).exec(node.voters)?.[1])
   const ports: Ports = { plain, controller, inner, outer, tls, sasl }
   const directory = makeServerDirectory(options)
   const certificate = options.tls ? makeCertificate(directory) : undefined
@@ -189,12 +188,12 @@ function properties({ node, directory, ports, options, certificate }: Plan): str
     ...(sasl ? [`SASL:${sasl.protocol}`] : []),
   ]
   return [
-    `process.roles=${node.roles}`,
+    'process.roles=broker,controller',
     `node.id=${node.id}`,
     `controller.quorum.voters=${node.voters}`,
     'controller.listener.names=CONTROLLER',
     'inter.broker.listener.name=PLAIN',
-    `listeners=${at({ ...listeners, ...(node.roles !== 'broker' && { CONTROLLER: ports.controller }) })}`,
+    `listeners=${at({ ...listeners, CONTROLLER: ports.controller })}`,
     `advertised.listeners=${at({ ...listeners, PROXIED: ports.outer })}`,
     `listener.security.protocol.map=${protocols}`,
     `log.dirs=${join(directory, 'data')}`,
