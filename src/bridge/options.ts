@@ -1,5 +1,6 @@
 import type { HttpOptions } from '../core/http-options.ts'
 import type { Registry } from '../core/registry.ts'
+import type { RetentionOptions } from '../core/retention.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import type { ServiceDefinition } from '../handle/define-service.ts'
 import type { HandlerDefinition, HandlerLog } from '../handle/handler.ts'
@@ -38,4 +39,6 @@ export interface BridgeOptions {
   readonly consume?: string
   /** Serves HTTP: publish, follow, look. Nothing is served without it. */
   readonly http?: HttpOptions | undefined
+  /** How long which events are kept; written to the store by bridges of role relay. Default: what the store says. */
+  readonly retention?: RetentionOptions | undefined
 }

@@ -10,6 +10,7 @@ export async function startRelay(context: PartContext): Promise<void> {
   // A URL that nobody can open is no outage.
   for (const { url } of [...(options.sinks ?? []), ...(options.sources ?? [])]) await topicsNamedBy(url)
   signal.throwIfAborted()
+  const archive = await keepFor(context)
   const opener = <C extends { readonly name: string; readonly url: string }>(config: C) => ({
     config,
     async open() {
@@ -20,7 +21,23 @@ export async function startRelay(context: PartContext): Promise<void> {
   })
   const sinks = resolveSinks(options.sinks ?? []).map(opener)
   const sources = resolveSources(options.sources ?? []).map(opener)
-  const relay = createRelay({ store, instance, recorder, log: calm, sinks, sources })
+  const relay = createRelay({ store, instance, recorder, log: calm, sinks, sources, archive })
   relay.start()
   context.keep('the relay', () => relay.stop())
+}
+
+/** Writes down how long which events are kept; returns where they are archived. */
+async function keepFor({ options, store, log }: PartContext): Promise<string | undefined> {
+  if (!options.retention) return undefined
+  const { resolveRetention } = await import('../core/retention.ts')
+  const policy = resolveRetention(options.retention)
+  const { applyRetention } = await import('../store/apply-retention.ts')
+  const { days, rules, waiting } = await applyRetention(store, policy)
+  if (rules || Object.keys(days).length > 0) log.info('retention changed', { days, rules })
+  if (waiting.length > 0)
+    log.warn('captured tables are in use and keep the classes that they had', {
+      tables: waiting.join(', '),
+      hint: 'repeat `evt capture add` for them',
+    })
+  return policy.archive
 }

@@ -104,6 +104,7 @@ export default defineCommand({
         roles,
         grace,
         log: await logOf(runtime),
+        retention: config.get('retention').value,
         http,
         ...connections.settings,
       })

@@ -6,10 +6,12 @@ import type { HttpOptions } from '../core/http-options.ts'
 import type { Layout } from '../core/layout.ts'
 import { redactUrl } from '../core/mask.ts'
 import { parseCount } from '../core/quantity.ts'
+import type { RetentionOptions } from '../core/retention.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import { type BusType, parseBusType, parseLayout } from './bus-names.ts'
 import { parseNamedUrls, shownConnections } from './connections.ts'
 import { parseHttpAddress, shownHttpAddress } from './http.ts'
+import { parseRetention, shownRetention } from './retention.ts'
 import type { Service } from './services.ts'
 
 export interface ConfigValues {
@@ -31,6 +33,7 @@ export interface ConfigValues {
   readonly consume: string | undefined
   /** Without it, no HTTP. */
   readonly http: HttpOptions | undefined
+  readonly retention: RetentionOptions | undefined
   readonly bus: BusType | undefined
   readonly busLayout: Layout
   readonly busGroup: string | undefined
@@ -132,6 +135,14 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     default: undefined,
     parse: parseHttpAddress,
     show: shownHttpAddress,
+  },
+  retention: {
+    name: 'retention',
+    says: 'days that events are kept, by class',
+    default: undefined,
+    parse: parseRetention,
+    alias: 'EVENT_STORE_TTL_DAYS',
+    show: shownRetention,
   },
   bus: {
     name: 'bus',

@@ -3,6 +3,7 @@ import { parseDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
 import { layouts } from '../core/layout.ts'
 import { compilePatterns } from '../core/pattern.ts'
+import { resolveRetention } from '../core/retention.ts'
 import { busTypes } from './bus-names.ts'
 import { logLevels } from './keys.ts'
 import type { Service } from './services.ts'
@@ -79,6 +80,21 @@ function isDuration(text: string): boolean {
   }
 }
 
+const retention = z
+  .strictObject({
+    keep: z.string().optional(),
+    classes: z.record(z.string(), z.string()).optional(),
+    types: z.record(z.string(), z.string()).optional(),
+    archive: z.string().optional(),
+  })
+  .superRefine((given, context) => {
+    try {
+      resolveRetention(given)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^cannot use retention\./, '') })
+    }
+  })
+
 /** What `evt.config.*` and `$XDG_CONFIG_HOME/evt/config.yaml` may hold. */
 export const configFileSchema = z.strictObject({
   store: z.string().optional(),
@@ -94,6 +110,7 @@ export const configFileSchema = z.strictObject({
   sources: z.array(source).superRefine(unique).optional(),
   consume: z.string().optional(),
   http: http.optional(),
+  retention: retention.optional(),
   bus: z.enum(busTypes).optional(),
   busLayout: z.enum(layouts).optional(),
   busGroup: z.string().optional(),

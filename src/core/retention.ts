@@ -4,6 +4,8 @@ import { compilePattern } from './pattern.ts'
 
 /** How long which events are kept, as a person says it. */
 export interface RetentionOptions {
+  /** How long events of the class `default` are kept; counts before `classes.default`. */
+  readonly keep?: string | undefined
   /** Class → how long, in whole days: `{ short: '7d' }`. Classes that are not named stay as the store has them. */
   readonly classes?: Readonly<Record<string, string>> | undefined
   /** Pattern → class; the first that matches an event's type counts, what none matches is of the class `default`. */
@@ -30,13 +32,14 @@ const dayMs = 86_400_000
 const longestDays = 36_500
 
 /** Throws EvtError('config') for a class, a pattern or a time that cannot be. */
-export function resolveRetention({ classes = {}, types, archive }: RetentionOptions): RetentionPolicy {
+export function resolveRetention({ keep, classes = {}, types, archive }: RetentionOptions): RetentionPolicy {
   const days: Record<string, number> = {}
   for (const [name, text] of Object.entries(classes)) {
     if (!/^[a-z][a-z0-9]{0,15}$/.test(name))
       throw unfit(`classes.${name}`, 'a class is up to 16 small letters and digits, the first a letter')
-    days[name] = daysOf(name, text)
+    days[name] = daysOf(`classes.${name}`, text)
   }
+  if (keep !== undefined) days.default = daysOf('keep', keep)
   const known = new Set([...ownClasses, ...Object.keys(days)])
   const rules = Object.entries(types ?? {}).map(([pattern, to]) => {
     checkPattern(pattern)
@@ -47,14 +50,14 @@ export function resolveRetention({ classes = {}, types, archive }: RetentionOpti
   return { days, types: types && rules, archive }
 }
 
-function daysOf(name: string, text: string): number {
+function daysOf(where: string, text: string): number {
   try {
     const days = parseDuration(text) / dayMs
     if (Number.isInteger(days) && days >= 1 && days <= longestDays) return days
   } catch {
     // Said below, with an example.
   }
-  throw unfit(`classes.${name}`, `'${text}' is no number of whole days from 1d to ${longestDays}d`)
+  throw unfit(where, `'${text}' is no number of whole days from 1d to ${longestDays}d`)
 }
 
 function checkPattern(pattern: string): void {

@@ -26,6 +26,8 @@ export interface RelayOptions {
   /** What each process brings in; where nothing remembers what was read, only the leader does. */
   readonly sources?: readonly Source[]
   readonly timings?: Partial<RelayTimings>
+  /** A directory: partitions are written there before they are dropped. */
+  readonly archive?: string | undefined
 }
 
 /** Sequences while it leads, stands by while another does. One leads per store, whatever happens. */
@@ -67,7 +69,7 @@ export function createRelay(options: RelayOptions): Relay {
     gate.enter()
     options.recorder.leading(true)
     options.log.info('leading', { epoch: String(lease.epoch) })
-    const upkeep = keepUp(own, options.log, timings.upkeep)
+    const upkeep = keepUp(own, { log: options.log, everyMs: timings.upkeep, archive: options.archive })
     const bell = createHeadBell()
     let carrying: { stop(): Promise<void> } | undefined
     try {

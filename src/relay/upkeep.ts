@@ -2,16 +2,24 @@ import type { Store } from '../store/connection.ts'
 import { maintainPartitions } from '../store/partitions.ts'
 import type { RelayLog } from './relay-recorder.ts'
 
-/** What the leader does beside sequencing, every `everyMs`: partitions made ahead and dropped by age. */
-export function keepUp(store: Store, log: RelayLog, everyMs: number): { stop(): Promise<void> } {
+export interface UpkeepOptions {
+  readonly log: RelayLog
+  readonly everyMs: number
+  /** A directory: what is dropped by age is written there before. */
+  readonly archive: string | undefined
+}
+
+/** What the leader does beside sequencing: partitions made ahead, and dropped by age. */
+export function keepUp(store: Store, { log, everyMs, archive }: UpkeepOptions): { stop(): Promise<void> } {
   let running: Promise<void> = Promise.resolve()
   let busy = false
   const round = async (): Promise<void> => {
     if (busy) return
     busy = true
     try {
-      const done = await maintainPartitions(store, {})
+      const { problem, ...done } = await maintainPartitions(store, { archive })
       if (done.made + done.dropped.length > 0) log.info('partitions changed', done)
+      if (problem) log.warn('nothing is dropped by age', { error: problem.message, hint: problem.hint })
     } catch (error) {
       log.warn('upkeep has to be repeated', { error: (error as Error).message })
     } finally {

@@ -170,3 +170,8 @@ function firstError(thrown: unknown): Error {
   if (thrown instanceof AggregateError && thrown.errors.length > 0) return toError(thrown.errors[0])
   return toError(thrown)
 }
+
+/** A table that was named is not there (any more): retention has dropped it. */
+export function isMissingTable(error: unknown): boolean {
+  return error instanceof EvtError && (error.cause as { code?: unknown } | undefined)?.code === '42P01'
+}

@@ -1,5 +1,6 @@
 import { EvtError } from '../core/errors.ts'
 import type { Store } from './connection.ts'
+import { isMissingTable } from './errors.ts'
 import { eventColumns, type StoredEvent, storedEvent, type TextRow } from './event-row.ts'
 import { createLogHead } from './log-head.ts'
 import { logChunkSize, logChunkTable, outboxLeaf } from './partition-names.ts'
@@ -88,7 +89,8 @@ function createPages(reading: Reading) {
     const upto = after + BigInt(max) < last ? after + BigInt(max) : last
     const found = await chunkRows(table, after, upto)
     if (!found) return { entries: [], reached: await nextChunk(after) }
-    if (found.length === 0) return { entries: [], reached: upto === last ? await nextChunk(after) : after }
+    // Where a part of the log came back from an archive, positions are missing.
+    if (found.length === 0) return { entries: [], reached: await nextChunk(after) }
     const entries = await complete(found)
     return { entries, reached: BigInt(found.at(-1)?.[0] ?? 0) }
   }
@@ -145,7 +147,7 @@ function createPages(reading: Reading) {
     }
   }
 
-  /** The end of the partition when a later one has entries; otherwise the start: nothing there yet. */
+  /** Before the next entry, however far away; the start when there is nothing yet. */
   async function nextChunk(after: bigint): Promise<bigint> {
     const first = await firstAfter(after)
     return first === undefined ? after : first - 1n
@@ -170,8 +172,9 @@ function createPages(reading: Reading) {
       let high = await headOf(reading)
       while (low < high) {
         const middle = (low + high + 1n) / 2n
-        const text = `select date_part('epoch', sequenced_at) * 1000 from only ${logChunkTable(middle)} where position = $1`
-        const rows = await reading.rows(`at ${logChunkTable(middle)}`, text, [String(middle)])
+        const text = `select date_part('epoch', sequenced_at) * 1000 from evt.log where position <= $1
+          order by position desc limit 1`
+        const rows = await reading.rows('at', text, [String(middle)])
         if (Number(rows[0]?.[0]) < timeMs) low = middle
         else high = middle - 1n
       }
@@ -190,8 +193,4 @@ function entryOf(row: TextRow, event: StoredEvent): LogEntry {
 
 function lastOfChunk(position: bigint): bigint {
   return (position / logChunkSize + 1n) * logChunkSize - 1n
-}
-
-function isMissingTable(error: unknown): boolean {
-  return error instanceof EvtError && (error.cause as { code?: unknown } | undefined)?.code === '42P01'
 }

@@ -1,7 +1,9 @@
 import { EvtError } from '../core/errors.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
+import { type Archived, archivePartition } from './archive.ts'
+import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
-import { type Retained, retentionTasks } from './retention.ts'
+import { type Retained, type RetentionTask, retentionTasks } from './retention.ts'
 
 export interface MaintenanceOptions {
   /** Stands for the server's clock. */
@@ -12,6 +14,10 @@ export interface MaintenanceOptions {
   readonly daysAhead?: number
   /** How long one step may hold others up while it waits for its lock; default 100. */
   readonly lockTimeoutMs?: number
+  /** A directory: what is dropped is written there before. When that fails, nothing is dropped. */
+  readonly archive?: string | undefined
+  /** Called in the transaction of each drop. */
+  readonly audit?: Audit
 }
 
 export interface Maintenance {
@@ -19,8 +25,11 @@ export interface Maintenance {
   readonly made: number
   /** Partitions of outbox and log that are gone now. */
   readonly dropped: readonly string[]
+  readonly archived: readonly Archived[]
   /** Past their age and still here, and why: to be tried again. */
   readonly retained: readonly Retained[]
+  /** Why nothing more was archived and dropped. */
+  readonly problem: EvtError | undefined
 }
 
 /** Making waits for nobody but others who make or drop, and holds up no writer. */
@@ -32,7 +41,6 @@ const makingMs = 10_000
  * other writers. Safe to run by several processes.
  */
 export async function maintainPartitions(store: Store, options: MaintenanceOptions = {}): Promise<Maintenance> {
-  const lockTimeoutMs = options.lockTimeoutMs ?? 100
   const today = await readToday(store, options.now)
   const made = await withLockTimeout(store, makingMs, async (sql) => {
     const { rows } = await sql.query('select evt.make_partitions($1::date - 1, $1::date + $2::int) as made', [
@@ -41,15 +49,43 @@ export async function maintainPartitions(store: Store, options: MaintenanceOptio
     ])
     return (rows[0] as { made: number }).made
   })
-  const dropped: string[] = []
-  const retained: Retained[] = []
-  for (const task of await retentionTasks(store, today, options.retentionDays ?? {})) {
-    const reason = await attempt(store, lockTimeoutMs, task.drop)
-    if (reason === undefined) dropped.push(task.table)
-    else retained.push({ table: task.table, reason })
-  }
+  const done = await dropAll(store, await retentionTasks(store, today, options.retentionDays ?? {}), options)
   await trim(store)
-  return { made, dropped, retained }
+  return { made, ...done }
+}
+
+async function dropAll(
+  store: Store,
+  tasks: readonly RetentionTask[],
+  { archive, audit, lockTimeoutMs = 100 }: MaintenanceOptions,
+): Promise<Omit<Maintenance, 'made'>> {
+  const dropped: string[] = []
+  const archived: Archived[] = []
+  const retained: Retained[] = []
+  let problem: EvtError | undefined
+  for (const { table, archivable, blocked, drop } of tasks) {
+    let reason = await blocked(store)
+    if (archive && archivable && !reason && !problem) {
+      const written = await archivePartition(store, { ...archivable, directory: archive }).catch(asProblem)
+      if (written instanceof EvtError) problem = written
+      else if (typeof written === 'string') reason = written
+      else if (written) archived.push(written)
+    }
+    reason ??= problem && `it is not archived: ${problem.message}`
+    reason ??= await attempt(store, lockTimeoutMs, async (sql) => {
+      const refused = await drop(sql, archive && archivable ? 'archived' : 'as-it-is')
+      if (refused === undefined) await audit?.(sql, 1)
+      return refused
+    })
+    if (reason === undefined) dropped.push(table)
+    else retained.push({ table, reason })
+  }
+  return { dropped, archived, retained, problem }
+}
+
+function asProblem(error: unknown): EvtError {
+  if (error instanceof EvtError) return error
+  throw error
 }
 
 async function attempt(

@@ -1,5 +1,6 @@
 import type { SqlExecutor } from '../transports/transport.ts'
-import { logChunkSize, logChunkTable } from './partition-names.ts'
+import { isUnchanged } from './archive.ts'
+import { type DayOfClass, logChunkSize, outboxLeaf } from './partition-names.ts'
 
 /** A partition that is past its age and had to stay. */
 export interface Retained {
@@ -9,9 +10,15 @@ export interface Retained {
 
 export interface RetentionTask {
   readonly table: string
+  /** What has to be archived before it is dropped; undefined for parts of the log, and for what came from an archive. */
+  readonly archivable: DayOfClass | undefined
+  /** Why it has to stay, as far as can be told without a lock. */
+  blocked(sql: SqlExecutor): Promise<string | undefined>
   /** Drops it within the transaction, or returns why it has to stay. */
-  drop(sql: SqlExecutor): Promise<string | undefined>
+  drop(sql: SqlExecutor, mode: DropMode): Promise<string | undefined>
 }
+/** `archived`: only what the latest archive has. */
+export type DropMode = 'archived' | 'as-it-is'
 
 /** What is past its age on this day, the oldest first. */
 export async function retentionTasks(
@@ -20,74 +27,105 @@ export async function retentionTasks(
   retentionDays: Readonly<Record<string, number>>,
 ): Promise<readonly RetentionTask[]> {
   const { rows } = await sql.query(
-    `select c.relname as leaf, k.class, to_date(right(c.relname, 8), 'YYYYMMDD')::text as day
+    `select k.class, d.day::text, r.class is not null as restored
      from pg_class c join evt.classes k on c.relname ~ ('^outbox_' || k.class || '_[0-9]{8}$')
+     cross join lateral (select to_date(right(c.relname, 8), 'YYYYMMDD') as day) d
+     left join evt.restored r on r.class = k.class and r.day = d.day
      where c.relnamespace = 'evt'::regnamespace and c.relkind = 'r'
-       and to_date(right(c.relname, 8), 'YYYYMMDD') < $1::date - coalesce(($2::json->>k.class)::int, k.retention_days)
-     order by day, leaf`,
+       and coalesce(r.keep_until < $1::date, d.day < $1::date - coalesce(($2::json->>k.class)::int, k.retention_days))
+     order by d.day, k.class`,
     [today, JSON.stringify(retentionDays)],
   )
-  const leaves = (rows as unknown as Leaf[]).map((leaf) => ({
-    table: leaf.leaf,
-    drop: (own: SqlExecutor) => dropLeaf(own, leaf),
-  }))
+  const leaves = (rows as unknown as (DayOfClass & { readonly restored: boolean })[]).map(leafTask)
   return [...leaves, ...(await chunkTasks(sql))]
 }
 
-interface Leaf {
-  readonly leaf: string
-  readonly class: string
-  readonly day: string
+function leafTask({ class: eventClass, day, restored }: DayOfClass & { readonly restored: boolean }): RetentionTask {
+  const of = { class: eventClass, day }
+  return {
+    table: tableOf(of),
+    archivable: restored ? undefined : of,
+    blocked: async (sql) => sentenceOf(await whoNeeds(sql, of)),
+    drop: (sql, mode) => (restored ? dropRestored(sql, of) : dropLeaf(sql, of, mode)),
+  }
 }
 
-async function dropLeaf(sql: SqlExecutor, { leaf, class: eventClass, day }: Leaf): Promise<string | undefined> {
-  const parent = `evt.outbox_${eventClass}`
-  if (!(await isOurs(sql, `evt.${leaf}`))) return undefined
-  const blocked = (await whoNeeds(sql, eventClass, day)) ?? (await whoWrites(sql, parent))
-  if (blocked) return blocked
+const tableOf = (of: DayOfClass): string => outboxLeaf(of.class, of.day).slice('evt.'.length)
+
+async function dropLeaf(sql: SqlExecutor, of: DayOfClass, mode: DropMode): Promise<string | undefined> {
+  const parent = `evt.outbox_${of.class}`
+  const leaf = outboxLeaf(of.class, of.day)
+  if (!(await isOurs(sql, leaf))) return undefined
+  const writing = await whoWrites(sql, parent)
+  if (writing) return writing
   // The partition first: while this waits for its readers, writers to the others go on.
-  await sql.query(`lock table evt.${leaf} in access exclusive mode`)
-  if (await isAttached(sql, leaf)) await sql.query(`alter table ${parent} detach partition evt.${leaf}`)
-  // Nobody can write to it any more, so this is certain now.
+  await sql.query(`lock table ${leaf} in access exclusive mode`)
+  // Nobody sequences what is in it any more, and nobody who would need it appears: so what follows is certain.
+  await sql.query('lock table evt.groups, evt.sinks in share mode')
+  const needed = sentenceOf(await whoNeeds(sql, of))
+  if (needed) return needed
+  if (mode === 'archived' && !(await isUnchanged(sql, of))) return 'it was written to after it was archived'
+  const attached = await isAttached(sql, leaf)
+  if (attached) await sql.query(`alter table ${parent} detach partition ${leaf}`)
   if (await hasUnsequenced(sql, leaf)) {
-    await sql.query(
-      `alter table ${parent} attach partition evt.${leaf} for values from ('${day}') to ('${nextDay(day)}')`,
-    )
+    if (attached)
+      await sql.query(
+        `alter table ${parent} attach partition ${leaf} for values from ('${of.day}') to ('${nextDay(of.day)}')`,
+      )
     return 'it has events that are not sequenced'
   }
-  await sql.query(`drop table evt.${leaf}`)
+  await sql.query(`drop table ${leaf}`)
+  return undefined
+}
+
+async function dropRestored(sql: SqlExecutor, of: DayOfClass): Promise<string | undefined> {
+  const leaf = outboxLeaf(of.class, of.day)
+  if (!(await isOurs(sql, leaf))) return undefined
+  await sql.query(`lock table ${leaf} in access exclusive mode`)
+  const needed = sentenceOf(await whoNeeds(sql, of))
+  if (needed) return needed
+  await sql.query('delete from evt.restored where class = $1 and day = $2', [of.class, of.day])
+  await sql.query(`drop table ${leaf}`)
   return undefined
 }
 
 /** One process at a time makes and drops. False when another one has just dropped it. */
 async function isOurs(sql: SqlExecutor, table: string): Promise<boolean> {
   await sql.query(`select pg_advisory_xact_lock(hashtextextended('evt.partitions', 0))`)
-  const { rows } = await sql.query('select to_regclass($1) is not null as found', [table])
+  // Not `to_regclass`: that may answer from before the lock was free.
+  const { rows } = await sql.query(
+    `select exists (select from pg_class where relnamespace = 'evt'::regnamespace and 'evt.' || relname = $1) as found`,
+    [table],
+  )
   return (rows[0] as { found: boolean }).found
 }
 
 async function isAttached(sql: SqlExecutor, leaf: string): Promise<boolean> {
-  const { rows } = await sql.query('select relispartition as attached from pg_class where oid = $1::regclass', [
-    `evt.${leaf}`,
-  ])
+  const { rows } = await sql.query('select relispartition as attached from pg_class where oid = $1::regclass', [leaf])
   return (rows[0] as { attached: boolean } | undefined)?.attached ?? false
 }
 
 async function hasUnsequenced(sql: SqlExecutor, leaf: string): Promise<boolean> {
-  const { rows } = await sql.query('select evt.has_unsequenced($1::regclass) as found', [`evt.${leaf}`])
+  const { rows } = await sql.query('select evt.has_unsequenced($1::regclass) as found', [leaf])
   return (rows[0] as { found: boolean }).found
 }
 
-/** The one who is furthest behind, if what it has not handled yet includes events of that day. */
-async function whoNeeds(sql: SqlExecutor, eventClass: string, day: string): Promise<string | undefined> {
-  const { rows } = await sql.query('select who, after from evt.needs where after is not null order by after limit 1')
-  const [need] = rows as unknown as readonly { who: string; after: string }[]
-  if (!need) return undefined
-  const { rows: found } = await sql.query(
-    'select exists (select from evt.log where position > $1 and day = $2 and class = $3) as needed',
-    [need.after, day, eventClass],
+/** Those who have not handled all events of that day, the furthest behind first. */
+export async function whoNeeds(sql: SqlExecutor, { class: eventClass, day }: DayOfClass): Promise<readonly string[]> {
+  const { rows } = await sql.query(
+    `with need as materialized (select who, after from evt.needs where after is not null),
+       last as materialized (select max(position) as position from evt.log
+         where position > (select min(after) from need) and day = $1 and class = $2)
+     select who from need, last where need.after < last.position order by need.after, who`,
+    [day, eventClass],
   )
-  return (found[0] as { needed: boolean }).needed ? `${need.who} still needs it` : undefined
+  return rows.map((row) => String(row.who))
+}
+
+function sentenceOf(who: readonly string[]): string | undefined {
+  if (who.length === 0) return undefined
+  if (who.length <= 3) return `${who.join(', ')} still ${who.length === 1 ? 'needs' : 'need'} it`
+  return `${who.slice(0, 3).join(', ')} and ${who.length - 3} more still need it`
 }
 
 /** A prepared transaction or a writer that is open for long would make the detaching wait, and others behind it. */
@@ -108,24 +146,30 @@ async function whoWrites(sql: SqlExecutor, parent: string): Promise<string | und
 async function chunkTasks(sql: SqlExecutor): Promise<readonly RetentionTask[]> {
   const { rows } = await sql.query(
     `select (select head from evt.ticks order by tick desc limit 1)::text as head,
-       (select min(position) from evt.log)::text as first,
+       (select array_agg(c.relname::text order by c.relname) from pg_inherits i join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'evt.log'::regclass) as chunks,
        (select min(after) from evt.needs)::text as needed,
        (select min(to_date(right(relname, 8), 'YYYYMMDD'))::text from pg_class
         where relnamespace = 'evt'::regnamespace and relname ~ '^outbox_[a-z0-9]+_[0-9]{8}$' and relkind = 'r') as oldest`,
   )
-  const { head, first, needed, oldest } = rows[0] as Record<string, string | null>
+  const { head, chunks, needed, oldest } = rows[0] as Record<string, string | null>
   const tasks: RetentionTask[] = []
-  if (first == null || head == null || oldest == null) return tasks
+  if (head == null || oldest == null) return tasks
   const safe = needed == null || BigInt(needed) > BigInt(head) ? BigInt(head) : BigInt(needed)
-  for (let start = (BigInt(first) / logChunkSize) * logChunkSize; start + logChunkSize <= safe; start += logChunkSize) {
-    const table = logChunkTable(start)
-    const last = String(start + logChunkSize - 1n)
+  for (const chunk of (chunks ?? []) as unknown as readonly string[]) {
+    const end = (BigInt(chunk.slice('log_'.length)) + 1n) * logChunkSize
+    // Of a part that came back from archives, only some positions are there.
     const { rows: old } = await sql.query(
-      `select (sequenced_at at time zone 'UTC')::date < $2::date as old from ${table} where position = $1`,
-      [last, oldest],
+      `select (sequenced_at at time zone 'UTC')::date < $1::date as old from evt.${chunk} order by position desc limit 1`,
+      [oldest],
     )
-    if ((old[0] as { old: boolean } | undefined)?.old !== true) break
-    tasks.push({ table: table.slice('evt.'.length), drop: (own) => dropChunk(own, table) })
+    if (end > safe || old[0]?.old !== true) break
+    tasks.push({
+      table: chunk,
+      archivable: undefined,
+      blocked: async () => undefined,
+      drop: (own) => dropChunk(own, `evt.${chunk}`),
+    })
   }
   return tasks
 }

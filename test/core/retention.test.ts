@@ -13,6 +13,7 @@ describe('what is said about retention', () => {
       ],
       archive: '/a',
     })
+    expect(resolveRetention({ ...said, keep: '90d' }).days).toEqual({ short: 7, default: 90 })
     expect(resolveRetention({})).toEqual({ days: {}, types: undefined, archive: undefined })
   })
 
@@ -20,6 +21,7 @@ describe('what is said about retention', () => {
     [{ classes: { Short: '7d' } }, /classes.Short: a class is/],
     [{ classes: { short: '12h' } }, /'12h' is no number of whole days/],
     [{ classes: { short: '0d' } }, /'0d' is no number/],
+    [{ keep: '1.5d' }, /retention.keep: '1.5d' is no number/],
     [{ classes: { short: 'x' } }, /'x' is no number/],
     [{ types: { 'a.*': 'shrot' } }, /there is no class shrot; they are default, audit, scratch/],
     [{ types: { 'a b': 'audit' } }, /types\['a b'\]/],

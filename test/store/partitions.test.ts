@@ -3,6 +3,7 @@ import type { Store } from '../../src/store/connection.ts'
 import { acquireLease } from '../../src/store/lease.ts'
 import { maintainPartitions } from '../../src/store/partitions.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
 import { insertEvent, readLog, sequenceAll } from './sequencer-writers.ts'
 
 const dayMs = 86_400_000
@@ -73,6 +74,41 @@ describeServers('the partitions', (server) => {
     expect(stillThere.find((one) => one.table === leaf)?.reason).toContain('retrying')
     await store.query('delete from evt.deliveries')
     expect((await maintainPartitions(store, { now: daysOn(40) })).dropped).toContain(leaf)
+  })
+
+  test('stay for a group that appears while they are about to go', async () => {
+    const { store } = await createTestDatabase({ server })
+    const lease = await acquireLease(store, 'test', 60_000)
+    await insertEvent(store.pool as never, 'a', 1)
+    await sequenceAll(store, lease?.epoch ?? 0n)
+    const leaf = leafOf('default', new Date())
+    const reader = await store.pool.connect()
+    await reader.query(`begin; select from evt.${leaf}`)
+    const going = maintainPartitions(store, { now: daysOn(40), lockTimeoutMs: 20_000 })
+    await until(async () => {
+      const { rows } = await store.query('select from pg_locks where relation = $1::regclass and not granted', [
+        `evt.${leaf}`,
+      ])
+      return rows.length > 0 || undefined
+    })
+    await store.query(`select evt.ensure_group('new', 4, 0)`)
+    await reader.query('commit')
+    reader.release()
+    expect((await going).retained.find((one) => one.table === leaf)?.reason).toBe('group new still needs it')
+  })
+
+  test('outlive a clock that jumps two days ahead and back, as far as somebody needs them', async () => {
+    const { store } = await createTestDatabase({ server })
+    const lease = await acquireLease(store, 'test', 60_000)
+    await insertEvent(store.pool as never, 'a', 1, { class: 'scratch' })
+    await sequenceAll(store, lease?.epoch ?? 0n)
+    await store.query(`select evt.ensure_group('slow', 4, 0)`)
+    const leaf = leafOf('scratch', new Date())
+    expect((await maintainPartitions(store, { now: daysOn(2) })).retained.map(({ table }) => table)).toContain(leaf)
+    expect(await maintainPartitions(store)).toMatchObject({ dropped: [], retained: [] })
+    await insertEvent(store.pool as never, 'a', 2, { class: 'scratch' })
+    await sequenceAll(store, lease?.epoch ?? 0n)
+    expect((await readLog(store)).map(({ id }) => id)).toEqual(['a#1', 'a#2'])
   })
 
   test('let other writers go on while one of them is blocked in a prepared transaction', async () => {

@@ -76,11 +76,11 @@ begin
   end loop;
 end $$;
 
--- What was written away, by the checksum of the file: proof that a file is of this store.
+-- What was written away, with the checksum of the file: proof that a file is of this store.
 create table evt.archives (
-  sha256         text primary key,
   class          text not null,
   day            date not null,
+  sha256         text not null,
   file           text not null,
   bytes          bigint not null,
   events         bigint not null,
@@ -88,19 +88,20 @@ create table evt.archives (
   last_position  bigint,
   -- What the archive saw: an event that it did not see keeps the partition.
   snapshot       pg_snapshot not null,
-  archived_at    timestamptz not null default clock_timestamp()
+  archived_at    timestamptz not null default clock_timestamp(),
+  primary key (class, day, sha256)
 );
-create index archives_day on evt.archives (class, day);
 
 -- History that came back: tables with a partition's name that belong to no partitioned table, so that readers find them and the
 -- sequencer does not.
 create table evt.restored (
   class       text not null,
   day         date not null,
-  sha256      text not null references evt.archives,
+  sha256      text not null,
   restored_at timestamptz not null default clock_timestamp(),
   keep_until  date not null,
-  primary key (class, day)
+  primary key (class, day),
+  foreign key (class, day, sha256) references evt.archives
 );
 
 create function evt.make_restored(event_class text, event_day date) returns void language plpgsql

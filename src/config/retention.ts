@@ -1,0 +1,19 @@
+import { type RetentionOptions, resolveRetention } from '../core/retention.ts'
+
+/** `90d`, or the days alone as the seed systems write them: how long the class `default` is kept. */
+export function parseRetention(text: string): RetentionOptions {
+  const retention = { keep: /^\d+$/.test(text) ? `${text}d` : text }
+  resolveRetention(retention)
+  return retention
+}
+
+export function shownRetention(retention: RetentionOptions | undefined): string {
+  if (retention === undefined) return ''
+  const { keep, classes = {}, types = {}, archive } = retention
+  const days = Object.entries({ ...classes, ...(keep === undefined ? {} : { default: keep }) })
+  return [
+    ...days.map(([name, text]) => `${name} ${text}`),
+    ...Object.entries(types).map(([pattern, name]) => `${pattern} is ${name}`),
+    ...(archive === undefined ? [] : [`archived to ${archive}`]),
+  ].join(', ')
+}
