@@ -1,18 +1,11 @@
 import { onTestFinished } from 'vitest'
-import { z } from 'zod'
 import type { HttpOptions } from '../../src/core/http-options.ts'
-import { createRegistry } from '../../src/core/registry.ts'
-import { type BridgeOptions, createBridge, defineEvent, sensitive } from '../../src/index.ts'
+import { type BridgeOptions, createBridge } from '../../src/index.ts'
 import { createAudit } from '../../src/store/audit.ts'
 import type { Store } from '../../src/store/connection.ts'
 import { createToken, type NewToken } from '../../src/store/tokens.ts'
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts'
-
-export const created = defineEvent('user.created', { 1: z.object({ name: z.string(), n: z.number().optional() }) })
-const ordered = defineEvent('order.placed', {
-  1: z.object({ total: z.number(), card: sensitive(z.string()).optional() }),
-})
-export const registry = createRegistry([created, ordered])
+import { registry } from './contracts.ts'
 
 export interface Served {
   readonly url: string
@@ -34,8 +27,13 @@ export interface Answer {
 }
 
 /** A bridge on a database of its own, which sequences and serves. In `beforeAll`, the caller stops it and disposes of the database. */
-export async function serve(http: HttpOptions = {}, more: Partial<BridgeOptions> = {}): Promise<Served> {
+export async function serve(
+  http: HttpOptions = {},
+  more: Partial<BridgeOptions> = {},
+  before: (store: Store) => Promise<unknown> = async () => {},
+): Promise<Served> {
   const database = await createTestDatabase()
+  await before(database.store)
   return serveOn(database, http, more)
 }
 
