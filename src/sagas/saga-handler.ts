@@ -39,7 +39,7 @@ export function createSagaHandler(config: SagaConfig, host: SagaHost): HandlerDe
     transaction: 'event',
     concurrency: config.concurrency,
     timeout: config.runTimeout,
-    retry: { attempts: mostDeliveries, initial: '1s', max: '1m' },
+    retry: { attempts: mostDeliveries, initial: '200ms', max: '1m' },
     start: config.start,
     async handle(event: EvtEvent, ctx) {
       const at = { config, host, ctx, event, sql: executorOf(ctx) }
