@@ -10,7 +10,7 @@ import { createKafkaLane, type KafkaLane } from './lane.ts'
 import { type LaneStart, type LaneStarts, laneStarts, outOfRange, partitionsChanged, topicGone } from './lane-starts.ts'
 import type { TopicInfo } from './metadata.ts'
 import { placeKey } from './offsets.ts'
-import { kafkaCall } from './protocol.ts'
+import { kafkaCall, type Versions } from './protocol.ts'
 import { shareLanes } from './share-lanes.ts'
 import type { Place } from './wire.ts'
 
@@ -46,10 +46,10 @@ export function joinGroup(init: MemberInit): Member {
   const { cluster, group, topics, options, onProblem } = init
   const { sessionMs } = cluster.options
   const beatMs = Math.min(1_000, sessionMs / 6)
-  // A half-open connection is given up in time for a beat over another.
-  const beatAnswerMs = sessionMs * 0.6
   const joinPurpose = `join ${++members}`
   const beatPurpose = `group ${members}`
+  // A half-open connection is given up in time for a beat over another.
+  const beating = { purpose: beatPurpose, timeoutMs: sessionMs * 0.6 }
   const ended = new AbortController()
   const signal = AbortSignal.any([ended.signal, cluster.closing])
   const bell = createDoorbell()
@@ -132,6 +132,8 @@ export function joinGroup(init: MemberInit): Member {
     generation = round.generation
     heardAt = round.heardAt
     isJoining = false
+    // Over its own connection, which is then there.
+    void beatOnce().catch(() => {})
     counts = countsOf(await cluster.refresh(topics))
     await reconcile(round.assigned, asked)
   }
@@ -195,9 +197,12 @@ export function joinGroup(init: MemberInit): Member {
   }
 
   async function beat(): Promise<void> {
-    let lookAt = performance.now() + lookAgainMs
+    let beatAt = performance.now()
+    let lookAt = beatAt + lookAgainMs
     while (!signal.aborted) {
-      await pause(beatMs, signal)
+      // An answer that took long is no reason to beat later still.
+      await pause(Math.max(1, beatAt + beatMs - performance.now()), signal)
+      beatAt = performance.now()
       if (signal.aborted) return
       if (memberId !== '' && generation >= 0) await beatOnce().catch(() => {})
       if (owned.size > 0) expire()
@@ -211,11 +216,8 @@ export function joinGroup(init: MemberInit): Member {
     const sentAt = performance.now()
     const of = { generation, memberId }
     const parameters = { groupId: group, groupGenerationId: of.generation, memberId: of.memberId }
-    const { errorCode } = await cluster.askCoordinator(
-      group,
-      (versions) => kafkaCall(versions, 'Heartbeat', parameters),
-      { purpose: beatPurpose, timeoutMs: beatAnswerMs },
-    )
+    const call = (versions: Versions) => kafkaCall(versions, 'Heartbeat', parameters)
+    const { errorCode } = await cluster.askCoordinator(group, call, beating)
     const type = errorCode === 0 ? undefined : brokerError(errorCode).type
     if (of.memberId !== memberId || of.generation !== generation) return
     if (type === undefined || type === 'REBALANCE_IN_PROGRESS') heardAt = sentAt
@@ -265,9 +267,8 @@ export function joinGroup(init: MemberInit): Member {
     ended.abort()
     committers.stop()
     if (memberId !== '' && !cluster.closing.aborted) {
-      const parameters = { groupId: group, memberId }
       await cluster
-        .askCoordinator(group, (versions) => kafkaCall(versions, 'LeaveGroup', parameters), {
+        .askCoordinator(group, (versions) => kafkaCall(versions, 'LeaveGroup', { groupId: group, memberId }), {
           purpose: beatPurpose,
           timeoutMs: leaveWithinMs,
         })

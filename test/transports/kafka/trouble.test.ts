@@ -131,7 +131,7 @@ describe('a broker that is away', () => {
     const later = [1, 2].map(() => world.messages(40, 4))
     for (const batch of later) await world.publish(transport, batch)
     const isComplete = () => new Set(idsOf(consumer.received)).size === 88
-    await until('all arrived', isComplete, 30_000)
+    await until('all arrived', isComplete, 60_000)
     proxy.delay(0)
     for (const batch of later) {
       const own = new Set(idsOf(batch))
@@ -139,7 +139,7 @@ describe('a broker that is away', () => {
       for (const sequence of sequences(came).values()) expect([...new Set(sequence)]).toEqual(counted(10))
     }
     await consumer.stop()
-  }, 60_000)
+  }, 90_000)
 
   it('that has what it was sent, but whose answers are lost: what is sent again reaches the handlers once', async () => {
     const proxy = await kafka.proxied()
