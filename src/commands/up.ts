@@ -105,6 +105,7 @@ export default defineCommand({
         grace,
         log: await logOf(runtime),
         retention: config.get('retention').value,
+        sagaTimeout: formatDuration(config.get('sagaTimeoutMs').value),
         http,
         ...connections.settings,
       })
@@ -121,6 +122,8 @@ export default defineCommand({
           `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers} handlers${data}`,
         )
         for (const line of connections.lines) output.notice(line)
+        const sagas = config.get('sagas')
+        if (!sagas.value) output.warn(`sagas do not run: they are off (${sagas.origin})`)
         if (bridge.httpUrl) output.notice(`HTTP: ${bridge.httpUrl}; GET /openapi.json says what there is`)
         releaseAfterStart()
         await endOf(ended)

@@ -44,6 +44,9 @@ export interface ConfigValues {
   readonly rabbitmqUrl: string | undefined
   /** With a bus: events are stored before they go to it. */
   readonly eventStore: boolean
+  /** False: sagas wait, and their events with them. */
+  readonly sagas: boolean
+  readonly sagaTimeoutMs: number
 }
 export type ConfigKey = keyof ConfigValues
 
@@ -196,6 +199,21 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     parse: (text) => text,
     alias: 'RABBITMQ_URL',
     show: shownUrl,
+  },
+  sagas: {
+    name: 'sagas',
+    says: 'whether sagas run',
+    default: true,
+    parse: truth,
+    alias: 'ENABLE_SAGAS',
+  },
+  sagaTimeoutMs: {
+    name: 'sagaTimeout',
+    says: 'time that a saga may take',
+    default: 3_600_000,
+    parse: durationOf,
+    alias: 'SAGA_TIMEOUT_SECONDS',
+    show: formatDuration,
   },
   eventStore: {
     name: 'eventStore',

@@ -120,6 +120,8 @@ export const configFileSchema = z.strictObject({
   kafkaPrefix: z.string().optional(),
   rabbitmqUrl: z.string().optional(),
   eventStore: z.boolean().optional(),
+  sagas: z.boolean().optional(),
+  sagaTimeout: quantity.optional(),
   profiles: z.record(z.string(), profile).optional(),
 })
 /** The argument of `defineConfig`. */

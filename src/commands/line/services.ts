@@ -15,7 +15,8 @@ export async function loadServices({ config }: Pick<Runtime, 'config'>): Promise
   const found = await Promise.all(
     value.map((one) => (typeof one === 'string' ? byName(one, origin) : (one as ServiceDefinition))),
   )
-  return found.map((service) => withDefaults(service, config))
+  const isOff = !config.get('sagas').value
+  return found.map((service) => withDefaults(isOff ? { ...service, sagas: [] } : service, config))
 }
 
 /** Contracts of the configured services. */
