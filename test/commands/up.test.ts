@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createTestDatabase } from '../setup/database.ts'
+import { freeServerPorts } from '../setup/ports.ts'
 import { createNowhere, runHere, start } from './evt.ts'
 
 const nowhere = createNowhere()
@@ -22,6 +23,26 @@ describe('up', () => {
     const ran = await runHere(['up', ...words], { store: url, cwd: nowhere.path })
     expect(ran).toMatchObject({ exit: 2, stderr: expect.stringContaining(reason) })
     expect(ran.stderr).not.toContain('is up')
+  })
+
+  it('serves HTTP where it is told to, alone or beside the rest, and says where', async () => {
+    const { url } = await createTestDatabase()
+    const [port] = await freeServerPorts(1)
+    for (const words of [
+      ['--only', 'http', '--http', `${port}`],
+      ['--http', `127.0.0.1:${port}`],
+    ]) {
+      const running = start(['up', ...words], { store: url, cwd: nowhere.path })
+      try {
+        await running.said(new RegExp(`HTTP: http://127\\.0\\.0\\.1:${port};`))
+        expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200)
+      } finally {
+        running.signal('SIGTERM')
+      }
+      expect(await running.ended).toMatchObject({ exit: 0 })
+    }
+    const open = await runHere(['up', '--http', '0.0.0.0:0'], { store: url, cwd: nowhere.path })
+    expect(open).toMatchObject({ exit: 4, stderr: expect.stringContaining('evt token create') })
   })
 
   it('says which topics sinks write to, and that something else answers there, with what to do', async () => {
