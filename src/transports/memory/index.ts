@@ -1,6 +1,7 @@
 // Transport memory: topics in this process. The executable reference of the contract: what a promise means is what this does.
 import { EvtError } from '../../core/errors.ts'
 import { createHandover } from '../handover.ts'
+import { nothingPromised } from '../nothing-promised.ts'
 import type { Capabilities, Lane, LaneOptions, Transport } from '../transport.ts'
 import { type Broker, type BrokerOptions, createBroker } from './broker.ts'
 import { createMemoryDeadLetters } from './dead-letters.ts'
@@ -11,14 +12,12 @@ import { openMemoryLog } from './log.ts'
 import { observeMemory } from './observe.ts'
 
 export const memoryCapabilities: Capabilities = {
+  ...nothingPromised,
   order: 'per-key',
-  durable: false,
   history: true,
   deduplicates: true,
-  transactional: false,
   shared: true,
   marksStarted: true,
-  content: 'bytes',
   seeks: ['start', 'time', 'position'],
   ownMark: true,
   deadLetters: true,
