@@ -52,7 +52,9 @@ export async function startHttp(context: PartContext, { roles, subscribers }: Ht
     health: () => healthOf(store, { roles, subscribers }),
     stats: () => ({ instance, roles, ...recorder.sample() }),
   })
-  context.keep('HTTP', () => server.close(graceMs))
+  // A client that dribbles must not take the handlers' grace.
+  const ownMs = roles.includes('handlers') ? graceMs / 2 : graceMs
+  context.keep('HTTP', () => server.close(ownMs))
   return server.url
 }
 

@@ -1,3 +1,4 @@
+import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { TokenScope } from '../store/tokens.ts'
 import type { Denials } from './denials.ts'
@@ -31,7 +32,7 @@ export function addAccess(server: FastifyInstance, { config, tokens, denials }: 
   const limit = server.createRateLimit({
     max: config.rate.requests,
     timeWindow: config.rate.windowMs,
-    keyGenerator: ({ access, ip }) => (access?.id === undefined ? `address ${ip}` : `token ${access.id}`),
+    keyGenerator: ({ access, ip }) => (access?.id === undefined ? `address ${normalizeIP(ip)}` : `token ${access.id}`),
   })
 
   server.addHook('onRequest', async (request, reply) => {

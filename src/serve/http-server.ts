@@ -39,7 +39,7 @@ export async function openHttpServer(config: HttpConfig, ports: HttpPorts): Prom
     await server.register(swagger, { openapi: describe(ports.version) })
     await server.register(async (own) => {
       addAccess(own, { config, tokens, denials })
-      addRoutes(own, { config, ports, isLive: (id) => tokens.isLive(id), stopping: stopping.signal })
+      addRoutes(own, { config, ports, denials, isLive: (id) => tokens.isLive(id), stopping: stopping.signal })
     })
     server.get('/openapi.json', { schema: { hide: true } as object }, async () => server.swagger())
     const url = await listen(server, config)

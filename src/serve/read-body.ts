@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { EvtError } from '../core/errors.ts'
 import { formatSize } from '../core/quantity.ts'
 import { HttpProblem } from './problem.ts'
 
@@ -44,9 +43,7 @@ export function createBodyReader(limitBytes: number): BodyReader {
         return Buffer.concat(chunks, size)
       } catch (error) {
         held -= size
-        throw error instanceof HttpProblem
-          ? error
-          : new EvtError('closed', 'cannot read the body: the client went away')
+        throw error
       }
     },
     release: (body) => {

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EvtError } from '../core/errors.ts'
 import { answerOf, statusOf } from './answer.ts'
+import type { Denials } from './denials.ts'
 import { documents } from './documents.ts'
 import { eventStream } from './event-stream.ts'
 import type { HttpConfig } from './http-config.ts'
@@ -17,12 +18,14 @@ export interface RoutesOptions {
   readonly config: HttpConfig
   readonly ports: HttpPorts
   readonly isLive: (id: string) => Promise<boolean>
+  readonly denials: Pick<Denials, 'note'>
   /** Aborted when the server begins to stop: streams end. */
   readonly stopping: AbortSignal
 }
 
 /** A commit that takes longer is no answer that anybody waits for. */
 const commitMs = 30_000
+const otherTypes = 'events of types that the token has not'
 /** How often open streams look whether their token still stands. */
 const recheckMs = 250
 
@@ -36,8 +39,10 @@ export function addRoutes(server: FastifyInstance, options: RoutesOptions): void
     const body = await bodies.read(request.raw)
     try {
       const candidates = readEvents(headersOf(request), body, Date.now())
-      const { mayType } = demandAccess(request)
+      const { mayType, who } = demandAccess(request)
       const outcomes = await within(ports.publish(candidates, mayType), commitMs)
+      if (outcomes.some((one) => one.outcome === 'refused' && one.code === 'refused'))
+        options.denials.note({ who, target: 'POST /events', reason: otherTypes })
       return await reply.code(statusOf(outcomes)).send(answerOf(outcomes))
     } finally {
       bodies.release(body)
@@ -69,19 +74,25 @@ export function addRoutes(server: FastifyInstance, options: RoutesOptions): void
       return await sendStream(reply, texts)
     } catch (error) {
       over()
+      if (error instanceof HttpProblem && error.problem.status === 403)
+        options.denials.note({ who: access.who, target: 'GET /events', reason: otherTypes })
       throw error
     }
   })
 
+  let isLooking = false
   const timer = setInterval(() => void endRevoked(), recheckMs)
   timer.unref()
   server.addHook('onClose', async () => clearInterval(timer))
   async function endRevoked(): Promise<void> {
+    if (isLooking) return
+    isLooking = true
     for (const [ending, { id }] of streams) {
       // A store that is away ends no stream: it sends nothing either.
       if (id === undefined || (await options.isLive(id).catch(() => true))) continue
       ending.abort(new EvtError('refused', 'the token was revoked, or has expired'))
     }
+    isLooking = false
   }
 
   server.get('/healthz', { schema: documents.health }, async () => ({ status: 'ok' }))

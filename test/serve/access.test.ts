@@ -54,6 +54,12 @@ describe('tokens of HTTP', () => {
       body: { events: [{ outcome: 'stored' }, { outcome: 'refused', code: 'refused' }] },
     })
     expect((await post(order, users)).status).toBe(403)
+    await until(async () => {
+      const { rows } = await store.query(
+        "select from evt.audit where who = 'token users' and reason like 'events of types%'",
+      )
+      return rows.length === 1
+    })
     const { rows } = await store.query("select from evt.outbox where type = 'order.placed'")
     expect(rows).toEqual([])
   })
