@@ -56,6 +56,21 @@ export const registry = {
     summary: 'make synthetic events from the contracts',
     load: () => import('./gen.ts'),
   },
+  'groups list': {
+    section: 'watch',
+    summary: 'who reads this store: groups, handlers and sinks, how far each is, and who runs it',
+    load: () => import('./groups/list.ts'),
+  },
+  'groups remove': {
+    section: 'repair',
+    summary: 'forget a group, a handler or a sink for good, so that retention no longer waits for it',
+    load: () => import('./groups/remove.ts'),
+  },
+  'groups seek': {
+    section: 'repair',
+    summary: 'let a stopped group go on from another place in the log',
+    load: () => import('./groups/seek.ts'),
+  },
   'migrate down': {
     section: 'set up',
     summary: 'undo the last migrations, with all that their tables hold',
@@ -70,6 +85,21 @@ export const registry = {
     section: 'set up',
     summary: "bring the store's schema up to date",
     load: () => import('./migrate/up.ts'),
+  },
+  'retention restore': {
+    section: 'repair',
+    summary: 'bring archived events back as history, to be read and replayed, not handled anew',
+    load: () => import('./retention/restore.ts'),
+  },
+  'retention run': {
+    section: 'repair',
+    summary: 'archive and drop what is past its age and nobody needs; exit 4 or 5 when something has to stay',
+    load: () => import('./retention/run.ts'),
+  },
+  'retention show': {
+    section: 'watch',
+    summary: 'what each class keeps, what may go, and who still needs what',
+    load: () => import('./retention/show.ts'),
   },
   'saga compensate': {
     section: 'repair',

@@ -29,7 +29,7 @@ export async function retentionTasks(
   const { rows } = await sql.query(
     `select k.class, d.day::text, r.class is not null as restored
      from pg_class c join evt.classes k on c.relname ~ ('^outbox_' || k.class || '_[0-9]{8}$')
-     cross join lateral (select to_date(right(c.relname, 8), 'YYYYMMDD') as day) d
+     cross join lateral (select to_date(substring(c.relname from '^outbox_[a-z0-9]+_([0-9]{8})$'), 'YYYYMMDD') as day) d
      left join evt.restored r on r.class = k.class and r.day = d.day
      where c.relnamespace = 'evt'::regnamespace and c.relkind = 'r'
        and coalesce(r.keep_until < $1::date, d.day < $1::date - coalesce(($2::json->>k.class)::int, k.retention_days))

@@ -1,16 +1,29 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
+import { checksumOf } from '../../src/core/checksum.ts'
 import { decodeAny } from '../../src/core/codec.ts'
+import { readManifest } from '../../src/store/archive.ts'
 import type { Store } from '../../src/store/connection.ts'
 import { acquireLease, type Lease } from '../../src/store/lease.ts'
 import { createLogReader } from '../../src/store/log.ts'
 import { maintainPartitions } from '../../src/store/partitions.ts'
 import { restoreArchive } from '../../src/store/restore.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
 import { insertEvent, sequenceAll } from './sequencer-writers.ts'
 
 const daysOn = (days: number) => new Date(Date.now() + days * 86_400_000)
@@ -26,12 +39,12 @@ function ownDirectory(): string {
 const linesOf = (file: string) => zstdDecompressSync(readFileSync(file)).toString().trimEnd().split('\n')
 
 describeServers('archives', (server) => {
-  async function storeWith(count: number): Promise<{ store: Store; lease: Lease }> {
-    const { store } = await createTestDatabase({ server })
+  async function storeWith(count: number): Promise<{ store: Store; url: string; lease: Lease }> {
+    const { store, url } = await createTestDatabase({ server })
     const lease = (await acquireLease(store, 'test', 60_000)) as Lease
     for (let n = 1; n <= count; n += 1) await insertEvent(store.pool as never, 'a', n)
     await sequenceAll(store, lease.epoch)
-    return { store, lease }
+    return { store, url, lease }
   }
 
   test('hold each event with its bytes, and say what they hold', async () => {
@@ -65,7 +78,7 @@ describeServers('archives', (server) => {
       metadata: { a: 'b', data: 1 },
     })
     const manifest = JSON.parse(readFileSync(join(archive, `default-${today()}.json`), 'utf8'))
-    const [sha256] = execFileSync('sha256sum', [file], { encoding: 'utf8' }).split(' ')
+    const sha256 = checksumOf(readFileSync(file))
     expect(manifest).toMatchObject({
       schema: 'evt-archive/1',
       class: 'default',
@@ -248,5 +261,55 @@ describeServers('archives', (server) => {
     await expect(restoreArchive(store, join(archive, 'nothing.ndjson.zst'), { keepDays: 7 })).rejects.toMatchObject({
       code: 'usage',
     })
+  })
+
+  test('wait for room on a full disk, and nothing is dropped meanwhile', async () => {
+    const { store } = await storeWith(3)
+    const archive = ownDirectory()
+    const file = join(archive, `default-${today()}.ndjson.zst`)
+    symlinkSync('/dev/full', `${file}.partial`)
+    const full = await maintainPartitions(store, { now: daysOn(40), archive })
+    expect(full.problem).toMatchObject({ code: 'partial', message: expect.stringContaining('ENOSPC') })
+    expect(full.dropped).not.toContain(leafOfToday())
+    expect(readdirSync(archive)).toEqual([])
+    expect((await maintainPartitions(store, { now: daysOn(40), archive })).dropped).toContain(leafOfToday())
+    expect(linesOf(file)).toHaveLength(3)
+  })
+
+  test('of a process that is killed in the middle are whole or not valid, and the next one makes them', async () => {
+    const { store, url, lease } = await storeWith(0)
+    await store.query(
+      `select evt.publish('a.b', json_build_object('n', n, 'text', md5(n::text))) from generate_series(1, 3000) n`,
+    )
+    await sequenceAll(store, lease.epoch, 5_000)
+    const archive = join(ownDirectory(), 'archive')
+    const file = join(archive, `default-${today()}.ndjson.zst`)
+    const seen = { whole: 0, partial: 0 }
+    for (let round = 0; round < 6; round += 1) {
+      const child = spawn(process.execPath, [join(import.meta.dirname, '../faults/archiving.ts'), url, archive])
+      const begun = () => existsSync(`${file}.partial`)
+      await until(begun, { withinMs: 20_000 })
+      const waited = performance.now() + round * 8
+      await until(() => performance.now() > waited)
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      if (existsSync(`${file}.partial`)) seen.partial += 1
+      if (!existsSync(file.replace('.ndjson.zst', '.json'))) continue
+      seen.whole += 1
+      expect(await readManifest(file)).toMatchObject({ events: 3_000, sha256: checksumOf(readFileSync(file)) })
+    }
+    expect(seen.partial + seen.whole).toBeGreaterThan(0)
+    rmSync(archive, { recursive: true, force: true })
+    mkdirSync(archive)
+    writeFileSync(`${file}.partial`, 'half')
+    writeFileSync(file, 'without a manifest')
+    // The killed one's transaction may still be on its way out of the server.
+    const last = await until(async () => {
+      const done = await maintainPartitions(store, { now: daysOn(40), archive })
+      return done.dropped.includes(leafOfToday()) ? done : undefined
+    })
+    expect(last.problem).toBeUndefined()
+    expect(linesOf(file)).toHaveLength(3_000)
+    expect(readdirSync(archive).sort()).toEqual([`default-${today()}.json`, `default-${today()}.ndjson.zst`])
   })
 })
