@@ -172,6 +172,11 @@ export function createBridge(options: BridgeOptions): Bridge {
   }
 }
 
-function rolesOf({ roles = bridgeRoles, http }: BridgeOptions): readonly BridgeRole[] {
-  return http ? roles : roles.filter((role) => role !== 'http')
+function rolesOf({ roles, http }: BridgeOptions): readonly BridgeRole[] {
+  if (http) return roles ?? bridgeRoles
+  if (roles?.includes('http'))
+    throw new EvtError('config', 'cannot serve HTTP: nothing says where', {
+      hint: 'give the option http: { port: 8080 }',
+    })
+  return roles ?? bridgeRoles.filter((role) => role !== 'http')
 }

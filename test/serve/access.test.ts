@@ -37,7 +37,7 @@ describe('tokens of HTTP', () => {
     expect((await post(user)).status).toBe(401)
     expect(await status('/stats', reader)).toBe(200)
     expect(await status('/events', operator)).toBe(403)
-    expect(await status('/metrics', operator)).toBe(501)
+    expect(await status('/metrics', operator)).toBe(200)
     for (const path of ['/stats', '/metrics', '/events']) expect(await status(path)).toBe(401)
     for (const path of ['/healthz', '/readyz', '/openapi.json']) expect(await status(path)).toBe(200)
     expect(await status('/nothing')).toBe(404)
@@ -143,6 +143,13 @@ describe('the address of HTTP', () => {
     await until(() => client.text().includes('HTTP/1.1 403'))
     expect(client.text()).toContain('only the names of this machine')
     expect((await fetch(`${url.replace('127.0.0.1', 'localhost')}/stats`)).status).toBe(200)
+  })
+
+  it('is said by whoever asks for HTTP', async () => {
+    const { url: store } = await createTestDatabase()
+    const bridge = createBridge({ store, registry, roles: ['http'] })
+    await expect(bridge.start()).rejects.toMatchObject({ code: 'config', hint: expect.stringContaining('port: 8080') })
+    await bridge.stop()
   })
 
   it('is one that nobody else has', async () => {
