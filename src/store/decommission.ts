@@ -55,6 +55,10 @@ const readersText = `
       and d.handler = case r.kind when 'sink' then 'sink ' || r.name else r.name end)::int as dead
   from readers r, head h order by r.kind, r.name`
 
+/** What it is called in the view `evt.needs`. */
+export const needOf = ({ kind, name }: Pick<ReaderState, 'kind' | 'name'>): readonly string[] =>
+  kind === 'sink' ? [`sink ${name}`] : [`group ${name}`, `handler ${name} (retrying)`]
+
 export async function listReaders(sql: SqlExecutor): Promise<readonly ReaderState[]> {
   const { rows } = await sql.query(readersText)
   return rows.map((row) => ({

@@ -3,7 +3,7 @@ import type { SqlExecutor } from '../transports/transport.ts'
 import { type Archived, archivePartition } from './archive.ts'
 import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
-import { type Retained, type RetentionTask, retentionTasks } from './retention.ts'
+import { neededBy, type Retained, type RetentionTask, retentionTasks } from './retention.ts'
 
 export interface MaintenanceOptions {
   /** Stands for the server's clock. */
@@ -63,8 +63,8 @@ async function dropAll(
   const archived: Archived[] = []
   const retained: Retained[] = []
   let problem: EvtError | undefined
-  for (const { table, archivable, blocked, drop } of tasks) {
-    let reason = await blocked(store)
+  for (const { table, archivable, needs, drop } of tasks) {
+    let reason = neededBy(await needs(store))
     if (archive && archivable && !reason && !problem) {
       const written = await archivePartition(store, { ...archivable, directory: archive }).catch(asProblem)
       if (written instanceof EvtError) problem = written

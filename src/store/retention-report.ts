@@ -1,5 +1,5 @@
 import type { SqlExecutor } from '../transports/transport.ts'
-import { retentionTasks } from './retention.ts'
+import { neededBy, retentionTasks } from './retention.ts'
 
 export interface ClassReport {
   readonly class: string
@@ -21,6 +21,8 @@ export interface DueReport {
   readonly table: string
   /** Why it stays; null: it may go. */
   readonly stays: string | null
+  /** As the view `evt.needs` names them. */
+  readonly needs: readonly string[]
 }
 
 export interface RetentionReport {
@@ -53,8 +55,10 @@ export async function readRetention(
   const today = String((await sql.query('select evt.today()::text as today')).rows[0]?.today)
   const { rows } = await sql.query(classesText, [today, JSON.stringify(retentionDays)])
   const due: DueReport[] = []
-  for (const { table, blocked } of await retentionTasks(sql, today, retentionDays))
-    due.push({ table, stays: (await blocked(sql)) ?? null })
+  for (const task of await retentionTasks(sql, today, retentionDays)) {
+    const needs = await task.needs(sql)
+    due.push({ table: task.table, stays: neededBy(needs) ?? null, needs })
+  }
   const restored = await sql.query('select class, day::text, keep_until::text from evt.restored order by day, class')
   return {
     classes: rows.map((row) => ({

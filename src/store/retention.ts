@@ -12,8 +12,8 @@ export interface RetentionTask {
   readonly table: string
   /** What has to be archived before it is dropped; undefined for parts of the log, and for what came from an archive. */
   readonly archivable: DayOfClass | undefined
-  /** Why it has to stay, as far as can be told without a lock. */
-  blocked(sql: SqlExecutor): Promise<string | undefined>
+  /** Who has not handled all that is in it, the furthest behind first; others may appear until it is dropped. */
+  needs(sql: SqlExecutor): Promise<readonly string[]>
   /** Drops it within the transaction, or returns why it has to stay. */
   drop(sql: SqlExecutor, mode: DropMode): Promise<string | undefined>
 }
@@ -45,7 +45,7 @@ function leafTask({ class: eventClass, day, restored }: DayOfClass & { readonly 
   return {
     table: tableOf(of),
     archivable: restored ? undefined : of,
-    blocked: async (sql) => sentenceOf(await whoNeeds(sql, of)),
+    needs: (sql) => whoNeeds(sql, of),
     drop: (sql, mode) => (restored ? dropRestored(sql, of) : dropLeaf(sql, of, mode)),
   }
 }
@@ -62,7 +62,7 @@ async function dropLeaf(sql: SqlExecutor, of: DayOfClass, mode: DropMode): Promi
   await sql.query(`lock table ${leaf} in access exclusive mode`)
   // Nobody sequences what is in it any more, and nobody who would need it appears: so what follows is certain.
   await sql.query('lock table evt.groups, evt.sinks in share mode')
-  const needed = sentenceOf(await whoNeeds(sql, of))
+  const needed = neededBy(await whoNeeds(sql, of))
   if (needed) return needed
   if (mode === 'archived' && !(await isUnchanged(sql, of))) return 'it was written to after it was archived'
   const attached = await isAttached(sql, leaf)
@@ -82,7 +82,7 @@ async function dropRestored(sql: SqlExecutor, of: DayOfClass): Promise<string | 
   const leaf = outboxLeaf(of.class, of.day)
   if (!(await isOurs(sql, leaf))) return undefined
   await sql.query(`lock table ${leaf} in access exclusive mode`)
-  const needed = sentenceOf(await whoNeeds(sql, of))
+  const needed = neededBy(await whoNeeds(sql, of))
   if (needed) return needed
   await sql.query('delete from evt.restored where class = $1 and day = $2', [of.class, of.day])
   await sql.query(`drop table ${leaf}`)
@@ -111,7 +111,7 @@ async function hasUnsequenced(sql: SqlExecutor, leaf: string): Promise<boolean> 
 }
 
 /** Those who have not handled all events of that day, the furthest behind first. */
-export async function whoNeeds(sql: SqlExecutor, { class: eventClass, day }: DayOfClass): Promise<readonly string[]> {
+async function whoNeeds(sql: SqlExecutor, { class: eventClass, day }: DayOfClass): Promise<readonly string[]> {
   const { rows } = await sql.query(
     `with need as materialized (select who, after from evt.needs where after is not null),
        last as materialized (select max(position) as position from evt.log
@@ -122,7 +122,8 @@ export async function whoNeeds(sql: SqlExecutor, { class: eventClass, day }: Day
   return rows.map((row) => String(row.who))
 }
 
-function sentenceOf(who: readonly string[]): string | undefined {
+/** Undefined when nobody needs it. */
+export function neededBy(who: readonly string[]): string | undefined {
   if (who.length === 0) return undefined
   if (who.length <= 3) return `${who.join(', ')} still ${who.length === 1 ? 'needs' : 'need'} it`
   return `${who.slice(0, 3).join(', ')} and ${who.length - 3} more still need it`
@@ -167,7 +168,7 @@ async function chunkTasks(sql: SqlExecutor): Promise<readonly RetentionTask[]> {
     tasks.push({
       table: chunk,
       archivable: undefined,
-      blocked: async () => undefined,
+      needs: async () => [],
       drop: (own) => dropChunk(own, `evt.${chunk}`),
     })
   }

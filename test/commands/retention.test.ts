@@ -44,7 +44,9 @@ it('retention shows who needs what, refuses to drop it, drops it into an archive
   })
 
   const listed = JSON.parse((await evt('groups', 'list', '--json')).stdout)
-  expect(listed.data.readers).toMatchObject([{ name: 'slow', kind: 'group', position: '2', lagEvents: 1, members: [] }])
+  expect(listed.data.readers).toMatchObject([
+    { name: 'slow', kind: 'group', position: '2', lagEvents: 1, members: [], holds: [leaf] },
+  ])
   expect(await evt('groups', 'remove', 'slow')).toMatchObject({
     exit: 4,
     stderr: expect.stringMatching(/would remove 1 group \(slow\)[\s\S]*1 events not passed/),
