@@ -61,7 +61,7 @@ export function checkedState(config: Pick<SagaConfig, 'name' | 'schema'>, state:
 interface Savepoint {
   readonly sql: HandlerSql
   publish(event: NewEvent): Promise<string>
-  /** Waits for what the code did not wait for; throws what of it failed. */
+  /** Waits for what the code did not wait for; throws when nothing could be committed. */
   settle(): Promise<void>
   undo(): Promise<void>
 }
@@ -96,9 +96,11 @@ function openSavepoint(ctx: HandlerContext): Savepoint {
     },
     async settle() {
       if (!isOpen) return
-      await Promise.all(pending)
-      // Fails when a statement had failed and its error was swallowed.
-      await ctx.sql.query('release savepoint evt_saga')
+      const failed = (await Promise.allSettled(pending)).some(({ status }) => status === 'rejected')
+      // Fails when the code swallowed an error and did not go back to a savepoint of its own.
+      const released = ctx.sql.query('release savepoint evt_saga')
+      if (failed) await released
+      else released.catch(() => {})
     },
     async undo() {
       await Promise.allSettled(pending)

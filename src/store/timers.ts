@@ -15,8 +15,14 @@ const mostAtOnce = 1_000
 /** Removes sagas that ended before `keepDays`, and early events whose saga never began. Safe to run anywhere, at any time. */
 export async function forgetSagas(sql: SqlExecutor, keepDays: number): Promise<{ readonly early: number }> {
   await sql.query(
-    `delete from evt.sagas where id in (select id from evt.sagas where ended_at < clock_timestamp() - make_interval(days => $1)
-       order by ended_at limit $2)`,
+    `with old as (
+       select id from evt.sagas where ended_at < clock_timestamp() - make_interval(days => $1) order by ended_at limit $2
+     ), history as (
+       delete from evt.saga_history h using old where h.saga_id = old.id
+     ), timers as (
+       delete from evt.timers t using old where t.saga_id = old.id
+     )
+     delete from evt.sagas s using old where s.id = old.id`,
     [keepDays, mostAtOnce],
   )
   const { rows } = await sql.query(

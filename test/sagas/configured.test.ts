@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { createNowhere, start } from '../commands/evt.ts'
@@ -44,4 +44,25 @@ it('ENABLE_SAGAS keeps sagas from running and SAGA_TIMEOUT_SECONDS bounds them',
   expect(await sagaOf(store, 'jobs.import', 'job/a')).toBeUndefined()
   await up({ SAGA_TIMEOUT_SECONDS: '0.2' }, () => untilSaga(store, 'jobs.import', 'job/a', 'failed'))
   expect((await sagaOf(store, 'jobs.import', 'job/a'))?.reason).toContain('not done within 200ms')
+})
+
+it('the example of docs/sagas.md runs as it stands there', async () => {
+  const { store, url } = await createTestDatabase()
+  const nowhere = createNowhere()
+  onTestFinished(nowhere.dispose)
+  const page = readFileSync(resolve(import.meta.dirname, '../../docs/sagas.md'), 'utf8')
+  const example = /```ts\n(.*?)```/s.exec(page)?.[1] ?? ''
+  const here = example.replace("'evtctl'", JSON.stringify(library)).replace("'zod'", JSON.stringify(schemas))
+  writeFileSync(join(nowhere.path, 'evt.config.ts'), here)
+  const running = start(['up'], { store: url, cwd: nowhere.path })
+  try {
+    await running.said(/is up on/)
+    await publish(store, 'user.registered', { userId: 'ada' })
+    await untilSaga(store, 'accounts.registration', 'ada', 'running')
+    await publish(store, 'profile.created', { userId: 'ada', profileId: 'p1' })
+    await untilSaga(store, 'accounts.registration', 'ada', 'completed')
+  } finally {
+    running.signal('SIGTERM')
+  }
+  await running.ended
 })

@@ -34,7 +34,7 @@ create index sagas_ended on evt.sagas (ended_at) where ended_at is not null;
 
 -- What happened to it, in order; never changed.
 create table evt.saga_history (
-  saga_id  bigint not null references evt.sagas on delete cascade,
+  saga_id  bigint not null,
   n        bigint generated always as identity,
   at       timestamptz not null default clock_timestamp(),
   what     text not null,
@@ -50,7 +50,7 @@ create table evt.saga_history (
 
 -- What is due, and when. Whoever finds one due takes it away and publishes `saga.due.<saga>` in one transaction.
 create table evt.timers (
-  saga_id bigint not null references evt.sagas on delete cascade,
+  saga_id bigint not null,
   -- Empty: of the whole saga.
   step    text not null,
   kind    text not null check (kind in ('timeout', 'retry', 'go')),

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { TestDatabase } from '../setup/database.ts'
+import { createNowhere, type Ran, runHere } from './evt.ts'
+import { addStuckSaga, createStoreFor } from './stores.ts'
+
+const why = 'step mail of version 1 is missing in version 2 of the definition'
+
+describe('evt saga', () => {
+  const nowhere = createNowhere()
+  let database: TestDatabase
+  const evt = (...words: string[]): Promise<Ran> =>
+    runHere(['saga', ...words], { store: database.url, cwd: nowhere.path })
+  const statusOf = async (id: number) =>
+    (await database.store.query('select status from evt.sagas where id = $1', [id])).rows[0]?.status
+  beforeAll(async () => {
+    database = (await createStoreFor('saga')) as TestDatabase
+  })
+  afterAll(async () => {
+    nowhere.dispose()
+    await database[Symbol.asyncDispose]()
+  })
+
+  it('list says where each stands, what it waits for and why', async () => {
+    const { stdout, stderr } = await evt('list')
+    expect(stdout).toMatch(/1 +accounts\.registration +ada +stuck +mail +an operator .*step mail of version 1/)
+    expect(stderr).toContain('1 stuck · shown 1')
+    expect((await evt('list', '--status', 'running')).stdout).toContain('no sagas')
+    expect(await evt('list', '--status', 'broken')).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining('broken'),
+    })
+  })
+
+  it('show masks what is sensitive, by number and by key', async () => {
+    const shown = await evt('show', 'ada')
+    expect(shown.stdout).toContain('stuck while running')
+    expect(shown.stdout).toContain(`stuck mail · ${why} · bridge`)
+    expect(shown.stdout).toContain('"email": "***"')
+    const json = await evt('show', '1', '--json')
+    expect(json.stdout + shown.stdout).not.toContain('ada@example.org')
+    expect(await evt('show', 'nobody')).toMatchObject({ exit: 2, stderr: expect.stringContaining('evt saga list') })
+  })
+
+  it('changes nothing without consent; retry and compensate are in the audit log and wait for a bridge', async () => {
+    for (const words of [
+      ['retry', '--stuck'],
+      ['compensate', '1'],
+    ]) {
+      expect(await evt(...words)).toMatchObject({ exit: 4 })
+      expect(await evt(...words, '--dry-run')).toMatchObject({ exit: 0 })
+    }
+    expect(await statusOf(1)).toBe('stuck')
+    expect(await evt('retry')).toMatchObject({ exit: 2, stderr: expect.stringContaining('--stuck') })
+    await addStuckSaga(database.store).catch(() => {})
+    expect(await evt('retry', '--stuck', '--yes', '--reason', 'deployed')).toMatchObject({ exit: 0 })
+    expect(await statusOf(1)).toBe('running')
+    expect(await evt('retry', '1', '--yes')).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining('nothing of it has failed'),
+    })
+    expect(await evt('compensate', '1', '--skip', '--yes')).toMatchObject({ exit: 2 })
+    expect(await evt('compensate', '1', '--yes', '--reason', 'wrong')).toMatchObject({ exit: 0 })
+    expect(await statusOf(1)).toBe('compensating')
+    const { rows } = await database.store.query('select verb, target, reason, affected::int from evt.audit order by id')
+    expect(rows).toEqual([
+      { verb: 'saga retry', target: 'stuck', reason: 'deployed', affected: 1 },
+      { verb: 'saga compensate', target: '1', reason: 'wrong', affected: 1 },
+    ])
+    const { rows: timers } = await database.store.query('select kind from evt.timers')
+    expect(timers).toEqual([{ kind: 'go' }])
+  })
+})
