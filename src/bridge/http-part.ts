@@ -26,6 +26,7 @@ export async function startHttp(context: PartContext, { roles, subscribers }: Ht
   const { createLogReader } = await import('../store/log.ts')
   const { noteTokensUsed, readLiveTokens } = await import('../store/tokens.ts')
   const { createAudit } = await import('../store/audit.ts')
+  const { createMetrics } = await import('../watch/metrics/metrics.ts')
   const config = resolveHttp(options.http ?? {})
   const store = await openStore(context.store.connectionString, {
     applicationName: `evt http ${instance}`,
@@ -51,6 +52,7 @@ export async function startHttp(context: PartContext, { roles, subscribers }: Ht
     },
     health: () => healthOf(store, { roles, subscribers }),
     stats: () => ({ instance, roles, ...recorder.sample() }),
+    metrics: createMetrics({ store, recorder, instance, version: ownVersion(), roles }),
   })
   // A client that dribbles must not take the handlers' grace.
   const ownMs = roles.includes('handlers') ? graceMs / 2 : graceMs

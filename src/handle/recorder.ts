@@ -26,14 +26,14 @@ export interface HandlerMeter {
   finished(count: number): void
   /** They went back to the lane unstarted (released, lost): `queued` shrinks. */
   returned(count: number): void
-  /** One event's effect is committed. */
-  handled(times: HandledTimes): void
+  /** One event's effect is committed. `type`: of the event, where it is known. */
+  handled(times: HandledTimes, type?: string): void
   /** One attempt threw or timed out. `message` is short and printable. */
-  failed(message: string): void
+  failed(message: string, type?: string): void
   /** An attempt beyond an event's first began. */
   retried(): void
   /** One event became a dead letter. */
-  dead(): void
+  dead(type?: string): void
   /** Recognised by the inbox: not run again. */
   skipped(count: number): void
   paused(state: boolean): void

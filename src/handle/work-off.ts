@@ -110,14 +110,15 @@ async function commit(
   for (const { item, times } of outcome.runs) {
     const { message, takenMs, attempt } = item
     const { startedMs, runUs } = times
-    runtime.meter.handled({
+    const spent = {
       runUs,
       endToEndUs: us(message.timeMs, now),
       relayUs: message.sequencedMs === undefined ? undefined : us(message.timeMs, message.sequencedMs),
       deliverUs: us(message.sequencedMs, takenMs),
       queueUs: Math.max(0, (startedMs - takenMs) * 1000),
       handleUs: Math.max(0, (now - startedMs) * 1000),
-    })
+    }
+    runtime.meter.handled(spent, message.headers['ce-type'])
     if (attempt > 1) runtime.meter.retried()
   }
   if (outcome.skipped > 0) runtime.meter.skipped(outcome.skipped)
@@ -143,7 +144,7 @@ async function afterFailure(runtime: HandlerRuntime, { entries, at, failed, plac
 
 export function noteFailure(runtime: HandlerRuntime, { item, failure }: Extract<Entry, { kind: 'failed' }>): void {
   const { class: name, message, attempt } = failure.record
-  runtime.meter.failed(`${name}: ${message.slice(0, 200)}`)
+  runtime.meter.failed(`${name}: ${message.slice(0, 200)}`, item.message.headers['ce-type'])
   if (attempt > 1) runtime.meter.retried()
   runtime.outcomes(0, 1)
   runtime.log.debug('an attempt failed', {

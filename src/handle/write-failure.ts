@@ -110,7 +110,7 @@ async function bury(
   if (item.stored) await removeDeliveries(sql, [item.stored.id])
   const parked = config.blockAfterDead ? await park(runtime, sql, { item, blockedBy: id }) : []
   const died = () => {
-    runtime.meter.dead()
+    runtime.meter.dead(item.message.headers['ce-type'])
     const facts = { event: item.message.id, deadLetter: id, cause, error: `${name}: ${message}` }
     if (wasOpen) runtime.log.debug('an event is a dead letter already', { handler: config.name, ...facts })
     else runtime.log.error('an event became a dead letter', { handler: config.name, ...facts })

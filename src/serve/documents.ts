@@ -160,11 +160,14 @@ export const documents = {
     },
   },
   metrics: {
-    summary: 'The same for Prometheus',
+    summary: 'The same, and what the store knows, for Prometheus; as lines for InfluxDB where Accept names influx',
     security: secured,
+    querystring: {
+      type: 'object',
+      properties: { format: { type: 'string', enum: ['prometheus', 'influx'] } },
+    },
     response: {
       200: answer('its text format', 'text/plain', text),
-      501: wrong('this bridge measures nothing'),
       ...denied,
     },
   },

@@ -44,8 +44,11 @@ export interface HttpPorts {
   health(): Promise<readonly string[]>
   /** JSON: counters and mergeable histograms of this process. */
   stats(): unknown
-  /** Prometheus' text. Absent: not served. */
-  readonly metrics?: (() => Promise<{ readonly contentType: string; readonly text: string }>) | undefined
+  /** Prometheus' text, or what the query asks for. */
+  metrics(query: { readonly accept?: string; readonly format?: string }): Promise<{
+    readonly contentType: string
+    readonly text: string
+  }>
   readonly registry: Pick<Registry, 'sensitivePaths'>
   readonly version: string
   readonly report: HandlerLog

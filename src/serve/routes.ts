@@ -107,9 +107,15 @@ export function addRoutes(server: FastifyInstance, options: RoutesOptions): void
   const seeing = { scopes: ['read', 'operate'] as const }
   server.get('/stats', { schema: documents.stats, config: seeing }, async () => ports.stats())
 
-  server.get('/metrics', { schema: documents.metrics, config: seeing }, async (_, reply) => {
-    if (!ports.metrics) throw new HttpProblem({ status: 501, title: 'this bridge measures nothing for Prometheus' })
-    const { contentType, text } = await ports.metrics()
+  server.get('/metrics', { schema: documents.metrics, config: seeing }, async (request, reply) => {
+    const { accept } = request.headers
+    const { format } = request.query as { readonly format?: string }
+    const asked = { ...(accept === undefined ? {} : { accept }), ...(format === undefined ? {} : { format }) }
+    const { contentType, text } = await ports.metrics(asked).catch((error: unknown) => {
+      if (error instanceof EvtError && error.code === 'usage')
+        throw new HttpProblem({ status: 400, title: error.message, hint: error.hint })
+      throw error
+    })
     return reply.header('content-type', contentType).send(text)
   })
 }

@@ -2,6 +2,7 @@ import { createHistogram, type Histogram } from '../core/histogram.ts'
 import type { HandledTimes, HandleRecorder, HandlerIdentity, HandlerMeter } from '../handle/recorder.ts'
 import type { SinkMeter, SourceMeter } from '../relay/relay-recorder.ts'
 import { createSinkMeter, createSourceMeter } from './carry-meters.ts'
+import { createTypeTallies, type TypeSample } from './metrics/by-type.ts'
 import type { HandlerSample, InstanceSample, SinkSample, SourceSample } from './snapshot.ts'
 
 /** What the relay tells: events it put into the log, and whether it leads. */
@@ -20,6 +21,8 @@ type Recorded = Pick<InstanceSample, 'handlers' | 'stages' | 'sequenced' | 'lead
 export interface Recorder extends HandleRecorder, RelayRecorder {
   /** Everything so far, cumulative since the process started; histograms encoded. */
   sample(): Recorded
+  /** What each handler did with each type of event, cumulative. */
+  types(): readonly TypeSample[]
 }
 
 interface Counters {
@@ -51,14 +54,17 @@ export function createRecorder(): Recorder {
     handle: createHistogram(),
   }
   const samplers: (() => HandlerSample)[] = []
+  const typeSamplers: (() => readonly TypeSample[])[] = []
   const sinks: (() => SinkSample)[] = []
   const sources: (() => SourceSample)[] = []
   let sequenced = 0
   let leader = false
   return {
     handler(identity) {
-      const { meter, sample } = createMeter(identity, stages)
+      const tallies = createTypeTallies(identity.handler, identity.group)
+      const { meter, sample } = createMeter(identity, stages, tallies)
       samplers.push(sample)
+      typeSamplers.push(tallies.sample)
       return meter
     },
     sequenced(events) {
@@ -90,10 +96,15 @@ export function createRecorder(): Recorder {
       sinks: sinks.map((sample) => sample()),
       sources: sources.map((sample) => sample()),
     }),
+    types: () => typeSamplers.flatMap((sample) => sample()),
   }
 }
 
-function createMeter(identity: HandlerIdentity, stages: Stages): { meter: HandlerMeter; sample: () => HandlerSample } {
+function createMeter(
+  identity: HandlerIdentity,
+  stages: Stages,
+  tallies: ReturnType<typeof createTypeTallies>,
+): { meter: HandlerMeter; sample: () => HandlerSample } {
   const runTime = createHistogram()
   const endToEnd = createHistogram()
   const counters: Counters = {
@@ -129,19 +140,25 @@ function createMeter(identity: HandlerIdentity, stages: Stages): { meter: Handle
     returned(count) {
       counters.queued -= count
     },
-    handled(times) {
+    handled(times, type) {
       counters.handled += 1
       recordTimes(times)
+      if (type === undefined) return
+      const tally = tallies.of(type)
+      tally.handled += 1
+      tally.runUs += times.runUs
     },
-    failed(message) {
+    failed(message, type) {
       counters.failed += 1
       counters.lastError = message
+      if (type !== undefined) tallies.of(type).failed += 1
     },
     retried() {
       counters.retried += 1
     },
-    dead() {
+    dead(type) {
       counters.dead += 1
+      if (type !== undefined) tallies.of(type).dead += 1
     },
     skipped(count) {
       counters.skipped += count

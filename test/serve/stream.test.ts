@@ -163,6 +163,7 @@ describe('GET /events', () => {
       denied: async () => {},
       health: async () => [],
       stats: () => ({}),
+      metrics: async () => ({ contentType: 'text/plain', text: '' }),
       registry: createRegistry([]),
       version: '0',
       report: quiet,

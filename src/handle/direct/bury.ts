@@ -27,7 +27,7 @@ export async function bury(runtime: DirectRuntime, { line, message }: Job, death
   for (let tries = 1; !signal.aborted; tries++) {
     const result = await tryOnce(runtime, message.topic, burial, signal)
     if (result.state === 'stored' || result.state === 'duplicate') {
-      runtime.meter.dead()
+      runtime.meter.dead(message.headers['ce-type'])
       const grave = runtime.transport.deadLetters?.nameOf(message.topic)
       runtime.log.error('an event became a dead letter', {
         ...facts,

@@ -89,7 +89,7 @@ export function createStep(runtime: DirectRuntime): Step {
     const doneMs = wallMs()
     runtime.outcomes(jobs.length, 0)
     for (const job of jobs) {
-      meter.handled(timesOf(job, times, doneMs))
+      meter.handled(timesOf(job, times, doneMs), job.message.headers['ce-type'])
       runtime.duplicates.add(job.message.id)
     }
     widenBehind(line, jobs)
