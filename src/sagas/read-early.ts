@@ -14,9 +14,7 @@ export function createEarlyReader(
     const message = (await logged.read([position])).get(position)
     if (!message) return undefined
     const received = { ...message, topic: 'log', at: String(position), deliveries: 1 }
-    const preparer = createPreparer(resolveHandler(handler), registry)
-    await preparer.load?.([received])
-    const prepared = preparer.prepare(received)
+    const prepared = createPreparer(resolveHandler(handler), registry).prepare(received)
     return prepared.kind === 'event' ? prepared.event : undefined
   }
 }
