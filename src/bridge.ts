@@ -92,10 +92,12 @@ export function createBridge(options: BridgeOptions): Bridge {
     const store = await openOwn()
     const { checkSchema } = await import('./store/migrate.ts')
     await checkSchema(store)
+    const known = options.registry ?? createRegistry((options.services ?? []).flatMap(({ contracts }) => contracts))
+    const { openGuarded } = await import('./bridge/guarded.ts')
     return {
       options,
       store,
-      registry: options.registry ?? createRegistry((options.services ?? []).flatMap(({ contracts }) => contracts)),
+      registry: await openGuarded(known, { options, store }),
       instance,
       graceMs,
       log,

@@ -1,4 +1,5 @@
 import type { HttpOptions } from '../core/http-options.ts'
+import type { PrivacyOptions } from '../core/privacy-options.ts'
 import type { Registry } from '../core/registry.ts'
 import type { RetentionOptions } from '../core/retention.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
@@ -41,4 +42,8 @@ export interface BridgeOptions {
   readonly http?: HttpOptions | undefined
   /** How long which events are kept; written to the store by bridges of role relay. Default: what the store says. */
   readonly retention?: RetentionOptions | undefined
+  /** Keys for what contracts encrypt, and what happens with fields that look personal. */
+  readonly privacy?: PrivacyOptions | undefined
+  /** Patterns of types whose draft contracts may be published. */
+  readonly drafts?: readonly string[] | undefined
 }

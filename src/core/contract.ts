@@ -8,6 +8,8 @@ export interface Contract<T = unknown> {
   readonly schema: z.ZodType<T>
   /** From the data of `version - 1` to the data of this version. Pure. Absent in version 1. */
   readonly upcast?: (data: unknown) => unknown
+  /** Published only where the configuration allows it. */
+  readonly draft?: true
   /** Phantom: the event that a handler of this contract gets. */
   readonly event?: EvtEvent<T>
 }

@@ -9,6 +9,10 @@ export interface Upcasted<From, To> {
   readonly upcast: (data: From) => To
 }
 
+export interface DefineEventOptions {
+  readonly draft?: boolean
+}
+
 /** The latest version of an event type, which also knows all earlier ones. */
 export interface EventContract<T = unknown> extends Contract<T> {
   /** Version 1 first, without gaps; the last one has this contract's schema. */
@@ -17,7 +21,8 @@ export interface EventContract<T = unknown> extends Contract<T> {
 
 /**
  * Declares an event type with all its versions, numbered from 1 without gaps. The result is the contract of the latest
- * version; `.v1`, `.v2` … are the single ones. Throws EvtError('config') when the name or the numbering is wrong.
+ * version; `.v1`, `.v2` … are the single ones. A draft is published only where the configuration names it (`drafts`). Throws
+ * EvtError('config') when the name or the numbering is wrong.
  *
  *     const userCreated = defineEvent('user.created', { 1: first, 2: { schema: second, upcast: (old) => … } })
  */
@@ -30,6 +35,7 @@ export function defineEvent<A, B, C, D>(
     readonly 3: Upcasted<B, C>
     readonly 4: Upcasted<C, D>
   },
+  options?: DefineEventOptions,
 ): EventContract<D> & {
   readonly v1: Contract<A>
   readonly v2: Contract<B>
@@ -39,22 +45,32 @@ export function defineEvent<A, B, C, D>(
 export function defineEvent<A, B, C>(
   type: string,
   versions: { readonly 1: z.ZodType<A>; readonly 2: Upcasted<A, B>; readonly 3: Upcasted<B, C> },
+  options?: DefineEventOptions,
 ): EventContract<C> & { readonly v1: Contract<A>; readonly v2: Contract<B>; readonly v3: Contract<C> }
 export function defineEvent<A, B>(
   type: string,
   versions: { readonly 1: z.ZodType<A>; readonly 2: Upcasted<A, B> },
+  options?: DefineEventOptions,
 ): EventContract<B> & { readonly v1: Contract<A>; readonly v2: Contract<B> }
 export function defineEvent<A>(
   type: string,
   versions: { readonly 1: z.ZodType<A> },
+  options?: DefineEventOptions,
 ): EventContract<A> & { readonly v1: Contract<A> }
-export function defineEvent(type: string, versions: Readonly<Record<number, Declared>>): EventContract {
+export function defineEvent(
+  type: string,
+  versions: Readonly<Record<number, Declared>>,
+  { draft = false }: DefineEventOptions = {},
+): EventContract {
   if (!typeName.test(type)) {
     throw new EvtError('config', `cannot define event ${JSON.stringify(type)}: a type is dotted lower-case words`, {
       hint: 'for example user.created',
     })
   }
-  const contracts = Object.keys(versions).map((key, index) => toContract(type, Number(key), index + 1, versions))
+  const contracts = Object.keys(versions).map((key, index) => {
+    const contract = toContract(type, Number(key), index + 1, versions)
+    return draft ? Object.freeze({ ...contract, draft }) : contract
+  })
   const latest = contracts.at(-1)
   if (!latest) throw new EvtError('config', `cannot define event ${type}: it has no version`)
   const byName = Object.fromEntries(contracts.map((contract) => [`v${contract.version}`, contract]))

@@ -31,9 +31,32 @@ export interface ShapeField {
   readonly sensitive: boolean
 }
 
-/** Marks a field as personal or secret: `sensitive(z.email())`. Masked wherever evt shows data. Returns a marked copy. */
-export function sensitive<S extends z.ZodType>(schema: S): S {
-  return schema.meta({ ...schema.meta(), sensitive: true }) as S
+export interface SensitiveOptions {
+  /**
+   * Stored and sent as AES-256-GCM under a key of the event's subject, or of another one: `'user/{customerId}'`, where braces name a
+   * field of the data. When that key is deleted (`evt privacy forget`), handlers get null.
+   */
+  readonly encrypt?: boolean | string
+  /** Shown as a pseudonym, the same for the same value, where evt would show `***` and a pseudonym key is configured. */
+  readonly pseudonym?: boolean
+}
+
+/**
+ * Marks a field as personal or secret: `sensitive(z.email())`. Masked wherever evt shows data. Returns a marked copy; of a field that is
+ * encrypted one that may be null, because it was erased. Publishing null there is refused, unless the schema itself allows it.
+ */
+export function sensitive<S extends z.ZodType>(
+  schema: S,
+  options: SensitiveOptions & { readonly encrypt: true | string },
+): z.ZodNullable<S>
+export function sensitive<S extends z.ZodType>(schema: S, options?: SensitiveOptions & { readonly encrypt?: false }): S
+export function sensitive<S extends z.ZodType>(
+  schema: S,
+  { encrypt = false, pseudonym = false }: SensitiveOptions = {},
+) {
+  const marks = { ...schema.meta(), sensitive: true, ...(pseudonym ? { pseudonym } : {}) }
+  if (encrypt === false) return schema.meta(marks) as S
+  return schema.nullable().meta({ ...marks, encrypted: encrypt, erasable: !schema.safeParse(null).success })
 }
 
 export function shapeOf(schema: z.ZodType): Shape {
@@ -72,15 +95,19 @@ interface JsonSchema {
   readonly exclusiveMaximum?: number
   readonly multipleOf?: number
   readonly sensitive?: boolean
+  readonly erasable?: boolean
 }
 
 function parseShape(schema: JsonSchema): Shape {
   if (schema.const !== undefined) return { kind: 'choice', values: [schema.const] }
   if (schema.enum) return { kind: 'choice', values: schema.enum }
   const alternatives = schema.anyOf ?? schema.oneOf
+  // Only who erases writes null there.
+  if (alternatives?.[0] && schema.erasable) return parseShape(alternatives[0])
   if (alternatives) return { kind: 'union', of: alternatives.map(parseShape) }
   if (typeof schema.type === 'object') {
-    return { kind: 'union', of: schema.type.map((type) => parseShape({ ...schema, type })) }
+    const types = schema.erasable ? schema.type.filter((type) => type !== 'null') : schema.type
+    return { kind: 'union', of: types.map((type) => parseShape({ ...schema, type })) }
   }
   return parseTyped(schema)
 }

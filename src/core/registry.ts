@@ -3,7 +3,8 @@ import type { Contract } from './contract.ts'
 import type { EventContract } from './define-event.ts'
 import { EvtError, toError } from './errors.ts'
 import type { EvtEvent } from './event.ts'
-import { fieldPaths, shapeOf } from './json-shape.ts'
+import type { Guard } from './guard.ts'
+import { maskPath, sensitiveFields } from './sensitive-fields.ts'
 import { suggestion } from './suggest.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a registry holds contracts of different payloads
@@ -29,6 +30,8 @@ export interface Registry {
   migrate(event: EvtEvent, toVersion: number): EvtEvent
   /** Paths of the fields of this version that `sensitive()` marks: `data.user_data.email`. */
   sensitivePaths(type: string, version?: number): readonly string[]
+  /** Seals and opens what contracts encrypt, and refuses drafts; without one, events of such contracts cannot be published. */
+  readonly guard?: Guard | undefined
 }
 
 /** The `cause` of EvtError('unknown-type') when the type is known, but only up to a lower version. */
@@ -46,7 +49,7 @@ export function isNewerVersion(error: unknown): error is EvtError & { readonly c
 }
 
 /** Throws EvtError('config') when two different contracts claim one type; the same object twice is no conflict. */
-export function createRegistry(contracts: readonly AnyContract[]): Registry {
+export function createRegistry(contracts: readonly AnyContract[], guard?: Guard): Registry {
   const known = collect(contracts)
   const types = Object.freeze([...known.keys()].sort())
   const sensitive = new Map<Contract, readonly string[]>()
@@ -61,6 +64,7 @@ export function createRegistry(contracts: readonly AnyContract[]): Registry {
     throw unknownError(type, version, types, known.get(type)?.at(-1)?.version)
   }
   return {
+    guard,
     types: () => types,
     get,
     matching: (pattern) => types.filter((type) => pattern.matches(type)).map((type) => get(type) as Contract),
@@ -178,7 +182,4 @@ function withoutChecksum(event: EvtEvent): EvtEvent {
   return rest
 }
 
-const findSensitive = (contract: Contract): readonly string[] =>
-  fieldPaths(shapeOf(contract.schema), 'data')
-    .filter(({ field }) => field.sensitive)
-    .map(({ path }) => path)
+const findSensitive = (contract: Contract): readonly string[] => [...new Set(sensitiveFields(contract).map(maskPath))]

@@ -1,5 +1,6 @@
 import { fromHeaders } from '../core/codec/headers.ts'
 import type { EvtEvent } from '../core/event.ts'
+import { plainGuard } from '../core/guard.ts'
 import { isNewerVersion, type Registry } from '../core/registry.ts'
 import type { Received } from '../transports/transport.ts'
 import type { HandlerConfig } from './handler-config.ts'
@@ -13,17 +14,22 @@ export type Prepared =
 
 export interface Preparer {
   prepare(message: Received): Prepared
+  /** To be awaited before `prepare`, where it is a promise: keys of what is encrypted. Throws `connect` and `config`. */
+  load?(messages: readonly Received[]): Promise<void> | undefined
   /** Whether a `type@version` that was held can be prepared now. */
   isKnown(heldFor: string): boolean
 }
 
-/** Decodes, verifies the checksum, up-casts to the version that the handler asks for, validates. Never throws. */
+/** Decodes, verifies the checksum, decrypts, up-casts to the version that the handler asks for, validates. Never throws. */
 export function createPreparer(config: Pick<HandlerConfig, 'versions'>, registry: Registry): Preparer {
+  const guard = registry.guard ?? plainGuard
   const askedFor = (type: string) => config.versions.get(type) ?? registry.get(type)?.version
 
   function prepare(message: Received): Prepared {
     try {
-      const event = fromHeaders(message.headers, message.body, { verify: true })
+      const decoded = fromHeaders(message.headers, message.body, { verify: true })
+      const contract = registry.get(decoded.type, decoded.version)
+      const event = contract ? guard.reveal(decoded, contract) : decoded
       const version = askedFor(event.type)
       // A pattern also catches types without a contract: nothing can be said about their data.
       if (version === undefined) return { kind: 'event', event }
@@ -39,6 +45,9 @@ export function createPreparer(config: Pick<HandlerConfig, 'versions'>, registry
 
   return {
     prepare,
+    ...(guard.opens
+      ? { load: (messages: readonly Received[]) => guard.loadSealed(messages.map(({ body }) => body)) }
+      : {}),
     isKnown(heldFor) {
       const at = heldFor.lastIndexOf('@')
       const version = askedFor(heldFor.slice(0, at))

@@ -13,6 +13,7 @@ import type { SqlExecutor } from '../transports/transport.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { type DueJob, type Entry, type Item, isResting, type OwnedLane } from './item.ts'
+import { loadKeys } from './load-keys.ts'
 import { planEntries } from './plan.ts'
 import { type ReadLogged, rebuildItems } from './rebuild-item.ts'
 import { lockWaitMs } from './run-chunk.ts'
@@ -35,6 +36,8 @@ export async function workOffJob(runtime: HandlerRuntime, job: DueJob, at: JobCo
     const started = await start(runtime, job, at)
     if (!started) return
     const { items } = started
+    const loading = loadKeys(runtime, items)
+    if (loading && !(await loading)) return
     const entries = started.spent ? items.map((item) => giveUp(runtime, item)) : planJob(runtime, items)
     runtime.meter.taken(items.length)
     runtime.meter.started(items.length)

@@ -3,6 +3,7 @@ import { countSuspect, readSuspect, type StartedAttempt } from '../store/suspect
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Entry, Item } from './item.ts'
+import { loadKeys } from './load-keys.ts'
 import { planEntries } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { lockWaitMs } from './run-chunk.ts'
@@ -13,6 +14,8 @@ import { noteFailure, workOff, workOffEntries } from './work-off.ts'
  * ends the process ends it a bounded number of times, and takes no other suspect along.
  */
 export async function workOffSuspect(runtime: HandlerRuntime, item: Item, place: Interruptible): Promise<void> {
+  const loading = loadKeys(runtime, [item])
+  if (loading && !(await loading)) return
   const [planned] = planEntries(runtime, [item])
   if (planned?.kind !== 'run') return workOff(runtime, [item], place)
   await runtime.alone(async () => {

@@ -2,6 +2,7 @@ import { EvtError } from '../core/errors.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { closeLane, type Entry, type Item, isResting } from './item.ts'
+import { loadKeys } from './load-keys.ts'
 import { failureOf, planEntries } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { type ChunkOutcome, runChunk } from './run-chunk.ts'
@@ -30,6 +31,8 @@ export async function workOff(runtime: HandlerRuntime, items: readonly Item[], p
       if (isResting(item.owned)) resting.push(item)
       else if (!item.owned.closed) now.push(item)
     }
+    const loading = loadKeys(runtime, now)
+    if (loading && !(await loading)) return
     rest.unshift(...(await workOffEntries(runtime, planEntries(runtime, now), place)))
   }
   putBack(runtime, resting)

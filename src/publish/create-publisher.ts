@@ -7,7 +7,7 @@ import type { StorePublisher } from './publisher.ts'
 export interface PublisherOptions {
   /** A URL, whose connections `close` ends, or an open store, which stays open. Only `publishAll` connects. */
   readonly store: Store | string
-  readonly registry: Pick<Registry, 'get' | 'validate'>
+  readonly registry: Pick<Registry, 'get' | 'validate' | 'guard'>
   /** Who publishes: what `source` says when an event does not. */
   readonly source: string
 }
@@ -42,6 +42,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     async publish(sql, events) {
       const { prepareEvent } = await import('./publisher.ts')
       const { publishEncoded } = await import('../store/outbox.ts')
+      await options.registry.guard?.load(events, options.registry.get)
       const encoded = events.map((event) => prepareEvent(event, options))
       await publishEncoded(sql, encoded)
       return encoded.map(({ id }) => id)

@@ -3,6 +3,7 @@ import { v7 as uuid7 } from 'uuid'
 import { type EncodedEvent, encodeEvent } from '../core/codec.ts'
 import { EvtError } from '../core/errors.ts'
 import { type EvtEvent, maxDataBytes, type NewEvent } from '../core/event.ts'
+import { plainGuard } from '../core/guard.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
 import { type OutboxOptions, publishEncoded } from '../store/outbox.ts'
@@ -10,7 +11,7 @@ import type { SqlExecutor } from '../transports/transport.ts'
 
 export interface StorePublisherOptions {
   readonly store: Store
-  readonly registry: Pick<Registry, 'get' | 'validate'>
+  readonly registry: Pick<Registry, 'get' | 'validate' | 'guard'>
   /** What `source` says when an event does not. */
   readonly source: string
   /** Bytes of `data`; default 1 MiB. */
@@ -34,6 +35,7 @@ export function createStorePublisher(options: StorePublisherOptions): StorePubli
   const prepare = (event: NewEvent): EncodedEvent => prepareEvent(event, options)
   return {
     async publish(sql, events, outbox) {
+      await options.registry.guard?.load(events, options.registry.get)
       const encoded = events.map(prepare)
       await publishEncoded(sql, encoded, outbox)
       return encoded.map((event) => event.id)
@@ -49,6 +51,8 @@ export function createStorePublisher(options: StorePublisherOptions): StorePubli
         bytes = 0
       }
       for await (const event of events) {
+        const loading = options.registry.guard?.load([event], options.registry.get)
+        if (loading) await loading
         const encoded = prepare(event)
         batch.push(encoded)
         bytes += encoded.dataText.length
@@ -72,7 +76,8 @@ export function prepareEvent(event: NewEvent, options: Omit<StorePublisherOption
     metadata: event.metadata ?? {},
   }
   options.registry.validate(whole)
-  const encoded = encodeEvent(whole)
+  const guard = options.registry.guard ?? plainGuard
+  const encoded = encodeEvent(guard.pass(whole, options.registry.get(whole.type, whole.version)))
   const limit = options.maxBytes ?? maxDataBytes
   const size = Buffer.byteLength(encoded.dataText)
   if (size <= limit) return encoded

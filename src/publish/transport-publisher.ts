@@ -14,7 +14,7 @@ export interface TransportPublisherOptions {
   /** Which topic an event goes to; topics of types are made when the first event of a type comes. */
   readonly plan: TopicPlan
   /** Events of its types must fit their contracts; others pass. */
-  readonly registry: Pick<Registry, 'get' | 'validate'>
+  readonly registry: Pick<Registry, 'get' | 'validate' | 'guard'>
   /** What `source` says when an event does not. */
   readonly source: string
   /** The shape of the bytes; default `cloudevents`, evt's own. */
@@ -55,6 +55,7 @@ export function createTransportPublisher(options: TransportPublisherOptions): Tr
   const preparing = {
     registry: {
       get: registry.get,
+      guard: registry.guard,
       validate: (event: EvtEvent) => void (registry.get(event.type) && registry.validate(event)),
     },
     source: options.source,

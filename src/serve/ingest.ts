@@ -10,7 +10,7 @@ import type { Candidate, HttpPorts, Outcome } from './ports.ts'
 
 export interface IngestOptions {
   readonly store: Store
-  readonly registry: Pick<Registry, 'get' | 'validate'>
+  readonly registry: Pick<Registry, 'get' | 'validate' | 'guard'>
   /** What `source` says when an event does not. */
   readonly source: string
 }
@@ -74,6 +74,8 @@ export function createIngest({ store, registry, source }: IngestOptions): HttpPo
     const outcomes: Outcome[] = new Array(given.length)
     const ready: Ready[] = []
     const own: string[] = []
+    const events = given.flatMap((one) => ('event' in one ? [one.event] : []))
+    await registry.guard?.load(events, registry.get)
     for (const [at, one] of given.entries()) {
       try {
         const event = prepare(one, mayPublish)

@@ -17,7 +17,7 @@ export function typeOfReceived(message: Received): string {
 /** The same preparer, for foreign events too. */
 export function withDialects(preparer: Preparer): Preparer {
   return {
-    isKnown: preparer.isKnown,
+    ...preparer,
     prepare: (message) => (isForeign(message) ? prepareForeign(message, preparer) : preparer.prepare(message)),
   }
 }

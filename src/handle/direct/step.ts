@@ -2,6 +2,7 @@ import { backoffMs } from '../../core/backoff.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import { classify } from '../classify.ts'
 import { factsOf } from '../failure.ts'
+import { loadKeys } from '../load-keys.ts'
 import type { RunTimes } from '../item.ts'
 import type { Prepared } from '../prepare.ts'
 import { wallMs } from '../wall-clock.ts'
@@ -40,6 +41,8 @@ export function createStep(runtime: DirectRuntime): Step {
   /** What has to be run: what is known needs nothing more, and what is spent or cannot be read is buried. */
   async function sift(line: Line, jobs: readonly Job[]): Promise<Runnable[]> {
     const runnable: Runnable[] = []
+    const loading = loadKeys(runtime, jobs)
+    if (loading && !(await loading)) return []
     for (const job of jobs) {
       const { id } = job.message
       if (runtime.duplicates.has(id) || runnable.some((one) => one.job.message.id === id)) {

@@ -1,0 +1,44 @@
+import { EvtError } from '../core/errors.ts'
+import { createGuard } from '../core/guard.ts'
+import { compilePatterns } from '../core/pattern.ts'
+import type { Registry } from '../core/registry.ts'
+import { sensitiveFields } from '../core/sensitive-fields.ts'
+import type { Store } from '../store/connection.ts'
+import type { BridgeOptions } from './options.ts'
+
+/**
+ * The registry with what guards its contracts: keys, drafts. Throws EvtError('config') when contracts encrypt and no master key is
+ * configured, or not the one that the store's keys were wrapped with: a bridge that cannot decrypt would only make dead letters.
+ */
+export async function openGuarded(
+  registry: Registry,
+  { options, store }: { readonly options: Pick<BridgeOptions, 'privacy' | 'drafts'>; readonly store: Store },
+): Promise<Registry> {
+  if (registry.guard) return registry
+  const encrypted = registry.types().find((type) => encrypts(registry, type))
+  const { readMasterKeys } = await import('../store/open-keyring.ts')
+  const { checkMasterKeys, createStoreKeyring } = await import('../store/subject-keys.ts')
+  const masters = await readMasterKeys(options.privacy)
+  if (encrypted !== undefined && !masters)
+    throw new EvtError(
+      'config',
+      `cannot start: the contract of ${encrypted} encrypts, and no master key is configured`,
+      {
+        hint: 'set EVT_MASTER_KEY to 32 bytes in base64 (openssl rand -base64 32), or privacy.masterKeyFile',
+      },
+    )
+  if (masters) await checkMasterKeys(store, masters)
+  const guard = createGuard({
+    keyring: masters && createStoreKeyring(store, masters),
+    drafts: compilePatterns(options.drafts ?? []),
+  })
+  return { ...registry, guard }
+}
+
+function encrypts(registry: Registry, type: string): boolean {
+  for (let version = registry.get(type)?.version ?? 0; version > 0; version -= 1) {
+    const contract = registry.get(type, version)
+    if (contract && sensitiveFields(contract).some(({ encrypt }) => encrypt !== false)) return true
+  }
+  return false
+}
