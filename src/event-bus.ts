@@ -9,9 +9,8 @@ import { EvtError } from './core/errors.ts'
 import type { EvtEvent, NewEvent } from './core/event.ts'
 import type { Layout } from './core/layout.ts'
 import { createRegistry, type Registry } from './core/registry.ts'
-import type { DirectDefinition } from './handle/direct/direct-config.ts'
 import type { DirectSubscribers } from './handle/direct/direct-subscribers.ts'
-import type { HandlerContext, HandlerDefinition, HandlerLog } from './handle/handler.ts'
+import type { AnyHandlerDefinition, HandlerContext, HandlerDefinition, HandlerLog } from './handle/handler.ts'
 import type { PublishOutcome } from './publish/outcome.ts'
 import type { PublishedAll } from './publish/publish-all.ts'
 import type { TransportPublisher } from './publish/transport-publisher.ts'
@@ -34,7 +33,7 @@ export interface EventBusOptions {
   /** Events of its types must fit their contracts; others pass. */
   readonly registry?: Registry
   /** They run from the start; `handle` adds more. */
-  readonly handlers?: readonly DirectDefinition[]
+  readonly handlers?: readonly AnyHandlerDefinition[]
   /** Before each handler's name in the name of its group, so that services with handlers of one name stay apart. Default: nothing. */
   readonly group?: string
   /** Default `shards`: one topic whose lanes keep the order of each subject. `per-type` orders only within a type. */
@@ -90,7 +89,7 @@ export interface EventBus {
   /** Finishes what runs. False for an id that is not subscribed. Its group stays on the broker, and keeps its position. */
   unsubscribe(id: string): Promise<boolean>
   /** Runs a handler of `defineHandler`, or one of batches; its id is its name. */
-  handle(definition: DirectDefinition): Promise<string>
+  handle(definition: AnyHandlerDefinition): Promise<string>
   /** In this process only. Throws `usage` for an unknown id. */
   pause(id: string): void
   resume(id: string): void
@@ -221,7 +220,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
     return Promise.resolve({ state: 'refused', id: event?.id, error })
   }
 
-  const add = (definition: DirectDefinition) => addTo(demand(), definition)
+  const add = (definition: AnyHandlerDefinition) => addTo(demand(), definition)
 
   return {
     get transport() {
@@ -283,7 +282,7 @@ function publishedId(outcome: PublishOutcome): string {
 }
 
 /** What it does not say itself, the configuration says. */
-async function addTo({ place, subscribers }: Parts, definition: DirectDefinition): Promise<string> {
+async function addTo({ place, subscribers }: Parts, definition: AnyHandlerDefinition): Promise<string> {
   const { attempts, timeout } = place.handling
   const whole = {
     ...definition,

@@ -8,11 +8,17 @@ export type { EvtEvent, NewEvent, Priority } from './core/event.ts'
 export { sensitive } from './core/json-shape.ts'
 export { createRegistry, type Registry } from './core/registry.ts'
 export { createEventBus, type EventBus, type EventBusOptions, type SubscribeOptions } from './event-bus.ts'
+export { defineBatchHandler } from './handle/define-batch-handler.ts'
 export { defineHandler } from './handle/define-handler.ts'
 export { defineService, type ServiceContext, type ServiceDefinition, type ServiceSql } from './handle/define-service.ts'
-export { defineBatchHandler } from './handle/direct/define-batch-handler.ts'
-export type { BatchHandlerDefinition } from './handle/direct/direct-config.ts'
-export type { HandlerContext, HandlerDefinition, HandlerLog, HandlerSql, RetryPolicy } from './handle/handler.ts'
+export type {
+  BatchHandlerDefinition,
+  HandlerContext,
+  HandlerDefinition,
+  HandlerLog,
+  HandlerSql,
+  RetryPolicy,
+} from './handle/handler.ts'
 export type { Saga } from './handle/saga.ts'
 export { createPublisher, type Publisher, type PublisherOptions } from './publish/create-publisher.ts'
 export type { PublishOutcome } from './publish/outcome.ts'

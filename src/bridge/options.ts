@@ -4,7 +4,7 @@ import type { Registry } from '../core/registry.ts'
 import type { RetentionOptions } from '../core/retention.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import type { ServiceDefinition } from '../handle/define-service.ts'
-import type { HandlerDefinition, HandlerLog } from '../handle/handler.ts'
+import type { AnyHandlerDefinition, HandlerLog } from '../handle/handler.ts'
 import type { Saga } from '../handle/saga.ts'
 import type { Store } from '../store/connection.ts'
 
@@ -14,7 +14,7 @@ export type BridgeRole = (typeof bridgeRoles)[number]
 export interface BridgeOptions {
   /** A URL, whose connections the bridge closes at its end, or an open store, which stays open. */
   readonly store: Store | string
-  readonly handlers?: readonly HandlerDefinition[]
+  readonly handlers?: readonly AnyHandlerDefinition[]
   /** Run with the role `handlers`, beside those of `services`. */
   readonly sagas?: readonly Saga[]
   /** How long a saga may take that does not say so itself; default '1h'. */

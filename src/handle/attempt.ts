@@ -1,7 +1,8 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
 import type { Session } from '../store/sessions.ts'
-import { AttemptContext } from './context.ts'
+import { HopLimit } from './caused.ts'
+import { AttemptContext, type Batch } from './context.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Item, OwnedLane, RunTimes } from './item.ts'
 import { wallMs } from './wall-clock.ts'
@@ -31,17 +32,19 @@ export async function runAttempt(
     readonly place: Interruptible
     /** Others run in the same transaction. */
     readonly abreast: boolean
+    /** For a batch handler: the events of its call; `item` and `event` are the first of them. */
+    readonly batch?: Batch
   },
 ): Promise<AttemptResult> {
   const startedMs = wallMs()
   const began = performance.now()
-  const { event, session, abreast } = at
-  const context = new AttemptContext({ runtime, item, event, session, abreast })
+  const { event, session, abreast, batch } = at
+  const context = new AttemptContext({ runtime, item, event, session, abreast, batch })
   try {
-    const running = runtime.config.handle(event, context)
-    if (isThenable(running)) await within(runtime, item, { work: running, place: at.place })
+    const running = batch ? runtime.config.handleBatch(batch.events, context) : runtime.config.handle(event, context)
+    if (isThenable(running)) await within(runtime, item, { work: running, ...at })
     const unfinished = AttemptContext.settled(context)
-    if (unfinished) await within(runtime, item, { work: unfinished, place: at.place })
+    if (unfinished) await within(runtime, item, { work: unfinished, ...at })
     AttemptContext.close(context, 'the handler has returned')
     assertOpen(session, context)
     const runUs = (performance.now() - began) * 1000
@@ -78,24 +81,33 @@ class Interruption {
 interface Bounded {
   readonly work: PromiseLike<unknown>
   readonly place: Interruptible
+  readonly batch?: Batch
 }
 
 /** A handler that never settles is left behind; what it throws later is nobody's. */
-async function within(runtime: HandlerRuntime, item: Item, { work, place }: Bounded): Promise<void> {
+async function within(runtime: HandlerRuntime, item: Item, { work, place, batch }: Bounded): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const here = { owned: item.owned, interrupt: (_reason: unknown) => {} }
   place.add(here)
+  // Its events may be of several lanes; the loss of any of them ends it.
+  const others = batch
+    ? [...new Set(batch.items.map(({ owned }) => owned))].filter((owned) => owned !== item.owned)
+    : []
+  const there = others.map((owned) => ({ owned, interrupt: (reason: unknown) => here.interrupt(reason) }))
+  for (const one of there) place.add(one)
   try {
     await new Promise<unknown>((resolve, reject) => {
       timer = setTimeout(() => reject(timedOut), runtime.config.timeoutMs)
       here.interrupt = (reason) => reject(new Interruption(reason))
       work.then(resolve, reject)
       // Lost while the handler's first part ran, before anyone could interrupt it.
-      if (item.owned.closed) reject(new Interruption(item.owned.lane.lost.reason))
+      const lost = item.owned.closed ? item.owned : others.find(({ closed }) => closed)
+      if (lost) reject(new Interruption(lost.lane.lost.reason))
     })
   } finally {
     clearTimeout(timer)
     place.delete(here)
+    for (const one of there) place.delete(one)
   }
 }
 
@@ -103,6 +115,7 @@ async function within(runtime: HandlerRuntime, item: Item, { work, place }: Boun
 function assertOpen(session: Session | undefined, context: AttemptContext): void {
   const state = session?.state() ?? 'open'
   const sqlError = AttemptContext.sqlError(context)
+  if (sqlError instanceof HopLimit) throw sqlError
   if (state === 'open') return
   if (state === 'failed' && sqlError !== undefined) throw sqlError
   const reason = state === 'failed' ? 'a statement had failed and the error was swallowed' : 'the handler ended it'

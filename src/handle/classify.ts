@@ -1,4 +1,5 @@
 import { EvtError } from '../core/errors.ts'
+import { HopLimit } from './caused.ts'
 import type { ErrorFacts } from './failure.ts'
 
 /**
@@ -14,6 +15,7 @@ const hopelessCodes: ReadonlySet<string> = new Set(['decode', 'contract', 'check
 export function classify(thrown: unknown, facts: ErrorFacts, extra: ReadonlySet<string>): Verdict {
   if (facts.code === '40001' || facts.code === '40P01') return 'transient'
   if (facts.code === '0A000' && facts.message.includes('cached plan')) return 'transient'
+  if (thrown instanceof HopLimit) return 'hopeless'
   if (thrown instanceof EvtError && hopelessCodes.has(thrown.code)) return 'hopeless'
   if (extra.has(facts.class) || (facts.code !== undefined && extra.has(facts.code))) return 'hopeless'
   return extra.size > 0 && ancestry(thrown).some((name) => extra.has(name)) ? 'hopeless' : 'retryable'

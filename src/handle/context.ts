@@ -1,6 +1,7 @@
 import { EvtError } from '../core/errors.ts'
-import type { EvtEvent, NewEvent } from '../core/event.ts'
+import type { EvtEvent } from '../core/event.ts'
 import type { Session } from '../store/sessions.ts'
+import { caused } from './caused.ts'
 import type { HandlerContext, HandlerLog, HandlerSql } from './handler.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Item } from './item.ts'
@@ -8,11 +9,20 @@ import type { Item } from './item.ts'
 const endsTransaction =
   /^\s*(?:(?:commit|abort|end|begin|start\s+transaction|prepare\s+transaction)\b|rollback\b(?!\s+(?:work\s+|transaction\s+)?to\b))/i
 
+/** What one call of a batch handler is about. */
+export interface Batch {
+  readonly items: readonly Item[]
+  readonly events: readonly EvtEvent[]
+}
+
 /** What one attempt works with. */
 export interface AttemptOf {
   readonly runtime: HandlerRuntime
+  /** The first, of several. */
   readonly item: Item
   readonly event: EvtEvent
+  /** All of them, in a batch. */
+  readonly batch: Batch | undefined
   readonly session: Session | undefined
   /** Others run in the same transaction. */
   readonly abreast: boolean
@@ -36,7 +46,7 @@ export class AttemptContext implements HandlerContext {
 
   constructor(of: AttemptOf) {
     this.#of = of
-    this.attempt = of.item.attempt
+    this.attempt = of.batch ? Math.max(...of.batch.items.map(({ attempt }) => attempt)) : of.item.attempt
     const redrive = of.item.stored?.redrive
     if (redrive) this.replay = { id: redrive.replayId, count: redrive.count }
   }
@@ -50,9 +60,11 @@ export class AttemptContext implements HandlerContext {
   }
 
   get publish(): HandlerContext['publish'] {
-    const { runtime, event } = this.#of
+    const { runtime, event, batch } = this.#of
     return (given) =>
-      this.#track(async (session) => (await runtime.publish(session.sql, [caused(given, event)]))[0] ?? '')
+      this.#track(
+        async (session) => (await runtime.publish(session.sql, [caused(given, batch?.events ?? [event])]))[0] ?? '',
+      )
   }
 
   get signal(): AbortSignal {
@@ -131,10 +143,10 @@ export class AttemptContext implements HandlerContext {
   }
 
   #usable(text: string | undefined): Session {
-    const { runtime, event, session } = this.#of
+    const { runtime, item, session } = this.#of
     const name = runtime.config.name
     if (this.#closed !== undefined)
-      throw new EvtError('fenced', `cannot use the context of ${event.id} in ${name}: ${this.#closed}`)
+      throw new EvtError('fenced', `cannot use the context of ${item.message.id} in ${name}: ${this.#closed}`)
     if (!session) {
       throw new EvtError('unsupported', `cannot use ctx.sql in ${name}: it declares transaction 'none'`, {
         hint: "declare transaction: 'batch' or 'event'",
@@ -163,17 +175,6 @@ function textOf(strings: TemplateStringsArray): string {
   const text = strings.reduce((sum, part, at) => (at === 0 ? part : `${sum}$${at}${part}`), '')
   texts.set(strings, text)
   return text
-}
-
-/** What a handler publishes is caused by what it handles. */
-export function caused(given: NewEvent, event: EvtEvent): NewEvent {
-  return {
-    causationId: event.id,
-    correlationId: event.correlationId ?? event.id,
-    ...(event.traceparent === undefined ? {} : { traceparent: event.traceparent }),
-    ...(event.tenant === undefined ? {} : { tenant: event.tenant }),
-    ...given,
-  }
 }
 
 function logOf({ runtime, item }: AttemptOf): HandlerLog {

@@ -1,7 +1,7 @@
 import type { EventContract } from '../core/define-event.ts'
 import { EvtError } from '../core/errors.ts'
 import type { CaptureOptions } from '../store/capture/config.ts'
-import type { HandlerDefinition, HandlerLog } from './handler.ts'
+import type { AnyHandlerDefinition, HandlerLog } from './handler.ts'
 import type { Saga } from './saga.ts'
 
 /** Statements in a service's database, outside of handlers. */
@@ -22,7 +22,7 @@ export interface ServiceDefinition {
   readonly name: string
   // biome-ignore lint/suspicious/noExplicitAny: contracts of different payloads
   readonly contracts: readonly EventContract<any>[]
-  readonly handlers: readonly HandlerDefinition[]
+  readonly handlers: readonly AnyHandlerDefinition[]
   /** Work over several events: see `defineSaga`. Their contracts stand in `contracts`. */
   readonly sagas?: readonly Saga[]
   /** SQL of its own tables, run in this order whenever a bridge starts: each must be safe to run twice. */

@@ -1,9 +1,10 @@
 import type { BackoffPolicy } from '../core/backoff.ts'
 import { parseDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
-import { type Priority, priorities } from '../core/event.ts'
+import { type EvtEvent, type Priority, priorities } from '../core/event.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
-import type { HandlerDefinition } from './handler.ts'
+import type { BreakerPolicy } from './breaker-count.ts'
+import type { AnyHandlerDefinition, BatchHandlerDefinition, HandlerContext, HandlerDefinition } from './handler.ts'
 
 /** A definition with its defaults filled in and its texts parsed. */
 export interface HandlerConfig {
@@ -29,15 +30,21 @@ export interface HandlerConfig {
   readonly transaction: 'batch' | 'event' | 'none'
   readonly start: 'earliest' | 'latest'
   readonly nonRetryable: ReadonlySet<string>
+  /** Undefined: it never opens. */
+  readonly breaker: BreakerPolicy | undefined
+  /** Events of one call; 1 for a handler that takes single ones. */
+  readonly batch: number
   readonly handle: HandlerDefinition['handle']
+  handleBatch(events: readonly EvtEvent[], ctx: HandlerContext): Promise<void> | void
 }
 
 /** Shared by many events each: more would only be smaller. */
 const mostTransactions = 4
+const mostOfBatch = 10_000
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,99}$/
 
 /** Throws EvtError('config') naming the handler and the field. */
-export function resolveHandler(definition: HandlerDefinition): HandlerConfig {
+export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig {
   const { name, retry = {} } = definition
   const refuse = (reason: string, hint?: string) =>
     new EvtError('config', `cannot use handler ${JSON.stringify(name)}: ${reason}`, hint === undefined ? {} : { hint })
@@ -65,8 +72,23 @@ export function resolveHandler(definition: HandlerDefinition): HandlerConfig {
   if (!priorities.includes(priority))
     throw refuse(`priority ${String(priority)} is unknown`, `one of ${priorities.join(', ')}`)
   const transaction = definition.transaction ?? 'batch'
+  if (isBatchHandler(definition) && definition.transaction === ('event' as string))
+    throw refuse("transaction is 'event', and the events of a batch share one")
   const concurrency = within('concurrency', definition.concurrency ?? (transaction === 'batch' ? 16 : 4), 256)
   const workers = transaction === 'batch' ? Math.min(concurrency, mostTransactions) : concurrency
+  const shareOf = (value: number) => {
+    if (value > 0 && value <= 1) return value
+    throw refuse(`breaker.share is ${String(value)}, not a number above 0 and at most 1`)
+  }
+  const breakerOf = (breaker: HandlerDefinition['breaker'] = {}) =>
+    breaker === false
+      ? undefined
+      : {
+          subjects: within('breaker.subjects', breaker.subjects ?? 10, 1000),
+          share: shareOf(breaker.share ?? 0.5),
+          windowMs: duration('breaker.window', breaker.window ?? '1m'),
+          probeMs: duration('breaker.probe', breaker.probe ?? '2s'),
+        }
   const patterns = definition.on.map((one) => (typeof one === 'string' ? one : one.type))
   return {
     name,
@@ -85,16 +107,26 @@ export function resolveHandler(definition: HandlerDefinition): HandlerConfig {
       initialMs: duration('retry.initial', retry.initial ?? '1s'),
       maxMs: duration('retry.max', retry.max ?? '10m'),
     },
-    ordered: (definition.ordering ?? 'subject') === 'subject',
+    ordered: (('ordering' in definition ? definition.ordering : undefined) ?? 'subject') === 'subject',
     blockAfterDead: definition.afterDead === 'block',
     transaction,
     start: definition.start ?? 'latest',
     nonRetryable: new Set(definition.nonRetryable ?? []),
-    handle: (event, context) => definition.handle(event, context),
+    breaker: breakerOf(definition.breaker),
+    batch: isBatchHandler(definition) ? within('batch', definition.batch, mostOfBatch) : 1,
+    // As methods of the definition: they may use `this`.
+    handle: (event, context) => (definition as HandlerDefinition).handle(event, context),
+    handleBatch: (events, context) =>
+      isBatchHandler(definition)
+        ? definition.handle(events, context)
+        : (definition as HandlerDefinition).handle(events[0] as EvtEvent, context),
   }
 }
 
-function versionsOf(definition: HandlerDefinition): ReadonlyMap<string, number> {
+export const isBatchHandler = (definition: AnyHandlerDefinition): definition is BatchHandlerDefinition =>
+  'batch' in definition && definition.batch !== undefined
+
+function versionsOf(definition: AnyHandlerDefinition): ReadonlyMap<string, number> {
   const versions = new Map<string, number>()
   for (const one of definition.on) {
     if (typeof one === 'string') continue

@@ -2,6 +2,7 @@ import type { NewEvent } from '../core/event.ts'
 import type { Store } from '../store/connection.ts'
 import type { Session } from '../store/sessions.ts'
 import type { SqlExecutor, Transport } from '../transports/transport.ts'
+import type { Breaker } from './breaker.ts'
 import type { HandlerLog } from './handler.ts'
 import type { HandlerConfig } from './handler-config.ts'
 import type { DueJob, OwnedLane } from './item.ts'
@@ -31,5 +32,6 @@ export interface HandlerRuntime {
   storeIsBack(): Promise<void>
   /** One at a time in the whole process: what may end it must not take bystanders along twice. */
   alone<T>(work: () => Promise<T>): Promise<T>
+  readonly breaker: Breaker
   outcomes(succeeded: number, failed: number): void
 }

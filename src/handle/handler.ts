@@ -44,6 +44,18 @@ export interface RetryPolicy {
   readonly max?: string
 }
 
+/** Defaults stand after each field. */
+export interface BreakerOptions {
+  /** Opens at so many distinct subjects that fail (10; 1 to 1,000) … */
+  readonly subjects?: number
+  /** … when they are this share of those that were seen (0.5) … */
+  readonly share?: number
+  /** … within this time ('1m'). */
+  readonly window?: string
+  /** Time between two probes ('2s'). */
+  readonly probe?: string
+}
+
 /** What `defineHandler` takes. Defaults stand after each field. */
 export interface HandlerDefinition {
   /** Unique in the store: names the cursor. `icons.user-preferences`. */
@@ -71,8 +83,28 @@ export interface HandlerDefinition {
   readonly transaction?: 'batch' | 'event' | 'none'
   /** Where it starts when its name is new. Default 'latest'. */
   readonly start?: 'earliest' | 'latest'
+  /**
+   * What stops the handler in all processes when something behind it is broken, so that its events wait and do not die. `false`: nothing
+   * does.
+   */
+  readonly breaker?: BreakerOptions | false
   /** Errors that no retry can mend: error class names or codes, beside decode, contract and checksum. */
   readonly nonRetryable?: readonly string[]
   // biome-ignore lint/suspicious/noExplicitAny: narrowed by defineHandler's overloads
   handle(event: EvtEvent<any>, ctx: HandlerContext): Promise<void> | void
 }
+
+/**
+ * A handler of several events at once, in the order of each subject, in one transaction. When it fails, it is narrowed down to the guilty
+ * events: the others are handled, by calls with fewer of them.
+ */
+export interface BatchHandlerDefinition extends Omit<HandlerDefinition, 'handle' | 'ordering' | 'transaction'> {
+  /** Events of one call, at most; there may be fewer at any time. */
+  readonly batch: number
+  /** 'batch' (default), or 'none': no transaction, `ctx.sql` throws. */
+  readonly transaction?: 'batch' | 'none'
+  // biome-ignore lint/suspicious/noExplicitAny: a handler may list contracts of different payloads
+  handle(events: readonly EvtEvent<any>[], ctx: HandlerContext): Promise<void> | void
+}
+
+export type AnyHandlerDefinition = HandlerDefinition | BatchHandlerDefinition

@@ -10,6 +10,9 @@ export function queueOf(runtime: HandlerRuntime, item: Item): string | null {
   return runtime.config.ordered ? item.message.key : null
 }
 
+/** What counts as one for the handler's breaker. */
+export const breakerKeyOf = ({ message }: Item): string => message.key ?? message.id
+
 /**
  * What is to become of each item, in their order: run it; put it behind, because its subject is parked or an item
  * before it parks it; hold it for a contract; or give it up unrun, because it cannot be read.

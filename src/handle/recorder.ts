@@ -37,6 +37,8 @@ export interface HandlerMeter {
   /** Recognised by the inbox: not run again. */
   skipped(count: number): void
   paused(state: boolean): void
+  /** Its circuit breaker is open. */
+  breaker(isOpen: boolean): void
   health(state: HandlerSample['health']): void
 }
 

@@ -10,6 +10,7 @@ import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Entry } from './item.ts'
 import { failureOf } from './plan.ts'
 import { progressOf } from './progress.ts'
+import { callBatch, runBatch } from './run-batch.ts'
 import { type Run, runEntries, type Unsuccessful } from './run-entries.ts'
 import { type AfterCommit, type ChunkWrites, writeEntries } from './write-entries.ts'
 
@@ -32,6 +33,8 @@ export type ChunkOutcome =
   | { readonly kind: 'failed'; readonly at: number; readonly entry: Extract<Entry, { kind: 'failed' }> }
   /** One of several that ran at the same time failed: which one is found when they run one after the other. */
   | { readonly kind: 'crowded'; readonly timedOut: boolean }
+  /** A call of several events failed: which of them is guilty is found by calling with fewer. */
+  | { readonly kind: 'halve'; readonly events: number; readonly thrown: unknown; readonly timedOut: boolean }
   /** Another transaction was in the way, at this entry or at the commit. */
   | { readonly kind: 'spoiled'; readonly thrown: unknown; readonly at: number | undefined }
   /** A lock that evt itself needs was not free: somebody is in the middle of the same events, perhaps frozen. */
@@ -79,6 +82,7 @@ async function runWithin(runtime: HandlerRuntime, within: Within): Promise<Chunk
   const { session, entries, width } = within
   try {
     const fresh = await enter(runtime, session, entries)
+    if (runtime.config.batch > 1) return await runWithinBatch(runtime, { ...within, fresh })
     const { runs, skipped, unsuccessful, lost } = await runEntries(runtime, { ...within, fresh })
     if (lost) return judgeTransaction(runtime, { ...lost, session })
     if (unsuccessful && !isCrowded(unsuccessful, session)) return judge(runtime, { ...unsuccessful, session })
@@ -93,6 +97,18 @@ async function runWithin(runtime: HandlerRuntime, within: Within): Promise<Chunk
 
 const isCrowded = ({ among, result }: Unsuccessful, session: Session) =>
   among && !session.broken && result.why !== 'interrupted'
+
+async function runWithinBatch(
+  runtime: HandlerRuntime,
+  within: Within & { readonly fresh: Set<string> },
+): Promise<ChunkOutcome> {
+  const { session, entries } = within
+  const { runs, skipped, unsuccessful, lost, size } = await runBatch(runtime, within)
+  if (lost) return judgeTransaction(runtime, { ...lost, session })
+  if (unsuccessful) return judge(runtime, { ...unsuccessful, session, size })
+  const after = await finish(runtime, session, { entries, skipped })
+  return { kind: 'committed', runs, skipped: skipped.size, after }
+}
 
 /** What became of the others, the lanes' positions, the commit: where nothing else is to be written, all are sent at once. */
 async function finish(runtime: HandlerRuntime, session: Session, chunk: ChunkWrites): Promise<AfterCommit[]> {
@@ -127,9 +143,11 @@ function begin(runtime: HandlerRuntime, session: Session): Promise<void> {
 
 interface Judged extends Pick<Unsuccessful, 'entry' | 'at' | 'result'> {
   readonly session: Session | undefined
+  /** Events of the call. */
+  readonly size?: number
 }
 
-function judge(runtime: HandlerRuntime, { entry, at, result, session }: Judged): ChunkOutcome {
+function judge(runtime: HandlerRuntime, { entry, at, result, session, size = 1 }: Judged): ChunkOutcome {
   if (result.why === 'interrupted') return runtime.forced.aborted ? { kind: 'stopped' } : { kind: 'fenced' }
   if (session?.broken) return { kind: 'outage', at, thrown: result.thrown }
   if (
@@ -139,6 +157,7 @@ function judge(runtime: HandlerRuntime, { entry, at, result, session }: Judged):
   ) {
     return { kind: 'spoiled', thrown: result.thrown, at }
   }
+  if (size > 1) return { kind: 'halve', events: size, thrown: result.thrown, timedOut: result.why === 'timeout' }
   return {
     kind: 'failed',
     at,
@@ -160,10 +179,10 @@ function judgeTransaction(
 
 /** A session that may be in the middle of a statement, or prepared for a schema that is gone, does not go back. */
 async function undo(session: Session, outcome: ChunkOutcome): Promise<void> {
-  const isClean = ['blocked', 'failed', 'refused', 'crowded'].includes(outcome.kind)
+  const isClean = ['blocked', 'failed', 'refused', 'crowded', 'halve'].includes(outcome.kind)
   const timedOut =
     (outcome.kind === 'failed' && outcome.entry.failure.record.class === 'TimeoutError') ||
-    (outcome.kind === 'crowded' && outcome.timedOut)
+    ((outcome.kind === 'crowded' || outcome.kind === 'halve') && outcome.timedOut)
   if (!isClean || timedOut || session.broken) await session.terminate()
   else if (
     !(await settlesWithin(
@@ -181,6 +200,20 @@ async function runBare(
   place: Interruptible,
 ): Promise<ChunkOutcome> {
   const runs: Run[] = []
+  if (runtime.config.batch > 1) {
+    const waiting = entries.flatMap((entry) => (entry.kind === 'run' && !entry.item.done ? [entry] : []))
+    const [first] = waiting
+    const result = first && (await callBatch(runtime, waiting, { session: undefined, place }))
+    if (first && result && !result.ok)
+      return judge(runtime, {
+        entry: first,
+        at: entries.indexOf(first),
+        result,
+        session: undefined,
+        size: waiting.length,
+      })
+    if (result?.ok) for (const { item } of waiting) item.done = result
+  }
   for (const [at, entry] of entries.entries()) {
     if (entry.kind !== 'run') continue
     if (!entry.item.done) {

@@ -35,6 +35,7 @@ export interface Subscriber {
 export function startSubscriber({ runtime, topics, schedule, readLogged }: SubscriberOptions): Subscriber {
   const { config } = runtime
   const workers = createWorkers({ runtime, readLogged, count: config.workers })
+  runtime.breaker.attach(workers)
   const owned = new Set<OwnedLane>()
   const stopping = new AbortController()
   const options: LaneOptions = {
@@ -86,10 +87,12 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
     handler: config.name,
     joined,
     pause(state) {
+      if (state === workers.isPaused()) return
       runtime.meter.paused(state)
       workers.pause(state)
     },
     async drain() {
+      runtime.breaker.stop()
       const ended = workers.stop()
       stopping.abort(new EvtError('interrupted', `${config.name} stops`))
       await ended

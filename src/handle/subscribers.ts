@@ -1,28 +1,30 @@
 import { EvtError, toError } from '../core/errors.ts'
 import type { NewEvent } from '../core/event.ts'
 import type { Registry } from '../core/registry.ts'
+import { claimProbe, endProbe, openBreaker } from '../store/breakers.ts'
 import type { Store } from '../store/connection.ts'
 import { openLoggedMessages } from '../store/logged-messages.ts'
 import { createSessions } from '../store/sessions.ts'
 import { assertNoStrays, leaveLog } from '../store/strays.ts'
 import type { SqlExecutor, Transport } from '../transports/transport.ts'
+import { type Breaker, type BreakerDesk, createBreaker, probesOfRound } from './breaker.ts'
 import { createConnectionGate } from './connection-gate.ts'
 import { createDueSchedule } from './due-schedule.ts'
-import type { HandlerDefinition, HandlerLog } from './handler.ts'
+import type { AnyHandlerDefinition, HandlerLog } from './handler.ts'
 import { type HandlerConfig, resolveHandler } from './handler-config.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { createHealthJudge } from './health.ts'
 import { createPace } from './pace.ts'
 import { createPreparer } from './prepare.ts'
-import type { HandleRecorder } from './recorder.ts'
+import type { HandleRecorder, HandlerMeter } from './recorder.ts'
 import { createStoreWatch } from './store-watch.ts'
 import { type Subscriber, startSubscriber } from './subscriber.ts'
-import { followSwitches } from './switches.ts'
+import { followStopped } from './switches.ts'
 
 export interface SubscribersOptions {
   readonly store: Store
   readonly transport: Transport
-  readonly handlers: readonly HandlerDefinition[]
+  readonly handlers: readonly AnyHandlerDefinition[]
   readonly registry: Registry
   readonly recorder: HandleRecorder
   /** Names this process among others: unique among running ones. */
@@ -59,6 +61,8 @@ export interface Subscribers {
 const lettingGoMs = 500
 const abandonMs = 1500
 const closingMs = 500
+/** Beyond the time that the handler has for its probes. */
+const probeGraceMs = 10_000
 
 export const logTopic = 'log'
 
@@ -76,6 +80,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   )
   const alone = createMutex()
   const subscribers = new Map<string, Subscriber>()
+  const breakers = new Map<string, Breaker>()
   let stopped: Promise<void> | undefined
   /** By `pause`, and by an operator's switch: either is enough. */
   const paused = { here: new Set<string>(), everywhere: new Set<string>() as ReadonlySet<string> }
@@ -117,8 +122,22 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       schedule: (owned, job, delayMs) => schedule.add(owned, job, delayMs),
       storeIsBack: watch.isBack,
       alone,
+      breaker: breakerOf(config, meter),
       outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
     }
+  }
+
+  function breakerOf({ name: handler, breaker: policy, timeoutMs }: HandlerConfig, meter: HandlerMeter): Breaker {
+    const { instance } = options
+    const againInMs = policy?.probeMs ?? 0
+    const desk: BreakerDesk = {
+      open: (trip) => openBreaker(store, { ...trip, handler, instance, probeInMs: againInMs }),
+      claim: () => claimProbe(store, { handler, instance, withinMs: probesOfRound * timeoutMs + probeGraceMs }),
+      end: (closes) => endProbe(store, { handler, instance, closes, againInMs }),
+    }
+    const made = createBreaker({ handler, policy, desk, meter, log })
+    breakers.set(handler, made)
+    return made
   }
 
   const topicsOf = (config: HandlerConfig): readonly string[] =>
@@ -177,12 +196,13 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
         const topics = topicsByName.get(config.name) ?? []
         subscribers.set(config.name, startSubscriber({ runtime, topics, schedule, readLogged: logged.read }))
       }
-      switches = followSwitches(store, {
-        onChange: (switched) => {
-          paused.everywhere = switched
+      switches = followStopped(store, {
+        onAnswer: (stopped, askedMs) => {
+          paused.everywhere = stopped.paused
           for (const [name, one] of subscribers) applyPause(name, one)
+          for (const [name, breaker] of breakers) breaker.follow(stopped.broken.has(name), askedMs)
         },
-        onError: (error) => log.warn('cannot read the switches of handlers', { error: toError(error).message }),
+        onError: (error) => log.warn('cannot read which handlers are stopped', { error: toError(error).message }),
       })
     },
     async joined() {
@@ -205,7 +225,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   }
 }
 
-function resolveAll(handlers: readonly HandlerDefinition[]): HandlerConfig[] {
+function resolveAll(handlers: readonly AnyHandlerDefinition[]): HandlerConfig[] {
   const configs = handlers.map(resolveHandler)
   const seen = new Set<string>()
   for (const { name } of configs) {

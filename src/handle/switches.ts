@@ -1,37 +1,38 @@
+import { readStopped, type Stopped } from '../store/breakers.ts'
 import type { Store } from '../store/connection.ts'
 
 const pollMs = 1000
 
-/** Follows the switches that operators set for all processes; says which handlers are paused, at first and at changes. */
-export function followSwitches(
+/** Follows what stops handlers in all processes: operators' switches, and open breakers. `askedMs` is by `performance.now()`. */
+export function followStopped(
   store: Store,
   {
-    onChange,
+    onAnswer,
     onError,
-  }: { readonly onChange: (paused: ReadonlySet<string>) => void; readonly onError: (error: unknown) => void },
+  }: {
+    readonly onAnswer: (stopped: Stopped, askedMs: number) => void
+    readonly onError: (error: unknown) => void
+  },
 ): { stop(): void } {
-  let known = ''
-  let stopped = false
+  let ended = false
   let timer: NodeJS.Timeout | undefined
 
   async function look(): Promise<void> {
-    const { rows } = await store.query('select handler from evt.handler_switches where paused order by handler')
-    const paused = rows.map((row) => String(row.handler))
-    if (stopped || paused.join('\n') === known) return
-    known = paused.join('\n')
-    onChange(new Set(paused))
+    const askedMs = performance.now()
+    const stopped = await readStopped(store)
+    if (!ended) onAnswer(stopped, askedMs)
   }
   function loop(): void {
     look()
       .catch(onError)
       .finally(() => {
-        if (!stopped) timer = setTimeout(loop, pollMs)
+        if (!ended) timer = setTimeout(loop, pollMs)
       })
   }
   loop()
   return {
     stop() {
-      stopped = true
+      ended = true
       clearTimeout(timer)
     },
   }

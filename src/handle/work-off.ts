@@ -1,9 +1,10 @@
 import { EvtError } from '../core/errors.ts'
 import type { Interruptible } from './attempt.ts'
+import { factsOf } from './failure.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { closeLane, type Entry, type Item, isResting } from './item.ts'
 import { loadKeys } from './load-keys.ts'
-import { failureOf, planEntries } from './plan.ts'
+import { breakerKeyOf, failureOf, planEntries } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { type ChunkOutcome, runChunk } from './run-chunk.ts'
 import { settle } from './settle.ts'
@@ -34,6 +35,8 @@ export async function workOff(runtime: HandlerRuntime, items: readonly Item[], p
     const loading = loadKeys(runtime, now)
     if (loading && !(await loading)) return
     rest.unshift(...(await workOffEntries(runtime, planEntries(runtime, now), place)))
+    // The breaker has opened: what has not begun waits.
+    if (runtime.breaker.isOpen) resting.push(...rest.splice(0))
   }
   putBack(runtime, resting)
 }
@@ -53,7 +56,7 @@ export async function workOffEntries(
   entries: readonly Entry[],
   place: Interruptible,
 ): Promise<Item[]> {
-  for (let width = entries.length > 1 ? runtime.pace.width() : 1; ; ) {
+  for (let width = entries.length > 1 && runtime.config.batch === 1 ? runtime.pace.width() : 1; ; ) {
     if (entries.length === 0 || runtime.forced.aborted) return []
     const outcome = await runChunk(runtime, entries, { place, width })
     const itemAt = 'at' in outcome && outcome.at !== undefined ? entries[outcome.at]?.item : undefined
@@ -67,6 +70,8 @@ export async function workOffEntries(
         runtime.pace.narrow()
         width = 1
         break
+      case 'halve':
+        return halves(runtime, entries, { failed: outcome, place })
       case 'failed':
         return afterFailure(runtime, { entries, at: outcome.at, failed: outcome.entry, place })
       case 'outage':
@@ -125,7 +130,10 @@ async function commit(
     if (attempt > 1) runtime.meter.retried()
   }
   if (outcome.skipped > 0) runtime.meter.skipped(outcome.skipped)
-  if (outcome.runs.length > 0) runtime.outcomes(outcome.runs.length, 0)
+  if (outcome.runs.length === 0) return
+  const { breaker } = runtime
+  breaker.succeeded(breaker.isCounting ? outcome.runs.map(({ item }) => breakerKeyOf(item)) : [])
+  runtime.outcomes(outcome.runs.length, 0)
 }
 
 interface Failed {
@@ -150,12 +158,35 @@ export function noteFailure(runtime: HandlerRuntime, { item, failure }: Extract<
   runtime.meter.failed(`${name}: ${message.slice(0, 200)}`, item.message.headers['ce-type'])
   if (attempt > 1) runtime.meter.retried()
   runtime.outcomes(0, 1)
+  if (failure.hopeless === undefined) runtime.breaker.failed(breakerKeyOf(item), `${name}: ${message.slice(0, 200)}`)
   runtime.log.debug('an attempt failed', {
     handler: runtime.config.name,
     event: item.message.id,
     attempt,
     error: `${name}: ${message}`,
   })
+}
+
+/** The first half is done with, whatever becomes of it, before the second one is planned. */
+async function halves(
+  runtime: HandlerRuntime,
+  entries: readonly Entry[],
+  { failed, place }: { readonly failed: Extract<ChunkOutcome, { kind: 'halve' }>; readonly place: Interruptible },
+): Promise<Item[]> {
+  const { class: name, message } = factsOf(failed.thrown)
+  const error = `${name}: ${message.slice(0, 200)}`
+  runtime.meter.failed(error)
+  runtime.log.warn('a batch failed; it is tried in halves', {
+    handler: runtime.config.name,
+    events: failed.events,
+    error,
+  })
+  const runs = entries.filter(({ kind }) => kind === 'run')
+  const cut = entries.indexOf(runs[Math.ceil(runs.length / 2)] as Entry)
+  const [first, second] = [entries.slice(0, cut), entries.slice(cut)]
+  if (entries[0]?.item.stored)
+    return workOffEntries(runtime, [...first, ...second.map(({ item }): Entry => ({ kind: 'wait', item }))], place)
+  return [...(await workOffEntries(runtime, first, place)), ...second.map(({ item }) => item)]
 }
 
 async function singly(runtime: HandlerRuntime, entries: readonly Entry[], place: Interruptible): Promise<Item[]> {

@@ -14,6 +14,10 @@ export interface Workers {
   ring(): void
   pause(state: boolean): void
   isPaused(): boolean
+  /** By the handler's breaker: nothing is begun, but by `probe`. */
+  hold(state: boolean): void
+  /** Begins one event and resolves when it is done; false when there is none. */
+  probe(): Promise<boolean>
   /** Resolves when what was begun is done; nothing new is begun. */
   stop(): Promise<void>
   /** What runs now has lost its lane, or its process has to stop. */
@@ -32,14 +36,18 @@ function ageOf({ buffer: [head] }: OwnedLane): number {
 }
 
 export function createWorkers({ runtime, readLogged, count }: WorkersOptions): Workers {
+  const { batch } = runtime.config
   const lanes: OwnedLane[] = []
   /** In a worker's hands. */
   const held = new Set<OwnedLane>()
   const idle: (() => void)[] = []
   const places: readonly Interruptible[] = Array.from({ length: count }, () => new Set())
+  const probePlace: Interruptible = new Set()
   let rung = false
   let stopping = false
   let paused = false
+  let onHold = false
+  let probing: Promise<unknown> = Promise.resolve()
   let jobsFirst = true
 
   const isFree = (owned: OwnedLane) => !owned.closed && !held.has(owned) && !isResting(owned)
@@ -53,9 +61,8 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
   }
 
   /** What is there, in each lane's order; the lane with the oldest event first, so that all stay near each other in the log. A suspect comes alone. */
-  function nextItems(): Item[] {
+  function nextItems(most: number): Item[] {
     const items: Item[] = []
-    const most = runtime.pace.chunkSize()
     const ready = lanes.filter((owned) => owned.buffer.length > 0 && isFree(owned))
     for (const owned of ready.sort((a, b) => ageOf(a) - ageOf(b))) {
       const suspect = owned.buffer.findIndex((item) => item.message.deliveries > 1)
@@ -77,13 +84,13 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
   }
 
   /** Retries and fresh events take turns, so that neither waits for all of the other. */
-  function next():
-    | { readonly lanes: readonly OwnedLane[]; readonly run: (place: Interruptible) => Promise<void> }
-    | undefined {
+  function next(
+    most: number,
+  ): { readonly lanes: readonly OwnedLane[]; readonly run: (place: Interruptible) => Promise<void> } | undefined {
     for (let at = lanes.length - 1; at >= 0; at--) if (lanes[at]?.closed) lanes.splice(at, 1)
     jobsFirst = !jobsFirst
     const due = jobsFirst ? nextJob() : undefined
-    const items = due ? [] : nextItems()
+    const items = due ? [] : nextItems(most)
     const found = due ?? (items.length === 0 ? nextJob() : undefined)
     if (found) {
       const { job, owned } = found
@@ -94,8 +101,13 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
   }
 
   async function step(place: Interruptible): Promise<boolean> {
-    const work = paused ? undefined : next()
+    const work = paused || onHold ? undefined : next(batch > 1 ? batch : runtime.pace.chunkSize())
     if (!work) return false
+    await perform(work, place)
+    return true
+  }
+
+  async function perform(work: NonNullable<ReturnType<typeof next>>, place: Interruptible): Promise<void> {
     for (const owned of work.lanes) held.add(owned)
     // There may be more than one can do.
     ring()
@@ -104,7 +116,6 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     } finally {
       for (const owned of work.lanes) held.delete(owned)
     }
-    return true
   }
 
   async function loop(place: Interruptible): Promise<void> {
@@ -146,13 +157,25 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
       ring()
     },
     isPaused: () => paused,
+    hold(state) {
+      onHold = state
+      ring()
+    },
+    async probe() {
+      const work = paused || stopping ? undefined : next(1)
+      if (!work) return false
+      probing = perform(work, probePlace).catch(onDefect)
+      await probing
+      return true
+    },
     async stop() {
       stopping = true
       for (const wake of idle.splice(0)) wake()
       await running
+      await probing
     },
     interrupt(reason, owned) {
-      for (const place of places)
+      for (const place of [...places, probePlace])
         for (const one of place) if (owned === undefined || one.owned === owned) one.interrupt(reason)
     },
   }

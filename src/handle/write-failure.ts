@@ -67,9 +67,16 @@ export async function writeFailure(
   const { item, failure } = entry
   const { config } = runtime
   if (item.suspect) await forgetSuspect(sql, config.name, item.message.id)
-  if (failure.hopeless !== undefined || failure.record.attempt >= config.attempts) return bury(runtime, sql, entry)
-  const delayMs = backoffMs(config.backoff, failure.record.attempt, Math.random())
-  const state = { attempts: failure.record.attempt, errors: [...item.errors, failure.record], delayMs }
+  const isSpent = failure.hopeless !== undefined || failure.record.attempt >= config.attempts
+  // Open, the handler fails and not the event: it has its attempt again.
+  const isFree = failure.hopeless === undefined && runtime.breaker.isOpen
+  if (isSpent && !isFree) return bury(runtime, sql, entry)
+  const delayMs = isFree
+    ? (config.breaker?.probeMs ?? 0)
+    : backoffMs(config.backoff, failure.record.attempt, Math.random())
+  const state = isFree
+    ? { attempts: failure.record.attempt - 1, errors: item.errors, delayMs }
+    : { attempts: failure.record.attempt, errors: [...item.errors, failure.record], delayMs }
   const subject = queueOf(runtime, item)
   const scheduled = (id: string | undefined): AfterCommit[] => {
     const job: DueJob = subject === null ? { id: id ?? '' } : { subject }

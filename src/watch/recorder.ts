@@ -34,6 +34,7 @@ interface Counters {
   dead: number
   skipped: number
   paused: boolean
+  broken: boolean
   health: HandlerSample['health']
   lastError?: string
 }
@@ -116,6 +117,7 @@ function createMeter(
     dead: 0,
     skipped: 0,
     paused: false,
+    broken: false,
     health: 'healthy',
   }
   const recordTimes = (times: HandledTimes) => {
@@ -165,6 +167,9 @@ function createMeter(
     },
     paused(state) {
       counters.paused = state
+    },
+    breaker(isOpen) {
+      counters.broken = isOpen
     },
     health(state) {
       counters.health = state

@@ -20,6 +20,8 @@ export interface HandlerSample {
   /** Taken from the lane, not started. */
   readonly queued: number
   readonly paused: boolean
+  /** Its circuit breaker is open: it waits. Absent where an older bridge speaks. */
+  readonly broken?: boolean
   readonly health: 'healthy' | 'degraded' | 'failing'
   readonly lastError?: string
   /** Encoded histograms, microseconds: one attempt's run time, and commit (recorded) to handled. */

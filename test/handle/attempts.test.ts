@@ -38,6 +38,7 @@ describe('a handler', () => {
     const tries = new Map<string, number>()
     const flaky = defineHandler({
       name: 'test.flaky',
+      breaker: false,
       on: ['thing.*'],
       start: 'earliest',
       retry: quick,

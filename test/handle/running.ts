@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest'
 import { encodeEvent, toHeaders } from '../../src/core/codec.ts'
 import type { EvtEvent, NewEvent } from '../../src/core/event.ts'
 import { createRegistry, type Registry } from '../../src/core/registry.ts'
-import type { HandlerDefinition, HandlerLog } from '../../src/handle/handler.ts'
+import type { AnyHandlerDefinition, HandlerLog } from '../../src/handle/handler.ts'
 import { createSubscribers, type Subscribers, type SubscribersOptions } from '../../src/handle/subscribers.ts'
 import type { Store } from '../../src/store/connection.ts'
 import { openMemory } from '../../src/transports/memory/index.ts'
@@ -41,12 +41,12 @@ export interface Running {
   publish(...events: (Partial<EvtEvent> & { readonly type: string })[]): Promise<EvtEvent[]>
   rows(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>
   /** Another process on the same lanes and store. */
-  another(handlers: readonly HandlerDefinition[], options?: Partial<SubscribersOptions>): Promise<Subscribers>
+  another(handlers: readonly AnyHandlerDefinition[], options?: Partial<SubscribersOptions>): Promise<Subscribers>
 }
 
 /** Handlers over `memory` with a migrated store, and a table for their effects; stopped when the test ends. */
 export async function run(
-  handlers: readonly HandlerDefinition[],
+  handlers: readonly AnyHandlerDefinition[],
   options: Partial<SubscribersOptions> & { readonly registry?: Registry } = {},
 ): Promise<Running> {
   const { store, url } = await createTestDatabase({ max: 12 })
@@ -56,7 +56,10 @@ export async function run(
   const name = `handle${randomUUID().slice(0, 8)}`
   const transport = options.transport ?? openMemory(`memory://${name}`)
   const recorder = createRecorder()
-  const start = async (own: readonly HandlerDefinition[], extra: Partial<SubscribersOptions>): Promise<Subscribers> => {
+  const start = async (
+    own: readonly AnyHandlerDefinition[],
+    extra: Partial<SubscribersOptions>,
+  ): Promise<Subscribers> => {
     const subscribers = createSubscribers({
       store,
       transport,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent, NewEvent } from '../../core/event.ts'
-import { caused } from '../context.ts'
+import { caused } from '../caused.ts'
 import type { HandlerContext, HandlerLog, HandlerSql } from '../handler.ts'
 import type { DirectRuntime } from './direct-runtime.ts'
 
@@ -82,7 +82,7 @@ export class DirectContext implements HandlerContext {
     if (this.#closed !== undefined || !event)
       throw new EvtError('fenced', `cannot publish in ${name}: ${this.#closed ?? 'there is no event'}`)
     this.#published += 1
-    const whole = events.length === 1 ? caused(given, event) : given
+    const whole = caused(given, events)
     const id = given.id ?? idOf([name, ...events.map((one) => one.id), String(this.#published)], given)
     return runtime.publish({ ...whole, id })
   }

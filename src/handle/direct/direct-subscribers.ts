@@ -3,11 +3,11 @@ import { EvtError } from '../../core/errors.ts'
 import type { NewEvent } from '../../core/event.ts'
 import type { Registry } from '../../core/registry.ts'
 import type { Transport } from '../../transports/transport.ts'
-import type { HandlerLog } from '../handler.ts'
+import type { AnyHandlerDefinition, HandlerLog } from '../handler.ts'
 import { createHealthJudge } from '../health.ts'
 import { createPreparer } from '../prepare.ts'
 import type { HandleRecorder } from '../recorder.ts'
-import { type DirectConfig, type DirectDefinition, resolveDirect } from './direct-config.ts'
+import { type DirectConfig, resolveDirect } from './direct-config.ts'
 import type { DirectRuntime } from './direct-runtime.ts'
 import { type DirectSubscriber, startDirectSubscriber } from './direct-subscriber.ts'
 import { createDuplicateWindow, type DuplicateOptions } from './duplicates.ts'
@@ -36,7 +36,7 @@ export interface DirectSubscribersOptions {
  */
 export interface DirectSubscribers {
   /** Resolves when the handler's group exists, as far as that is told within 10 s: what is published then reaches it. Throws `config`. */
-  add(definition: DirectDefinition, options?: { readonly isPaused?: boolean }): Promise<void>
+  add(definition: AnyHandlerDefinition, options?: { readonly isPaused?: boolean }): Promise<void>
   /** Finishes what runs within `graceMs`. False when there is no such handler. Its group and position stay on the transport. */
   remove(handler: string, options?: { readonly graceMs?: number }): Promise<boolean>
   /** In this process only. Throws `usage` for an unknown name. */

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import type { EvtEvent, NewEvent } from '../../../src/core/event.ts'
 import { createRegistry } from '../../../src/core/registry.ts'
-import type { DirectDefinition } from '../../../src/handle/direct/direct-config.ts'
 import {
   createDirectSubscribers,
   type DirectSubscribers,
   type DirectSubscribersOptions,
 } from '../../../src/handle/direct/direct-subscribers.ts'
+import type { AnyHandlerDefinition } from '../../../src/handle/handler.ts'
 import { openMemory } from '../../../src/transports/memory/index.ts'
 import type { BuriedMessage, Message, Transport } from '../../../src/transports/transport.ts'
 import { createRecorder } from '../../../src/watch/recorder.ts'
@@ -27,7 +27,7 @@ export interface Direct {
   lag(handler: string): Promise<number>
   /** Another process with handlers on the same topics. */
   another(
-    handlers: readonly DirectDefinition[],
+    handlers: readonly AnyHandlerDefinition[],
     options?: Partial<DirectSubscribersOptions>,
   ): Promise<DirectSubscribers>
   /** What handlers published. */
@@ -36,7 +36,7 @@ export interface Direct {
 
 /** Handlers over `memory`; stopped when the test ends. */
 export async function runDirect(
-  handlers: readonly DirectDefinition[],
+  handlers: readonly AnyHandlerDefinition[],
   options: Partial<DirectSubscribersOptions> = {},
 ): Promise<Direct> {
   const url = `memory://direct-${randomUUID()}`
@@ -50,7 +50,7 @@ export async function runDirect(
   const published: NewEvent[] = []
   await transport.ensure([{ name: topic, lanes: 4 }], 'create')
 
-  async function start(own: readonly DirectDefinition[], extra: Partial<DirectSubscribersOptions>) {
+  async function start(own: readonly AnyHandlerDefinition[], extra: Partial<DirectSubscribersOptions>) {
     const subscribers = createDirectSubscribers({
       transport,
       registry: createRegistry([]),
