@@ -17,16 +17,17 @@ export type Publisher = (topic: string, batch: readonly Message[], signal: Abort
 /** Into a topic of ours, or into somebody's stream, in our wire. */
 export function createPublisher({ connections, options, topics, trimmer }: RedisContext): Publisher {
   const { broadcast, place, windowMs } = options
-  const width = 3 + (broadcast === undefined ? 0 : broadcastWidth)
+  const width = 2 + (broadcast === undefined ? 0 : broadcastWidth)
 
   async function write(topic: string, stream: string, messages: readonly Message[]): Promise<Written> {
     const parts: Part[] = []
     for (const message of messages) {
-      parts.push(message.id, encodeMeta(message), message.body)
+      parts.push(encodeMeta(message), message.body)
       if (broadcast !== undefined) parts.push(...broadcastOf(message, broadcast))
     }
-    const { least, greatest } = rangeOfIds(messages)
-    const args = [bellOf(stream), windowMs, maxWindowIds, least, greatest, width, pack(parts)]
+    const { least, greatest, run } = rangeOfIds(messages)
+    const ids = run === '' ? pack(messages.map(({ id }) => id)) : ''
+    const args = [bellOf(stream), windowMs, maxWindowIds, least, greatest, run, ids, width, pack(parts)]
     const keys = [stream, laneKey(stream), ...idKeys(stream)]
     const fail = (error: unknown) => failureOf(error, place, `publish to ${topic}`)
     try {

@@ -7,6 +7,7 @@
 //   {stream}:evt:lane            hash: what the writers of this lane know: epoch, mark, last, ids… (write-scripts.ts)
 //   {stream}:evt:groups          hash: group → `<epoch> <settled> <started> <suspect> <guilty> <deaths>` (lane-scripts.ts)
 //   {stream}:evt:ids:a, …:b      sets: message ids of the current and the previous duplicate window
+//   {stream}:evt:runs:a, …:b     sorted sets: the same of batches whose ids grew, a member a batch (id-range.ts)
 //   {stream}:evt:bell            channel: rung when something was appended
 import { EvtError } from '../../core/errors.ts'
 import { slotOf } from '../../core/slot.ts'
@@ -47,7 +48,7 @@ export const topicKey = (topic: string) => besideKey(topic, 'topic')
 export const membersKey = (topic: string, group: string) => besideKey(topic, `members:${group}`)
 export const laneKey = (stream: string) => besideKey(stream, 'lane')
 export const groupsKey = (stream: string) => besideKey(stream, 'groups')
-export const idKeys = (stream: string) => [besideKey(stream, 'ids:a'), besideKey(stream, 'ids:b')] as const
+export const idKeys = (stream: string) => ['ids:a', 'ids:b', 'runs:a', 'runs:b'].map((what) => besideKey(stream, what))
 export const bellOf = (stream: string) => besideKey(stream, 'bell')
 
 export function streamsOf(topic: string, lanes: number): readonly string[] {

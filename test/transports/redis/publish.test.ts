@@ -209,7 +209,7 @@ describe('publishing to Redis', () => {
 describe('a user of Redis', () => {
   it('may publish and consume with what it needs and no more, over TLS too', async () => {
     const rules =
-      '~app* ~{app* &{app* +@stream +@hash +@set +@scripting +@connection +@pubsub +@transaction +type +unlink +exists +pexpire +time -@dangerous +info'
+      '~app* ~{app* &{app* +@stream +@hash +@set +@sortedset +@scripting +@connection +@pubsub +@transaction +type +unlink +exists +pexpire +time -@dangerous +info'
     const redis = await startPrivateRedis({ users: [`user app on >s3cr:t ${rules}`] })
     onTestFinished(() => redis.stop())
     const transport = await openTransport(redis.url.replace('evt:evt@', 'app:s3cr%3At@'))

@@ -101,13 +101,26 @@ describe('the range of ids', () => {
   ]
 
   it('is that of a batch of UUIDs, in any order', () => {
-    expect(range()).toEqual({ least: '', greatest: '' })
-    expect(range(middle)).toEqual({ least: middle, greatest: middle })
-    expect(range(middle, high, low)).toEqual({ least: low, greatest: high })
+    expect(range()).toMatchObject({ least: '', greatest: '' })
+    expect(range(middle)).toMatchObject({ least: middle, greatest: middle })
+    expect(range(middle, high, low)).toMatchObject({ least: low, greatest: high })
   })
 
   it('has no least one where some id is none, or written in another way', () => {
     for (const other of ['e1', '', `${low} `, low.toUpperCase(), low.replaceAll('-', ''), `${low}\n`])
-      expect(range(other, middle, low)).toEqual({ least: '', greatest: middle })
+      expect(range(other, middle, low)).toMatchObject({ least: '', greatest: middle })
+  })
+
+  it('is a run where each of more than a few is greater than the one before it', () => {
+    const ids = Array.from({ length: 8 }, (_, i) => low.replace(/0$/, String(i)))
+    expect(range(...ids).run).toBe(ids.toReversed().join(' '))
+    for (const other of [
+      ids.slice(1),
+      ids.toReversed(),
+      [...ids, middle],
+      ['e1', ...ids],
+      [...ids, high.toUpperCase()],
+    ])
+      expect(range(...other).run).toBe('')
   })
 })
