@@ -117,6 +117,7 @@ export interface Example {
     | 'bridge'
     | 'dead-letter'
     | 'saga'
+    | 'handler'
     | 'application-table'
     | 'redis'
     | 'brokers'

@@ -71,6 +71,21 @@ export const registry = {
     summary: 'let a stopped group go on from another place in the log',
     load: () => import('./groups/seek.ts'),
   },
+  'handlers list': {
+    section: 'watch',
+    summary: 'handlers: health, rate, times, errors, who runs them, and who paused them',
+    load: () => import('./handlers/list.ts'),
+  },
+  'handlers pause': {
+    section: 'repair',
+    summary: 'stop handlers in all bridges; their events wait',
+    load: () => import('./handlers/pause.ts'),
+  },
+  'handlers resume': {
+    section: 'repair',
+    summary: 'go on with paused handlers in all bridges; closes their breakers too',
+    load: () => import('./handlers/resume.ts'),
+  },
   'migrate down': {
     section: 'set up',
     summary: 'undo the last migrations, with all that their tables hold',

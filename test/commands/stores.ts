@@ -17,6 +17,7 @@ export async function createStoreFor(need: Need): Promise<TestDatabase | undefin
     )
   }
   if (need === 'dead-letter') await addDeadLetters(database.store, sevenOfTwoCauses)
+  if (need === 'handler') await addHandler(database.store)
   if (need === 'saga') await addStuckSaga(database.store)
   return database
 }
@@ -85,6 +86,11 @@ export async function addDeadLetters(store: Store, letters: readonly Buried[]): 
       }),
     )
   }
+}
+
+/** That once ran: it has its place in the log. */
+async function addHandler(store: Store): Promise<void> {
+  await store.query(`insert into evt.groups (name, lanes, start) values ('icons.user-preferences', 16, 0)`)
 }
 
 /** Number 1: its second step has failed, of a version that is gone. */
