@@ -1,6 +1,7 @@
 // The bridge puts rooms together: store, relay, transport, handlers, watch. It starts them, drains them and stops them in
 // the right order; it decides nothing that one of them could decide. Drivers are loaded when it starts. Its parts are in `bridge/`.
 import { randomUUID } from 'node:crypto'
+import { checkSubscriptions } from './bridge/access.ts'
 import { type BridgeOptions, type BridgeRole, bridgeRoles } from './bridge/options.ts'
 import { aborted, type PartContext } from './bridge/part.ts'
 import { parseDuration } from './core/duration.ts'
@@ -68,6 +69,7 @@ export function createBridge(options: BridgeOptions): Bridge {
   async function startAll(): Promise<void> {
     const roles = rolesOf(options)
     const services = options.services ?? []
+    checkSubscriptions(services)
     const context = await prepare()
     const { setUpService } = await import('./handle/set-up-service.ts')
     for (const service of services) await setUpService(context.store, service)

@@ -1,5 +1,6 @@
 import type { Subscribers, SubscribersOptions } from '../handle/subscribers.ts'
 import { settlesWithin } from '../store/close-within.ts'
+import { createPublishRules } from './access.ts'
 import { type PartContext, reportsOf } from './part.ts'
 
 /** A broker that is away must not hold the start. */
@@ -18,7 +19,14 @@ export async function startHandlers(context: PartContext): Promise<Subscribers> 
   context.signal.throwIfAborted()
   const connections = options.connections === undefined ? {} : { connections: options.connections }
   const shared = { store, ...intake, handlers, registry, recorder, instance, log, ...connections }
-  const made = createSubscribers({ ...shared, publish: (sql, events) => publisher.publish(sql, events) })
+  const mayPublish = createPublishRules(options.services ?? [], context)
+  const made = createSubscribers({
+    ...shared,
+    publish(sql, events, handler) {
+      mayPublish?.(handler, events)
+      return publisher.publish(sql, events)
+    },
+  })
   context.keep('the handlers', () => made.stop({ graceMs }))
   await made.start()
   const joined = made.joined().then(context.readable.resolve)

@@ -5,6 +5,7 @@ import type { Saga } from '../handle/saga.ts'
 import type { SagaConfig } from '../sagas/saga-config.ts'
 import type { SagaHost } from '../sagas/saga-handler.ts'
 import { settlesWithin } from '../store/close-within.ts'
+import { createPublishRules } from './access.ts'
 import { type PartContext, reportsOf } from './part.ts'
 
 /** A broker that is away must not hold the start. */
@@ -46,7 +47,11 @@ export async function startSagas(context: PartContext): Promise<void> {
   }
   for (const saga of sagas) made.set(saga.name, createSagaHandler(saga, host))
   const handlers = [...made.values()]
-  const publish: Parameters<typeof createSubscribers>[0]['publish'] = (sql, events) => publisher.publish(sql, events)
+  const mayPublish = createPublishRules(options.services ?? [], context)
+  const publish: Parameters<typeof createSubscribers>[0]['publish'] = (sql, events, saga) => {
+    mayPublish?.(saga, events)
+    return publisher.publish(sql, events)
+  }
   const connections = Math.min(options.connections ?? mostConnections, mostConnections)
   const shared = { store, transport, handlers, registry, recorder, instance, log, connections }
   const subscribers = createSubscribers({ ...shared, publish })

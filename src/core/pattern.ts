@@ -27,6 +27,9 @@ export function compilePatterns(texts: readonly string[]): Pattern {
   return patternOf(texts.join(' '), texts.flatMap(alternativesOf))
 }
 
+/** The pattern without braces, as the list that they stand for. Throws as `compilePattern`. */
+export const patternAlternatives = (text: string): readonly string[] => alternativesOf(text)
+
 /**
  * The same set as a regular expression, for who filters elsewhere: matched against the type with a dot behind it. Only what
  * PostgreSQL and JavaScript read alike. Throws as `compilePattern`.

@@ -1,3 +1,4 @@
+import { isDenied } from '../core/access.ts'
 import { EvtError } from '../core/errors.ts'
 import { HopLimit } from './caused.ts'
 import type { ErrorFacts } from './failure.ts'
@@ -17,6 +18,7 @@ export function classify(thrown: unknown, facts: ErrorFacts, extra: ReadonlySet<
   if (facts.code === '0A000' && facts.message.includes('cached plan')) return 'transient'
   if (thrown instanceof HopLimit) return 'hopeless'
   if (thrown instanceof EvtError && hopelessCodes.has(thrown.code)) return 'hopeless'
+  if (isDenied(thrown)) return 'hopeless'
   if (extra.has(facts.class) || (facts.code !== undefined && extra.has(facts.code))) return 'hopeless'
   return extra.size > 0 && ancestry(thrown).some((name) => extra.has(name)) ? 'hopeless' : 'retryable'
 }

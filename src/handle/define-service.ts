@@ -23,6 +23,10 @@ export interface ServiceDefinition {
   // biome-ignore lint/suspicious/noExplicitAny: contracts of different payloads
   readonly contracts: readonly EventContract<any>[]
   readonly handlers: readonly AnyHandlerDefinition[]
+  /** Patterns of the types that its handlers and sagas may publish; another one is refused. Default: everything. */
+  readonly publishes?: readonly string[]
+  /** Patterns of the types that its handlers may subscribe to. Default: everything. */
+  readonly subscribes?: readonly string[]
   /** Work over several events: see `defineSaga`. Their contracts stand in `contracts`. */
   readonly sagas?: readonly Saga[]
   /** SQL of its own tables, run in this order whenever a bridge starts: each must be safe to run twice. */

@@ -30,8 +30,8 @@ export interface SubscribersOptions {
   /** Names this process among others: unique among running ones. */
   readonly instance: string
   readonly log: HandlerLog
-  /** Writes events in the caller's transaction and gives their ids. */
-  publish(sql: SqlExecutor, events: readonly NewEvent[]): Promise<readonly string[]>
+  /** Writes what this handler publishes in the caller's transaction and gives the ids. */
+  publish(sql: SqlExecutor, events: readonly NewEvent[], handler: string): Promise<readonly string[]>
   /** Default: the log. */
   readonly topics?: readonly string[] | ((handler: HandlerConfig) => readonly string[])
   /** Connections for handlers' transactions, over all of them; default 16. */
@@ -118,7 +118,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
           throw error
         }
       },
-      publish: (sql, events) => options.publish(sql, events),
+      publish: (sql, events) => options.publish(sql, events, config.name),
       schedule: (owned, job, delayMs) => schedule.add(owned, job, delayMs),
       storeIsBack: watch.isBack,
       alone,

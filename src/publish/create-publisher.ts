@@ -1,4 +1,8 @@
+import { createAccess, isDenied } from '../core/access.ts'
 import type { EvtEvent, NewEvent } from '../core/event.ts'
+import { createGuard, type Guard } from '../core/guard.ts'
+import { compilePatterns } from '../core/pattern.ts'
+import type { PrivacyOptions } from '../core/privacy-options.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
@@ -10,13 +14,19 @@ export interface PublisherOptions {
   readonly registry: Pick<Registry, 'get' | 'validate' | 'guard'>
   /** Who publishes: what `source` says when an event does not. */
   readonly source: string
+  /** Patterns of the types that it may publish; another one is refused, and written down. Default: everything. */
+  readonly publishes?: readonly string[]
+  /** Keys for what contracts encrypt: kept in the store, and read there when the first such event is published. */
+  readonly privacy?: PrivacyOptions
+  /** Patterns of types whose draft contracts may be published. */
+  readonly drafts?: readonly string[]
 }
 
 /** For applications: loads the driver at the first use. */
 export interface Publisher {
   /**
    * In the caller's transaction (`{ query(text, values) }`, as `pg` has it): seen if and only if it commits. Returns the
-   * ids. Throws `contract`, `unknown-type` or `too-large`.
+   * ids. Throws `contract`, `unknown-type` or `too-large`; `refused` for a type that it may not publish and for a draft.
    */
   publish(sql: SqlExecutor, events: readonly NewEvent[]): Promise<readonly EvtEvent['id'][]>
   /** In transactions of its own, batch by batch. Throws `connect` too. */
@@ -26,10 +36,39 @@ export interface Publisher {
 
 export function createPublisher(options: PublisherOptions): Publisher {
   let opened: Promise<{ readonly store: Store; readonly publisher: StorePublisher }> | undefined
+  let guarding: Promise<Guard> | undefined
+  const access = createAccess({ name: options.source, publishes: options.publishes })
   const open = async () => {
     const { createStorePublisher } = await import('./publisher.ts')
     const store = typeof options.store === 'string' ? await connect(options.store, options.source) : options.store
-    return { store, publisher: createStorePublisher({ ...options, store }) }
+    return { store, publisher: createStorePublisher({ ...(await checked()), store }) }
+  }
+  const openGuard = async () => {
+    const { openKeyring } = await import('../store/open-keyring.ts')
+    const sql: SqlExecutor = { query: async (text, values) => (await demand()).store.query(text, values) }
+    const keyring = await openKeyring(sql, options.privacy)
+    return createGuard({ keyring, drafts: compilePatterns(options.drafts ?? []) })
+  }
+  const checked = async () => {
+    guarding ??= openGuard()
+    const { get, validate } = options.registry
+    return { ...options, registry: { get, validate, guard: options.registry.guard ?? (await guarding) } }
+  }
+  const allowed = async (type: string) => {
+    try {
+      access?.assertPublish(type)
+    } catch (error) {
+      const { noteDenied } = await import('../store/access.ts')
+      const { store } = await demand()
+      if (isDenied(error)) await noteDenied(store, { ...error.cause, target: type, reason: error.message, times: 1 })
+      throw error
+    }
+  }
+  async function* allowedOnly(events: Iterable<NewEvent> | AsyncIterable<NewEvent>) {
+    for await (const event of events) {
+      await allowed(event.type)
+      yield event
+    }
   }
   const demand = () => {
     opened ??= open().catch((error: unknown) => {
@@ -42,12 +81,14 @@ export function createPublisher(options: PublisherOptions): Publisher {
     async publish(sql, events) {
       const { prepareEvent } = await import('./publisher.ts')
       const { publishEncoded } = await import('../store/outbox.ts')
-      await options.registry.guard?.load(events, options.registry.get)
-      const encoded = events.map((event) => prepareEvent(event, options))
+      if (access) for (const { type } of events) await allowed(type)
+      const own = await checked()
+      await own.registry.guard.load(events, own.registry.get)
+      const encoded = events.map((event) => prepareEvent(event, own))
       await publishEncoded(sql, encoded)
       return encoded.map(({ id }) => id)
     },
-    publishAll: async (events) => (await demand()).publisher.publishAll(events),
+    publishAll: async (events) => (await demand()).publisher.publishAll(access ? allowedOnly(events) : events),
     async close() {
       const known = await opened?.catch(() => undefined)
       if (known && typeof options.store === 'string') await known.store.close()

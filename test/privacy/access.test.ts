@@ -1,0 +1,118 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { createBridge } from '../../src/bridge.ts'
+import { defineEvent } from '../../src/core/define-event.ts'
+import { createRegistry } from '../../src/core/registry.ts'
+import { defineHandler } from '../../src/handle/define-handler.ts'
+import { defineService } from '../../src/handle/define-service.ts'
+import { createPublisher } from '../../src/publish/create-publisher.ts'
+import { setAccessText } from '../../src/store/access.ts'
+import type { Store } from '../../src/store/connection.ts'
+import { createTestDatabase } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
+
+const created = defineEvent('user.created', { 1: z.object({}) })
+const paid = defineEvent('order.paid', { 1: z.object({}) })
+const idea = defineEvent('user.imagined', { 1: z.object({}) }, { draft: true })
+const registry = createRegistry([created, paid, idea])
+
+const denials = async (store: Store) =>
+  (await store.query(`select who, target, affected::int from evt.audit where verb = 'access denied'`)).rows
+
+describe('what a service may publish', () => {
+  it('holds for its handlers: what they publish besides is a dead letter at once, and in the audit log', async () => {
+    const { store, url } = await createTestDatabase()
+    const service = defineService({
+      name: 'users',
+      contracts: [created, paid],
+      publishes: ['user.*'],
+      subscribes: ['user.*'],
+      handlers: [
+        defineHandler({
+          name: 'users.greedy',
+          on: [created],
+          start: 'earliest',
+          handle: async (_event, { publish }) => void (await publish({ type: 'order.paid', data: {} })),
+        }),
+      ],
+    })
+    const bridge = createBridge({ store: url, services: [service] })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    const publisher = createPublisher({ store, registry, source: 'test' })
+    await publisher.publish(store, [{ type: 'user.created', data: {} }])
+    const dead = async () => (await store.query('select reason, error_message, attempts from evt.dead_letters')).rows
+    await until(async () => (await dead()).length === 1)
+    expect((await dead())[0]).toMatchObject({
+      reason: 'non-retryable',
+      error_message: 'cannot publish order.paid: users may publish user.*',
+    })
+    await until(async () => (await denials(store)).length === 1)
+    expect(await denials(store)).toEqual([{ who: 'users', target: 'order.paid', affected: 1 }])
+    expect((await store.query(`select 1 from evt.outbox where type = 'order.paid'`)).rows).toEqual([])
+  })
+
+  it('holds for createPublisher; the same denial is one row', async () => {
+    const { store } = await createTestDatabase()
+    const publisher = createPublisher({ store, registry, source: 'users', publishes: ['user.*'] })
+    await publisher.publishAll([{ type: 'user.created', data: {} }])
+    for (let n = 0; n < 3; n += 1)
+      await expect(publisher.publish(store, [{ type: 'order.paid', data: {} }])).rejects.toMatchObject({
+        code: 'refused',
+      })
+    await expect(publisher.publishAll([{ type: 'order.paid', data: {} }])).rejects.toMatchObject({ code: 'refused' })
+    expect(await denials(store)).toEqual([{ who: 'users', target: 'order.paid', affected: 4 }])
+  })
+
+  it('ends the start of a bridge whose handler subscribes to something else', async () => {
+    const { url } = await createTestDatabase()
+    const handler = defineHandler({ name: 'users.spy', on: ['order.*'], handle: () => {} })
+    const service = defineService({ name: 'users', contracts: [], subscribes: ['user.*'], handlers: [handler] })
+    await expect(createBridge({ store: url, services: [service] }).start()).rejects.toMatchObject({
+      code: 'config',
+      message: 'cannot use handler users.spy: users may not subscribe to order.*',
+    })
+  })
+
+  it('holds in SQL for the roles that have a rule, in every way to write, and costs nothing without one', async () => {
+    const { store } = await createTestDatabase()
+    const role = `evt_access_${Date.now()}`
+    await store.query(`create role ${role} in role evt_publisher`)
+    onTestFinished(async () => void (await store.query(`drop owned by ${role}; drop role ${role}`)))
+    const triggers = async () =>
+      (await store.query(`select 1 from pg_trigger where tgname = 'outbox_access'`)).rows.length
+    const as = (text: string) =>
+      store.transaction(async (sql) => {
+        await sql.query(`set local role ${role}`)
+        await sql.query(text)
+      })
+    expect(await triggers()).toBe(0)
+    await as(`select evt.publish('order.paid', '{}')`)
+    await store.query(setAccessText({ role, patterns: ['user.*'] }))
+    expect(await triggers()).toBeGreaterThan(0)
+    await as(`select evt.publish('user.created', '{}')`)
+    const refused = new RegExp(`evt: ${role} may not publish order.paid`)
+    await expect(as(`select evt.publish('order.paid', '{}')`)).rejects.toThrow(refused)
+    await expect(
+      as(`select evt.publish_many('[{"type":"user.created","data":{}},{"type":"order.paid","data":{}}]')`),
+    ).rejects.toThrow(refused)
+    // Who has no rule is not restricted.
+    await store.query(`select evt.publish('order.paid', '{}')`)
+    await store.query(`select evt.set_access('${role}', array[]::text[], '')`)
+    expect(await triggers()).toBe(0)
+    await as(`select evt.publish('order.paid', '{}')`)
+  })
+})
+
+describe('a draft', () => {
+  it('is refused, and published where the configuration allows it', async () => {
+    const { store } = await createTestDatabase()
+    const event = { type: 'user.imagined', data: {} }
+    await expect(createPublisher({ store, registry, source: 'test' }).publish(store, [event])).rejects.toMatchObject({
+      code: 'refused',
+      message: 'cannot publish user.imagined: its contract is a draft',
+    })
+    await createPublisher({ store, registry, source: 'test', drafts: ['user.*'] }).publish(store, [event])
+    expect((await store.query('select type from evt.outbox')).rows).toEqual([{ type: 'user.imagined' }])
+  })
+})
