@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { SlowestFirst } from './test/setup/slowest-first.ts'
 
 export default defineConfig({
   test: {
@@ -9,5 +10,6 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Two cores: more workers than that only make timings worse.
     maxWorkers: 2,
+    sequence: { sequencer: SlowestFirst },
   },
 })
