@@ -11,6 +11,7 @@ import { connectionsOf } from './line/connections.ts'
 import { releaseAfterStart } from './line/memory.ts'
 import { duration, list, storeOptions } from './line/options.ts'
 import { causeOf, openOwnStore } from './line/own-store.ts'
+import { privacyOf } from './line/privacy.ts'
 import { loadServices } from './line/services.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -105,6 +106,8 @@ export default defineCommand({
         grace,
         log: await logOf(runtime),
         retention: config.get('retention').value,
+        privacy: privacyOf(runtime),
+        drafts: config.get('drafts').value,
         sagaTimeout: formatDuration(config.get('sagaTimeoutMs').value),
         http,
         ...connections.settings,

@@ -5,6 +5,7 @@ import { EvtError } from '../core/errors.ts'
 import type { HttpOptions } from '../core/http-options.ts'
 import type { Layout } from '../core/layout.ts'
 import { redactUrl } from '../core/mask.ts'
+import { detections, type PrivacyOptions } from '../core/privacy-options.ts'
 import { parseCount } from '../core/quantity.ts'
 import type { RetentionOptions } from '../core/retention.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
@@ -34,6 +35,11 @@ export interface ConfigValues {
   /** Without it, no HTTP. */
   readonly http: HttpOptions | undefined
   readonly retention: RetentionOptions | undefined
+  /** Wraps the keys of subjects: base64, the current one first. */
+  readonly masterKey: string | undefined
+  readonly privacy: PrivacyOptions | undefined
+  /** Patterns of types whose draft contracts may be published. */
+  readonly drafts: readonly string[]
   readonly bus: BusType | undefined
   readonly busLayout: Layout
   readonly busGroup: string | undefined
@@ -146,6 +152,27 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     parse: parseRetention,
     alias: 'EVENT_STORE_TTL_DAYS',
     show: shownRetention,
+  },
+  masterKey: {
+    name: 'masterKey',
+    says: 'wraps the keys of encrypted fields',
+    default: undefined,
+    parse: (text) => text,
+    show: (key) => (key ? '***' : ''),
+  },
+  privacy: {
+    name: 'privacy',
+    says: 'unmarked personal fields: off, warn, mask, refuse',
+    default: undefined,
+    parse: (text) => ({ detect: oneOf(detections)(text) }),
+    show: (privacy) => privacy?.detect ?? '',
+  },
+  drafts: {
+    name: 'drafts',
+    says: 'draft contracts that may be published',
+    default: [],
+    parse: listOf,
+    show: (drafts) => drafts.join(','),
   },
   bus: {
     name: 'bus',

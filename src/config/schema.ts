@@ -3,6 +3,7 @@ import { parseDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
 import { layouts } from '../core/layout.ts'
 import { compilePatterns } from '../core/pattern.ts'
+import { detections } from '../core/privacy-options.ts'
 import { resolveRetention } from '../core/retention.ts'
 import { busTypes } from './bus-names.ts'
 import { logLevels } from './keys.ts'
@@ -95,6 +96,12 @@ const retention = z
     }
   })
 
+const privacy = z.strictObject({
+  masterKeyFile: z.string().min(1).optional(),
+  pseudonymKey: z.string().min(8, 'at least 8 characters').optional(),
+  detect: z.enum(detections).optional(),
+})
+
 /** What `evt.config.*` and `$XDG_CONFIG_HOME/evt/config.yaml` may hold. */
 export const configFileSchema = z.strictObject({
   store: z.string().optional(),
@@ -111,6 +118,9 @@ export const configFileSchema = z.strictObject({
   consume: z.string().optional(),
   http: http.optional(),
   retention: retention.optional(),
+  masterKey: z.string().min(1).optional(),
+  privacy: privacy.optional(),
+  drafts: patterns.optional(),
   bus: z.enum(busTypes).optional(),
   busLayout: z.enum(layouts).optional(),
   busGroup: z.string().optional(),

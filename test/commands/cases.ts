@@ -20,6 +20,12 @@ export interface TestedElsewhere {
 }
 
 export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
+  'access print': { file: 'test/commands/schema.test.ts' },
+  'access show': {
+    needs: 'store',
+    words: ['access', 'show', '--json'],
+    fields: ['access', 'access[].kind', 'access[].publishes', 'access[].subscribes', 'access[].who'],
+  },
   bench: { file: 'test/bench/cli.test.ts' },
   'capture add': {
     needs: 'application-table',
@@ -192,6 +198,23 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     words: ['migrate', 'up', '--json'],
     fields: ['applied', 'applied[].name', 'applied[].version'],
   },
+  'parked list': {
+    needs: 'store',
+    words: ['parked', 'list', '--json'],
+    fields: ['parked'],
+  },
+  'privacy forget': {
+    needs: 'store',
+    words: ['privacy', 'forget', 'user/1', '--yes', '--json'],
+    fields: plan,
+  },
+  'privacy rotate': {
+    needs: 'store',
+    words: ['privacy', 'rotate', '--yes', '--json'],
+    exit: 2,
+    status: 'error',
+    fields: [],
+  },
   'retention restore': {
     needs: 'store',
     words: ['retention', 'restore', 'nothing.ndjson.zst', '--yes', '--json'],
@@ -294,6 +317,27 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
       'stuck',
       'version',
       'waitsFor',
+    ],
+  },
+  'schema diff': {
+    needs: 'nothing',
+    words: ['schema', 'diff', 'user.created@1', 'user.created@2', '--json'],
+    exit: 1,
+    status: 'fail',
+    fields: ['breaking', 'changes', 'changes[].breaking', 'changes[].change', 'changes[].path', 'changes[].says'],
+  },
+  'schema export': { file: 'test/commands/schema.test.ts' },
+  'schema list': {
+    needs: 'nothing',
+    words: ['schema', 'list', '--type', 'user.created', '--json'],
+    fields: [
+      'contracts',
+      'contracts[].draft',
+      'contracts[].fingerprint',
+      'contracts[].sensitive',
+      'contracts[].type',
+      'contracts[].version',
+      'contracts[].versions',
     ],
   },
   status: {
