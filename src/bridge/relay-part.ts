@@ -1,4 +1,7 @@
+import { settlesWithin } from '../store/close-within.ts'
 import { aborted, type PartContext, reportsOf } from './part.ts'
+
+const besideMs = 1_000
 
 /** Sequences while it leads; carries the log to sinks and takes sources in. */
 export async function startRelay(context: PartContext): Promise<void> {
@@ -23,6 +26,9 @@ export async function startRelay(context: PartContext): Promise<void> {
   const sources = resolveSources(options.sources ?? []).map(opener)
   const relay = createRelay({ store, instance, recorder, log: calm, sinks, sources, archive })
   relay.start()
+  const { startDueScan } = await import('../relay/due-scan.ts')
+  const due = startDueScan(store, calm)
+  context.keep('events that are due', () => settlesWithin(due.stop(), besideMs))
   context.keep('the relay', () => relay.stop())
 }
 

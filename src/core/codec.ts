@@ -17,6 +17,8 @@ export interface EncodedEvent<T = unknown> extends EvtEvent<T> {
   /** JSON of `data`; what the checksum is over. */
   readonly dataText: string
   readonly checksum: string
+  /** The store holds it until then; never on the wire. */
+  readonly deliverAt?: string
 }
 
 /**

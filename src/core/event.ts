@@ -37,7 +37,11 @@ export interface EvtEvent<T = unknown> {
 }
 
 /** What a publisher hands in: everything that evt can fill in itself is optional. */
-export type NewEvent<T = unknown> = Pick<EvtEvent<T>, 'type' | 'data'> & Partial<Omit<EvtEvent<T>, 'type' | 'data'>>
+export type NewEvent<T = unknown> = Pick<EvtEvent<T>, 'type' | 'data'> &
+  Partial<Omit<EvtEvent<T>, 'type' | 'data'>> & {
+    /** RFC 3339: the store holds it until then. It keeps its `time`; without one, that is when it was published. */
+    readonly deliverAt?: string
+  }
 
 /** Bytes of `data` above which publishing refuses by default (1 MiB). */
 export const maxDataBytes = 1024 * 1024

@@ -8,4 +8,10 @@ export type PublishOutcome =
    * `refused`: it is nowhere, and trying again as it is would not help. `unknown`: the broker did not answer in time; it may
    * be there. Publishing it again under the same id is then safe: handlers know the id. `id` is absent where the event is none.
    */
-  | { readonly state: 'refused' | 'unknown'; readonly id: string | undefined; readonly error: EvtError }
+  | {
+      readonly state: 'refused' | 'unknown'
+      readonly id: string | undefined
+      readonly error: EvtError
+      /** It lies with its reason where dead letters are. */
+      readonly isDeadLetter?: true
+    }

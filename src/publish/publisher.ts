@@ -4,18 +4,22 @@ import { type EncodedEvent, encodeEvent } from '../core/codec.ts'
 import { EvtError } from '../core/errors.ts'
 import { type EvtEvent, maxDataBytes, type NewEvent } from '../core/event.ts'
 import { plainGuard } from '../core/guard.ts'
+import { toUtcTime } from '../core/instant.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
 import { type OutboxOptions, publishEncoded } from '../store/outbox.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 
-export interface StorePublisherOptions {
-  readonly store: Store
+export interface PrepareOptions {
   readonly registry: Pick<Registry, 'get' | 'validate' | 'guard'>
   /** What `source` says when an event does not. */
   readonly source: string
   /** Bytes of `data`; default 1 MiB. */
   readonly maxBytes?: number
+}
+
+export interface StorePublisherOptions extends PrepareOptions {
+  readonly store: Store
 }
 
 export interface StorePublisher {
@@ -65,7 +69,7 @@ export function createStorePublisher(options: StorePublisherOptions): StorePubli
 }
 
 /** Fills in what evt knows, checks the contract, fixes the bytes and checks their size. */
-export function prepareEvent(event: NewEvent, options: Omit<StorePublisherOptions, 'store'>): EncodedEvent {
+export function prepareEvent(event: NewEvent, options: PrepareOptions): EncodedEvent {
   const whole: EvtEvent = {
     ...event,
     id: event.id ?? uuid7(),
@@ -75,6 +79,7 @@ export function prepareEvent(event: NewEvent, options: Omit<StorePublisherOption
     priority: event.priority ?? 'normal',
     metadata: event.metadata ?? {},
   }
+  if (event.deliverAt !== undefined) assertTime(event.type, event.deliverAt)
   options.registry.validate(whole)
   const guard = options.registry.guard ?? plainGuard
   const encoded = encodeEvent(guard.pass(whole, options.registry.get(whole.type, whole.version)))
@@ -83,5 +88,12 @@ export function prepareEvent(event: NewEvent, options: Omit<StorePublisherOption
   if (size <= limit) return encoded
   throw new EvtError('too-large', `cannot publish ${event.type}: ${size} bytes of data, the limit is ${limit}`, {
     hint: 'put the bulk where handlers can fetch it, and its address into the event',
+  })
+}
+
+function assertTime(type: string, deliverAt: unknown): void {
+  if (typeof deliverAt === 'string' && toUtcTime(deliverAt) !== undefined) return
+  throw new EvtError('contract', `cannot publish ${type}: deliverAt is no RFC 3339 time`, {
+    hint: 'such as 2027-01-31T08:00:00Z',
   })
 }

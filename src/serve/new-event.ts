@@ -31,6 +31,7 @@ const fields: Readonly<Record<keyof NewEvent, (value: unknown) => string | undef
       : 'is no flat object of texts, numbers and booleans',
   data: () => undefined,
   checksum: text,
+  deliverAt: text,
 }
 
 /** Reads an event of evt's own shape. Null stands for what is not given. Throws `contract` naming the field, and never a value. */

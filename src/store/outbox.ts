@@ -66,7 +66,14 @@ const insertText = `insert into evt.outbox (${outboxColumns.join(', ')})
 select coalesce(class, evt.class_of(type)), ${outboxColumns.slice(1).join(', ')}
 from unnest(${columnTypes.map((type, i) => `$${i + 1}::${type}[]`).join(', ')}) e (${outboxColumns.join(', ')})`
 
-/** Inserts in the given order within the caller's transaction, in one statement. */
+/** As the outbox, but until its time. */
+const scheduleText = `insert into evt.scheduled (${outboxColumns.join(', ')}, deliver_at)
+select * from unnest(${[...columnTypes, 'timestamptz'].map((type, i) => `$${i + 1}::${type}[]`).join(', ')})`
+
+/**
+ * Inserts in the given order within the caller's transaction, in one statement. Events whose `deliverAt` is still to come go, by a second one,
+ * where they are held until then.
+ */
 export async function publishEncoded(
   sql: SqlExecutor,
   events: readonly EncodedEvent[],
@@ -74,11 +81,23 @@ export async function publishEncoded(
 ): Promise<void> {
   if (events.length === 0) return
   const columns: unknown[][] = outboxColumns.map(() => [])
+  const held: EncodedEvent[] = []
   for (const event of events) {
-    const row = rowOf(event, options)
-    for (let i = 0; i < row.length; i += 1) columns[i]?.push(row[i])
+    if (event.deliverAt !== undefined && Date.parse(event.deliverAt) > Date.now()) held.push(event)
+    else addRow(columns, rowOf(event, options))
   }
-  await sql.query(insertText, columns)
+  if (held.length < events.length) await sql.query(insertText, columns)
+  if (held.length > 0) await holdUntilDue(sql, held, options)
+}
+
+async function holdUntilDue(sql: SqlExecutor, events: readonly EncodedEvent[], options: OutboxOptions): Promise<void> {
+  const columns: unknown[][] = [...outboxColumns.map(() => []), []]
+  for (const event of events) addRow(columns, [...rowOf(event, options), event.deliverAt ?? null])
+  await sql.query(scheduleText, columns)
+}
+
+function addRow(columns: unknown[][], row: readonly unknown[]): void {
+  for (let i = 0; i < row.length; i += 1) columns[i]?.push(row[i])
 }
 
 /**

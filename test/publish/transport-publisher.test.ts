@@ -118,7 +118,7 @@ describe('publishing to a transport', () => {
 
   it('gives up after its time: unknown, told to the listener', async () => {
     const broker = brokerOf((batch) => batch.map(unknown))
-    const { publisher, errors } = publisherOn(broker.transport, { giveUpMs: 100 })
+    const { publisher, errors } = publisherOn(broker.transport, { publish: { timeout: '100ms' } })
     const [outcome] = await Promise.all(events(1).map(publisher.publish))
     expect(outcome).toMatchObject({ state: 'unknown', id: 'e-0', error: { code: 'connect' } })
     expect(errors).toHaveLength(1)
@@ -151,7 +151,7 @@ describe('publishing to a transport', () => {
       await gate.promise
       return batch.map(() => ({ state: 'stored' }))
     })
-    const { publisher } = publisherOn(broker.transport, { most: { events: 100 } })
+    const { publisher } = publisherOn(broker.transport, { publish: { most: { events: 100 } } })
     const all = events(150).map(publisher.publish)
     expect(publisher.pending).toBe(100)
     gate.resolve()

@@ -1,8 +1,10 @@
 import type { MessagePort } from 'node:worker_threads'
 import { EvtError } from '../../core/errors.ts'
+import { resolvePublish } from '../../core/publish-options.ts'
 import { createOutbound } from '../../publish/outbound.ts'
+import { createPublishMeter } from '../../publish/publish-meter.ts'
 import { openTransport } from '../../transports/registry.ts'
-import type { Published, Transport } from '../../transports/transport.ts'
+import type { Message, Published, Transport } from '../../transports/transport.ts'
 import type { ScratchNames } from '../bridge/names.ts'
 import type { Producer } from '../target.ts'
 import { type FromMain, messageOf, type ToMain } from './wire.ts'
@@ -17,23 +19,52 @@ export interface TransportProducerOptions {
 }
 
 /** Longer than any run is drained: what is not answered until the run is cut off is unknown then. */
-const giveUpMs = 10 * 60_000
+const timeout = '10m'
+
+const normal = 2
+
+interface Sent {
+  readonly message: Message
+  readonly k: number
+  readonly settled: Parameters<Producer['publish']>[1]
+}
 
 /** Publishes as `createTransportPublisher` does: one batch at a time, the rest waits for the next one. */
 export async function connectProducer({ names, topic, url, port }: TransportProducerOptions): Promise<Producer> {
   const transport = port ? throughPort(port) : await openTransport(url ?? '')
   const ending = new AbortController()
-  const outbound = createOutbound({ transport, topic, signal: ending.signal, giveUpMs })
+  const outbound = createOutbound<Sent>({
+    name: topic,
+    config: resolvePublish({ timeout }),
+    bucket: undefined,
+    meter: createPublishMeter(),
+    signal: ending.signal,
+    send: (name, batch, signal) =>
+      transport.publish(
+        name,
+        batch.map(({ payload }) => payload.message),
+        signal,
+      ),
+    settle({ payload: { k, settled } }, result) {
+      if (!('error' in result)) settled([k], 'accepted')
+      else settled([k], result.state === 'refused' ? 'rejected' : 'unknown', result.error.message)
+    },
+  })
   return {
     publish(batch, settled) {
       const time = new Date().toISOString()
       for (const event of batch) {
         const message = messageOf(event, names, time)
-        const settle = (result: Published) => {
-          if (!('error' in result)) settled([event.k], 'accepted')
-          else settled([event.k], result.state === 'refused' ? 'rejected' : 'unknown', result.error.message)
-        }
-        outbound.add({ message, bytes: message.body.length, sinceMs: performance.now(), settle })
+        outbound.add({
+          id: message.id,
+          key: message.key,
+          level: normal,
+          payload: { message, k: event.k, settled },
+          bytes: message.body.length,
+          sinceMs: performance.now(),
+          isForeign: true,
+          isAgain: false,
+        })
       }
     },
     async close() {

@@ -1,0 +1,107 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { createBridge } from '../../src/bridge.ts'
+import { createRegistry } from '../../src/core/registry.ts'
+import { defineHandler } from '../../src/handle/define-handler.ts'
+import { createPublisher } from '../../src/publish/create-publisher.ts'
+import { deliverDue, readScheduled } from '../../src/store/scheduled.ts'
+import { createTestDatabase, describeServers } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
+import { noted } from './noted.ts'
+
+const registry = createRegistry([noted])
+const inMs = (ms: number) => new Date(Date.now() + ms).toISOString()
+const note = (text: string, deliverAt?: string) => ({
+  type: 'note.written',
+  subject: 'note/1',
+  data: { text },
+  ...(deliverAt === undefined ? {} : { deliverAt }),
+})
+
+describeServers('deliverAt', (server) => {
+  async function open() {
+    const { store, url } = await createTestDatabase({ server, max: 8 })
+    const publisher = createPublisher({ store, registry, source: 'test' })
+    onTestFinished(() => publisher.close())
+    const ids = async () => (await store.query('select id from evt.outbox order by seq')).rows.map((row) => row.id)
+    return { store, url, publisher, ids }
+  }
+
+  test('holds an event in the store until its time, and a bridge delivers it then', async () => {
+    const { store, url, publisher } = await open()
+    const seen: [string, number][] = []
+    const handler = defineHandler({
+      name: 'test.seen',
+      on: ['note.written'],
+      start: 'earliest',
+      handle: async (event) => void seen.push([(event.data as { text: string }).text, Date.now()]),
+    })
+    const dueMs = Date.now() + 1_000
+    await publisher.publish(store, [
+      note('later', new Date(dueMs).toISOString()),
+      note('now'),
+      note('past', inMs(-1_000)),
+    ])
+    expect(await readScheduled(store)).toEqual({ events: 1, next: new Date(dueMs).toISOString() })
+    const bridge = createBridge({ store: url, registry, handlers: [handler] })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    await until(() => seen.length === 3)
+    expect(seen.map(([text]) => text)).toEqual(['now', 'past', 'later'])
+    expect(seen[2]?.[1]).toBeGreaterThanOrEqual(dueMs)
+    expect(await readScheduled(store)).toEqual({ events: 0, next: null })
+  })
+
+  test('is seen neither when its transaction is rolled back nor twice when many look at once', async () => {
+    const { store, publisher, ids } = await open()
+    const undone = store.transaction(async (sql) => {
+      await publisher.publish(sql, [note('undone', inMs(5))])
+      throw new Error('rolled back')
+    })
+    await expect(undone).rejects.toThrow('rolled back')
+    const given = await publisher.publish(
+      store,
+      Array.from({ length: 200 }, (_, n) => note(String(n), inMs(50 + (n % 2)))),
+    )
+    await until(async () => {
+      await Promise.all(Array.from({ length: 4 }, () => deliverDue(store, 30)))
+      return (await ids()).length >= 200
+    })
+    const even = given.filter((_, n) => n % 2 === 0)
+    // In the order of their times, and within one time as they were published.
+    expect((await ids()).filter((id) => even.includes(id as string))).toEqual(even)
+    expect((await ids()).toSorted()).toEqual(given.toSorted())
+  })
+
+  test('moves it with everything it has, and from SQL too', async () => {
+    const { store, publisher } = await open()
+    const whole = {
+      ...note('a', inMs(5)),
+      id: 'mine',
+      sequence: 3,
+      tenant: 't',
+      correlationId: 'c',
+      causationId: 'd',
+      actor: { userId: 'u', sessionId: 's' },
+      priority: 'high' as const,
+      metadata: { k: 1 },
+    }
+    await publisher.publish(store, [whole])
+    const { deliverAt: _, ...now } = whole
+    await publisher.publish(store, [{ ...now, id: 'direct' }])
+    await store.query(
+      `select evt.publish_at(clock_timestamp(), 'note.written', '{"text":"sql"}', 'note/2', id => 'sql')`,
+    )
+    await until(async () => (await deliverDue(store, 10)).nextMs === undefined)
+    const columns =
+      'version, source, subject, sequence, tenant, correlation_id, causation_id, user_id, session_id, priority, metadata::text, data::text, checksum, class'
+    const row = async (id: string) =>
+      (await store.query(`select ${columns} from evt.outbox where id = $1`, [id])).rows[0]
+    expect(await row('mine')).toEqual(await row('direct'))
+    expect(await row('sql')).toMatchObject({ subject: 'note/2', data: '{"text":"sql"}' })
+  })
+
+  test('refuses a time that is none', async () => {
+    const { store, publisher } = await open()
+    await expect(publisher.publish(store, [note('a', 'tomorrow')])).rejects.toMatchObject({ code: 'contract' })
+  })
+})
