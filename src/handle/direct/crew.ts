@@ -9,6 +9,10 @@ import { createStep } from './step.ts'
 export interface Crew {
   add(owned: DirectLane, messages: readonly Received[]): void
   pause(state: boolean): void
+  /** By the handler's breaker: nothing is begun, but by `probe`. */
+  halt(state: boolean): void
+  /** Makes one attempt; false when there is none to make. */
+  probe(): Promise<boolean>
   /** Nothing of this lane is begun while it is held. */
   hold(owned: DirectLane, state: boolean): void
   /** Something of it is in an attempt. */
@@ -26,6 +30,7 @@ export function createCrew(runtime: DirectRuntime): Crew {
   const resting = new Set<NodeJS.Timeout>()
   const running = new Set<Line>()
   let paused = false
+  let halted = false
   let onStopped: (() => void) | undefined
 
   function lineOf(owned: DirectLane, { key, id }: Received): Line {
@@ -40,17 +45,23 @@ export function createCrew(runtime: DirectRuntime): Crew {
   }
 
   function dispatch(): void {
-    while (!paused && !onStopped && running.size < config.concurrency) {
-      const next = ready.findIndex(({ owned }) => !owned.held || owned.closed)
-      const [line] = next < 0 ? [] : ready.splice(next, 1)
+    while (!paused && !halted && !onStopped && running.size < config.concurrency) {
+      const line = nextLine()
       if (!line) return
-      if (line.owned.closed) continue
-      running.add(line)
       void work(line)
     }
   }
 
+  function nextLine(): Line | undefined {
+    for (;;) {
+      const next = ready.findIndex(({ owned }) => !owned.held || owned.closed)
+      const [line] = next < 0 ? [] : ready.splice(next, 1)
+      if (!line?.owned.closed) return line
+    }
+  }
+
   async function work(line: Line): Promise<void> {
+    running.add(line)
     const restMs = await step(line).catch((error: unknown) => {
       runtime.log.error('a worker failed; it goes on', { handler: config.name, error: toError(error).stack })
       return restAfterDefectMs
@@ -94,6 +105,15 @@ export function createCrew(runtime: DirectRuntime): Crew {
     pause(state) {
       paused = state
       dispatch()
+    },
+    halt(state) {
+      halted = state
+      dispatch()
+    },
+    async probe() {
+      const line = paused || onStopped ? undefined : nextLine()
+      if (line) await work(line)
+      return line !== undefined
     },
     hold(owned, state) {
       owned.held = state

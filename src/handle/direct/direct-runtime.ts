@@ -1,5 +1,6 @@
 import type { NewEvent } from '../../core/event.ts'
 import type { Transport } from '../../transports/transport.ts'
+import type { Breaker } from '../breaker.ts'
 import type { HandlerLog } from '../handler.ts'
 import type { Preparer } from '../prepare.ts'
 import type { HandlerMeter } from '../recorder.ts'
@@ -26,5 +27,7 @@ export interface DirectRuntime {
   readonly suspects: OneAtATime
   /** Sockets, timers and signals get their turn, when they have not had one for a while. */
   breathe(): Promise<void> | undefined
+  /** Of this process alone: there is no store to share its state. */
+  readonly breaker: Breaker
   outcomes(succeeded: number, failed: number): void
 }

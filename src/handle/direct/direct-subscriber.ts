@@ -31,6 +31,7 @@ const suspectWithinMs = { first: 500, next: 50 }
 export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly string[]): DirectSubscriber {
   const { config, transport, log } = runtime
   const crew = createCrew(runtime)
+  runtime.breaker.attach({ hold: crew.halt, probe: crew.probe })
   const lanes = new Set<DirectLane>()
   const stopping = new AbortController()
   const { signal } = stopping
@@ -181,6 +182,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
       else resumed.resolve()
     },
     async drain() {
+      runtime.breaker.stop()
       const ended = crew.stop()
       stopping.abort(new EvtError('interrupted', `${config.name} stops`))
       resumed.resolve()

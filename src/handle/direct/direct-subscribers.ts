@@ -3,6 +3,7 @@ import { EvtError } from '../../core/errors.ts'
 import type { NewEvent } from '../../core/event.ts'
 import type { Registry } from '../../core/registry.ts'
 import type { Transport } from '../../transports/transport.ts'
+import { type BreakerDesk, createBreaker } from '../breaker.ts'
 import type { AnyHandlerDefinition, HandlerLog } from '../handler.ts'
 import { createHealthJudge } from '../health.ts'
 import { createPreparer } from '../prepare.ts'
@@ -76,6 +77,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       publish: (event) => options.publish(event),
       suspects,
       breathe,
+      breaker: createBreaker({ handler, policy: config.breaker, desk: ownDesk, meter, log }),
       outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
     }
   }
@@ -147,6 +149,13 @@ function assertUsable({ name, lanes, deadLetters }: Transport): void {
       'it keeps no dead letters, and what fails for good would be lost',
       'use memory, redis, kafka or rabbitmq',
     )
+}
+
+/** What one process knows, it need not write down. */
+const ownDesk: BreakerDesk = {
+  open: async () => {},
+  claim: async () => true,
+  end: async () => {},
 }
 
 /** By its first lane, or because others of its group have them all. */

@@ -91,6 +91,8 @@ export function createStep(runtime: DirectRuntime): Step {
   function succeeded(line: Line, jobs: readonly Job[], times: RunTimes): number {
     const doneMs = wallMs()
     runtime.outcomes(jobs.length, 0)
+    const { breaker } = runtime
+    breaker.succeeded(breaker.isCounting ? jobs.map(keyOf) : [])
     for (const job of jobs) {
       meter.handled(timesOf(job, times, doneMs), job.message.headers['ce-type'])
       runtime.duplicates.add(job.message.id)
@@ -113,7 +115,10 @@ export function createStep(runtime: DirectRuntime): Step {
       return 0
     }
     const isHopeless = classify(result.thrown, failure, config.nonRetryable) === 'hopeless'
-    if (isHopeless || job.attempt >= config.attempts) {
+    if (!isHopeless) runtime.breaker.failed(keyOf(job), error)
+    // Open, the handler fails and not the event: it has its attempt again.
+    const isFree = !isHopeless && runtime.breaker.isOpen
+    if (!isFree && (isHopeless || job.attempt >= config.attempts)) {
       await die(line, job, { class: failure.class, message: failure.message, attempts: job.attempt })
       return 0
     }
@@ -121,6 +126,7 @@ export function createStep(runtime: DirectRuntime): Step {
     runtime.outcomes(0, 1)
     const facts = { handler: config.name, event: job.message.id, attempt: job.attempt, error }
     runtime.log.warn('an attempt failed; its subject waits', facts)
+    if (isFree) return config.breaker?.probeMs ?? 0
     const restMs = backoffMs(config.backoff, job.attempt, Math.random())
     job.attempt += 1
     return restMs
@@ -144,6 +150,8 @@ export function createStep(runtime: DirectRuntime): Step {
 
   return step
 }
+
+const keyOf = ({ message }: Job): string => message.key ?? message.id
 
 function timesOf({ message, takenMs }: Job, { startedMs, runUs }: RunTimes, doneMs: number) {
   const us = (fromMs: number, toMs: number) => Math.max(0, toMs - fromMs) * 1000
