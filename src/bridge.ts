@@ -77,6 +77,8 @@ export function createBridge(options: BridgeOptions): Bridge {
     await startInstance(context, roles)
     const { startRelay } = await import('./bridge/relay-part.ts')
     if (roles.includes('relay')) await startRelay(context)
+    const { startWatch } = await import('./bridge/watch-part.ts')
+    if (roles.includes('relay')) await startWatch(context)
     if (roles.includes('handlers')) {
       const { startHandlers } = await import('./bridge/handlers-part.ts')
       subscribers = await startHandlers(context)

@@ -1,3 +1,4 @@
+import type { AlertRule } from '../core/alerts/alert-rule.ts'
 import type { HttpOptions } from '../core/http-options.ts'
 import type { PrivacyOptions } from '../core/privacy-options.ts'
 import type { Registry } from '../core/registry.ts'
@@ -42,6 +43,10 @@ export interface BridgeOptions {
   readonly http?: HttpOptions | undefined
   /** How long which events are kept; written to the store by bridges of role relay. Default: what the store says. */
   readonly retention?: RetentionOptions | undefined
+  /** Beside the built-in alerts, and in place of those of the same name; looked at by bridges of role relay. */
+  readonly alerts?: readonly AlertRule[] | undefined
+  /** Between two looks at traffic and alerts; default '5s'. */
+  readonly monitoringInterval?: string | undefined
   /** Keys for what contracts encrypt, and what happens with fields that look personal. */
   readonly privacy?: PrivacyOptions | undefined
   /** Patterns of types whose draft contracts may be published. */

@@ -106,6 +106,8 @@ export default defineCommand({
         grace,
         log: await logOf(runtime),
         retention: config.get('retention').value,
+        alerts: config.get('alerts').value,
+        monitoringInterval: formatDuration(config.get('monitoringIntervalMs').value),
         privacy: privacyOf(runtime),
         drafts: config.get('drafts').value,
         sagaTimeout: formatDuration(config.get('sagaTimeoutMs').value),

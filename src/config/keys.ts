@@ -1,17 +1,18 @@
 // Room config: what can be configured, and where each value came from. May not know commands, the store or the process:
 // the environment is an argument.
-import { formatDuration, parseDuration } from '../core/duration.ts'
-import { EvtError } from '../core/errors.ts'
+import type { AlertRule } from '../core/alerts/alert-rule.ts'
+import { formatDuration } from '../core/duration.ts'
 import type { HttpOptions } from '../core/http-options.ts'
 import type { Layout } from '../core/layout.ts'
 import { redactUrl } from '../core/mask.ts'
 import { detections, type PrivacyOptions } from '../core/privacy-options.ts'
-import { parseCount } from '../core/quantity.ts'
 import type { RetentionOptions } from '../core/retention.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
+import { parseAlerts, shownAlerts } from './alerts.ts'
 import { type BusType, parseBusType, parseLayout } from './bus-names.ts'
 import { parseNamedUrls, shownConnections } from './connections.ts'
 import { parseHttpAddress, shownHttpAddress } from './http.ts'
+import { atLeastOne, durationOf, listOf, oneOf, truth } from './read-value.ts'
 import { parseRetention, shownRetention } from './retention.ts'
 import type { Service } from './services.ts'
 
@@ -53,6 +54,9 @@ export interface ConfigValues {
   /** False: sagas wait, and their events with them. */
   readonly sagas: boolean
   readonly sagaTimeoutMs: number
+  /** Beside the built-in ones, and in place of those of the same name. */
+  readonly alerts: readonly AlertRule[]
+  readonly monitoringIntervalMs: number
 }
 export type ConfigKey = keyof ConfigValues
 
@@ -242,6 +246,21 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     alias: 'SAGA_TIMEOUT_SECONDS',
     show: formatDuration,
   },
+  alerts: {
+    name: 'alerts',
+    says: 'alerts beside the built-in ones',
+    default: [],
+    parse: parseAlerts,
+    show: shownAlerts,
+  },
+  monitoringIntervalMs: {
+    name: 'monitoringInterval',
+    says: 'time between looks at traffic and alerts',
+    default: 5_000,
+    parse: durationOf,
+    alias: 'EVENT_MONITORING_INTERVAL',
+    show: formatDuration,
+  },
   eventStore: {
     name: 'eventStore',
     says: 'with a bus: events are stored first',
@@ -254,40 +273,12 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
 /** `EVT_RETRY_ATTEMPTS` for `retryAttempts`. */
 export const variableOf = (name: string) => `EVT_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
 
-export function truth(text: string): boolean {
-  if (/^(1|true|yes|on)$/i.test(text)) return true
-  if (/^(0|false|no|off|)$/i.test(text)) return false
-  throw new EvtError('usage', `cannot read '${text}': it is neither true nor false`)
-}
-
-function oneOf<const C extends readonly string[]>(choices: C): (text: string) => C[number] {
-  return (text) => {
-    if (choices.includes(text)) return text
-    throw new EvtError('usage', `cannot read '${text}': it is none of ${choices.join(', ')}`)
-  }
-}
-
 function levelOf(text: string): LogLevel {
   return oneOf(logLevels)(text.toLowerCase() === 'warning' ? 'warn' : text.toLowerCase())
 }
 
-/** A number without a unit means seconds: so the seed systems' settings are written. */
-function durationOf(text: string): number {
-  return /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : parseDuration(text)
-}
-
-function atLeastOne(text: string): number {
-  const count = parseCount(text)
-  if (count >= 1) return count
-  throw new EvtError('usage', `cannot read '${text}': it must be at least 1`)
-}
-
 function shownUrl(url: string | undefined): string {
   return url ? redactUrl(url) : ''
-}
-
-function listOf(text: string): string[] {
-  return text.split(',').filter((name) => name !== '')
 }
 
 function namesOf(services: ConfigValues['services']): string {

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { groupings, severities } from '../core/alerts/alert-rule.ts'
+import { resolveAlerts } from '../core/alerts/resolve-alerts.ts'
 import { parseDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
 import { layouts } from '../core/layout.ts'
@@ -102,6 +104,33 @@ const privacy = z.strictObject({
   detect: z.enum(detections).optional(),
 })
 
+const selector = z.union([z.string(), z.strictObject({ type: oneOrMore(z.string()), where: z.string().optional() })])
+const grouped = { by: z.enum(groupings).optional() }
+/** What its texts say is checked by `resolveAlerts`. */
+const alert = z.strictObject({
+  name: z.string(),
+  when: z
+    .union([
+      z.string(),
+      z.strictObject({ count: selector, atLeast: z.int(), within: duration, ...grouped }),
+      z.strictObject({ sequence: z.array(selector), within: duration, ...grouped }),
+      z.strictObject({ missing: selector, after: selector.optional(), within: duration.optional(), ...grouped }),
+    ])
+    .optional(),
+  for: z.string().optional(),
+  severity: z.enum(severities).optional(),
+  to: z.array(z.string()).optional(),
+  repeat: z.string().optional(),
+  off: z.boolean().optional(),
+})
+const alerts = z.array(alert).superRefine((given, context) => {
+  try {
+    resolveAlerts(given, 0)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
+
 /** What `evt.config.*` and `$XDG_CONFIG_HOME/evt/config.yaml` may hold. */
 export const configFileSchema = z.strictObject({
   store: z.string().optional(),
@@ -131,6 +160,8 @@ export const configFileSchema = z.strictObject({
   rabbitmqUrl: z.string().optional(),
   eventStore: z.boolean().optional(),
   sagas: z.boolean().optional(),
+  alerts: alerts.optional(),
+  monitoringInterval: quantity.optional(),
   sagaTimeout: quantity.optional(),
   profiles: z.record(z.string(), profile).optional(),
 })

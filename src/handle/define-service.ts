@@ -1,3 +1,4 @@
+import type { AlertRule } from '../core/alerts/alert-rule.ts'
 import type { EventContract } from '../core/define-event.ts'
 import { EvtError } from '../core/errors.ts'
 import type { CaptureOptions } from '../store/capture/config.ts'
@@ -29,6 +30,8 @@ export interface ServiceDefinition {
   readonly subscribes?: readonly string[]
   /** Work over several events: see `defineSaga`. Their contracts stand in `contracts`. */
   readonly sagas?: readonly Saga[]
+  /** Alerts that a bridge looks for which runs this service; a built-in rule's name changes that rule. */
+  readonly alerts?: readonly AlertRule[]
   /** SQL of its own tables, run in this order whenever a bridge starts: each must be safe to run twice. */
   readonly migrations?: readonly string[]
   /** Tables whose changes become events; attached when a bridge starts. */

@@ -1,5 +1,6 @@
 import { Command as Commander, CommanderError, Option } from 'commander'
-import { truth, variableOf } from '../../config/keys.ts'
+import { variableOf } from '../../config/keys.ts'
+import { truth } from '../../config/read-value.ts'
 import { reasonOf } from '../../config/load.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { ArgSpec, Command, OptionGroup, OptionSpec, ParseContext } from '../command.ts'

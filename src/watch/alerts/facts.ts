@@ -1,0 +1,148 @@
+import type { Pressure } from '../metrics/read-pressure.ts'
+import type { InstanceSample, Snapshot } from '../snapshot.ts'
+import { type HandlerWindow, windowBetween } from '../window.ts'
+import { type Baseline, robustScore, withValue } from './baseline.ts'
+
+type Fact = number | string | boolean | null
+export type Facts = Readonly<Record<string, Fact>>
+
+/** What the expressions of alerts look at, as `alertFacts` of core describes it. */
+export interface MeasuredFacts {
+  readonly handler: readonly Facts[]
+  readonly sink: readonly Facts[]
+  readonly bridge: readonly Facts[]
+  readonly store: Facts
+  readonly dead: Facts
+  readonly events: Facts
+}
+
+export interface FactsInput {
+  /** The first of the last minute, and the newest. */
+  readonly earlier: Snapshot
+  readonly later: Snapshot
+  /** They are about a minute apart: what is zero between them is zero. */
+  readonly isWhole: boolean
+  readonly pressure: Pick<Pressure, 'horizon' | 'notifyQueue'>
+  readonly usualPerMinute: number | null
+  readonly latencies: ReadonlyMap<string, Baseline>
+}
+
+export function factsOf(input: FactsInput): MeasuredFacts {
+  const { earlier, later, isWhole, pressure } = input
+  const { head, instances, dead } = later
+  const moved = Number(BigInt(head.position) - BigInt(earlier.head.position))
+  return {
+    handler: handlersOf(input),
+    sink: sinksOf(input),
+    bridge: instances.map(({ instance, alive, ageMs, rssBytes, cpu }) => ({
+      ...{ name: instance, alive, rssBytes, cpu },
+      silentMs: ageMs,
+    })),
+    store: {
+      outboxPending: head.outboxPending,
+      oldestPendingMs: head.oldestPendingMs ?? 0,
+      led: instances.some(({ leader }) => leader),
+      horizonAgeMs: (pressure.horizon?.ageSeconds ?? 0) * 1000,
+      notifyQueue: pressure.notifyQueue,
+    },
+    dead: { open: dead.open },
+    events: { perMinute: isWhole ? moved : null, usualPerMinute: input.usualPerMinute },
+  }
+}
+
+function handlersOf({ earlier, later, latencies }: FactsInput): readonly Facts[] {
+  const { handlers } = windowBetween(earlier, later)
+  return handlers.map((own) => {
+    const backlog = later.backlog.find(({ handler }) => handler === own.handler)
+    const p95Ms = msOf(own, 0.95)
+    const usual = latencies.get(own.handler) ?? []
+    return {
+      name: own.handler,
+      service: own.group,
+      handledPerMinute: own.handled,
+      failedPerMinute: own.failed,
+      deadPerMinute: own.dead,
+      errorRate: own.handled + own.failed === 0 ? 0 : own.failed / (own.handled + own.failed),
+      p50Ms: msOf(own, 0.5),
+      p95Ms,
+      p99Ms: msOf(own, 0.99),
+      latencyScore: p95Ms === null ? null : robustScore(usual, p95Ms),
+      lagEvents: backlog?.lagEvents ?? 0,
+      oldestAgeMs: backlog?.oldestAgeMs ?? 0,
+      retrying: backlog?.retrying ?? 0,
+      parkedSubjects: backlog?.parkedSubjects ?? 0,
+      queued: own.queued,
+      inFlight: own.inFlight,
+      paused: own.paused,
+      health: healthOf(own.handler, later.instances),
+      crashed: hasCrashed(own.handler, later),
+    }
+  })
+}
+
+const msOf = ({ endToEnd }: HandlerWindow, q: number): number | null => {
+  const us = endToEnd.percentile(q)
+  return us === undefined ? null : us / 1000
+}
+
+/** Only of bridges that live: the last word of a dead one is no news. */
+function healthOf(handler: string, instances: readonly InstanceSample[]): string {
+  const own = instances
+    .filter(({ alive }) => alive)
+    .flatMap(({ handlers }) => handlers.filter((sample) => sample.handler === handler))
+  const worst = (['failing', 'degraded'] as const).find((health) => own.some((sample) => sample.health === health))
+  return worst ?? 'healthy'
+}
+
+/** A bridge that came after it and has run for so long takes its place. */
+const replacedAfterMs = 30_000
+/** Where others go on with the handler, the death of one is news for so long. */
+const newsMs = 600_000
+
+function hasCrashed(handler: string, { instances, takenAt }: Snapshot): boolean {
+  const nowMs = Date.parse(takenAt)
+  const runs = instances.filter(({ handlers }) => handlers.some((sample) => sample.handler === handler))
+  const alive = runs.filter((one) => one.alive)
+  return runs.some((gone) => {
+    if (gone.alive) return false
+    const replaced = alive.some(({ startedAt }) => {
+      const startedMs = Date.parse(startedAt)
+      return startedMs > nowMs - gone.ageMs && nowMs - startedMs > replacedAfterMs
+    })
+    return !replaced && (alive.length === 0 || gone.ageMs < newsMs)
+  })
+}
+
+function sinksOf({ earlier, later }: FactsInput): readonly Facts[] {
+  const samples = later.instances.flatMap(({ alive, leader, instance, sinks = [] }) =>
+    alive && leader ? sinks.map((sample) => ({ instance, sample })) : [],
+  )
+  return samples.map(({ instance, sample }) => {
+    const then = earlier.instances
+      .find((one) => one.instance === instance)
+      ?.sinks?.find(({ sink }) => sink === sample.sink)
+    return {
+      name: sample.sink,
+      lagEvents: sample.lagEvents,
+      waiting: sample.waitsFor !== undefined,
+      deadPerMinute: sample.dead - (then?.dead ?? 0),
+    }
+  })
+}
+
+/** Handlers whose latency can be told, with the new value. Fewer events say nothing. */
+const leastEvents = 10
+const mostHandlers = 200
+
+export function latenciesWith(
+  latencies: ReadonlyMap<string, Baseline>,
+  handlers: readonly Facts[],
+): ReadonlyMap<string, Baseline> {
+  const next = new Map(latencies)
+  for (const { name, p95Ms, handledPerMinute } of handlers) {
+    if (typeof p95Ms !== 'number' || Number(handledPerMinute) < leastEvents) continue
+    next.set(String(name), withValue(next.get(String(name)) ?? [], Math.round(p95Ms * 100) / 100))
+    if (next.size > mostHandlers) next.delete(next.keys().next().value as string)
+  }
+  return next
+}

@@ -1,0 +1,174 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { AlertRule } from '../../src/core/alerts/alert-rule.ts'
+import { defaultAlerts } from '../../src/core/alerts/defaults.ts'
+import { createBridge, defineHandler } from '../../src/index.ts'
+import { listAlerts } from '../../src/store/alerts.ts'
+import type { Store } from '../../src/store/connection.ts'
+import { type AlertsOptions, startAlerts } from '../../src/watch/alerts/alert-loop.ts'
+import { sequence } from '../commands/sequence.ts'
+import { createTestDatabase } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
+
+const patience = { withinMs: 20_000 }
+const onlyOwn = defaultAlerts.map(({ name }) => ({ name, off: true }))
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+function start(store: Store, rules: readonly AlertRule[], more: Partial<AlertsOptions> = {}) {
+  const lines: string[] = []
+  const line = (message: string, fields?: object) => void lines.push(`${message} ${JSON.stringify(fields ?? {})}`)
+  const log = { debug: line, info: line, warn: line, error: line }
+  const all = { store, instance: `i${Math.random()}`, rules: [...onlyOwn, ...rules], log, calm: silent }
+  const alerts = startAlerts({ ...all, everyMs: 50, minuteMs: 200, ...more })
+  onTestFinished(() => alerts.stop())
+  return { ...alerts, lines }
+}
+
+const publish = async (store: Store, type: string, subject = 's', correlation = 'c') => {
+  await store.query(`select evt.publish($1, '{"n": 1}', $2, correlation_id => $3)`, [type, subject, correlation])
+  await sequence(store)
+}
+const told = async (store: Store) =>
+  (await store.query(`select type, subject from evt.outbox where type like 'alert.%' order by seq`)).rows.map(
+    ({ type, subject }) => `${type} ${subject}`,
+  )
+
+describe('alerts', () => {
+  it('fire and end, each once, as events and in the log, whoever looks', async () => {
+    const { store } = await createTestDatabase()
+    const rule = { name: 'waiting', when: 'store.outboxPending >= 2', severity: 'critical' } as const
+    const both = [start(store, [rule]), start(store, [rule])]
+    for (const type of ['a.b', 'a.b', 'a.b']) await store.query(`select evt.publish($1, '{}')`, [type])
+    await until(async () => (await told(store)).length === 1, patience)
+    const [firing] = await listAlerts(store)
+    expect(firing).toMatchObject({
+      alert: 'waiting',
+      key: '',
+      state: 'firing',
+      severity: 'critical',
+      says: expect.stringContaining('store.outboxPending is'),
+    })
+    await sequence(store)
+    await until(async () => (await told(store)).length === 2, patience)
+    expect(await told(store)).toEqual(['alert.raised alert/waiting', 'alert.resolved alert/waiting'])
+    expect(await listAlerts(store)).toEqual([])
+    expect(await listAlerts(store, { all: true })).toMatchObject([{ state: 'resolved' }])
+    const lines = both.flatMap((one) => one.lines)
+    expect(lines.map((text) => text.slice(0, 20))).toEqual(['an alert fires: stor', 'an alert is over {"a'])
+  })
+
+  it('go on where another bridge ended, and are not told again', async () => {
+    const { store } = await createTestDatabase()
+    const rule = { name: 'burst', when: { count: 'login.failed', atLeast: 3, within: '1h', by: 'subject' } } as const
+    const first = start(store, [rule])
+    await until(async () => (await store.query('select from evt.watch_tasks')).rows.length === 1)
+    await publish(store, 'login.failed', 'user/1')
+    await publish(store, 'login.failed', 'user/1')
+    const reached = async () =>
+      Number((await store.query(`select position from evt.watch_tasks where task = 'alerts'`)).rows[0]?.position)
+    await until(async () => (await reached()) === 2, patience)
+    await first.stop()
+    const second = start(store, [rule])
+    await publish(store, 'login.failed', 'user/1')
+    await until(async () => (await told(store)).length === 1, patience)
+    await second.stop()
+    const third = start(store, [rule])
+    await sequence(store)
+    await until(async () => (await reached()) >= 4, patience)
+    expect(await told(store)).toEqual(['alert.raised alert/burst/user/1'])
+    await third.stop()
+    // A rule that is gone from the configuration is over.
+    start(store, [])
+    await until(async () => (await told(store)).length === 2, patience)
+  })
+
+  it('wait for as long as their condition has to hold, and are told again while it does', async () => {
+    const { store } = await createTestDatabase()
+    const rules = [
+      { name: 'long', when: 'store.outboxPending > 0', for: '1h' },
+      { name: 'again', when: 'store.outboxPending > 0', repeat: '100ms' },
+    ]
+    const { lines } = start(store, rules)
+    await store.query(`select evt.publish('a.b', '{}')`)
+    await until(() => lines.filter((text) => text.startsWith('an alert still fires')).length >= 2, patience)
+    expect((await told(store)).filter((text) => text.startsWith('alert.raised'))).toEqual(['alert.raised alert/again'])
+    expect(await listAlerts(store)).toMatchObject([
+      { alert: 'again', state: 'firing' },
+      { alert: 'long', state: 'pending' },
+    ])
+    await sequence(store)
+    await until(async () => (await listAlerts(store)).length === 0, patience)
+  })
+
+  it('miss an event that does not come in its time', async () => {
+    const { store } = await createTestDatabase()
+    const { startAnalytics } = await import('../../src/watch/analytics/count-traffic.ts')
+    const analytics = startAnalytics({ store, instance: 'x', log: silent, everyMs: 50 })
+    onTestFinished(() => analytics.stop())
+    start(store, [{ name: 'heartbeat', when: { missing: 'system.beat', within: '500ms' } }])
+    await until(async () => (await told(store)).length === 1, patience)
+    await publish(store, 'system.beat')
+    await until(async () => (await told(store)).length >= 2, patience)
+    expect((await told(store)).slice(0, 2)).toEqual(['alert.raised alert/heartbeat', 'alert.resolved alert/heartbeat'])
+  })
+
+  it('tell webhooks, again when they fail; one that never answers holds up no other', async () => {
+    const { store } = await createTestDatabase()
+    const bodies: string[] = []
+    let failures = 1
+    const server = createServer((request, response) => {
+      if (request.url === '/never') return
+      let text = ''
+      request.on('data', (part) => {
+        text += part
+      })
+      request.on('end', () => {
+        failures -= 1
+        response.statusCode = failures >= 0 ? 503 : 204
+        if (failures < 0) bodies.push(text)
+        response.end()
+      })
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.closeAllConnections())
+    onTestFinished(() => void server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const { stop } = start(store, [
+      { name: 'one', when: 'store.outboxPending > 0', to: [`${url}/never`, `${url}/hook`] },
+    ])
+    await store.query(`select evt.publish('a.b', '{}')`)
+    await until(() => bodies.length === 1, patience)
+    expect(JSON.parse(bodies[0] ?? '')).toMatchObject({ alert: 'one', kind: 'raised', severity: 'warning', value: 1 })
+    expect(await told(store)).toEqual([])
+    await stop()
+    const { rows } = await store.query('select target from evt.alert_notices')
+    expect(rows).toEqual([{ target: `${url}/never` }])
+  })
+})
+
+it('a bridge raises its built-in alerts by itself', async () => {
+  const { url, store } = await createTestDatabase()
+  const broken = defineHandler({
+    name: 'mail.welcome',
+    on: ['user.created'],
+    retry: { attempts: 1 },
+    handle: () => Promise.reject(new TypeError('no')),
+  })
+  const bridge = createBridge({ store: url, handlers: [broken], monitoringInterval: '100ms' })
+  onTestFinished(() => bridge.stop())
+  await bridge.start()
+  await store.query(`select evt.publish('user.created', '{}', 'user/1')`)
+  await until(async () => (await told(store)).includes('alert.raised alert/dead-letters-grow/mail.welcome'), patience)
+})
+
+it('a bridge with a rule that cannot be used does not start, and says which field', async () => {
+  const { url } = await createTestDatabase()
+  const bridge = createBridge({ store: url, alerts: [{ name: 'a', when: 'handler.lagEvent > 3' }] })
+  await expect(bridge.start()).rejects.toMatchObject({
+    code: 'config',
+    message: expect.stringContaining('handler.lagEvents'),
+  })
+})

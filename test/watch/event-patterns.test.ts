@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest'
+import type { EventCondition } from '../../src/core/alerts/alert-rule.ts'
+import { type EventPattern, resolveAlerts } from '../../src/core/alerts/resolve-alerts.ts'
+import { createPatternWatch } from '../../src/watch/alerts/event-patterns.ts'
+
+const patternOf = (when: EventCondition) =>
+  resolveAlerts([{ name: 'rule', when }], 0).find(({ name }) => name === 'rule')?.when as EventPattern
+
+/** Seconds and type, `b@7` for the correlation 7. */
+function keysAfter(when: EventCondition, events: readonly (readonly [number, string])[], nowSeconds: number) {
+  const pattern = patternOf(when)
+  let watch = createPatternWatch(pattern)
+  for (const [at, text] of events) {
+    const [type = '', key = 'k'] = text.split('@')
+    watch.see({ atMs: at * 1000, event: { id: text, type, correlationId: key, subject: key } })
+    // As after a restart.
+    watch = createPatternWatch(pattern, JSON.parse(JSON.stringify(watch.memory())))
+  }
+  return watch.holding(nowSeconds * 1000).map(({ key }) => key)
+}
+
+describe('a pattern of events', () => {
+  const burst = { count: 'login.failed', atLeast: 3, within: '10s', by: 'subject' } as const
+  const steps = {
+    sequence: ['login.failed', 'password.changed', 'payment.made'],
+    within: '10s',
+    by: 'correlation',
+  } as const
+  const answer = { after: 'order.placed', missing: 'order.paid', within: '5s', by: 'correlation' } as const
+  it.each([
+    [
+      'counts',
+      burst,
+      [
+        [1, 'login.failed'],
+        [2, 'login.failed'],
+        [3, 'login.failed'],
+      ],
+      4,
+      ['k'],
+    ],
+    [
+      'counts no other type',
+      burst,
+      [
+        [1, 'login.failed'],
+        [2, 'login.done'],
+        [3, 'login.failed'],
+      ],
+      4,
+      [],
+    ],
+    [
+      'counts each subject on its own',
+      burst,
+      [
+        [1, 'login.failed@a'],
+        [2, 'login.failed@b'],
+        [3, 'login.failed@a'],
+      ],
+      4,
+      [],
+    ],
+    [
+      'forgets what is past its window',
+      burst,
+      [
+        [1, 'login.failed'],
+        [2, 'login.failed'],
+        [13, 'login.failed'],
+      ],
+      13,
+      [],
+    ],
+    [
+      'ends when the window has passed',
+      burst,
+      [
+        [1, 'login.failed'],
+        [2, 'login.failed'],
+        [3, 'login.failed'],
+      ],
+      14,
+      [],
+    ],
+    [
+      'sees a sequence',
+      steps,
+      [
+        [1, 'login.failed'],
+        [2, 'x.y'],
+        [3, 'password.changed'],
+        [4, 'payment.made'],
+      ],
+      5,
+      ['k'],
+    ],
+    [
+      'sees none in another order',
+      steps,
+      [
+        [1, 'payment.made'],
+        [2, 'password.changed'],
+        [3, 'login.failed'],
+      ],
+      5,
+      [],
+    ],
+    [
+      'sees none of several correlations',
+      steps,
+      [
+        [1, 'login.failed@a'],
+        [2, 'password.changed@b'],
+        [3, 'payment.made@a'],
+      ],
+      5,
+      [],
+    ],
+    [
+      'sees none that takes too long',
+      steps,
+      [
+        [1, 'login.failed'],
+        [2, 'password.changed'],
+        [12, 'payment.made'],
+      ],
+      12,
+      [],
+    ],
+    [
+      'begins again with a later first step',
+      steps,
+      [
+        [1, 'login.failed'],
+        [9, 'login.failed'],
+        [12, 'password.changed'],
+        [13, 'payment.made'],
+      ],
+      13,
+      ['k'],
+    ],
+    [
+      'misses what did not follow',
+      answer,
+      [
+        [1, 'order.placed@a'],
+        [2, 'order.placed@b'],
+        [3, 'order.paid@b'],
+      ],
+      7,
+      ['a'],
+    ],
+    ['waits for it first', answer, [[1, 'order.placed@a']], 5, []],
+    [
+      'ends when it comes after all',
+      answer,
+      [
+        [1, 'order.placed@a'],
+        [9, 'order.paid@a'],
+      ],
+      10,
+      [],
+    ],
+  ] as const)('%s', (_, when, events, now, keys) => {
+    expect(keysAfter(when, events, now)).toEqual(keys)
+  })
+
+  it('looks into events with an expression', () => {
+    const pattern = patternOf({ count: { type: 'order.*', where: 'data.total > 100' }, atLeast: 1, within: '1m' })
+    const watch = createPatternWatch(pattern)
+    const see = (total: number) => {
+      const event = { id: '1', type: 'order.placed', data: { total } }
+      watch.see({ atMs: 0, event })
+      return watch.holding(1).length
+    }
+    expect([see(5), see(500)]).toEqual([0, 1])
+  })
+
+  it('remembers a bounded number of keys', () => {
+    const watch = createPatternWatch(patternOf(burst))
+    for (let n = 0; n < 20_000; n++)
+      watch.see({ atMs: 1, event: { id: String(n), type: 'login.failed', subject: `s${n}` } })
+    expect(Object.keys(watch.memory()).length).toBe(2_000)
+  })
+})
