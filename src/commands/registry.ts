@@ -126,6 +126,31 @@ export const registry = {
     summary: 'wrap the keys of all subjects with the current master key; no event is touched',
     load: () => import('./privacy/rotate.ts'),
   },
+  replay: {
+    section: 'repair',
+    summary: 'give history to handlers again, or to a sink or a broker',
+    load: () => import('./replay.ts'),
+  },
+  'replay list': {
+    section: 'repair',
+    summary: 'replays of history: how far each is, and who runs it',
+    load: () => import('./replay/list.ts'),
+  },
+  'replay pause': {
+    section: 'repair',
+    summary: 'let a replay rest, wherever it runs; `evt replay resume` goes on with it',
+    load: () => import('./replay/pause.ts'),
+  },
+  'replay resume': {
+    section: 'repair',
+    summary: 'go on with a replay that was paused or interrupted, here',
+    load: () => import('./replay/resume.ts'),
+  },
+  'replay stop': {
+    section: 'repair',
+    summary: 'end a replay for good, wherever it runs; what it did stays',
+    load: () => import('./replay/stop.ts'),
+  },
   'retention restore': {
     section: 'repair',
     summary: 'bring archived events back as history, to be read and replayed, not handled anew',

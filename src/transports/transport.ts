@@ -237,6 +237,18 @@ export interface Capabilities {
   readonly removes: boolean
 }
 
+/** An entry of the log, as far as somebody chooses by it. */
+export interface HistoryEntry {
+  readonly position: LogPosition
+  readonly id: string
+  readonly type: string
+  readonly subject: string | null
+  readonly headers: Headers
+  readonly dataText: string
+  /** When it was written, ms since the epoch. */
+  readonly recordedMs: number
+}
+
 export interface TransportOptions {
   /**
    * Something behind the lanes fails and is tried again, other than a server that is away: told once for each message. Nothing
@@ -247,6 +259,8 @@ export interface TransportOptions {
   readonly onServerProblem?: ((problem: ServerProblem) => void) | undefined
   /** The log behind a sink, from which what the substrate lost is fetched: entries with `after < log <= through`, in order. */
   readonly readLog?: ((after: LogPosition, through: LogPosition) => AsyncIterable<readonly Message[]>) | undefined
+  /** Of the log, lanes get no more than this: what `wants` refuses is passed over, and behind `upTo` nothing comes. */
+  readonly history?: { readonly upTo: LogPosition; wants(entry: HistoryEntry): boolean } | undefined
 }
 
 /** A connected substrate. Methods may be called concurrently; errors of drivers arrive as EvtError. */

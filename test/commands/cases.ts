@@ -215,6 +215,37 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     status: 'error',
     fields: [],
   },
+  replay: {
+    needs: 'store',
+    words: ['replay', '--dry-run', '--json'],
+    fields: plan,
+  },
+  'replay list': {
+    needs: 'store',
+    words: ['replay', 'list', '--json'],
+    fields: ['replays'],
+  },
+  'replay pause': {
+    needs: 'store',
+    words: ['replay', 'pause', '7f3a01', '--yes', '--json'],
+    exit: 2,
+    status: 'error',
+    fields: [],
+  },
+  'replay resume': {
+    needs: 'store',
+    words: ['replay', 'resume', '7f3a01', '--yes', '--json'],
+    exit: 2,
+    status: 'error',
+    fields: [],
+  },
+  'replay stop': {
+    needs: 'store',
+    words: ['replay', 'stop', '7f3a01', '--yes', '--json'],
+    exit: 2,
+    status: 'error',
+    fields: [],
+  },
   'retention restore': {
     needs: 'store',
     words: ['retention', 'restore', 'nothing.ndjson.zst', '--yes', '--json'],

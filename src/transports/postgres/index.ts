@@ -7,6 +7,7 @@ import { salvageEntry } from '../../store/salvage.ts'
 import type { Capabilities, LaneOptions, Transport, TransportOptions } from '../transport.ts'
 import { createChannelTransport } from './channels.ts'
 import { createTableTransport } from './dead-letter-table.ts'
+import { historyOf } from './history.ts'
 import { inspectLog } from './inspect.ts'
 import { type LogLanes, openLogLanes } from './lanes.ts'
 import { observeLog } from './observe.ts'
@@ -65,7 +66,8 @@ export function createLogTransport(store: Store, options: TransportOptions = {})
   function salvaging(): LogReader {
     const place = placeOf(store.connectionString)
     const problems = createLogProblems({ place, signal: closing.signal, onProblem: options.onProblem })
-    return readAround(reader, problems, (after, error) => salvageEntry(store, after, error))
+    const whole = readAround(reader, problems, (after, error) => salvageEntry(store, after, error))
+    return options.history ? historyOf(whole, options.history) : whole
   }
 
   function assertOpen(topics: readonly string[]): void {

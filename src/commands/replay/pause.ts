@@ -1,0 +1,24 @@
+import { argument, defineCommand } from '../command.ts'
+import { consentOptions, dryRunOptions, formatOptions, storeOptions } from '../line/options.ts'
+import { withStore } from '../line/store.ts'
+import { tell } from './tell.ts'
+
+const { yes, reason } = consentOptions
+
+export default defineCommand({
+  name: 'replay pause',
+  section: 'repair',
+  summary: 'let a replay rest, wherever it runs; `evt replay resume` goes on with it',
+  examples: [
+    { line: 'evt replay list', says: 'which ones there are' },
+    { line: 'evt replay pause 7f3a01 --yes', says: 'the command that runs it ends within seconds', exit: 2 },
+  ],
+  args: { id: argument({ says: 'from `evt replay list`' }) },
+  options: { ...dryRunOptions, yes, reason, ...storeOptions, ...formatOptions },
+  async run({ args, options, typed }, runtime) {
+    return withStore(runtime, { command: 'replay pause', max: 2 }, async (store) => {
+      await tell(store, runtime, { id: args.id, to: 'pause', options, typed })
+      return undefined
+    })
+  },
+})

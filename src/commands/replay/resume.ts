@@ -1,0 +1,58 @@
+import { EvtError } from '../../core/errors.ts'
+import { redactUrl } from '../../core/mask.ts'
+import { argument, defineCommand, text, value } from '../command.ts'
+import { askConsent } from '../line/consent.ts'
+import { auditAs } from '../line/operator.ts'
+import { consentOptions, dryRunOptions, formatOptions, storeOptions } from '../line/options.ts'
+import { loadServices } from '../line/services.ts'
+import { withStore } from '../line/store.ts'
+import { chooseHandlers } from './choose.ts'
+import { patternsOf } from './look-up.ts'
+import { runReplay } from './run.ts'
+import { nameOf, openReplay } from './tell.ts'
+
+export default defineCommand({
+  name: 'replay resume',
+  section: 'repair',
+  summary: 'go on with a replay that was paused or interrupted, here',
+  description:
+    'What was handled is not handled again. To a target, events of the last second before a crash may come again.',
+  examples: [
+    { line: 'evt replay list', says: 'which ones nobody runs' },
+    { line: 'evt replay resume 7f3a01 --yes', says: 'from where it was', exit: 2 },
+  ],
+  args: { id: argument({ says: 'from `evt replay list`' }) },
+  options: {
+    target: value({ short: 't', value: 'url', says: 'the same target again, with its password', parse: text }),
+    ...dryRunOptions,
+    ...consentOptions,
+    ...storeOptions,
+    ...formatOptions,
+  },
+  async run({ args, options, typed }, runtime) {
+    return withStore(runtime, { command: 'replay resume', max: 6 }, async (store) => {
+      const { compileSelection } = await import('../../replay/history.ts')
+      const replay = await openReplay(store, args.id, 'go on with')
+      const { target = replay.target } = options
+      if (target !== undefined && redactUrl(target) !== replay.target)
+        throw new EvtError('usage', `cannot go on with replay ${replay.id}: it goes to ${nameOf(replay)}`)
+      const handlers =
+        replay.kind === 'handlers' ? chooseHandlers(await loadServices(runtime), { handler: replay.handlers }) : []
+      const left = Math.max(1, replay.matched - replay.done)
+      const go = await askConsent(runtime, {
+        verb: 'replay',
+        noun: `events at most, to ${nameOf(replay)}`,
+        count: left,
+        target: store.url,
+        samples: [`positions up to ${replay.upto}`],
+        options,
+        typed,
+      })
+      if (!go) return undefined
+      const audit = await auditAs('replay resume', { target: `replay ${replay.id}`, reason: options.reason })
+      await store.transaction((sql) => audit(sql, 1))
+      const wants = compileSelection(replay.selection, patternsOf(handlers))
+      return runReplay(store, runtime, { replay: { ...replay, target }, wants, handlers, gone: undefined })
+    })
+  },
+})

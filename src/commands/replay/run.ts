@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto'
+import { encodeAs } from '../../core/codec/encode-as.ts'
+import { fromHeaders } from '../../core/codec.ts'
+import { EvtError } from '../../core/errors.ts'
+import { planTopics } from '../../core/layout.ts'
+import { formatCount } from '../../core/quantity.ts'
+import type { SinkOptions } from '../../core/sinks-and-sources.ts'
+import type { AnyHandlerDefinition } from '../../handle/handler.ts'
+import type { Outcome } from '../../output/exit-codes.ts'
+import { createLog } from '../../output/log.ts'
+import { createProgress } from '../../output/progress.ts'
+import type { ReplayEnd } from '../../replay/held.ts'
+import type { Gone, Wants } from '../../replay/history.ts'
+import type { Store } from '../../store/connection.ts'
+import type { HandlerProgress, Replay, ReplayLease } from '../../store/replays.ts'
+import type { HistoryEntry, Message } from '../../transports/transport.ts'
+import { connectionsOf } from '../line/connections.ts'
+import { privacyOf } from '../line/privacy.ts'
+import { loadRegistry } from '../line/services.ts'
+import { topicNamed, withTarget } from '../line/target.ts'
+import type { Runtime } from '../runtime.ts'
+
+export interface ReplayRun {
+  readonly replay: Replay
+  readonly wants: Wants
+  /** For a replay to handlers. */
+  readonly handlers: readonly AnyHandlerDefinition[]
+  readonly gone: Gone | undefined
+}
+
+/** Takes the replay, runs it until it ends or is told to, and says what came of it. Throws `refused` while another process runs it. */
+export async function runReplay(store: Store, runtime: Runtime, run: ReplayRun): Promise<Outcome | undefined> {
+  const { endReplay, leaveReplay, takeReplay } = await import('../../store/replays.ts')
+  const { replay } = run
+  const instance = `replay-${replay.id}-${randomUUID().slice(0, 4)}`
+  const lease = await takeReplay(store, replay.id, instance)
+  if (!lease)
+    throw new EvtError('refused', `cannot run replay ${replay.id}: another process does`, {
+      hint: 'evt replay list says who; one that was killed is free after 15 s',
+    })
+  let over = false
+  try {
+    const result = await (replay.kind === 'handlers' ? toHandlers : toTarget)(store, runtime, {
+      ...run,
+      lease,
+      instance,
+    })
+    over = result.end === 'done' || result.end === 'stopped'
+    if (result.end === 'done' || result.end === 'stopped')
+      await endReplay(store, replay, { status: result.end, done: result.done })
+    return report(runtime, store, run, result)
+  } finally {
+    if (!over) await leaveReplay(store, lease).catch(() => {})
+  }
+}
+
+interface Result {
+  readonly end: ReplayEnd
+  readonly done: number
+  readonly data: object
+  readonly lines: readonly string[]
+  readonly failed: boolean
+}
+
+interface LeasedRun extends ReplayRun {
+  readonly lease: ReplayLease
+  readonly instance: string
+}
+
+/** So that live traffic keeps most of the server. */
+const connections = 4
+
+async function toHandlers(store: Store, runtime: Runtime, run: LeasedRun): Promise<Result> {
+  const { replayToHandlers } = await import('../../replay/to-handlers.ts')
+  const { createStorePublisher } = await import('../../publish/publisher.ts')
+  const { createRecorder } = await import('../../watch/recorder.ts')
+  const { openGuarded } = await import('../../bridge/guarded.ts')
+  const { config, terminal, output, now, signal } = runtime
+  const { replay, instance } = run
+  const registry = await openGuarded(await loadRegistry(runtime), {
+    options: { privacy: privacyOf(runtime), drafts: runtime.config.get('drafts').value },
+    store,
+  })
+  const publisher = createStorePublisher({ store, registry, source: instance })
+  const log = await createLog({
+    level: config.get('logLevel').value,
+    stderr: terminal.stderr,
+    paint: output.paintNotice,
+    now,
+  })
+  const progress = createProgress({
+    stderr: terminal.stderr,
+    verb: 'replaying',
+    total: Number(replay.upto - replay.after),
+    now,
+  })
+  const recorder = createRecorder()
+  const { end, handlers } = await replayToHandlers({
+    ...run,
+    store,
+    registry,
+    recorder,
+    log: output.format === 'text' ? log : { debug() {}, info() {}, warn() {}, error() {} },
+    connections,
+    signal,
+    publish: (sql, events) => publisher.publish(sql, events),
+    onProgress: (position) => progress.update(Number(position - replay.after)),
+  }).finally(progress.end)
+  const dead = sum(handlers, ({ dead }) => dead)
+  const waiting = sum(handlers, ({ waiting, retrying }) => waiting + retrying)
+  const lines = handlers.map((one) => `${one.handler}: ${outcomeLine(one)}`)
+  if (dead > 0)
+    output.notice(
+      `the dead ones are of ${handlers
+        .filter((one) => one.dead > 0)
+        .map(({ handler }) => `${handler}.replay-${replay.id}`)
+        .join(', ')}: see \`evt dlq list\``,
+    )
+  return {
+    end,
+    done: sum(handlers, ({ handled }) => handled),
+    data: { handlers: handlers.map(({ position, ...one }) => ({ ...one, position: String(position) })) },
+    lines,
+    failed: dead > 0 || (waiting > 0 && end === 'done'),
+  }
+}
+
+const outcomeLine = ({ handled, dead, retrying, waiting }: HandlerProgress) =>
+  [
+    `handled ${formatCount(handled)}`,
+    `dead ${formatCount(dead)}`,
+    ...(retrying > 0 ? [`to be tried again ${formatCount(retrying)}`] : []),
+    ...(waiting > 0 ? [`waiting ${formatCount(waiting)}`] : []),
+  ].join(' · ')
+
+const sum = <T>(all: readonly T[], of: (one: T) => number) => all.reduce((total, one) => total + of(one), 0)
+
+/** A sink of the configuration by its name, else a URL that names its topic. */
+export async function findTarget(named: string, runtime: Runtime): Promise<SinkOptions> {
+  const { settings } = await connectionsOf({ sink: [], source: [], consume: undefined }, runtime)
+  const sink = settings.sinks?.find(({ name }) => name === named)
+  if (sink) return sink
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(named)) return { name: named, url: named }
+  const known = settings.sinks?.map(({ name }) => name).join(', ')
+  throw new EvtError('usage', `cannot replay to ${named}: it is neither a sink of the configuration nor a URL`, {
+    hint: known ? `sinks: ${known}` : 'such as redis://host/0?stream=again',
+  })
+}
+
+async function toTarget(store: Store, runtime: Runtime, run: LeasedRun): Promise<Result> {
+  const { replayToTarget } = await import('../../replay/to-target.ts')
+  const { createLogReader } = await import('../../store/log.ts')
+  const { terminal, now, signal } = runtime
+  const { replay } = run
+  const sink = await findTarget(replay.target ?? '', runtime)
+  const progress = createProgress({ stderr: terminal.stderr, verb: 'replaying', total: replay.matched, now })
+  const reader = createLogReader(store)
+  try {
+    return await withTarget(runtime, sink.url, async (target) => {
+      const { transport } = target
+      const topic = sink.layout === 'per-type' ? undefined : (sink.topic ?? transport.named[0])
+      // A URL has to say where: what nobody asked for would be written to a topic that nobody reads.
+      if (sink.name === sink.url && transport.name !== 'noop') topicNamed(target, 'replay')
+      const plan = planTopics({ ...sink, topic, separator: transport.separator })
+      const { end, why, ...counts } = await replayToTarget({
+        ...run,
+        store,
+        reader,
+        transport,
+        topicOf: ({ type }) => plan.topicOf(type),
+        messageOf: encoderOf(sink.dialect),
+        signal,
+        onProgress: progress.update,
+      }).finally(progress.end)
+      if (why) runtime.output.warn(`some were refused: ${why.message}`, why.hint)
+      const { asked, confirmed, duplicates, refused } = counts
+      return {
+        end,
+        done: replay.done + confirmed + duplicates,
+        data: counts,
+        lines: [
+          `asked ${formatCount(asked)} · confirmed ${formatCount(confirmed)} · duplicates ${formatCount(duplicates)} · refused ${formatCount(refused)}`,
+        ],
+        failed: refused > 0,
+      }
+    })
+  } finally {
+    await reader.close()
+  }
+}
+
+/** In evt's own dialect the bytes of the log as they are; without its place in the log, by which readers would take it for known. */
+function encoderOf(dialect: SinkOptions['dialect'] = 'cloudevents'): (entry: HistoryEntry) => Message {
+  return (entry) => {
+    const { id, subject: key, headers, dataText } = entry
+    const body = Buffer.from(dataText)
+    if (dialect === 'cloudevents') return { id, key, headers, body }
+    return { id, key, ...encodeAs(dialect as never, { ...fromHeaders(headers, body), dataText }) }
+  }
+}
+
+function report({ output }: Runtime, store: Store, { replay, gone }: ReplayRun, result: Result): Outcome | undefined {
+  const { end, data, lines, failed } = result
+  const passed = end === 'done' && !failed && !gone
+  output.result({
+    status: passed ? 'pass' : 'fail',
+    data: { replayId: replay.id, end, matched: replay.matched, ...data, ...(gone ? { gone: goneData(gone) } : {}) },
+    meta: { store: store.url },
+    render: () => [`replay ${replay.id} ${endings[end]}`, ...lines].join('\n'),
+  })
+  if (end === 'paused' || end === 'interrupted') output.notice(`evt replay resume ${replay.id} goes on with it`)
+  if (end === 'interrupted') return 'interrupted'
+  if (end !== 'done' || gone) return 'partial'
+  if (!failed) return undefined
+  return replay.kind === 'handlers' ? 'failed' : 'partial'
+}
+
+const endings: Readonly<Record<ReplayEnd, string>> = {
+  done: 'is done',
+  paused: 'is paused',
+  stopped: 'was stopped',
+  interrupted: 'was interrupted',
+}
+
+export const goneData = ({ events, from, to }: Gone) => ({ events, from: String(from), to: String(to) })

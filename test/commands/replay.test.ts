@@ -1,0 +1,115 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { writeHistory } from '../replay/history.ts'
+import { createTestDatabase } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
+import { createNowhere, runHere } from './evt.ts'
+
+/** A project with a service of two handlers that write what they see. */
+async function project(events: number) {
+  const { store, url } = await createTestDatabase()
+  const nowhere = createNowhere()
+  onTestFinished(nowhere.dispose)
+  await store.query('create table effects (handler text, id text)')
+  writeFileSync(
+    join(nowhere.path, 'evt.config.mjs'),
+    `const handler = (name) => ({ name, on: ['thing.*'], concurrency: 1, retry: { attempts: 1 }, breaker: false, handle: async (event, ctx) => {
+       if (event.data.n === 13) throw new TypeError('thirteen')
+       await ctx.sql\`insert into effects values (\${name}, \${event.id})\`
+     } })
+     export default { services: [{ name: 'things', contracts: [], handlers: [handler('things.one'), handler('things.two')] }] }`,
+  )
+  await writeHistory(store, events)
+  const evt = (...words: string[]) =>
+    runHere([...words, '--config', 'evt.config.mjs'], { store: url, cwd: nowhere.path })
+  const effects = async (handler: string) =>
+    Number((await store.query('select count(*) as n from effects where handler = $1', [handler])).rows[0]?.n)
+  return { store, evt, effects }
+}
+
+it('a replay counts first, asks, runs the handler, and tells what came of it', async () => {
+  const { store, evt, effects } = await project(12)
+  expect(await evt('replay')).toMatchObject({ exit: 2, stderr: expect.stringContaining('not said where to') })
+  expect(await evt('replay', '--handler', 'things.oen')).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining('did you mean things.one'),
+  })
+  const counted = await evt('replay', '--dry-run', '--type', 'thing.*', '--where', 'data.n <= 5', '--json')
+  expect(JSON.parse(counted.stdout).data.plan, counted.stderr).toMatchObject({ count: 5, verb: 'replay' })
+  const plan = await evt('replay', '--handler', 'things.one', '--limit', '7')
+  expect(plan).toMatchObject({ exit: 4, stderr: expect.stringContaining('would replay 7 events to things.one') })
+  expect(await effects('things.one')).toBe(0)
+  const ran = await evt('replay', '--handler', 'things.one', '--limit', '7', '--yes', '--reason', 'again', '--json')
+  expect(JSON.parse(ran.stdout), ran.stderr).toMatchObject({
+    status: 'pass',
+    data: { end: 'done', matched: 7, handlers: [{ handler: 'things.one', handled: 7, dead: 0 }] },
+  })
+  expect([await effects('things.one'), await effects('things.two')]).toEqual([7, 0])
+  expect((await store.query('select verb, target, reason, affected::int from evt.audit')).rows).toEqual([
+    { verb: 'replay', target: 'things.one', reason: 'again', affected: 7 },
+  ])
+  expect(await evt('replay', '--group', 'things', '--yes', '--max-affected', '3')).toMatchObject({ exit: 4 })
+})
+
+it('what dies in a replay makes it exit 1, and what retention removed is named and makes it exit 5', async () => {
+  const { store, evt, effects } = await project(20)
+  const ran = await evt('replay', '--group', 'things', '--yes')
+  expect(ran, ran.stderr).toMatchObject({
+    exit: 1,
+    stdout: expect.stringContaining('things.two: handled 19 · dead 1'),
+    stderr: expect.stringMatching(/things\.one\.replay-.*evt dlq list/),
+  })
+  await store.query("select evt.make_partitions(date '2020-01-01', date '2020-01-01')")
+  await writeHistory(store, 0)
+  const leaf = (await store.query("select 'evt.outbox_default_' || to_char(evt.today(), 'YYYYMMDD') as name")).rows[0]
+    ?.name
+  await store.query(`alter table evt.outbox_default detach partition ${leaf}`)
+  await store.query(`create table moved as select * from ${leaf} where (data->>'n')::int > 8`)
+  await store.query(`drop table ${leaf}`)
+  await store.query(`create table ${leaf} (like evt.outbox including all)`)
+  await store.query(`insert into ${leaf} select * from moved`)
+  await store.query('truncate effects')
+  const partly = await evt('replay', '--handler', 'things.one', '--where', 'data.n != 13', '--yes', '--json')
+  expect(partly).toMatchObject({
+    exit: 5,
+    stderr: expect.stringContaining('8 events between positions 1 and 8 are gone'),
+  })
+  expect(JSON.parse(partly.stdout).data).toMatchObject({ gone: { events: 8, from: '1', to: '8' }, matched: 11 })
+  expect(await effects('things.one')).toBe(11)
+})
+
+it('paused from another terminal and resumed; listed; stopped for good', async () => {
+  const { store, evt, effects } = await project(12)
+  const running = evt('replay', '--handler', 'things.one', '--rate', '4', '--yes')
+  await until(async () => (await effects('things.one')) > 0)
+  const { rows } = await store.query('select id from evt.replays')
+  const id = String(rows[0]?.id)
+  expect(await evt('replay', 'resume', id, '--yes')).toMatchObject({
+    exit: 4,
+    stderr: expect.stringContaining('another process'),
+  })
+  expect(await evt('replay', 'pause', id, '--yes')).toMatchObject({ exit: 0 })
+  expect(await running).toMatchObject({ exit: 5, stderr: expect.stringContaining(`evt replay resume ${id}`) })
+  const listed = JSON.parse((await evt('replay', 'list', '--json')).stdout).data.replays
+  expect(listed).toMatchObject([{ id, status: 'paused', to: ['things.one'], matched: 12, owner: null }])
+  expect(await evt('replay', 'resume', id, '--yes')).toMatchObject({ exit: 0 })
+  expect(await effects('things.one')).toBe(12)
+  expect(await evt('replay', 'stop', id, '--yes')).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining('it is done'),
+  })
+})
+
+it('to a target, published again with the ids that they have', async () => {
+  const { evt } = await project(12)
+  const ran = await evt('replay', '-t', 'noop://', '--yes', '--json')
+  expect(JSON.parse(ran.stdout), ran.stderr).toMatchObject({
+    status: 'pass',
+    data: { asked: 12, confirmed: 12, refused: 0 },
+  })
+  expect(await evt('replay', '-t', 'nowhere', '--yes')).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining('neither a sink'),
+  })
+})
