@@ -23,3 +23,5 @@ export type DeadReason =
   | 'process-ended'
   /** Its row in the store is damaged, and not even its type is known. */
   | 'unreadable'
+  /** A publisher could not publish it. */
+  | 'publish'
