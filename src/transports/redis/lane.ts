@@ -169,14 +169,23 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
     return false
   }
 
+  /** It was marked, and then nobody wanted it any more. */
+  function unmark(before: Place): void {
+    started = before
+    // Where this does not come through, whoever comes next is only more careful than it need be.
+    write().catch(() => {})
+  }
+
   async function take(max: number, signal: AbortSignal): Promise<readonly Received[]> {
     while (!lost.signal.aborted && !signal.aborted) {
       const count = ready(max)
       const last = queue[count - 1]
+      const before = started
       if (queue.length - count < prefetch) fillSoon()
       if (last === undefined) await bell.wait(signal, lost.signal)
       else if (!(await markStarted(last))) await bell.wait(signal, lost.signal)
       else if (isOpen() && !signal.aborted) return handOut(count)
+      else if (isOpen()) unmark(before)
     }
     return []
   }

@@ -96,7 +96,9 @@ const byPrefix: Readonly<Record<string, Translation>> = {
   },
   NOPERM: {
     code: 'connect',
-    reason: ({ place, command, key, error }) => {
+    reason: (failure) => {
+      const { place, key, error } = failure
+      const command = refusedCommand(failure)
       const what = /keys|channels/.test(error.message) ? `${command || 'use it'} on ${key || 'this key'}` : command
       return `user ${place.user} may not ${what || 'do this'}`
     },
@@ -158,10 +160,21 @@ const byPrefix: Readonly<Record<string, Translation>> = {
   },
 }
 
+/** What evt's own lanes take; docs/transports.md says the rest. */
+const scriptRights = '+@stream +@hash +@set +@sortedset +@scripting +time +publish'
+
 /** Of errors that have neither code nor a prefix of their own. */
 const byMessage: readonly (readonly [RegExp, Translation])[] = [
   [/Unknown RESP type|Protocol error/, protocol],
   [/wrong version number|packet length too long|SSL routines/, protocol],
+  [
+    /The user executing the script can't/,
+    {
+      code: 'connect',
+      reason: ({ place }) => `user ${place.user} may not do all that a script of evt does`,
+      hint: ({ place }) => `grant it on the server: ACL SETUSER ${place.user} ${scriptRights}`,
+    },
+  ],
   [/timed? ?out|Socket timeout/i, unreachable('no answer')],
   [/Connection is closed|Stream isn't writeable|max retries per request|Socket closed|disconnected before/i, gone],
   [/Failed to refresh slots cache|None of startup nodes/, unreachable('no node of the cluster answers')],
@@ -205,8 +218,15 @@ export function translationOf(error: Error): Translation | undefined {
   return Object.entries(byPrefix).find(([word]) => error.message.includes(`${word} `))?.[1]
 }
 
-function grantFor({ error, command, key }: Failure): string {
+function grantFor(failure: Failure): string {
+  const { error, key } = failure
+  const command = refusedCommand(failure)
   if (/channels/.test(error.message)) return `&${key || '*'}`
   if (/keys/.test(error.message)) return `~${key || '*'}`
   return `+${command.toLowerCase().replace(' ', '|') || '@stream'}`
 }
+
+/** Of a script, the server names the command in it that was refused. */
+const refusedCommand = ({ error, command }: Failure) =>
+  (/^(EVAL|EVALSHA|FCALL)?$/.test(command) && /run the '?(\w+)'? command/.exec(error.message)?.[1]?.toUpperCase()) ||
+  command

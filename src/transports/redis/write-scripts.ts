@@ -94,6 +94,16 @@ if window > 0 then
     recall(earlier)
   end
 end
+if window > 0 then
+  -- What is remembered is remembered after the entries are there: whoever may not write it writes nothing.
+  local needed = ids and { { 'SADD', current, '' }, { 'PEXPIRE', current, 1 } } or
+    { { 'ZADD', runs, 0, '' }, { 'PEXPIRE', runs, 1 }, { 'HINCRBY', KEYS[2], 'inRuns', 1 } }
+  for _, command in ipairs(needed) do
+    if not redis.acl_check_cmd(unpack(command)) then
+      return redis.error_reply('NOPERM this user has no permissions to run the ' .. command[1] .. ' command')
+    end
+  end
+end
 local stored, fresh, failure = {}, {}, false
 for i = 1, count do
   local at = (i - 1) * width

@@ -231,4 +231,34 @@ describe('a user of Redis', () => {
       code: 'connect',
     })
   })
+
+  it('who may not remember ids stores nothing, and is told what to grant', async () => {
+    const enough = '~app* ~{app* &{app* +@stream +@hash +@scripting +@connection +@pubsub +@read +time +unlink +pexpire'
+    const [ids, runs] = [`user ids on >p ${enough} +@set`, `user runs on >p ${enough} +zadd +zrange`]
+    const redis = await startPrivateRedis({ users: [ids, runs] })
+    onTestFinished(() => redis.stop())
+    const admin = await openTransport(redis.url)
+    await admin.ensure([{ name: 'app', lanes: 1 }], 'create')
+    const growing = makeEntries(10).map((one, at) => ({ ...one, id: `01936b2e-7c00-7000-8000-00000000000${at}` }))
+    for (const [user, batch, command] of [
+      ['ids', growing, 'ZADD'],
+      ['runs', makeEntries(10), 'SADD'],
+    ] as const) {
+      const transport = await openTransport(redis.url.replace('evt:evt@', `${user}:p@`))
+      for (let n = 0; n < 2; n++) {
+        const results = await transport.publish('app', batch, signal())
+        expect(results).toHaveLength(10)
+        expect(results[0]).toMatchObject({
+          state: 'refused',
+          error: {
+            code: 'connect',
+            message: expect.stringContaining(`user ${user} may not ${command}`),
+            hint: `grant it on the server: ACL SETUSER ${user} +${command.toLowerCase()}`,
+          },
+        })
+      }
+    }
+    const [topic] = (await admin.inspect(['app'])).topics
+    expect(topic?.messages).toBe(0)
+  })
 })
