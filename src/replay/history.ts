@@ -1,11 +1,11 @@
 // Room replay: history to handlers and targets, and handlers tried on it without effect. Knows the store, how handlers run and the
 // transport contract; may not know commands, bridges or a concrete transport.
 import { fromHeaders } from '../core/codec.ts'
+import type { HistoryEntry } from '../core/history.ts'
 import { compilePatterns } from '../core/pattern.ts'
 import { compileWhere } from '../core/where.ts'
 import type { LogReader } from '../store/log.ts'
 import type { ReplaySelection } from '../store/replays.ts'
-import type { HistoryEntry } from '../transports/transport.ts'
 
 export type Wants = (entry: HistoryEntry) => boolean
 

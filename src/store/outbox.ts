@@ -66,6 +66,9 @@ const insertText = `insert into evt.outbox (${outboxColumns.join(', ')})
 select coalesce(class, evt.class_of(type)), ${outboxColumns.slice(1).join(', ')}
 from unnest(${columnTypes.map((type, i) => `$${i + 1}::${type}[]`).join(', ')}) e (${outboxColumns.join(', ')})`
 
+const appendText = `with written as (${insertText} returning subject, sequence, class, day, xid, seq)
+insert into evt.streams (subject, sequence, class, day, xid, seq) select * from written`
+
 /** As the outbox, but until its time. */
 const scheduleText = `insert into evt.scheduled (${outboxColumns.join(', ')}, deliver_at)
 select * from unnest(${[...columnTypes, 'timestamptz'].map((type, i) => `$${i + 1}::${type}[]`).join(', ')})`
@@ -88,6 +91,13 @@ export async function publishEncoded(
   }
   if (held.length < events.length) await sql.query(insertText, columns)
   if (held.length > 0) await holdUntilDue(sql, held, options)
+}
+
+/** As `publishEncoded`; and writes down where each lies among the events of its subject. All have a subject and a sequence. */
+export async function appendEncoded(sql: SqlExecutor, events: readonly EncodedEvent[]): Promise<void> {
+  const columns: unknown[][] = outboxColumns.map(() => [])
+  for (const event of events) addRow(columns, rowOf(event, {}))
+  await sql.query(appendText, columns)
 }
 
 async function holdUntilDue(sql: SqlExecutor, events: readonly EncodedEvent[], options: OutboxOptions): Promise<void> {

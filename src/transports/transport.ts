@@ -1,6 +1,7 @@
 // Room transports: the contract that every substrate fulfils, and one folder for each. Knows bytes, topics and lanes;
 // may not know handlers, contracts or commands. `test/transports/conformance.ts` holds every promise below.
 import type { EvtError } from '../core/errors.ts'
+import type { History } from '../core/history.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
@@ -237,30 +238,15 @@ export interface Capabilities {
   readonly removes: boolean
 }
 
-/** An entry of the log, as far as somebody chooses by it. */
-export interface HistoryEntry {
-  readonly position: LogPosition
-  readonly id: string
-  readonly type: string
-  readonly subject: string | null
-  readonly headers: Headers
-  readonly dataText: string
-  /** When it was written, ms since the epoch. */
-  readonly recordedMs: number
-}
-
 export interface TransportOptions {
-  /**
-   * Something behind the lanes fails and is tried again, other than a server that is away: told once for each message. Nothing
-   * is lost by it while the message does not say so.
-   */
+  /** Something behind the lanes fails and is tried again, other than a server that is away: once for each message, which says what is lost. */
   readonly onProblem?: ((error: Error) => void) | undefined
   /** For who writes there for long: what `checkServer` finds, once, soon after the start. */
   readonly onServerProblem?: ((problem: ServerProblem) => void) | undefined
   /** The log behind a sink, from which what the substrate lost is fetched: entries with `after < log <= through`, in order. */
   readonly readLog?: ((after: LogPosition, through: LogPosition) => AsyncIterable<readonly Message[]>) | undefined
-  /** Of the log, lanes get no more than this: what `wants` refuses is passed over, and behind `upTo` nothing comes. */
-  readonly history?: { readonly upTo: LogPosition; wants(entry: HistoryEntry): boolean } | undefined
+  /** Lanes of the log get no more than this. */
+  readonly history?: History | undefined
 }
 
 /** A connected substrate. Methods may be called concurrently; errors of drivers arrive as EvtError. */

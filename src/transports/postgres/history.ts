@@ -1,11 +1,11 @@
+import type { History } from '../../core/history.ts'
 import type { LogEntry, LogReader } from '../../store/log.ts'
-import type { TransportOptions } from '../transport.ts'
 
 /** No lane has it: lanes take what their number is the remainder of. */
 const nobodysSlot = -1
 
 /** The log as if it ended at `upTo`, and as if nobody read what is not wanted: lanes pass over it at the cost of reading it. */
-export function historyOf(reader: LogReader, { upTo, wants }: NonNullable<TransportOptions['history']>): LogReader {
+export function historyOf(reader: LogReader, { upTo, wants }: History): LogReader {
   const seen = (entry: LogEntry): LogEntry => (wants(entry) ? entry : { ...entry, slot: nobodysSlot })
   return {
     ...reader,
