@@ -16,8 +16,8 @@ import type { Setup } from './conformance/world.ts'
 export type { Doomed, DoomedPlan, Setup } from './conformance/world.ts'
 
 /**
- * Holds a transport to the contract. Scenarios beyond its capabilities, or for which `setup` has no means, are skipped and
- * counted by name. Every scenario has a topic, group and event type of its own: the suite can be run again on a used server.
+ * Holds a transport to the contract. Scenarios beyond its capabilities are skipped and counted by name; where `setup` has no means for one
+ * that is promised, it fails. Every scenario has a topic, group and event type of its own: the suite can be run again on a used server.
  */
 export function describeTransport(name: string, setup: Setup): void {
   const suites = { publishing, order, settling, ownership, groups, observing, closing, closingLanes, removing, faults }

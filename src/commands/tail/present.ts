@@ -1,4 +1,5 @@
 import { parseExactly } from '../../core/json-text.ts'
+import type { Masker } from '../../core/masker.ts'
 import type { Scan } from '../../output/ending.ts'
 import type { Runtime } from '../runtime.ts'
 import { createRender } from './render.ts'
@@ -13,11 +14,13 @@ export interface Presenter {
   end(scan: Scan): void | Promise<void>
 }
 
-export function createPresenter(options: TailOptions, sources: readonly TailSource[], runtime: Runtime): Presenter {
+export type PresentOptions = TailOptions & { readonly masker: Masker | undefined }
+
+export function createPresenter(options: PresentOptions, sources: readonly TailSource[], runtime: Runtime): Presenter {
   return options.report ? createTable(runtime) : createLines(options, sources, runtime)
 }
 
-function createLines(options: TailOptions, sources: readonly TailSource[], { output, now }: Runtime): Presenter {
+function createLines(options: PresentOptions, sources: readonly TailSource[], { output, now }: Runtime): Presenter {
   const format = output.format
   const render = createRender({
     ...options,

@@ -1,5 +1,6 @@
 import { formatAttributes, formatCloudEvent } from '../../core/codec.ts'
 import { formatJson, parseExactly } from '../../core/json-text.ts'
+import type { Masker } from '../../core/masker.ts'
 import { typeText, visible } from '../../core/visible.ts'
 import { colorOf, type Paint } from '../../output/paint.ts'
 import { cut } from '../../output/table.ts'
@@ -20,6 +21,8 @@ export interface LineOptions {
   readonly highlight: readonly RegExp[]
   /** Several sources or topics: each line says which one. */
   readonly badge: boolean
+  /** Hides sensitive fields, before anything looks at the line. */
+  readonly masker?: Masker | undefined
   /** A second line: the dialect, and why that one. */
   readonly explain: boolean
   now(): number
@@ -32,7 +35,8 @@ export function createRender(options: LineOptions): Render {
   const { include, exclude, highlight, paint } = options
   const plain = options.format === 'text' ? textLine(options) : jsonLine(options)
   const lit = [...include, ...highlight].map((regex) => new RegExp(regex.source, `${regex.flags}g`))
-  return (seen) => {
+  return (given) => {
+    const seen = masked(given, options.masker)
     const line = plain(seen)
     if (include.length > 0 && !include.some((regex) => regex.test(line))) return undefined
     if (exclude.some((regex) => regex.test(line))) return undefined
@@ -44,6 +48,11 @@ export function createRender(options: LineOptions): Render {
     if (!options.explain) return first
     return `${first}\n${paint('dim', shortened(`    ${visible(`${seen.evt.dialect ?? '?'}: ${seen.evt.because ?? '?'}`)}`))}`
   }
+}
+
+function masked(seen: Seen, masker: Masker | undefined): Seen {
+  const dataText = masker ? masker.text(seen.event, seen.dataText) : seen.dataText
+  return dataText === seen.dataText ? seen : { ...seen, dataText }
 }
 
 function jsonLine({ fields }: LineOptions): (seen: Seen) => string {

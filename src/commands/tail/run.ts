@@ -1,10 +1,13 @@
 import { EvtError } from '../../core/errors.ts'
 import type { Instant } from '../../core/instant.ts'
+import { redactUrl } from '../../core/mask.ts'
+import type { Masker } from '../../core/masker.ts'
 import { formatCount } from '../../core/quantity.ts'
 import type { Where } from '../../core/where.ts'
 import { type Scan, scanLine } from '../../output/ending.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import type { StageReader } from '../../store/observe-stages.ts'
+import { maskerUnless } from '../line/reveal.ts'
 import type { Runtime } from '../runtime.ts'
 import { checkSeeks, checkTogether } from './check.ts'
 import { createFilter, type Filter } from './filter.ts'
@@ -39,6 +42,7 @@ export interface TailOptions {
   readonly prove: boolean
   readonly report: boolean
   readonly raw: boolean
+  readonly reveal: boolean
 }
 
 const provedOutcomes = { unchanged: 'done', changed: 'failed', unknown: 'partial' } as const
@@ -54,6 +58,8 @@ export async function runTail(options: TailOptions, runtime: Runtime): Promise<O
   checkTogether(options, follow, output)
   const filter = createFilter({ ...options, nowMs })
   const places = await placesOf(options.source, runtime)
+  const shown = options.source.length > 0 ? options.source.map(redactUrl).join(' ') : 'the log'
+  const masker = await maskerUnless(options.reveal, `tail ${shown}`, runtime)
   const onProblem = (error: Error, source: string) => output.warn(`tail ${source}: ${error.message}`)
   const sources = await openSources(places, { explain: options.explain, now: runtime.now, onProblem })
   const readers: StageReader[] = []
@@ -61,7 +67,7 @@ export async function runTail(options: TailOptions, runtime: Runtime): Promise<O
     checkSeeks(sources, { ...options, follow, nowMs })
     const proof = options.prove ? await openProof(sources, output) : undefined
     const stages = options.stages ? await openStages(sources, readers) : new Map()
-    const scan = await show({ options, follow, sources, stages, filter }, runtime)
+    const scan = await show({ options, follow, sources, stages, filter, masker }, runtime)
     const isBounded = options.until !== undefined || (options.since !== undefined && !follow)
     if (isBounded && scan.inRange === 0 && !runtime.signal.aborted) {
       const range = { since: options.since ?? (follow ? 'now' : undefined), until: options.until }
@@ -110,6 +116,8 @@ interface Tail {
   /** Of each store; empty without --stages. */
   readonly stages: ReadonlyMap<TailSource, StageReader>
   readonly filter: Filter
+  /** Undefined when everything is shown as it is. */
+  readonly masker: Masker | undefined
 }
 
 interface Shown extends Scan {
@@ -132,7 +140,7 @@ async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
     scan.stopped ||= why
     ending.abort()
   }
-  const presenter = createPresenter(options, sources, runtime)
+  const presenter = createPresenter({ ...options, masker: tail.masker }, sources, runtime)
   const timers = startTimers(tail, runtime, { matched: () => scan.matched, stop })
   const span = { from: options.since ?? (follow ? 'now' : 'start'), follow, signal } as const
   const startedMs = runtime.now()
@@ -221,7 +229,8 @@ function openFeeds(
   const feeds = sources.map((source): Feed => {
     const text = options.stages ? textOfStages(stages.get(source)) : ''
     const whole = { ...span, ...announcements(source, runtime, text) }
-    const batches = untilMs === undefined ? source.read(whole) : readUntil(source, whole, { untilMs, startedMs, now })
+    const ending = { startedMs, now, warn: (message: string) => runtime.output.warn(message) }
+    const batches = untilMs === undefined ? source.read(whole) : readUntil(source, whole, { untilMs, ...ending })
     if (!source.isLive) return { source, batches }
     const kept = keepUp(batches, mostHeld)
     held.push(kept.dropped)

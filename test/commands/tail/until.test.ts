@@ -27,10 +27,14 @@ function late(history: readonly Seen[], followed: readonly Seen[], facts: Partia
   return { source, spans }
 }
 
+const warnings: string[] = []
+
 async function shown(source: TailSource, from: Span['from'], untilMs: number, signal = new AbortController().signal) {
+  warnings.length = 0
+  const warn = (message: string) => void warnings.push(message)
   const ids: string[] = []
   const span = { from, follow: true, signal, onReady() {}, onLost() {}, onBack() {} }
-  for await (const batch of readUntil(source, span, { untilMs, startedMs: 500, now: Date.now }))
+  for await (const batch of readUntil(source, span, { untilMs, startedMs: 500, now: Date.now, warn }))
     ids.push(...batch.map(({ event }) => event.id))
   return ids
 }
@@ -55,21 +59,34 @@ describe('tail --until of a time to come', () => {
     expect(start.spans[1]?.from).toBe('start')
   })
 
-  it('goes no further back than it remembers', async () => {
-    const many = Array.from({ length: 30_000 }, (_, n) => seen(`${n}`, 50_000 + Math.floor(n / 100)))
-    const { source, spans } = late(many.slice(-500), many)
-    const batches = [many.slice(0, 10_000), many.slice(10_000, 20_000), many.slice(20_000)]
+  it('shows what one partition has late among many that come quickly', async () => {
+    const all = Array.from({ length: 60_000 }, (_, n) => seen(`${n}`, 50_000 + Math.floor(n / 20)))
+    const isLate = ({ event, recordedMs }: Seen) => Number(event.id) % 4 === 3 && recordedMs >= 51_500
+    const { source, spans } = late(
+      all,
+      all.filter((one) => !isLate(one)),
+    )
+    const ids = await shown(source, 'now', Date.now() + 20)
+    expect([ids.length, new Set(ids).size]).toEqual([60_000, 60_000])
+    expect(spans[1]?.from).toEqual({ timeMs: 47_999 })
+    expect(warnings).toEqual([])
+  })
+
+  it('goes no further back than it remembers, and says so', async () => {
+    const many = Array.from({ length: 300_000 }, (_, n) => seen(`${n}`, 50_000 + Math.floor(n / 100)))
+    const { source, spans } = late(many.slice(-500), [])
     const read = source.read.bind(source)
     const inBatches = {
       ...source,
       async *read(span: Span) {
         if (!span.follow) return yield* read(span)
-        yield* batches
+        for (const at of [0, 100_000, 200_000]) yield many.slice(at, at + 100_000)
         await aborted(span.signal)
       },
     }
-    expect(await shown(inBatches, 'now', Date.now() + 20)).toHaveLength(30_000)
-    expect(spans[0]?.from).toEqual({ timeMs: 50_100 })
+    expect(await shown(inBatches, 'now', Date.now() + 20)).toHaveLength(300_000)
+    expect(spans[0]?.from).toEqual({ timeMs: 51_000 })
+    expect(warnings).toEqual([expect.stringContaining('what was late may be missing')])
   })
 
   it('ends where there is no history with what has come, and with Ctrl-C at once', async () => {
