@@ -13,6 +13,7 @@ import { closeStoreWithin, settlesWithin } from './store/close-within.ts'
 import type { Store } from './store/connection.ts'
 import { createCalmLog } from './watch/calm-log.ts'
 import { createRecorder, type Recorder } from './watch/recorder.ts'
+import { openTracing } from './watch/tracing/current.ts'
 
 export { type BridgeOptions, type BridgeRole, bridgeRoles } from './bridge/options.ts'
 
@@ -71,6 +72,7 @@ export function createBridge(options: BridgeOptions): Bridge {
     const services = options.services ?? []
     checkSubscriptions(services)
     const context = await prepare()
+    await openTracing(options.tracing)
     const { setUpService } = await import('./handle/set-up-service.ts')
     for (const service of services) await setUpService(context.store, service)
     const { startInstance } = await import('./bridge/instance-part.ts')

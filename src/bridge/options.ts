@@ -8,6 +8,7 @@ import type { ServiceDefinition } from '../handle/define-service.ts'
 import type { AnyHandlerDefinition, HandlerLog } from '../handle/handler.ts'
 import type { Saga } from '../handle/saga.ts'
 import type { Store } from '../store/connection.ts'
+import type { TracingOptions } from '../watch/tracing/current.ts'
 
 export const bridgeRoles = ['relay', 'handlers', 'http'] as const
 export type BridgeRole = (typeof bridgeRoles)[number]
@@ -43,6 +44,11 @@ export interface BridgeOptions {
   readonly http?: HttpOptions | undefined
   /** How long which events are kept; written to the store by bridges of role relay. Default: what the store says. */
   readonly retention?: RetentionOptions | undefined
+  /**
+   * OpenTelemetry spans for publishing, carrying and handling, by the provider that the application has registered. Default: when there is
+   * one at the start.
+   */
+  readonly tracing?: boolean | TracingOptions | undefined
   /** Beside the built-in alerts, and in place of those of the same name; looked at by bridges of role relay. */
   readonly alerts?: readonly AlertRule[] | undefined
   /** Between two looks at traffic and alerts; default '5s'. */

@@ -1,6 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
 import type { Session } from '../store/sessions.ts'
+import { currentTracing, type Tracing } from '../watch/tracing/current.ts'
 import { HopLimit } from './caused.ts'
 import { AttemptContext, type Batch } from './context.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
@@ -23,19 +24,38 @@ export type Interruptible = Set<{ readonly owned: OwnedLane; readonly interrupt:
  * Runs the handler once, within its time. After it returns, nothing that the handler still does reaches the
  * transaction; after `timeout` and `interrupted` the session has to be terminated, because statements may still run.
  */
-export async function runAttempt(
-  runtime: HandlerRuntime,
-  item: Item,
-  at: {
-    readonly event: EvtEvent
-    readonly session: Session | undefined
-    readonly place: Interruptible
-    /** Others run in the same transaction. */
-    readonly abreast: boolean
-    /** For a batch handler: the events of its call; `item` and `event` are the first of them. */
-    readonly batch?: Batch
-  },
+export function runAttempt(runtime: HandlerRuntime, item: Item, at: AttemptPlace): Promise<AttemptResult> {
+  const tracing = currentTracing()
+  return tracing ? traced(tracing, { runtime, item, at }) : attempt(runtime, item, at)
+}
+
+interface AttemptPlace {
+  readonly event: EvtEvent
+  readonly session: Session | undefined
+  readonly place: Interruptible
+  /** Others run in the same transaction. */
+  readonly abreast: boolean
+  /** For a batch handler: the events of its call; `item` and `event` are the first of them. */
+  readonly batch?: Batch
+}
+
+/** Its event carries the attempt's span: what the handler publishes is caused there. */
+function traced(
+  tracing: Tracing,
+  { runtime, item, at }: { readonly runtime: HandlerRuntime; readonly item: Item; readonly at: AttemptPlace },
 ): Promise<AttemptResult> {
+  const { config } = runtime
+  const { topic, timeMs: recordedMs, sequencedMs } = item.message
+  const events = at.batch?.events ?? [at.event]
+  const facts = { handler: config.name, service: config.service, topic, attempt: item.attempt }
+  return tracing.handled(
+    { ...facts, events, recordedMs, sequencedMs },
+    (traceparent) => attempt(runtime, item, { ...at, event: { ...at.event, traceparent } }),
+    (result) => (result.ok ? undefined : result.thrown),
+  )
+}
+
+async function attempt(runtime: HandlerRuntime, item: Item, at: AttemptPlace): Promise<AttemptResult> {
   const startedMs = wallMs()
   const began = performance.now()
   const { event, session, abreast, batch } = at

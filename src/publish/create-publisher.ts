@@ -9,6 +9,7 @@ import { type PublishOptions, resolvePublish } from '../core/publish-options.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
+import { openTracing } from '../watch/tracing/current.ts'
 import { createOpeningPipeline } from './opening-pipeline.ts'
 import type { PublishOutcome } from './outcome.ts'
 import { type PublishedAll, publishAll } from './publish-all.ts'
@@ -75,6 +76,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
     return createGuard({ keyring, drafts: compilePatterns(options.drafts ?? []) })
   }
   const checked = async () => {
+    await openTracing(undefined)
     guarding ??= openGuard()
     const { get, validate } = options.registry
     return { ...options, registry: { get, validate, guard: options.registry.guard ?? (await guarding) } }

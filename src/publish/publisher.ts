@@ -9,6 +9,7 @@ import type { Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
 import { type OutboxOptions, publishEncoded } from '../store/outbox.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
+import { currentTracing } from '../watch/tracing/current.ts'
 
 export interface PrepareOptions {
   readonly registry: Pick<Registry, 'get' | 'validate' | 'guard'>
@@ -81,8 +82,10 @@ export function prepareEvent(event: NewEvent, options: PrepareOptions): EncodedE
   }
   if (event.deliverAt !== undefined) assertTime(event.type, event.deliverAt)
   options.registry.validate(whole)
+  const traceparent = currentTracing()?.published(whole)
   const guard = options.registry.guard ?? plainGuard
-  const encoded = encodeEvent(guard.pass(whole, options.registry.get(whole.type, whole.version)))
+  const given = traceparent === undefined ? whole : { ...whole, traceparent }
+  const encoded = encodeEvent(guard.pass(given, options.registry.get(whole.type, whole.version)))
   const limit = options.maxBytes ?? maxDataBytes
   const size = Buffer.byteLength(encoded.dataText)
   if (size <= limit) return encoded

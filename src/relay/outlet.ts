@@ -3,6 +3,7 @@ import { planTopics } from '../core/layout.ts'
 import { placeOfTopic } from '../core/origin.ts'
 import { beginSinkTopic, type SinkCursor } from '../store/sinks.ts'
 import type { LogAppender, Message, Published, Received, SqlExecutor, Transport } from '../transports/transport.ts'
+import { currentTracing } from '../watch/tracing/current.ts'
 import { makeTopics } from './read-sink.ts'
 import type { SinkConfig } from './sink-config.ts'
 
@@ -107,8 +108,14 @@ export async function openOutlet(options: OutletOptions): Promise<Outlet> {
   }
   for (const name of plan.fixed ?? []) await topicNamed(name, cursor.position)
 
-  const send = (topic: OpenTopic, batch: readonly Message[], through: bigint, signal: AbortSignal) =>
+  const hand = (topic: OpenTopic, batch: readonly Message[], through: bigint, signal: AbortSignal) =>
     topic.log ? topic.log.append(batch, through, signal) : transport.publish(topic.name, batch, signal)
+  const send: typeof hand = (topic, batch, through, signal) => {
+    const tracing = currentTracing()
+    if (!tracing) return hand(topic, batch, through, signal)
+    const traceparents = batch.map(({ headers }) => headers['ce-traceparent'])
+    return tracing.carried({ sink: topic.name, traceparents }, () => hand(topic, batch, through, signal))
+  }
 
   return {
     from,

@@ -1,5 +1,6 @@
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
+import { currentTracing } from '../../watch/tracing/current.ts'
 import type { RunTimes } from '../item.ts'
 import { wallMs } from '../wall-clock.ts'
 import { DirectContext } from './direct-context.ts'
@@ -15,7 +16,24 @@ export type DirectResult =
  * Runs the handler once, within its time. A handler that hears neither the signal nor the time goes on by itself, and its next attempt
  * begins beside it: without a transaction there is nothing to fence it with.
  */
-export async function runDirect(
+export function runDirect(
+  runtime: DirectRuntime,
+  jobs: readonly Job[],
+  events: readonly EvtEvent[],
+): Promise<DirectResult> {
+  const tracing = currentTracing()
+  if (!tracing) return attemptDirect(runtime, jobs, events)
+  const { name: handler, service } = runtime.config
+  const attempt = Math.max(...jobs.map((job) => job.attempt))
+  return tracing.handled(
+    { handler, service, topic: jobs[0]?.message.topic ?? '', attempt, events },
+    (traceparent) =>
+      attemptDirect(runtime, jobs, events.length === 1 ? events.map((event) => ({ ...event, traceparent })) : events),
+    (result) => (result.ok ? undefined : result.thrown),
+  )
+}
+
+async function attemptDirect(
   runtime: DirectRuntime,
   jobs: readonly Job[],
   events: readonly EvtEvent[],
