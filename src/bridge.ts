@@ -103,7 +103,7 @@ export function createBridge(options: BridgeOptions): Bridge {
     return {
       options,
       store,
-      registry: await openGuarded(known, { options, store }),
+      registry: await openGuarded(known, { options, store, log }),
       instance,
       graceMs,
       log,

@@ -9,6 +9,7 @@ import {
   storeOptions,
   streamFormatOptions,
 } from './line/options.ts'
+import { revealOptions } from './line/reveal.ts'
 import { whereOptions } from './line/where.ts'
 import { runTail } from './tail/run.ts'
 
@@ -83,6 +84,7 @@ export default defineCommand({
     prove: flag({ says: 'ask each server before and after for what a reader could leave, and compare' }),
     stages: flag({ says: 'where each event spent its time: relay, deliver, handle; ? is not measured' }),
     report: flag({ says: 'a table of what flows in place of the events' }),
+    ...revealOptions,
     raw: flag({ says: 'control characters as they are; not to a terminal' }),
     ...storeOptions,
     ...streamFormatOptions,

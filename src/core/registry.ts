@@ -28,7 +28,7 @@ export interface Registry {
    * has that version. Throws like `validate`, and EvtError('contract') downwards or when an upcast fails.
    */
   migrate(event: EvtEvent, toVersion: number): EvtEvent
-  /** Paths of the fields of this version that `sensitive()` marks: `data.user_data.email`. */
+  /** Paths of the fields of this version that `sensitive()` marks: `data.user_data.email`. Of an unknown version, those of all. */
   sensitivePaths(type: string, version?: number): readonly string[]
   /** Seals and opens what contracts encrypt, and refuses drafts; without one, events of such contracts cannot be published. */
   readonly guard?: Guard | undefined
@@ -80,7 +80,7 @@ export function createRegistry(contracts: readonly AnyContract[], guard?: Guard)
     },
     sensitivePaths(type, version) {
       const contract = get(type, version)
-      if (!contract) return []
+      if (!contract) return [...new Set((known.get(type) ?? []).flatMap(findSensitive))]
       const paths = sensitive.get(contract) ?? findSensitive(contract)
       sensitive.set(contract, paths)
       return paths

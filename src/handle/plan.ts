@@ -42,7 +42,7 @@ export function failureOf(
   item: Item,
   attempt: { readonly thrown: unknown; readonly startedMs: number; readonly runUs: number },
 ): Failure {
-  const facts = factsOf(attempt.thrown)
+  const facts = runtime.preparer.discreet(factsOf(attempt.thrown), item.prepared)
   const record: AttemptRecord = {
     attempt: item.attempt,
     at: new Date(attempt.startedMs).toISOString(),

@@ -1,8 +1,11 @@
 import { fromHeaders } from '../core/codec/headers.ts'
 import type { EvtEvent } from '../core/event.ts'
 import { plainGuard } from '../core/guard.ts'
+import { withoutValues } from '../core/masker.ts'
 import { isNewerVersion, type Registry } from '../core/registry.ts'
+import { sensitiveFields } from '../core/sensitive-fields.ts'
 import type { Received } from '../transports/transport.ts'
+import type { ErrorFacts } from './failure.ts'
 import type { HandlerConfig } from './handler-config.ts'
 
 /** A message, looked at before its handler runs. */
@@ -10,7 +13,8 @@ export type Prepared =
   | { readonly kind: 'event'; readonly event: EvtEvent }
   /** A version that this process does not know yet: it waits for `heldFor`. */
   | { readonly kind: 'held'; readonly heldFor: string }
-  | { readonly kind: 'bad'; readonly thrown: unknown }
+  /** With the event, as far as it could be read. */
+  | { readonly kind: 'bad'; readonly thrown: unknown; readonly event?: EvtEvent }
 
 export interface Preparer {
   prepare(message: Received): Prepared
@@ -18,6 +22,8 @@ export interface Preparer {
   load?(messages: readonly Received[]): Promise<void> | undefined
   /** Whether a `type@version` that was held can be prepared now. */
   isKnown(heldFor: string): boolean
+  /** What was thrown, without the values of sensitive fields: errors repeat what they could not use, and are kept and logged. */
+  discreet(facts: ErrorFacts, prepared: Prepared | undefined): ErrorFacts
 }
 
 /** Decodes, verifies the checksum, decrypts, up-casts to the version that the handler asks for, validates. Never throws. */
@@ -26,10 +32,11 @@ export function createPreparer(config: Pick<HandlerConfig, 'versions'>, registry
   const askedFor = (type: string) => config.versions.get(type) ?? registry.get(type)?.version
 
   function prepare(message: Received): Prepared {
+    let event: EvtEvent | undefined
     try {
-      const decoded = fromHeaders(message.headers, message.body, { verify: true })
-      const contract = registry.get(decoded.type, decoded.version)
-      const event = contract ? guard.reveal(decoded, contract) : decoded
+      event = fromHeaders(message.headers, message.body, { verify: true })
+      const contract = registry.get(event.type, event.version)
+      if (contract) event = guard.reveal(event, contract)
       const version = askedFor(event.type)
       // A pattern also catches types without a contract: nothing can be said about their data.
       if (version === undefined) return { kind: 'event', event }
@@ -39,7 +46,7 @@ export function createPreparer(config: Pick<HandlerConfig, 'versions'>, registry
       return { kind: 'event', event }
     } catch (thrown) {
       if (isNewerVersion(thrown)) return { kind: 'held', heldFor: `${thrown.cause.type}@${thrown.cause.version}` }
-      return { kind: 'bad', thrown }
+      return event ? { kind: 'bad', thrown, event } : { kind: 'bad', thrown }
     }
   }
 
@@ -48,6 +55,18 @@ export function createPreparer(config: Pick<HandlerConfig, 'versions'>, registry
     ...(guard.opens
       ? { load: (messages: readonly Received[]) => guard.loadSealed(messages.map(({ body }) => body)) }
       : {}),
+    discreet(facts, prepared) {
+      const event = prepared && 'event' in prepared ? prepared.event : undefined
+      const contract = event && registry.get(event.type, event.version)
+      const fields = contract ? sensitiveFields(contract) : []
+      if (!event || fields.length === 0) return facts
+      const { message, stack } = facts
+      return {
+        ...facts,
+        message: withoutValues(message, fields, event.data),
+        ...(stack === undefined ? {} : { stack: withoutValues(stack, fields, event.data) }),
+      }
+    },
     isKnown(heldFor) {
       const at = heldFor.lastIndexOf('@')
       const version = askedFor(heldFor.slice(0, at))

@@ -173,7 +173,10 @@ async function halves(
   entries: readonly Entry[],
   { failed, place }: { readonly failed: Extract<ChunkOutcome, { kind: 'halve' }>; readonly place: Interruptible },
 ): Promise<Item[]> {
-  const { class: name, message } = factsOf(failed.thrown)
+  const { class: name, message } = entries.reduce(
+    (facts, { item }) => runtime.preparer.discreet(facts, item.prepared),
+    factsOf(failed.thrown),
+  )
   const error = `${name}: ${message.slice(0, 200)}`
   runtime.meter.failed(error)
   runtime.log.warn('a batch failed; it is tried in halves', {

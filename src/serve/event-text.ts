@@ -1,6 +1,7 @@
 import { attributesOf, formatAttributes, formatCloudEvent, fromHeaders } from '../core/codec.ts'
 import { toError } from '../core/errors.ts'
 import { maskFields } from '../core/mask.ts'
+import { withoutSealed } from '../core/sealing.ts'
 import type { LogEntry } from '../store/log.ts'
 import type { HttpPorts } from './ports.ts'
 import type { StreamQuery } from './stream-query.ts'
@@ -20,7 +21,7 @@ export function eventText(
     const paths = registry.sensitivePaths(event.type, event.version)
     if (paths.length === 0) {
       if (where && !where.test({ ...event, evt })) return undefined
-      return formatCloudEvent(event, { dataText, evt })
+      return formatCloudEvent(event, { dataText: withoutSealed(dataText), evt })
     }
     const { data } = maskFields({ data: event.data }, paths) as { readonly data: unknown }
     const masked = { ...event, data }

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { toError } from '../core/errors.ts'
 import type { Store } from '../store/connection.ts'
+import type { StoredEvent } from '../store/event-row.ts'
 import { observeOutbox } from '../store/observe.ts'
 import { readSnapshot } from './read-snapshot.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -17,6 +18,8 @@ export interface FeedLine {
 
 export interface FeedOptions {
   readonly store: Store
+  /** What is to be shown of the JSON of an event's data; default all of it. */
+  readonly mask?: (event: { readonly type: string; readonly version: number }, dataText: string) => string
   readonly onSnapshot: (snapshot: Snapshot) => void
   /** `skipped` events came too fast to be of use to a person, and are not in `lines`. */
   readonly onEvents: (lines: readonly FeedLine[], skipped: number) => void
@@ -64,7 +67,10 @@ async function noticed<T>(answer: Promise<T>, options: FeedOptions, signal: Abor
   }
 }
 
-async function follow({ store, onEvents }: FeedOptions, signal: AbortSignal): Promise<void> {
+async function follow(
+  { store, onEvents, mask = (_, dataText) => dataText }: FeedOptions,
+  signal: AbortSignal,
+): Promise<void> {
   for await (const batch of observeOutbox(store, { from: 'now', follow: true, signal })) {
     const shown = batch.slice(-linesOfBatch)
     onEvents(
@@ -74,9 +80,14 @@ async function follow({ store, onEvents }: FeedOptions, signal: AbortSignal): Pr
         type: entry.type,
         subject: entry.subject ?? '',
         position: String(entry.position ?? ''),
-        data: entry.dataText.slice(0, dataCharacters),
+        data: mask(versionedOf(entry), entry.dataText).slice(0, dataCharacters),
       })),
       batch.length - shown.length,
     )
   }
 }
+
+const versionedOf = ({ type, headers }: Pick<StoredEvent, 'type' | 'headers'>) => ({
+  type,
+  version: Number(headers['ce-evtversion'] ?? 1),
+})

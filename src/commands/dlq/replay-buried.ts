@@ -35,20 +35,16 @@ export function replayBuried(
   runtime: Runtime,
 ): Promise<Outcome | undefined> {
   return withBuried(runtime, { url, selection: options }, async (buried) => {
-    const { wanted, origins } = await choose(buried, options)
-    const missing = [...(buried.selection.ids ?? [])].filter((id) => !wanted.some((row) => row.id === id))
-    if (missing.length > 0 && options.limit === undefined) nameMissing(missing, wanted.length, { buried, runtime })
+    const { wanted: found, origins } = await choose(buried, options)
+    const homeless = options.to === undefined ? found.filter(({ id }) => origins.get(id)?.topic === undefined) : []
+    const wanted = found.filter((row) => !homeless.includes(row))
+    const missing = [...(buried.selection.ids ?? [])].filter((id) => !found.some((row) => row.id === id))
+    if (missing.length > 0 && options.limit === undefined) nameMissing(missing, found.length, { buried, runtime })
     if (options.to !== undefined && !(await exists(buried.transport, options.to)))
       throw new EvtError('usage', `cannot replay to ${options.to} on ${buried.shown}: it does not exist`, {
         hint: 'a misspelt topic would swallow what is replayed; make it first',
       })
-    const homeless = options.to === undefined ? wanted.filter(({ id }) => origins.get(id)?.topic === undefined) : []
-    if (homeless.length > 0)
-      throw new EvtError(
-        'usage',
-        `cannot replay ${formatCount(homeless.length)} of ${buried.topic}: they do not say which topic they came from`,
-        { hint: 'choose others with --ids or --where, or send all of this selection to one topic with --to' },
-      )
+    if (homeless.length > 0) nameHomeless(homeless, wanted.length, { buried, runtime })
     const go = await askConsent(runtime, {
       verb: 'replay',
       count: wanted.length,
@@ -59,7 +55,7 @@ export function replayBuried(
       options,
       typed,
     })
-    const incomplete = missing.length > 0 ? 'partial' : undefined
+    const incomplete = missing.length + homeless.length > 0 ? 'partial' : undefined
     if (!go) return incomplete
     return (await replay(buried, runtime, { ...options, wanted, origins })) ?? incomplete
   })
@@ -96,6 +92,21 @@ function nameMissing(
   const hint = 'see `evt dlq list --flat --source …`; it may have been replayed before'
   const why = `not in ${buried.topic} on ${buried.shown}, or not of this selection`
   if (found === 0) throw new EvtError('usage', `cannot replay ${which}: ${why}`, { hint })
+  runtime.output.warn(`left out ${which}: ${why}`, hint)
+}
+
+/** They stay where they are. */
+function nameHomeless(
+  homeless: readonly Row[],
+  others: number,
+  { buried, runtime }: { readonly buried: Buried; readonly runtime: Runtime },
+): void {
+  const more = homeless.length > namedAtMost ? ` and ${formatCount(homeless.length - namedAtMost)} more` : ''
+  const ids = homeless.slice(0, namedAtMost).map(({ id }) => id)
+  const which = `${ids.join(', ')}${more}`
+  const why = `${homeless.length === 1 ? 'it does' : 'they do'} not say which topic of ${buried.shown} ${homeless.length === 1 ? 'it' : 'they'} came from`
+  const hint = `send ${homeless.length === 1 ? 'it' : 'them'} to one topic with --ids ${ids[0]}${homeless.length === 1 ? '' : ',…'} --to TOPIC`
+  if (others === 0) throw new EvtError('usage', `cannot replay ${which}: ${why}`, { hint })
   runtime.output.warn(`left out ${which}: ${why}`, hint)
 }
 

@@ -1,6 +1,7 @@
 import { formatDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
 import { redactUrl } from '../../core/mask.ts'
+import type { Masker } from '../../core/masker.ts'
 import { typeText, visible } from '../../core/visible.ts'
 import type { BuriedMessage } from '../../transports/transport.ts'
 import type { Runtime } from '../runtime.ts'
@@ -8,12 +9,19 @@ import { type Buried, read, withBuried } from './buried.ts'
 import { dataLines } from './data-lines.ts'
 
 /** One dead letter of a broker. Throws EvtError('usage') when it does not lie there. */
-export function showBuried(url: string, id: string, runtime: Runtime): Promise<undefined> {
+export function showBuried(
+  url: string,
+  { id, masker }: { readonly id: string; readonly masker: Masker | undefined },
+  runtime: Runtime,
+): Promise<undefined> {
   return withBuried(runtime, { url, selection: {} }, async (buried) => {
     const letter = await find(buried, id)
-    const { row, event } = read(letter, buried.topic)
+    const { row, event: given } = read(letter, buried.topic)
+    const of = { type: row.type, version: given?.version }
+    const event = given && masker && 'data' in given ? { ...given, data: masker.data(of, given.data) } : given
     const { headers, body, isTombstone } = letter.message
-    const text = isTombstone ? null : new TextDecoder().decode(body)
+    const raw = new TextDecoder().decode(body)
+    const text = isTombstone ? null : (masker?.text(of, raw) ?? raw)
     const stack = stackOf(letter)
     const data = {
       ...row,

@@ -2,12 +2,14 @@ import { formatDuration } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import { parseExactly } from '../../core/json-text.ts'
+import type { Masker } from '../../core/masker.ts'
 import { typeText, visible } from '../../core/visible.ts'
 import type { Output } from '../../output/output.ts'
 import type { DeadLetter, Redrive } from '../../store/dead-letters.ts'
 import { argument, defineCommand } from '../command.ts'
 import { deadLetterSource, eventOf } from '../line/dead-letters.ts'
 import { formatOptions, storeOptions } from '../line/options.ts'
+import { maskerUnless, revealOptions } from '../line/reveal.ts'
 import { withStore } from '../line/store.ts'
 import { dataLines } from './data-lines.ts'
 import { showBuried } from './show-buried.ts'
@@ -25,9 +27,10 @@ export default defineCommand({
     { line: 'evt dlq show 1 --json', says: 'for a script', needs: 'dead-letter' },
   ],
   args: { id: argument({ says: 'from `evt dlq list` (SAMPLE) or `evt dlq list --flat`' }) },
-  options: { ...deadLetterSource, ...storeOptions, ...formatOptions },
-  async run({ args: { id }, options: { source } }, runtime) {
-    if (source !== undefined) return showBuried(source, id, runtime)
+  options: { ...deadLetterSource, ...revealOptions, ...storeOptions, ...formatOptions },
+  async run({ args: { id }, options: { source, reveal } }, runtime) {
+    const masker = await maskerUnless(reveal, `dead letter ${id}`, runtime)
+    if (source !== undefined) return showBuried(source, { id, masker }, runtime)
     if (!/^\d{1,18}$/.test(id)) {
       throw new EvtError('usage', `cannot show dead letter ${id}: it is no number`, {
         hint: 'ids stand in `evt dlq list --flat`',
@@ -41,10 +44,11 @@ export default defineCommand({
           hint: 'see `evt dlq list --flat`',
         })
       const { headers: _headers, body, ...rest } = letter
-      const event = exactEventOf(letter)
-      const text = 'data' in event ? {} : { text: textOf(letter) }
+      const dataText = masker?.text(letter, textOf(letter)) ?? textOf(letter)
+      const event = exactEventOf(letter, dataText, masker)
+      const text = 'data' in event ? {} : { text: dataText }
       const data = { ...rest, event, ...text, bytes: body.byteLength, onReplay: onReplay(letter) }
-      runtime.output.result({ data, render: () => render(letter, runtime.output) })
+      runtime.output.result({ data, render: () => render(letter, dataText, runtime.output) })
       return undefined
     })
   },
@@ -53,10 +57,11 @@ export default defineCommand({
 const textOf = ({ body }: Letter) => new TextDecoder().decode(body)
 
 /** For printing: numbers of its data keep their digits. */
-function exactEventOf(letter: Letter): Partial<EvtEvent> {
+function exactEventOf(letter: Letter, dataText: string, masker: Masker | undefined): Partial<EvtEvent> {
   const event = eventOf(letter)
   // A text may be the body of something that is no JSON.
-  return typeof event.data === 'object' ? { ...event, data: parseExactly(textOf(letter)) } : event
+  if (typeof event.data === 'object') return { ...event, data: parseExactly(dataText) }
+  return 'data' in event && masker ? { ...event, data: masker.data(letter, event.data) } : event
 }
 
 function onReplay(letter: Letter): string {
@@ -65,7 +70,7 @@ function onReplay(letter: Letter): string {
   return `goes to ${letter.handler} and to no other, with its own id and attempts anew${times}`
 }
 
-function render(letter: Letter, output: Output): string {
+function render(letter: Letter, dataText: string, output: Output): string {
   const { paint } = output
   const facts: [string, string][] = [
     ['dead letter', `${letter.id} (${letter.status})`],
@@ -80,7 +85,7 @@ function render(letter: Letter, output: Output): string {
     ...facts.map(([name, text]) => `${paint('bold', name.padEnd(12))} ${visible(text)}`),
     '',
     paint('bold', 'data'),
-    ...dataLines(textOf(letter)),
+    ...dataLines(dataText),
     '',
     paint('bold', `attempts (${letter.attempts.length})`),
     ...letter.attempts.flatMap(attemptLines),

@@ -2,10 +2,12 @@ import { env } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Store } from '../../store/connection.ts'
 import type { Runtime } from '../runtime.ts'
+import { maskerOf } from './reveal.ts'
 
 /** Owns the terminal until the operator quits or the runtime's signal aborts. */
 export async function openDashboardOn(store: Store, runtime: Runtime): Promise<void> {
   const [{ openDashboard }, { startFeed }] = await Promise.all([loadDashboard(), import('../../watch/feed.ts')])
+  const masker = await maskerOf(runtime)
   await openDashboard({
     stdin: runtime.stdin,
     ...runtime.terminal,
@@ -15,6 +17,7 @@ export async function openDashboardOn(store: Store, runtime: Runtime): Promise<v
     feed: (push) =>
       startFeed({
         store,
+        mask: (event, dataText) => masker.text(event, dataText),
         onSnapshot: (snapshot) => push({ type: 'snapshot', snapshot }),
         onEvents: (lines, skipped) => push({ type: 'events', lines, skipped }),
         onTrouble: (message) => push({ type: 'trouble', message }),

@@ -44,6 +44,12 @@ function judge(before: Found, after: Found, prove: string): { readonly text: str
   const { changed, moved } = compareFacts(before as Facts, after as Facts)
   const traffic = moved.length > 0 ? `; moved by others' reading and writing: ${moved.join(', ')}` : ''
   if (changed.length > 0) return { text: `${prove}: changed: ${changed.join('; ')}${traffic}`, verdict: 'changed' }
+  const unasked = Object.entries(before as Facts).filter(([, value]) => value.startsWith(notAsked))
+  if (unasked.length > 0)
+    return {
+      text: `${prove}: unknown: ${unasked.map(([name, value]) => `${name} ${value}`).join('; ')}; the rest is unchanged: ${summary(before as Facts)}${traffic}`,
+      verdict: 'unknown',
+    }
   return { text: `${prove}: unchanged: ${summary(before as Facts)}${traffic}`, verdict: 'unchanged' }
 }
 
@@ -85,9 +91,11 @@ function isFirst(name: string, was: string | undefined, is: string | undefined, 
 const shapeOf = (text: string): string => text.replace(/\d+/g, '0')
 
 const shownFacts = 6
+/** How a footprint says what it could not see. */
+const notAsked = 'not asked'
 
 function summary(facts: Facts): string {
-  const all = Object.entries(facts).map(([name, value]) => `${name} ${value}`)
+  const all = Object.entries(facts).flatMap(([name, value]) => (value.startsWith(notAsked) ? [] : [`${name} ${value}`]))
   if (all.length === 0) return 'nothing was there, and nothing is'
   const more = all.length > shownFacts ? `, and ${all.length - shownFacts} more` : ''
   return all.slice(0, shownFacts).join(', ') + more

@@ -69,7 +69,7 @@ export function createStep(runtime: DirectRuntime): Step {
       return { class: 'ProcessEnded', message: `the process ended in ${ended} attempts`, attempts: ended }
     if (prepared.kind === 'event') return undefined
     if (prepared.kind === 'bad') {
-      const { class: name, message: reason } = factsOf(prepared.thrown)
+      const { class: name, message: reason } = runtime.preparer.discreet(factsOf(prepared.thrown), prepared)
       return { class: name, message: reason, attempts: attempt }
     }
     const reason = `this process does not know ${prepared.heldFor} yet`
@@ -103,7 +103,10 @@ export function createStep(runtime: DirectRuntime): Step {
   }
 
   async function failed(line: Line, jobs: readonly Job[], result: Extract<DirectResult, { ok: false }>) {
-    const failure = factsOf(result.thrown)
+    const failure = jobs.reduce(
+      (facts, { message }) => runtime.preparer.discreet(facts, runtime.preparer.prepare(message)),
+      factsOf(result.thrown),
+    )
     const error = `${failure.class}: ${failure.message}`
     const [job] = jobs
     if (jobs.length > 1 || !job) {
