@@ -9,7 +9,7 @@ import { closeChannel, within } from './connect.ts'
 import { closureOf, type Delivery } from './driver.ts'
 import { settleTimeoutMs } from './errors.ts'
 import { createSeen } from './seen.ts'
-import { identityOf, type Started, wasFetched } from './started.ts'
+import { identityOf, type Mark, mostOwners, type Started, wasFetched } from './started.ts'
 import { fromDelivery, logOf, typeOf } from './wire.ts'
 
 /** Giving back waits no longer for its mark: without it, what is given back comes alone. */
@@ -36,11 +36,13 @@ export interface LaneInit {
   readonly prefetch: number
   /** What the server sends ahead of settling; at least `prefetch`. */
   readonly ahead: number
+  /** The queue is as evt makes it: what comes back comes before everything else, and its fetches are counted. */
+  readonly isOurs: boolean
   readonly wanted: Wanted
   /** What earlier owners were handed and did not settle. */
   readonly suspects: Started
   /** Resolves when the next owner would know; whatever happens, before one of the signals has aborted for long. */
-  mark(started: Started, ...until: readonly AbortSignal[]): Promise<void>
+  mark(mark: Mark, ...until: readonly AbortSignal[]): Promise<void>
   /** The queue's messages are the next owner's from here on. */
   onEnded(): void
   onProblem(error: Error): void
@@ -59,6 +61,11 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
   /** Handed out, or about to be, and not settled: by tag. */
   const unsettled = new Map<number, { readonly identity: string; readonly timeMs: number | undefined }>()
   const suspects = new Map(init.suspects)
+  /** So many that nobody had fetched are reached: nothing of what others had in hand is to come. */
+  let newOnes = 0
+  const mostBeforeReturned = init.isOurs ? 1 : init.ahead
+  /** There is more in the lane's mark than `suspects`. */
+  let isMarked = false
   /** Collected, and not yet known to be marked. */
   let pending: readonly Received[] = []
   let fetched: Delivery[] = []
@@ -78,7 +85,17 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
   }
 
   /** How many owners before this one had it in hand. */
-  const ownersOf = (delivery: Delivery) => (wasFetched(delivery) ? (suspects.get(identityOf(delivery)) ?? 0) : 0)
+  function ownersOf(delivery: Delivery): number {
+    if (suspects.size === 0 || !wasFetched(delivery)) return 0
+    const owners = suspects.get(identityOf(delivery)) ?? 0
+    return init.isOurs ? Math.min(owners, mostOwners(delivery)) : owners
+  }
+
+  /** Those that were acknowledged never come again: without this they would be in every mark for ever. */
+  function forgetSettled(reached: Delivery): void {
+    if (suspects.size > 0 && !wasFetched(reached) && ++newOnes >= mostBeforeReturned) suspects.clear()
+  }
+
   const isSuspectOut = () => suspects.size > 0 && [...unsettled.values()].some(({ identity }) => suspects.has(identity))
 
   function collect(max: number): readonly Received[] {
@@ -88,6 +105,7 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
     while (batch.length < room) {
       const delivery = fetched[head]
       if (delivery === undefined) break
+      forgetSettled(delivery)
       const owners = ownersOf(delivery)
       // What may have ended an owner comes alone: not behind others, and nothing behind it.
       if (owners > 0 && unsettled.size > 0) break
@@ -115,11 +133,7 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
   }
 
   /** With what is in hand: it would come to the next owner as begun by this one too. */
-  function startedNow(): Started {
-    const started = new Map(suspects)
-    for (const { identity } of unsettled.values()) started.set(identity, (suspects.get(identity) ?? 0) + 1)
-    return started
-  }
+  const startedNow = (): Mark => ({ suspects, inHand: [...unsettled.values()].map(({ identity }) => identity) })
 
   async function release(): Promise<void> {
     releasing ??= (async () => {
@@ -130,7 +144,7 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
       lost.abort(new EvtError('fenced', `lane ${id} is no longer ours: it was released`))
       bell.ring()
       // What is given back was not ended by this owner.
-      if (unsettled.size > 0) await init.mark(suspects, AbortSignal.timeout(releaseMarkMs))
+      if (isMarked) await init.mark({ suspects, inHand: [] }, AbortSignal.timeout(releaseMarkMs))
       await closeChannel(channel)
       init.onEnded()
     })()
@@ -184,6 +198,7 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
           await bell.wait(signal, lost.signal)
           continue
         }
+        isMarked = true
         await init.mark(startedNow(), signal, lost.signal)
         if (lost.signal.aborted || signal.aborted) break
         const batch = pending.slice(0, max)

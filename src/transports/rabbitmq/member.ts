@@ -11,7 +11,7 @@ import { aheadOf, type Group, openGroup, repairLane } from './group.ts'
 import { openLane, type RabbitLane } from './lane.ts'
 import { drawEpoch, type Locked, lockLane } from './ownership.ts'
 import { backoff, type Session } from './session.ts'
-import { readStarted, type StartedMarks } from './started.ts'
+import type { StartedMarks } from './started.ts'
 import type { Topics } from './topics.ts'
 
 /** How often a member looks whether the lanes are shared well: three questions that are answered without a write. */
@@ -183,9 +183,10 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
         epoch,
         prefetch: init.options.prefetch,
         ahead,
+        isOurs: at.bindingKey !== undefined,
         wanted,
-        suspects: await readStarted(link, at.started),
-        mark: (started, ...until) => init.marks.write(at.started, started, { until, onProblem: init.onProblem }),
+        suspects: await init.marks.read(link, at.started),
+        mark: (mark, ...until) => init.marks.write(at.started, mark, { until, onProblem: init.onProblem }),
         onProblem: init.onProblem,
         onEnded() {
           if (lane !== undefined) owned.delete(lane)

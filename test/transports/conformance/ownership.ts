@@ -6,10 +6,12 @@ import {
   counted,
   createWorld,
   type Doomed,
+  firstLanes,
   idsOf,
   means,
   type Setup,
   sequences,
+  takeExactly,
   until,
   type World,
 } from './world.ts'
@@ -152,6 +154,30 @@ export function ownership(setup: Setup): void {
       expect(heir.received.map(({ deliveries }) => deliveries)).toEqual([3, 2, 2, ...Array(9).fill(1)])
       expect(sizes.slice(0, 3)).toEqual([1, 1, 1])
       await heir.stop()
+    },
+  )
+
+  it.skipIf(!capabilities.marksStarted || capabilities.deduplicates)(
+    'forgets what was settled: an id that comes again begins anew, and one death counts once',
+    async () => {
+      const world = createWorld(setup, 1)
+      const transport = await world.open()
+      const messages = world.messages(1, 1)
+      const take = async (lane?: Lane) => (lane === undefined ? [] : takeExactly(lane, 1))
+      for (let pass = 0; pass < 3; pass++) {
+        await world.publish(transport, messages)
+        const [lane] = await firstLanes(world, transport, 1)
+        const taken = await take(lane)
+        expect(taken.map(({ deliveries }) => deliveries)).toEqual([1])
+        await lane?.settle(taken)
+        await lane?.release()
+      }
+      await world.publish(transport, messages)
+      const doomed = await doom(world, 1, 0)
+      expect(doomed.taken.map(({ deliveries }) => deliveries)).toEqual([1])
+      await doomed.kill()
+      const [heir] = await firstLanes(world, transport, 1)
+      expect((await take(heir)).map(({ deliveries }) => deliveries)).toEqual([2])
     },
   )
 
