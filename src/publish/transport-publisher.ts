@@ -4,13 +4,12 @@ import type { EvtEvent, NewEvent } from '../core/event.ts'
 import type { TopicPlan } from '../core/layout.ts'
 import { type PublishOptions, resolvePublish } from '../core/publish-options.ts'
 import type { Registry } from '../core/registry.ts'
-import type { Transport } from '../transports/transport.ts'
 import { createPipeline, type Pipeline } from './pipeline.ts'
 import { createPublishMeter, type PublisherSample, samplePublisher } from './publish-meter.ts'
-import { createTransportEnd } from './transport-end.ts'
+import { createTransportEnd, type PublishTarget } from './transport-end.ts'
 
 export interface TransportPublisherOptions {
-  readonly transport: Pick<Transport, 'publish' | 'ensure' | 'deadLetters'>
+  readonly transport: PublishTarget
   /** Which topic an event goes to; topics of types are made when the first event of a type comes. */
   readonly plan: TopicPlan
   /** Events of its types must fit their contracts; others pass. */

@@ -6,9 +6,10 @@ import { toUtcTime } from '../instant.ts'
 import { formatJson, mayLoseDigits, memberText, parseExactly } from '../json-text.ts'
 import { setOwn, undecodable } from './attributes.ts'
 import { isJsonType } from './cloudevents.ts'
+import { contentEncodingName, inflated, isGzip } from './content-encoding.ts'
 import type { DecodeContext, Dialect, FullContext, Wire } from './dialect.ts'
 import { type DialectName, dialects } from './dialects.ts'
-import { fromHeaders, type Headers, plainText, relayNames } from './headers.ts'
+import { fromHeaders, type Headers, plainText, relayNames, withoutEncoding } from './headers.ts'
 import { isObject } from './members.ts'
 
 export type { DecodeContext } from './dialect.ts'
@@ -42,6 +43,7 @@ export function decodeAny(value: Given, context: DecodeContext = {}): Decoded {
 export function decodeAll(value: Given, context: DecodeContext = {}): readonly Decoded[] {
   const { headers = {} } = context
   if (value === null) return [relayed(tombstone(context, headers), headers)]
+  if (isGzip(headers) && value instanceof Uint8Array) return decodeGzip(value, { ...context, headers })
   const contentType = headers['content-type'] ?? ''
   if (headers['ce-specversion'] !== undefined && !isCloudEvents.test(contentType))
     return [binary(value, context, headers)]
@@ -62,6 +64,17 @@ export function decodeAll(value: Given, context: DecodeContext = {}): readonly D
   )
     return batch(bytes, full, 'an array in which every element has specversion')
   return [relayed(byShape(bytes, full), headers)]
+}
+
+function decodeGzip(value: Uint8Array, context: DecodeContext): readonly Decoded[] {
+  const headers = withoutEncoding(context.headers ?? {})
+  try {
+    return decodeAll(inflated(value), { ...context, headers })
+  } catch (thrown) {
+    const bytes = read(value)
+    const because = `header ${contentEncodingName}: gzip`
+    return [unknown(bytes, fullContext(context, bytes), because, problemOf(thrown, 'gzip'))]
+  }
 }
 
 const isCloudEvents = /^application\/cloudevents/i

@@ -19,6 +19,7 @@ import {
   undecodable,
 } from './attributes.ts'
 import { isJsonType, splitMetadata } from './cloudevents.ts'
+import { contentEncodingName, inflated, isGzip } from './content-encoding.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
@@ -75,6 +76,7 @@ export interface FromHeadersOptions extends DecodeDefaults {
 export function fromHeaders(headers: Headers, body: Uint8Array | string, options: FromHeadersOptions = {}): EvtEvent {
   const unreadable = headers[unreadableName]
   if (unreadable !== undefined) throw new EvtError('decode', unreadable)
+  if (isGzip(headers)) return fromHeaders(withoutEncoding(headers), inflated(body), options)
   const metadata: Record<string, MetadataValue> = {}
   let plain = headers
   for (const name of Object.keys(headers)) {
@@ -95,6 +97,11 @@ export function fromHeaders(headers: Headers, body: Uint8Array | string, options
   const envelope = readEnvelope(plain, names, metadata, options)
   if (options.verify) verify(envelope, body)
   return withData(envelope, body, isJson)
+}
+
+/** Of what is no longer compressed. */
+export function withoutEncoding({ [contentEncodingName]: _, ...headers }: Headers): Headers {
+  return headers
 }
 
 /** A value as `toHeaders` writes it. */
