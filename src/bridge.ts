@@ -4,10 +4,18 @@ import { randomUUID } from 'node:crypto'
 import { checkSubscriptions } from './bridge/access.ts'
 import { type BridgeOptions, type BridgeRole, bridgeRoles } from './bridge/options.ts'
 import { aborted, type PartContext } from './bridge/part.ts'
+import type { Contract } from './core/contract.ts'
 import { parseDuration } from './core/duration.ts'
 import { EvtError } from './core/errors.ts'
+import type { EvtEvent } from './core/event.ts'
 import { createRegistry } from './core/registry.ts'
-import type { HandlerLog } from './handle/handler.ts'
+import type {
+  AnyHandlerDefinition,
+  HandlerContext,
+  HandlerDefinition,
+  HandlerLog,
+  SubscribeOptions,
+} from './handle/handler.ts'
 import type { Subscribers } from './handle/subscribers.ts'
 import { closeStoreWithin, settlesWithin } from './store/close-within.ts'
 import type { Store } from './store/connection.ts'
@@ -30,6 +38,24 @@ export interface Bridge {
   readonly httpUrl: string | undefined
   /** Counters and encoded histograms of this process since it was made. */
   stats(): ReturnType<Recorder['sample']>
+  /**
+   * One more handler while the bridge runs; resolves with an id for `unsubscribe` when what is published from then on reaches it. Throws
+   * `config` for a wrong definition, and for a name that runs here already.
+   */
+  subscribe<T>(
+    on: Contract<T>,
+    handle: (event: EvtEvent<T>, ctx: HandlerContext) => unknown,
+    options?: SubscribeOptions,
+  ): Promise<string>
+  subscribe(
+    pattern: string | readonly string[],
+    handle: (event: EvtEvent, ctx: HandlerContext) => unknown,
+    options?: SubscribeOptions,
+  ): Promise<string>
+  /** Finishes what runs. False for an id that is not subscribed. Its place stays in the store: what comes later waits for it. */
+  unsubscribe(id: string): Promise<boolean>
+  /** As `subscribe`, with what `defineHandler` or `defineBatchHandler` made; its id is its name. */
+  handle(definition: AnyHandlerDefinition): Promise<string>
   /** In this process only. Throws `usage` for an unknown handler. */
   pause(handler: string): void
   resume(handler: string): void
@@ -86,6 +112,8 @@ export function createBridge(options: BridgeOptions): Bridge {
       subscribers = await startHandlers(context)
       const { startSagas } = await import('./bridge/sagas-part.ts')
       await startSagas(context)
+      const { startProjections } = await import('./bridge/projections-part.ts')
+      await startProjections(context)
       const { startServices } = await import('./bridge/services-part.ts')
       startServices(context, services)
     } else context.readable.resolve()
@@ -147,7 +175,14 @@ export function createBridge(options: BridgeOptions): Bridge {
 
   function demand(): Subscribers {
     if (subscribers) return subscribers
-    throw new EvtError('usage', 'cannot pause or resume a handler: this bridge runs none')
+    throw new EvtError('usage', 'cannot subscribe, pause or resume a handler: this bridge runs none', {
+      hint: 'await bridge.start() first, with the role handlers',
+    })
+  }
+
+  async function add(definition: AnyHandlerDefinition): Promise<string> {
+    await demand().add(definition)
+    return definition.name
   }
 
   return {
@@ -175,6 +210,16 @@ export function createBridge(options: BridgeOptions): Bridge {
       return stopping
     },
     stats: () => recorder.sample(),
+    async subscribe<T>(
+      on: Contract<T> | string | readonly string[],
+      handle: (event: EvtEvent<T>, ctx: HandlerContext) => unknown,
+      given: SubscribeOptions = {},
+    ) {
+      const { definitionOf } = await import('./handle/subscribe-definition.ts')
+      return add(definitionOf([on].flat() as HandlerDefinition['on'], handle, given))
+    },
+    unsubscribe: async (id) => subscribers?.remove(id, { graceMs }) ?? false,
+    handle: add,
     pause: (handler) => demand().pause(handler),
     resume: (handler) => demand().resume(handler),
   }

@@ -10,7 +10,13 @@ import type { EvtEvent, NewEvent } from './core/event.ts'
 import type { Layout } from './core/layout.ts'
 import { createRegistry, type Registry } from './core/registry.ts'
 import type { DirectSubscribers } from './handle/direct/direct-subscribers.ts'
-import type { AnyHandlerDefinition, HandlerContext, HandlerDefinition, HandlerLog } from './handle/handler.ts'
+import type {
+  AnyHandlerDefinition,
+  HandlerContext,
+  HandlerDefinition,
+  HandlerLog,
+  SubscribeOptions,
+} from './handle/handler.ts'
 import type { PublishOutcome } from './publish/outcome.ts'
 import type { PublishedAll } from './publish/publish-all.ts'
 import type { TransportPublisher } from './publish/transport-publisher.ts'
@@ -53,13 +59,6 @@ export interface EventBusOptions {
   readonly instance?: string
   /** How long handlers may finish what they began, and what is published may be confirmed; default '10s'. */
   readonly grace?: string
-}
-
-export type SubscribeOptions = Omit<HandlerDefinition, 'on' | 'handle' | 'name'> & {
-  /**
-   * Names its group: processes with the same one share the work, and a restarted one goes on where it was. Default: made of the patterns.
-   */
-  readonly name?: string
 }
 
 /** At least once, from the moment the broker has confirmed an event. Publishing never breaks who publishes. */
@@ -243,16 +242,10 @@ export function createEventBus(options: EventBusOptions): EventBus {
     async subscribe<T>(
       on: Contract<T> | string | readonly string[],
       handle: (event: EvtEvent<T>, ctx: HandlerContext) => unknown,
-      { name, ...rest }: SubscribeOptions = {},
+      given: SubscribeOptions = {},
     ) {
-      const { nameOfPatterns } = await import('./handle/direct/subscription.ts')
-      const patterns = [on].flat() as HandlerDefinition['on']
-      return add({
-        ...rest,
-        name: name ?? nameOfPatterns(patterns),
-        on: patterns,
-        handle: async (event, ctx) => void (await handle(event, ctx)),
-      } as HandlerDefinition)
+      const { definitionOf } = await import('./handle/subscribe-definition.ts')
+      return add(definitionOf([on].flat() as HandlerDefinition['on'], handle, given))
     },
     unsubscribe: async (id) => (parts ? parts.subscribers.remove(id, { graceMs }) : false),
     handle: add,

@@ -7,7 +7,7 @@ export { EvtError } from './core/errors.ts'
 export type { EvtEvent, NewEvent, Priority } from './core/event.ts'
 export { sensitive } from './core/json-shape.ts'
 export { createRegistry, type Registry } from './core/registry.ts'
-export { createEventBus, type EventBus, type EventBusOptions, type SubscribeOptions } from './event-bus.ts'
+export { createEventBus, type EventBus, type EventBusOptions } from './event-bus.ts'
 export { defineBatchHandler } from './handle/define-batch-handler.ts'
 export { defineHandler } from './handle/define-handler.ts'
 export { defineService, type ServiceContext, type ServiceDefinition, type ServiceSql } from './handle/define-service.ts'
@@ -18,6 +18,7 @@ export type {
   HandlerLog,
   HandlerSql,
   RetryPolicy,
+  SubscribeOptions,
 } from './handle/handler.ts'
 export type { Saga } from './handle/saga.ts'
 export { createPublisher, type Publisher, type PublisherOptions } from './publish/create-publisher.ts'

@@ -17,8 +17,12 @@ export async function startHandlers(context: PartContext): Promise<Subscribers> 
   const publisher = createStorePublisher({ store, registry, source: instance })
   const intake = await openIntake(context)
   context.signal.throwIfAborted()
-  const connections = options.connections === undefined ? {} : { connections: options.connections }
-  const shared = { store, ...intake, handlers, registry, recorder, instance, log, ...connections }
+  const { connections, maxConcurrentHandlers } = options
+  const bounds = {
+    ...(connections === undefined ? {} : { connections }),
+    ...(maxConcurrentHandlers === undefined ? {} : { maxConcurrentHandlers }),
+  }
+  const shared = { store, ...intake, handlers, registry, recorder, instance, log, ...bounds }
   const mayPublish = createPublishRules(options.services ?? [], context)
   const made = createSubscribers({
     ...shared,

@@ -34,6 +34,8 @@ export interface BridgeOptions {
   readonly grace?: string
   /** Connections for handlers' transactions; default 16. */
   readonly connections?: number
+  /** Events in all handlers of this process at the same time. Default: what each handler says, and `connections`. */
+  readonly maxConcurrentHandlers?: number | undefined
   /** Where the relay carries the log to, each with a cursor of its own. */
   readonly sinks?: readonly SinkOptions[]
   /** Foreign traffic that is brought into the store. */

@@ -2,6 +2,7 @@ import type { Priority } from '../core/event.ts'
 
 /** Who gets the next connection when all are in use. */
 export interface ConnectionGate {
+  readonly places: number
   /** Waits for a place; call what it resolves to exactly once, when the connection is free again. */
   enter(priority: Priority): Promise<() => void>
 }
@@ -50,6 +51,7 @@ export function createConnectionGate(places: number): ConnectionGate {
   }
 
   return {
+    places,
     async enter(priority) {
       if (free > 0) {
         free -= 1

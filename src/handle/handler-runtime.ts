@@ -24,6 +24,8 @@ export interface HandlerRuntime {
   readonly forced: AbortSignal
   /** A connection in the order of priorities; `leave` when it is released or terminated. */
   openSession(): Promise<{ readonly session: Session; readonly leave: () => void }>
+  /** Where handlers are limited over the whole process: a place for one that needs no connection. */
+  enter?(): Promise<() => void>
   /** Writes events in the caller's transaction; their ids. */
   publish(sql: SqlExecutor, events: readonly NewEvent[]): Promise<readonly string[]>
   /** Something of a lane is due after `delayMs`. */

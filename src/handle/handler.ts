@@ -108,3 +108,10 @@ export interface BatchHandlerDefinition extends Omit<HandlerDefinition, 'handle'
 }
 
 export type AnyHandlerDefinition = HandlerDefinition | BatchHandlerDefinition
+
+export type SubscribeOptions = Omit<HandlerDefinition, 'on' | 'handle' | 'name'> & {
+  /**
+   * Names its group: processes with the same one share the work, and a restarted one goes on where it was. Default: made of the patterns.
+   */
+  readonly name?: string
+}

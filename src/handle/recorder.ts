@@ -40,6 +40,8 @@ export interface HandlerMeter {
   /** Its circuit breaker is open. */
   breaker(isOpen: boolean): void
   health(state: HandlerSample['health']): void
+  /** It runs here no more. */
+  ended(): void
 }
 
 export interface HandlerIdentity {

@@ -53,7 +53,7 @@ export async function runChunk(
   entries: readonly Entry[],
   { place, width }: { readonly place: Interruptible; readonly width: number },
 ): Promise<ChunkOutcome> {
-  const withoutSession = runtime.config.transaction === 'none' ? await runBare(runtime, entries, place) : undefined
+  const withoutSession = runtime.config.transaction === 'none' ? await runInPlace(runtime, entries, place) : undefined
   if (withoutSession && withoutSession.kind !== 'committed') return withoutSession
   if (withoutSession && entries.every(isPlain)) return withoutSession
   const opened = await runtime.openSession().catch((thrown: unknown) => ({ thrown }))
@@ -191,6 +191,19 @@ async function undo(session: Session, outcome: ChunkOutcome): Promise<void> {
     ))
   )
     await session.terminate()
+}
+
+async function runInPlace(
+  runtime: HandlerRuntime,
+  entries: readonly Entry[],
+  place: Interruptible,
+): Promise<ChunkOutcome> {
+  const leave = await runtime.enter?.()
+  try {
+    return await runBare(runtime, entries, place)
+  } finally {
+    leave?.()
+  }
 }
 
 /** Without a transaction: what succeeded stays done, also when a later one fails. */

@@ -12,6 +12,7 @@ import { createWorkers } from './workers.ts'
 const lanesOf = (concurrency: number) => (concurrency <= 16 ? 16 : 64)
 const prefetch = 200
 const restartMs = 1000
+const joinedEveryMs = 20
 
 export interface SubscriberOptions {
   readonly runtime: HandlerRuntime
@@ -71,7 +72,13 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
   async function join(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        await runtime.transport.join?.(topics, config.name, options)
+        if (runtime.transport.join) return await runtime.transport.join(topics, config.name, options)
+        // By its first lane, or because others of its group have them all.
+        while (!stopping.signal.aborted && owned.size === 0) {
+          const { groups } = await runtime.transport.inspect(topics)
+          if (groups.some(({ group }) => group === config.name)) return
+          await delay(joinedEveryMs, undefined, { signal: stopping.signal }).catch(() => {})
+        }
         return
       } catch (error) {
         runtime.log.warn('cannot join; trying again', { handler: config.name, error: toError(error).message })

@@ -1,22 +1,18 @@
 import { EvtError, toError } from '../core/errors.ts'
 import type { NewEvent } from '../core/event.ts'
 import type { Registry } from '../core/registry.ts'
-import { claimProbe, endProbe, openBreaker } from '../store/breakers.ts'
 import type { Store } from '../store/connection.ts'
 import { openLoggedMessages } from '../store/logged-messages.ts'
 import { createSessions } from '../store/sessions.ts'
 import { assertNoStrays, leaveLog } from '../store/strays.ts'
 import type { SqlExecutor, Transport } from '../transports/transport.ts'
-import { type Breaker, type BreakerDesk, createBreaker, probesOfRound } from './breaker.ts'
 import { createConnectionGate } from './connection-gate.ts'
+import { createRuntime, type SharedRuntime } from './create-runtime.ts'
 import { createDueSchedule } from './due-schedule.ts'
 import type { AnyHandlerDefinition, HandlerLog } from './handler.ts'
 import { type HandlerConfig, resolveHandler } from './handler-config.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import { createHealthJudge } from './health.ts'
-import { createPace } from './pace.ts'
-import { createPreparer } from './prepare.ts'
-import type { HandleRecorder, HandlerMeter } from './recorder.ts'
+import type { HandleRecorder } from './recorder.ts'
 import { createStoreWatch } from './store-watch.ts'
 import { type Subscriber, startSubscriber } from './subscriber.ts'
 import { followStopped } from './switches.ts'
@@ -36,12 +32,21 @@ export interface SubscribersOptions {
   readonly topics?: readonly string[] | ((handler: HandlerConfig) => readonly string[])
   /** Connections for handlers' transactions, over all of them; default 16. */
   readonly connections?: number
+  /** Events in all handlers at the same time. Default: only `connections` and what each handler says limit it. */
+  readonly maxConcurrentHandlers?: number
 }
 
 /** The handlers of one process, subscribed. */
 export interface Subscribers {
   /** Resolves when every handler's group is there: before that, a transport without history keeps nothing for it. */
   joined(): Promise<void>
+  /**
+   * One more, while others run. Resolves when its group is there: what is published from then on reaches it. Throws EvtError('config') for
+   * a wrong definition and for a name that runs here already.
+   */
+  add(definition: AnyHandlerDefinition): Promise<void>
+  /** Finishes what runs within `graceMs`. False when there is no such handler. Its place stays: what comes later waits for it. */
+  remove(handler: string, options?: { readonly graceMs?: number }): Promise<boolean>
   /** Resolves when all have begun to ask for lanes. Throws EvtError('config') for a wrong definition. */
   start(): Promise<void>
   /**
@@ -61,108 +66,78 @@ export interface Subscribers {
 const lettingGoMs = 500
 const abandonMs = 1500
 const closingMs = 500
-/** Beyond the time that the handler has for its probes. */
-const probeGraceMs = 10_000
 
 export const logTopic = 'log'
 
 export function createSubscribers(options: SubscribersOptions): Subscribers {
   const { store, log } = options
   const configs = resolveAll(options.handlers)
-  const forced = new AbortController()
+  const ending = new AbortController()
   const connections = options.connections ?? 16
+  const mostConcurrent = atLeastOne(options.maxConcurrentHandlers)
   const sessions = createSessions(store, { max: connections, applicationName: `evt handlers ${options.instance}` })
-  const gate = createConnectionGate(connections)
+  const gate = createConnectionGate(Math.min(connections, mostConcurrent ?? connections))
   const logged = openLoggedMessages(store)
-  const watch = createStoreWatch(store, { log, signal: forced.signal })
+  const watch = createStoreWatch(store, { log, signal: ending.signal })
   const schedule = createDueSchedule(store, (error) =>
     log.warn('cannot look for what is due', { error: toError(error).message }),
   )
   const alone = createMutex()
-  const subscribers = new Map<string, Subscriber>()
-  const breakers = new Map<string, Breaker>()
+  const shared: SharedRuntime = { options, sessions, gate, mostConcurrent, watch, schedule, alone }
+  const running = new Map<string, Running>()
   let stopped: Promise<void> | undefined
   /** By `pause`, and by an operator's switch: either is enough. */
   const paused = { here: new Set<string>(), everywhere: new Set<string>() as ReadonlySet<string> }
   let switches: { stop(): void } | undefined
 
-  function runtimeOf(config: HandlerConfig): HandlerRuntime {
-    const identity = {
-      handler: config.name,
-      group: config.service,
-      priority: config.priority,
-      concurrency: config.concurrency,
-    }
-    const meter = options.recorder.handler(identity)
-    const judge = createHealthJudge()
-    return {
-      config,
-      store,
-      transport: options.transport,
-      preparer: createPreparer(config, options.registry),
-      meter,
-      log,
-      instance: options.instance,
-      pace: createPace({
-        widest: config.width,
-        timeoutMs: config.timeoutMs,
-        transactions: config.transaction === 'batch' ? 'shared' : 'own',
-      }),
-      forced: forced.signal,
-      async openSession() {
-        const leave = await gate.enter(config.priority)
-        try {
-          return { session: await sessions.open(), leave }
-        } catch (error) {
-          leave()
-          throw error
-        }
-      },
-      publish: (sql, events) => options.publish(sql, events, config.name),
-      schedule: (owned, job, delayMs) => schedule.add(owned, job, delayMs),
-      storeIsBack: watch.isBack,
-      alone,
-      breaker: breakerOf(config, meter),
-      outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
-    }
-  }
-
-  function breakerOf({ name: handler, breaker: policy, timeoutMs }: HandlerConfig, meter: HandlerMeter): Breaker {
-    const { instance } = options
-    const againInMs = policy?.probeMs ?? 0
-    const desk: BreakerDesk = {
-      open: (trip) => openBreaker(store, { ...trip, handler, instance, probeInMs: againInMs }),
-      claim: () => claimProbe(store, { handler, instance, withinMs: probesOfRound * timeoutMs + probeGraceMs }),
-      end: (closes) => endProbe(store, { handler, instance, closes, againInMs }),
-    }
-    const made = createBreaker({ handler, policy, desk, meter, log })
-    breakers.set(handler, made)
-    return made
-  }
-
   const topicsOf = (config: HandlerConfig): readonly string[] =>
     typeof options.topics === 'function' ? options.topics(config) : (options.topics ?? [logTopic])
 
-  const applyPause = (name: string, one: Subscriber) => one.pause(paused.here.has(name) || paused.everywhere.has(name))
+  const applyPause = (name: string, { one }: Running) => one.pause(paused.here.has(name) || paused.everywhere.has(name))
 
-  function find(handler: string): Subscriber {
-    const found = subscribers.get(handler)
+  function begin(config: HandlerConfig, topics: readonly string[]): Subscriber {
+    const forced = new AbortController()
+    const runtime = createRuntime(config, shared, forced.signal)
+    const one = startSubscriber({ runtime, topics, schedule, readLogged: logged.read })
+    running.set(config.name, { one, runtime, forced })
+    return one
+  }
+
+  async function assertPlaces(topicsByName: ReadonlyMap<string, readonly string[]>): Promise<void> {
+    await assertNoStrays(store, topicsByName)
+    const elsewhere = [...topicsByName].filter(([, topics]) => !topics.includes(logTopic)).map(([name]) => name)
+    for (const { handler, position, behind } of await leaveLog(store, elsewhere)) {
+      const facts = { handler, position: String(position), behind: String(behind) }
+      if (behind === 0n) log.info('a handler reads a sink now, and no more the log', facts)
+      else {
+        const hint =
+          'what it has not passed waits for it: run it without --consume until it has, or evt groups remove it'
+        log.warn('a handler reads a sink now, and has not passed all of the log', { ...facts, hint })
+      }
+    }
+  }
+
+  function find(handler: string): Running {
+    const found = running.get(handler)
     if (found) return found
     throw new EvtError('usage', `cannot pause or resume ${handler}: no handler of that name runs here`, {
-      hint: `known: ${[...subscribers.keys()].join(', ')}`,
+      hint: `known: ${[...running.keys()].join(', ')}`,
     })
   }
 
   /** Ends in any case: a server that does not answer must not keep the process. */
-  async function drain(graceMs: number): Promise<void> {
-    const drained = Promise.all([...subscribers.values()].map((one) => one.drain()))
+  async function drain(ended: readonly Running[], graceMs: number, tell: Forcing = {}): Promise<void> {
+    const drained = Promise.all(ended.map(({ one }) => one.drain()))
     const overdue: NodeJS.Timeout[] = []
     const force = () => {
       const reason = new EvtError('interrupted', 'the process stops')
-      forced.abort(reason)
-      for (const one of subscribers.values()) one.force(reason)
+      for (const { one, forced } of ended) {
+        forced.abort(reason)
+        one.force(reason)
+      }
+      tell.forced?.()
       // What waits in the server for somebody else's lock hears nothing.
-      overdue.push(setTimeout(() => void sessions.terminate(), lettingGoMs))
+      if (tell.late) overdue.push(setTimeout(tell.late, lettingGoMs))
     }
     overdue.push(setTimeout(force, graceMs))
     const abandoned = new Promise<void>((resolve) => overdue.push(setTimeout(resolve, graceMs + abandonMs)))
@@ -171,7 +146,10 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
 
   async function stop(graceMs: number): Promise<void> {
     switches?.stop()
-    await drain(graceMs)
+    await drain([...running.values()], graceMs, {
+      forced: () => ending.abort(new EvtError('interrupted', 'the process stops')),
+      late: () => void sessions.terminate(),
+    })
     schedule.stop()
     const closed = Promise.all([sessions.close(), logged.close()])
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, closingMs).unref())])
@@ -180,33 +158,46 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   return {
     async start() {
       const topicsByName = new Map(configs.map((config) => [config.name, topicsOf(config)]))
-      await assertNoStrays(store, topicsByName)
-      const elsewhere = [...topicsByName].filter(([, topics]) => !topics.includes(logTopic)).map(([name]) => name)
-      for (const { handler, position, behind } of await leaveLog(store, elsewhere)) {
-        const facts = { handler, position: String(position), behind: String(behind) }
-        if (behind === 0n) log.info('a handler reads a sink now, and no more the log', facts)
-        else {
-          const hint =
-            'what it has not passed waits for it: run it without --consume until it has, or evt groups remove it'
-          log.warn('a handler reads a sink now, and has not passed all of the log', { ...facts, hint })
-        }
-      }
-      for (const config of configs) {
-        const runtime = runtimeOf(config)
-        const topics = topicsByName.get(config.name) ?? []
-        subscribers.set(config.name, startSubscriber({ runtime, topics, schedule, readLogged: logged.read }))
-      }
+      await assertPlaces(topicsByName)
+      for (const config of configs) begin(config, topicsByName.get(config.name) ?? [])
       switches = followStopped(store, {
         onAnswer: (stopped, askedMs) => {
           paused.everywhere = stopped.paused
-          for (const [name, one] of subscribers) applyPause(name, one)
-          for (const [name, breaker] of breakers) breaker.follow(stopped.broken.has(name), askedMs)
+          for (const [name, one] of running) {
+            applyPause(name, one)
+            one.runtime.breaker.follow(stopped.broken.has(name), askedMs)
+          }
         },
         onError: (error) => log.warn('cannot read which handlers are stopped', { error: toError(error).message }),
       })
     },
     async joined() {
-      await Promise.all([...subscribers.values()].map((one) => one.joined))
+      await Promise.all([...running.values()].map(({ one }) => one.joined))
+    },
+    async add(definition) {
+      const config = resolveHandler(definition)
+      const { name } = config
+      const assertFree = () => {
+        if (stopped) throw new EvtError('closed', `cannot subscribe ${name}: the bridge was stopped`)
+        if (running.has(name)) throw twice(name)
+      }
+      assertFree()
+      const topics = topicsOf(config)
+      await assertPlaces(new Map([[name, topics]]))
+      // Another one may have come meanwhile.
+      assertFree()
+      const one = begin(config, topics)
+      applyPause(name, find(name))
+      await one.joined
+    },
+    async remove(handler, { graceMs = 10_000 } = {}) {
+      const found = running.get(handler)
+      if (!found) return false
+      running.delete(handler)
+      paused.here.delete(handler)
+      await drain([found], graceMs)
+      found.runtime.meter.ended()
+      return true
     },
     stop({ graceMs = 10_000 } = {}) {
       stopped ??= stop(graceMs)
@@ -225,14 +216,33 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   }
 }
 
+/** The time to drain is over; what runs still has not ended a moment later. */
+interface Forcing {
+  forced?(): void
+  late?(): void
+}
+
+interface Running {
+  readonly one: Subscriber
+  readonly runtime: HandlerRuntime
+  readonly forced: AbortController
+}
+
+const twice = (name: string) =>
+  new EvtError('config', `cannot use handler ${name}: two handlers have that name`, {
+    hint: 'a name stands for one position in the log',
+  })
+
+function atLeastOne(most: number | undefined): number | undefined {
+  if (most === undefined || (Number.isInteger(most) && most >= 1)) return most
+  throw new EvtError('config', `cannot run handlers: maxConcurrentHandlers is ${most}, not a whole number from 1 on`)
+}
+
 function resolveAll(handlers: readonly AnyHandlerDefinition[]): HandlerConfig[] {
   const configs = handlers.map(resolveHandler)
   const seen = new Set<string>()
   for (const { name } of configs) {
-    if (seen.has(name))
-      throw new EvtError('config', `cannot use handler ${name}: two handlers have that name`, {
-        hint: 'a name stands for one position in the log',
-      })
+    if (seen.has(name)) throw twice(name)
     seen.add(name)
   }
   return configs

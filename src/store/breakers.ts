@@ -24,7 +24,7 @@ export async function openBreaker(sql: SqlExecutor, trip: Trip): Promise<void> {
   )
 }
 
-/** True for one process at a time, and when the time for a probe has come. It ends by `endProbe`, or after `withinMs`. */
+/** True for one process at a time, and when the time for a probe has come. It ends by `endProbe`, with its bridge, or after `withinMs`. */
 export async function claimProbe(
   sql: SqlExecutor,
   { handler, instance, withinMs }: { readonly handler: string; readonly instance: string; readonly withinMs: number },
@@ -32,7 +32,10 @@ export async function claimProbe(
   const { rows } = await sql.query(
     `update evt.breakers set probing_by = $2, probing_until = clock_timestamp() + $3::double precision * interval '1 millisecond'
      where handler = $1 and state = 'open' and probe_at <= clock_timestamp()
-       and (probing_until is null or probing_until < clock_timestamp()) returning handler`,
+       and (probing_until is null or probing_until < clock_timestamp() or exists (
+         select from evt.instances i where i.instance = probing_by
+           and (i.stopped_at is not null or i.beat_at < clock_timestamp() - interval '3 s')))
+     returning handler`,
     [handler, instance, withinMs],
   )
   return rows.length > 0

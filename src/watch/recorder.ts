@@ -54,7 +54,7 @@ export function createRecorder(): Recorder {
     queue: createHistogram(),
     handle: createHistogram(),
   }
-  const samplers: (() => HandlerSample)[] = []
+  const samplers = new Set<() => HandlerSample>()
   const typeSamplers: (() => readonly TypeSample[])[] = []
   const sinks: (() => SinkSample)[] = []
   const sources: (() => SourceSample)[] = []
@@ -64,9 +64,9 @@ export function createRecorder(): Recorder {
     handler(identity) {
       const tallies = createTypeTallies(identity.handler, identity.group)
       const { meter, sample } = createMeter(identity, stages, tallies)
-      samplers.push(sample)
+      samplers.add(sample)
       typeSamplers.push(tallies.sample)
-      return meter
+      return { ...meter, ended: () => void samplers.delete(sample) }
     },
     sequenced(events) {
       sequenced += events
@@ -85,7 +85,7 @@ export function createRecorder(): Recorder {
       leader = isLeader
     },
     sample: () => ({
-      handlers: samplers.map((sample) => sample()),
+      handlers: [...samplers].map((sample) => sample()),
       stages: {
         relay: stages.relay.encode(),
         deliver: stages.deliver.encode(),
@@ -105,7 +105,7 @@ function createMeter(
   identity: HandlerIdentity,
   stages: Stages,
   tallies: ReturnType<typeof createTypeTallies>,
-): { meter: HandlerMeter; sample: () => HandlerSample } {
+): { meter: Omit<HandlerMeter, 'ended'>; sample: () => HandlerSample } {
   const runTime = createHistogram()
   const endToEnd = createHistogram()
   const counters: Counters = {
@@ -128,7 +128,7 @@ function createMeter(
     if (times.relayUs !== undefined) stages.relay.record(times.relayUs)
     if (times.deliverUs !== undefined) stages.deliver.record(times.deliverUs)
   }
-  const meter: HandlerMeter = {
+  const meter: Omit<HandlerMeter, 'ended'> = {
     taken(count) {
       counters.queued += count
     },

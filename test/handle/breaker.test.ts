@@ -12,7 +12,7 @@ function downstream(more: object = {}) {
     name: 'test.mailer',
     on: ['thing.*'],
     start: 'earliest',
-    retry: { attempts: 2, initial: '10ms', max: '20ms' },
+    retry: { attempts: 4, initial: '200ms', max: '200ms' },
     breaker: quick,
     ...more,
     async handle(event, ctx) {
@@ -56,7 +56,7 @@ it('a broken downstream stops the handler in both processes, kills nothing, spen
 })
 
 it('one poison subject, however hot, opens nothing: it dies and others flow', async () => {
-  const { state, handler } = downstream()
+  const { state, handler } = downstream({ retry: { attempts: 2, initial: '10ms', max: '20ms' } })
   state.poison.add('s/hot')
   const running = await run([handler])
   const hot = Array.from({ length: 15 }, () => ({ type: 'thing.made', subject: 's/hot' }))
@@ -67,7 +67,7 @@ it('one poison subject, however hot, opens nothing: it dies and others flow', as
 })
 
 it('a bridge that starts while a breaker is open waits, probes, and closes it; one poison does not keep it open', async () => {
-  const { state, handler } = downstream()
+  const { state, handler } = downstream({ retry: { attempts: 12, initial: '100ms', max: '100ms' } })
   state.isDown = true
   const running = await run([handler])
   await running.publish(...things(0, 8))
@@ -76,13 +76,15 @@ it('a bridge that starts while a breaker is open waits, probes, and closes it; o
   state.isDown = false
   state.poison.add('s/0')
   const second = await running.another([handler])
-  await until(async () => (await running.rows('select 1 from effects')).length === 7)
-  await until(async () => (await running.rows(`select 1 from evt.dead_letters where subject = 's/0'`)).length === 1)
+  await until(async () => (await running.rows('select 1 from effects')).length === 7, { withinMs: 15_000 })
+  await until(async () => (await running.rows(`select 1 from evt.dead_letters where subject = 's/0'`)).length === 1, {
+    withinMs: 15_000,
+  })
   await second.stop()
 })
 
 it('breaker: false lets everything fail as before', async () => {
-  const { state, handler } = downstream({ breaker: false })
+  const { state, handler } = downstream({ breaker: false, retry: { attempts: 2, initial: '10ms', max: '20ms' } })
   state.isDown = true
   const running = await run([handler])
   await running.publish(...things(0, 12))

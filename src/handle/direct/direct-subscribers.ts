@@ -7,7 +7,7 @@ import { type BreakerDesk, createBreaker } from '../breaker.ts'
 import type { AnyHandlerDefinition, HandlerLog } from '../handler.ts'
 import { createHealthJudge } from '../health.ts'
 import { createPreparer } from '../prepare.ts'
-import type { HandleRecorder } from '../recorder.ts'
+import type { HandleRecorder, HandlerMeter } from '../recorder.ts'
 import { type DirectConfig, resolveDirect } from './direct-config.ts'
 import type { DirectRuntime } from './direct-runtime.ts'
 import { type DirectSubscriber, startDirectSubscriber } from './direct-subscriber.ts'
@@ -55,7 +55,10 @@ const lettingGoMs = 2_000
 export function createDirectSubscribers(options: DirectSubscribersOptions): DirectSubscribers {
   const { transport, log } = options
   assertUsable(transport)
-  const running = new Map<string, { readonly one: DirectSubscriber; readonly forced: AbortController }>()
+  const running = new Map<
+    string,
+    { readonly one: DirectSubscriber; readonly meter: HandlerMeter; readonly forced: AbortController }
+  >()
   const suspects = createOneAtATime()
   const breathe = createBreath()
   let stopping: Promise<void> | undefined
@@ -126,11 +129,16 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       const runtime = runtimeOf(config, forced.signal)
       const one = startDirectSubscriber(runtime, topics)
       if (isPaused) one.pause(true)
-      running.set(name, { one, forced })
+      running.set(name, { one, meter: runtime.meter, forced })
       if (await isThere(runtime, one, topics)) return
       log.warn('a handler has no lane yet; it goes on trying', { handler: name, topics: topics.join(', ') })
     },
-    remove: (handler, { graceMs = 10_000 } = {}) => end(handler, graceMs),
+    async remove(handler, { graceMs = 10_000 } = {}) {
+      const meter = running.get(handler)?.meter
+      const isRemoved = await end(handler, graceMs)
+      meter?.ended()
+      return isRemoved
+    },
     pause: (handler) => find(handler).pause(true),
     resume: (handler) => find(handler).pause(false),
     stop({ graceMs = 10_000 } = {}) {

@@ -1,22 +1,7 @@
-import { createHash } from 'node:crypto'
 import { EvtError } from '../../core/errors.ts'
 import type { TopicPlan } from '../../core/layout.ts'
 import { compilePattern } from '../../core/pattern.ts'
 import type { Registry } from '../../core/registry.ts'
-import type { HandlerDefinition } from '../handler.ts'
-
-/** A handler's name made of its patterns: the same after a restart and in other processes. */
-export function nameOfPatterns(patterns: HandlerDefinition['on']): string {
-  const texts = patterns.map((one) => (typeof one === 'string' ? one : one.type))
-  const words = texts
-    .join(' ')
-    .toLowerCase()
-    .replace(/\*+/g, 'any')
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-|-$/g, '')
-  const hash = createHash('sha256').update(texts.join(' ')).digest('hex').slice(0, 8)
-  return `on-${words.slice(0, 60)}-${hash}`
-}
 
 /** Where the events of a handler are. Throws `config` for a pattern without known types, where each type has a topic of its own. */
 export function topicsOf(

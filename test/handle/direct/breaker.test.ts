@@ -14,7 +14,7 @@ it('a handler without a store waits while its downstream is broken, and buries n
       if (isDown) throw new Error('the mail server does not answer')
       handled.add(event.id)
     },
-    { retry: { attempts: 2, initial: '5ms', max: '10ms' }, breaker: { subjects: 5, probe: '100ms' } },
+    { retry: { attempts: 4, initial: '200ms', max: '200ms' }, breaker: { subjects: 5, probe: '100ms' } },
   )
   const state = () => bus.stats().handlers[0]
   await bus.publishAll(Array.from({ length: 40 }, (_, n) => ({ type: 'thing.made', subject: `s/${n}`, data: {} })))

@@ -1,0 +1,83 @@
+import { claimProbe, endProbe, openBreaker } from '../store/breakers.ts'
+import type { Sessions } from '../store/sessions.ts'
+import { type Breaker, type BreakerDesk, createBreaker, probesOfRound } from './breaker.ts'
+import type { ConnectionGate } from './connection-gate.ts'
+import type { DueSchedule } from './due-schedule.ts'
+import type { HandlerConfig } from './handler-config.ts'
+import type { HandlerRuntime } from './handler-runtime.ts'
+import { createHealthJudge } from './health.ts'
+import { createPace } from './pace.ts'
+import { createPreparer } from './prepare.ts'
+import type { HandlerMeter } from './recorder.ts'
+import type { StoreWatch } from './store-watch.ts'
+import type { SubscribersOptions } from './subscribers.ts'
+
+/** What all handlers of a process share. */
+export interface SharedRuntime {
+  readonly options: SubscribersOptions
+  readonly sessions: Sessions
+  readonly gate: ConnectionGate
+  /** Events in all handlers at the same time, at most. */
+  readonly mostConcurrent: number | undefined
+  readonly watch: StoreWatch
+  readonly schedule: DueSchedule
+  alone<T>(work: () => Promise<T>): Promise<T>
+}
+
+/** Beyond the time that the handler has for its probes. */
+const probeGraceMs = 10_000
+
+/** `forced` is aborted when the handler's time to drain is over. */
+export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forced: AbortSignal): HandlerRuntime {
+  const { options, sessions, gate, mostConcurrent, watch, schedule, alone } = shared
+  const { store, log, instance } = options
+  const { name: handler, service: group, priority, concurrency } = config
+  const meter = options.recorder.handler({ handler, group, priority, concurrency })
+  const judge = createHealthJudge()
+  const widest = mostConcurrent === undefined ? config.width : Math.floor(mostConcurrent / gate.places)
+  return {
+    config,
+    store,
+    transport: options.transport,
+    preparer: createPreparer(config, options.registry),
+    meter,
+    log,
+    instance,
+    pace: createPace({
+      widest: Math.max(1, Math.min(config.width, widest)),
+      timeoutMs: config.timeoutMs,
+      transactions: config.transaction === 'batch' ? 'shared' : 'own',
+    }),
+    forced,
+    async openSession() {
+      const leave = await gate.enter(priority)
+      try {
+        return { session: await sessions.open(), leave }
+      } catch (error) {
+        leave()
+        throw error
+      }
+    },
+    ...(mostConcurrent === undefined ? {} : { enter: () => gate.enter(priority) }),
+    publish: (sql, events) => options.publish(sql, events, handler),
+    schedule: (owned, job, delayMs) => schedule.add(owned, job, delayMs),
+    storeIsBack: watch.isBack,
+    alone,
+    breaker: breakerOf(config, { options, meter }),
+    outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
+  }
+}
+
+function breakerOf(
+  { name: handler, breaker: policy, timeoutMs }: HandlerConfig,
+  { options, meter }: { readonly options: SubscribersOptions; readonly meter: HandlerMeter },
+): Breaker {
+  const { instance, store, log } = options
+  const againInMs = policy?.probeMs ?? 0
+  const desk: BreakerDesk = {
+    open: (trip) => openBreaker(store, { ...trip, handler, instance, probeInMs: againInMs }),
+    claim: () => claimProbe(store, { handler, instance, withinMs: probesOfRound * timeoutMs + probeGraceMs }),
+    end: (closes) => endProbe(store, { handler, instance, closes, againInMs }),
+  }
+  return createBreaker({ handler, policy, desk, meter, log })
+}
