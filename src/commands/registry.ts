@@ -11,6 +11,16 @@ export const registry = {
     summary: 'which service may publish and subscribe what, and which role of the database',
     load: () => import('./access/show.ts'),
   },
+  'alerts list': {
+    section: 'watch',
+    summary: 'alerts that fire or are about to: since when, about what, and the value',
+    load: () => import('./alerts/list.ts'),
+  },
+  'audit list': {
+    section: 'watch',
+    summary: 'who did what with evt, when and why, and who was denied what',
+    load: () => import('./audit/list.ts'),
+  },
   bench: {
     section: 'load',
     summary: 'an honest load test of the bridge: latency from the intended time, every event accounted for',

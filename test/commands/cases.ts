@@ -26,6 +26,8 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     words: ['access', 'show', '--json'],
     fields: ['access', 'access[].kind', 'access[].publishes', 'access[].subscribes', 'access[].who'],
   },
+  'alerts list': { needs: 'store', words: ['alerts', 'list', '--json'], fields: ['alerts'] },
+  'audit list': { needs: 'store', words: ['audit', 'list', '--json'], fields: ['entries'] },
   bench: { file: 'test/bench/cli.test.ts' },
   'capture add': {
     needs: 'application-table',
