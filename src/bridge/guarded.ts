@@ -5,7 +5,7 @@ import { createGuard } from '../core/guard.ts'
 import { createInspector, unmarkedNames } from '../core/inspector.ts'
 import { compilePatterns } from '../core/pattern.ts'
 import type { Registry } from '../core/registry.ts'
-import { sensitiveFields } from '../core/sensitive-fields.ts'
+import { encryptingType } from '../core/sensitive-fields.ts'
 import type { HandlerLog } from '../handle/handler.ts'
 import type { Store } from '../store/connection.ts'
 import type { BridgeOptions } from './options.ts'
@@ -25,7 +25,7 @@ const markIt = 'sensitive(…) in its contract, or privacy.detect: off'
  */
 export async function openGuarded(registry: Registry, { options, store, log }: Guarding): Promise<Registry> {
   if (registry.guard) return registry
-  const encrypted = registry.types().find((type) => encrypts(registry, type))
+  const encrypted = encryptingType(registry)
   const { readMasterKeys } = await import('../store/open-keyring.ts')
   const { checkMasterKeys, createStoreKeyring } = await import('../store/subject-keys.ts')
   const masters = await readMasterKeys(options.privacy)
@@ -50,12 +50,4 @@ export async function openGuarded(registry: Registry, { options, store, log }: G
     drafts: compilePatterns(options.drafts ?? []),
   })
   return { ...registry, guard }
-}
-
-function encrypts(registry: Registry, type: string): boolean {
-  for (let version = registry.get(type)?.version ?? 0; version > 0; version -= 1) {
-    const contract = registry.get(type, version)
-    if (contract && sensitiveFields(contract).some(({ encrypt }) => encrypt !== false)) return true
-  }
-  return false
 }

@@ -107,6 +107,25 @@ function unique(fields: readonly SensitiveField[]): readonly SensitiveField[] {
   return [...byPath.values()]
 }
 
+/** Whether any version of any type encrypts something. Throws as `sensitiveFields`. */
+export const encryptsAny = (registry: Registry): boolean => encryptingType(registry) !== undefined
+
+/** A type of which some version encrypts something. */
+export const encryptingType = (registry: Registry): string | undefined =>
+  registry.types().find((type) => {
+    for (let version = registry.get(type)?.version ?? 0; version > 0; version -= 1) {
+      const contract = registry.get(type, version)
+      if (contract && sensitiveFields(contract).some(({ encrypt }) => encrypt !== false)) return true
+    }
+    return false
+  })
+
+/** What is asked of a registry. */
+interface Registry {
+  types(): readonly string[]
+  get(type: string, version?: number): Contract | undefined
+}
+
 /** As `maskFields` takes it: what lies in a record is masked with the record. */
 export function maskPath({ path }: Pick<SensitiveField, 'path'>): string {
   const end = path.indexOf('*')

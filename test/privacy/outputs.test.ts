@@ -23,7 +23,7 @@ const moved = defineEvent('person.moved', {
     city: z.string(),
     email: sensitive(z.string()),
     homes: z.array(z.object({ street: sensitive(z.string()) })),
-    card: sensitive(z.string(), { encrypt: true }),
+    card: sensitive(z.string(), { encrypt: 'town/{city}' }),
     notes: z.record(z.string(), sensitive(z.string())),
   }),
 })
@@ -35,7 +35,7 @@ import { z } from 'zod'
 import { defineEvent } from '${src}/core/define-event.ts'
 import { sensitive } from '${src}/core/json-shape.ts'
 const moved = defineEvent('person.moved', { 1: z.object({ city: z.string(), email: sensitive(z.string()),
-  homes: z.array(z.object({ street: sensitive(z.string()) })), card: sensitive(z.string(), { encrypt: true }),
+  homes: z.array(z.object({ street: sensitive(z.string()) })), card: sensitive(z.string(), { encrypt: 'town/{city}' }),
   notes: z.record(z.string(), sensitive(z.string())) }) })
 export default { services: [{ name: 'movers', contracts: [moved], handlers: [] }] }
 `
@@ -115,6 +115,18 @@ describe('secrets that were planted in sensitive fields', () => {
       const ran = await evt(...words)
       expect([words.join(' '), ran.exit, found(ran.stdout + ran.stderr)]).toEqual([words.join(' '), 0, []])
     }
+    const count = async () => Number((await store.query('select count(*) as n from evt.outbox')).rows[0]?.n)
+    const before = await count()
+    const plain = await evt('gen', 'person.moved', '--count', '2')
+    expect(plain.stderr).toMatch(/its contract encrypts data\.card, and no master key is configured/)
+    expect([plain.exit, await count()]).toEqual([2, before])
+    const sealed = await runHere(['gen', 'person.moved', '--count', '2', '--set', 'data.card=planted-card-4111'], {
+      store: url,
+      cwd: nowhere.path,
+      env: { EVT_MASTER_KEY: masterKey },
+    })
+    expect([sealed.exit, await count()]).toEqual([0, before + 2])
+    expect(JSON.stringify((await store.query('select data::text from evt.outbox')).rows)).not.toContain(card)
     expect((await evt(...tail)).stdout).toContain('"city":"Bern","email":"***"')
     const revealed = await evt('dlq', 'show', '1', '--reveal')
     expect(found(revealed.stdout).sort()).toEqual([mail, secrets[3], street].sort())

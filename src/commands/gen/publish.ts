@@ -8,11 +8,14 @@ import type { Output } from '../../output/output.ts'
 import { createProgress } from '../../output/progress.ts'
 import type { Runtime } from '../runtime.ts'
 import { inTime } from './pace.ts'
+import type { Seal } from './seal.ts'
 import { explainSilence } from './silence.ts'
 import type { EventSource, SourceEvent } from './source.ts'
 
 /** What is published to, and how. */
 export interface Destination {
+  /** Before their bytes are fixed. */
+  readonly seal: Seal
   /** For the last line's meta: `store` or `target`, without the password. */
   readonly shown: { readonly [name in 'store' | 'target']?: string }
   /**
@@ -68,7 +71,7 @@ async function publishAll(runtime: Runtime, source: EventSource, to: Destination
   const startedMs = performance.now()
   try {
     for await (const events of inTime(source, { max: batchSize, signal, tally })) {
-      const { encoded, reason } = encodeAll(events)
+      const { encoded, reason } = encodeAll(await to.seal(events))
       totals.written.refused += events.length - encoded.length
       totals.problem ??= reason
       totals.written.asked += events.length

@@ -11,6 +11,7 @@ import type { Runtime } from '../runtime.ts'
 import { askToPublish, type PublishInput } from './ask.ts'
 import { findKnown, noneKnown } from './known.ts'
 import { type Destination, publishTo } from './publish.ts'
+import { createSeal, type Seal } from './seal.ts'
 import type { EventSource } from './source.ts'
 
 /** Into the store, in transactions of their own. */
@@ -26,7 +27,11 @@ export async function publishToStore(
     await askToPublish(runtime, source, { target: store.url, own, ...input })
     const { reason } = input.options
     const audit = own ? undefined : await auditAs('gen', { target: 'outbox', reason })
-    return publishTo(runtime, source, storeDestination(store, { audit, keyed: source.keyed }))
+    return publishTo(
+      runtime,
+      source,
+      storeDestination(store, { audit, keyed: source.keyed, seal: await createSeal(runtime, store) }),
+    )
   })
 }
 
@@ -34,11 +39,13 @@ interface Ways {
   readonly audit: Audit | undefined
   /** Ids came from outside: the log may know them. */
   readonly keyed: boolean
+  readonly seal: Seal
 }
 
 /** One transaction a batch. A connection that is lost while it commits takes the answer with it. */
-function storeDestination(store: Store, { audit, keyed }: Ways): Destination {
+function storeDestination(store: Store, { audit, keyed, seal }: Ways): Destination {
   return {
+    seal,
     shown: { store: redactUrl(store.url) },
     async publish(encoded, written) {
       const { publishEncoded } = await import('../../store/outbox.ts')

@@ -8,6 +8,7 @@ import { assertTopic, type TopicAsked, topicNamed, withTarget } from '../line/ta
 import type { Runtime } from '../runtime.ts'
 import { askToPublish, type PublishInput } from './ask.ts'
 import { type Counts, type Destination, type Mutable, publishTo } from './publish.ts'
+import { createSeal, type Seal } from './seal.ts'
 import type { EventSource } from './source.ts'
 
 interface TransportInput extends PublishInput {
@@ -29,7 +30,9 @@ export async function publishToTransport(
     await askToPublish(runtime, source, { target: target.shown, own, options, typed })
     await assertTopic(target, topic, asked)
     const { transport, shown } = target
-    return publishTo(runtime, source, brokerDestination({ transport, shown, topic, dialect, signal: runtime.signal }))
+    const seal = await createSeal(runtime)
+    const broker = { transport, shown, topic, dialect, seal, signal: runtime.signal }
+    return publishTo(runtime, source, brokerDestination(broker))
   })
 }
 
@@ -38,6 +41,7 @@ interface Broker {
   readonly shown: string
   readonly topic: string
   readonly dialect: DialectName
+  readonly seal: Seal
   readonly signal: AbortSignal
 }
 
@@ -45,8 +49,9 @@ interface Broker {
 const answerWithinMs = { usually: 10_000, interrupted: 2_000 }
 
 /** Each event is sent once: what nobody knows about is not sent again, and ends the run. */
-function brokerDestination({ transport, shown, topic, dialect, signal }: Broker): Destination {
+function brokerDestination({ transport, shown, topic, dialect, seal, signal }: Broker): Destination {
   return {
+    seal,
     shown: { target: shown },
     async publish(encoded, written) {
       const { messages, problem } = messagesOf(encoded, dialect)
