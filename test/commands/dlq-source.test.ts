@@ -192,6 +192,37 @@ for (const place of ['memory', 'redis', 'kafka', 'rabbitmq'] as const) {
   })
 }
 
+describe.skipIf(!hasServer('kafka'))('dlq replay --source with a letter that does not say where it came from', () => {
+  it('leaves it where it is, names it, replays the others and exits 5', async () => {
+    const server = await serverUrl('kafka')
+    const transport = await openTransport(server)
+    onTestFinished(() => transport.close())
+    const [origin, dead] = [`o-${randomUUID()}`, `d-${randomUUID()}-dlt`]
+    await transport.ensure(
+      [origin, dead].map((name) => ({ name, lanes: 1 })),
+      'create',
+    )
+    const marked = { 'kafka_dlt-original-topic': origin, 'kafka_dlt-exception-message': 'broken' }
+    const letter = (id: string, headers: Record<string, string>) => ({
+      id,
+      key: null,
+      headers,
+      body: Buffer.from('{}'),
+    })
+    const letters = [letter('1', marked), letter('2', {}), letter('3', marked)]
+    await transport.publish(dead, letters, AbortSignal.timeout(5_000))
+    const nowhere = createNowhere()
+    onTestFinished(nowhere.dispose)
+    const words = ['dlq', 'replay', '--source', `${server}/${dead}`, '--all', '--yes', '--settle', '1ms']
+    const done = await runHere([...words, '--json'], { cwd: nowhere.path })
+    expect(JSON.parse(done.stdout).data).toMatchObject({ asked: 2, replayed: 2 })
+    expect(done.exit).toBe(5)
+    expect(done.stderr).toMatch(/left out \S+: it does not say which topic of \S+ it came from/)
+    const alone = await runHere(words, { cwd: nowhere.path })
+    expect([alone.exit, alone.stderr]).toEqual([2, expect.stringContaining('--to TOPIC')])
+  })
+})
+
 describe('dlq replay --source with letters of two groups', () => {
   const error = { class: 'TypeError', message: 'cannot mail' }
 

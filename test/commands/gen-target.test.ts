@@ -152,6 +152,12 @@ describe('gen --target', () => {
     expect(ran.stderr).toMatch(says)
   })
 
+  it('takes no NOTIFY channel for the store', async () => {
+    const target = 'postgres://nobody@127.0.0.1:1/none?sslmode=disable&channel=x'
+    const { exit, stderr } = await gen(['user.created', '--count', '1', '--target', target])
+    expect([exit, stderr]).toEqual([2, expect.stringContaining('evt only reads them')])
+  })
+
   it('prints with --dry-run what the dialect would send', async () => {
     const { exit, stdout } = await gen(['document.updated', '--dry-run', '--seed', '1', '--dialect', 'icons'])
     expect(exit).toBe(0)

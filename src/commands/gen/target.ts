@@ -46,6 +46,10 @@ export async function publishEvents(
 ): Promise<Outcome | undefined> {
   const { target, dialect, create, lanes } = input.options
   if (target !== undefined && !isStoreUrl(target)) {
+    if (/^postgres(ql)?:/i.test(target))
+      throw new EvtError('usage', 'cannot publish to a NOTIFY channel or a table: evt only reads them', {
+        hint: 'name the store without ?channel= and ?table=',
+      })
     const topic = { create: create || lanes !== undefined, lanes }
     return publishToTransport(runtime, source, { ...input, url: target, dialect: dialect ?? 'cloudevents', topic })
   }

@@ -5,7 +5,7 @@ import type { Runtime } from '../runtime.ts'
 import { isOwnMachine } from './store.ts'
 
 /** A Postgres database as the store, and no broker. */
-export const isStoreUrl = (url: string) => /^postgres(ql)?:\/\//i.test(url)
+export const isStoreUrl = (url: string) => /^postgres(ql)?:\/\/[^?]*(\?(?!(.*&)?(channel|table)=)|$)/i.test(url)
 
 /** Every host of the URL is this machine; without a host it is this process or the machine's default. */
 export function isOwnBroker(url: string): boolean {

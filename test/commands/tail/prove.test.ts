@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { compareFacts } from '../../../src/commands/tail/prove.ts'
+import { compareFacts, openProof } from '../../../src/commands/tail/prove.ts'
+import type { TailSource } from '../../../src/commands/tail/source.ts'
+import type { Output } from '../../../src/output/output.ts'
 
 describe('compareFacts', () => {
   it.each([
@@ -37,5 +39,19 @@ describe('compareFacts', () => {
     ['a queue that appears', { 'queue q': 'missing' }, { 'queue q': '1 ready' }, ['queue q missing → 1 ready'], []],
   ])('tells %s', (_what, before, after, changed, moved) => {
     expect(compareFacts(before as Record<string, string>, after as Record<string, string>)).toEqual({ changed, moved })
+  })
+})
+
+describe('openProof', () => {
+  it('knows nothing of a source of which it could not ask everything, and says what', async () => {
+    const facts = { 'queue q': '3 ready', 'other queues': 'not asked: name ?management=URL' }
+    const source = { name: 'amqp://h', footprint: async () => facts } as unknown as TailSource
+    const said: string[] = []
+    const output = { notice: (text: string) => said.push(text), warn() {} } as unknown as Output
+    const proof = await openProof([source], output)
+    expect(await proof.compare()).toBe('unknown')
+    expect(said).toEqual([
+      'prove amqp://h: unknown: other queues not asked: name ?management=URL; the rest is unchanged: queue q 3 ready',
+    ])
   })
 })
