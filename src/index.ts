@@ -20,11 +20,18 @@ export type {
   RetryPolicy,
   SubscribeOptions,
 } from './handle/handler.ts'
+export type { Projection } from './handle/projection.ts'
 export type { Saga } from './handle/saga.ts'
 export { createPublisher, type Publisher, type PublisherOptions } from './publish/create-publisher.ts'
 export type { PublishOutcome } from './publish/outcome.ts'
 export type { PublishedAll } from './publish/publish-all.ts'
 export { createEventStore, type EventStoreOptions } from './replay/create-event-store.ts'
+export {
+  defineProjection,
+  type ProjectionConfig,
+  type ProjectionContext,
+  type ProjectionOptions,
+} from './replay/define-projection.ts'
 export type { AppendedEvent, AppendSql, EventStore } from './replay/event-store.ts'
 export { defineSaga } from './sagas/define-saga.ts'
 export type { SagaContext, SagaKey, SagaOptions, Stage, StepMaker, StepOptions } from './sagas/saga.ts'

@@ -136,6 +136,16 @@ export const registry = {
     summary: 'wrap the keys of all subjects with the current master key; no event is touched',
     load: () => import('./privacy/rotate.ts'),
   },
+  'projection list': {
+    section: 'watch',
+    summary: 'tables made of events: which build is live, which one is under way, and how far each is',
+    load: () => import('./projection/list.ts'),
+  },
+  'projection rebuild': {
+    section: 'repair',
+    summary: 'make the tables of a projection anew from all of history, beside the live ones',
+    load: () => import('./projection/rebuild.ts'),
+  },
   replay: {
     section: 'repair',
     summary: 'give history to handlers again, or to a sink or a broker',

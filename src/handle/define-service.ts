@@ -3,6 +3,7 @@ import type { EventContract } from '../core/define-event.ts'
 import { EvtError } from '../core/errors.ts'
 import type { CaptureOptions } from '../store/capture/config.ts'
 import type { AnyHandlerDefinition, HandlerLog } from './handler.ts'
+import type { Projection } from './projection.ts'
 import type { Saga } from './saga.ts'
 
 /** Statements in a service's database, outside of handlers. */
@@ -32,6 +33,8 @@ export interface ServiceDefinition {
   readonly sagas?: readonly Saga[]
   /** Alerts that a bridge looks for which runs this service; a built-in rule's name changes that rule. */
   readonly alerts?: readonly AlertRule[]
+  /** Tables made of events alone: see `defineProjection`. */
+  readonly projections?: readonly Projection[]
   /** SQL of its own tables, run in this order whenever a bridge starts: each must be safe to run twice. */
   readonly migrations?: readonly string[]
   /** Tables whose changes become events; attached when a bridge starts. */

@@ -217,6 +217,18 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     status: 'error',
     fields: [],
   },
+  'projection list': {
+    needs: 'store',
+    words: ['projection', 'list', '--json'],
+    fields: ['projections'],
+  },
+  'projection rebuild': {
+    needs: 'store',
+    words: ['projection', 'rebuild', 'nobody', '--yes', '--json'],
+    exit: 2,
+    status: 'error',
+    fields: [],
+  },
   replay: {
     needs: 'store',
     words: ['replay', '--dry-run', '--json'],

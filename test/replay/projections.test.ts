@@ -1,0 +1,98 @@
+import { expect, it, onTestFinished } from 'vitest'
+import { createBridge, defineProjection, defineService, type ProjectionOptions } from '../../src/index.ts'
+import type { Store } from '../../src/store/connection.ts'
+import { readGenerations, rebuildProjection } from '../../src/store/projections.ts'
+import { createTestDatabase } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
+
+const totals = (more: Partial<ProjectionOptions> = {}) =>
+  defineProjection({
+    name: 'thing_totals',
+    on: ['thing.*'],
+    tables: { totals: 'subject text primary key, n int not null' },
+    async apply({ subject }, { sql }) {
+      await sql`insert into totals values (${subject}, 1) on conflict (subject) do update set n = totals.n + 1`
+    },
+    ...more,
+  })
+
+async function bridgeWith(url: string, projection: ReturnType<typeof totals>) {
+  const things = defineService({ name: 'things', contracts: [], handlers: [], projections: [projection] })
+  const bridge = createBridge({ store: url, services: [things], grace: '1s' })
+  onTestFinished(() => bridge.stop())
+  await bridge.start()
+  return bridge
+}
+
+const publish = (store: Store, subject: string) =>
+  store.query(`select evt.publish('thing.happened', '{}', $1)`, [subject])
+const read = async (store: Store, column = 'n') =>
+  (await store.query(`select subject, ${column} as n from thing_totals.totals order by 1`)).rows.map((row) => [
+    row.subject,
+    row.n,
+  ])
+
+it('a projection follows what happens; rebuilt, it takes its place in one step, and nothing of the old one is left', async () => {
+  const { store, url } = await createTestDatabase({ max: 12 })
+  for (const subject of ['a', 'a', 'b']) await publish(store, subject)
+  await bridgeWith(url, totals())
+  await until(async () => JSON.stringify(await read(store)) === '[["a",2],["b",1]]')
+  // As if a defect of an earlier build had left something wrong.
+  await store.query('update thing_totals_g1.totals set n = 100')
+  const { version, options } = totals()
+  expect(await rebuildProjection(store, { name: 'thing_totals', version, tables: options.tables })).toBe(2)
+  await publish(store, 'b')
+  expect((await read(store))[0]).toEqual(['a', 100])
+  await until(async () => (await readGenerations(store)).every(({ generation }) => generation === 2), {
+    withinMs: 15_000,
+  })
+  expect(await read(store)).toEqual([
+    ['a', 2],
+    ['b', 2],
+  ])
+  await publish(store, 'c')
+  await until(async () => (await read(store)).length === 3)
+  const left = `select name from evt.groups union all select handler from evt.inbox where handler like '%g1' union all
+    select nspname from pg_namespace where nspname = 'thing_totals_g1'`
+  expect((await store.query(left)).rows).toEqual([{ name: 'projection.thing_totals.g2' }])
+})
+
+it('a higher version with other columns is built beside the live one, and one that fails does not take its place', async () => {
+  const { store, url } = await createTestDatabase({ max: 12 })
+  await publish(store, 'a')
+  const first = await bridgeWith(url, totals())
+  await until(async () => (await read(store)).length === 1)
+  await first.stop()
+  let fails = true
+  const next = totals({
+    version: 2,
+    tables: { totals: 'subject text primary key, many bigint not null' },
+    retry: { attempts: 1 },
+    async apply({ subject }, { sql }) {
+      if (fails) throw new Error('not yet')
+      await sql`insert into totals values (${subject}, 1) on conflict (subject) do update set many = totals.many + 1`
+    },
+  })
+  const second = await bridgeWith(url, next)
+  await until(async () => (await readGenerations(store)).some(({ missing }) => missing > 0), { withinMs: 15_000 })
+  expect(await read(store)).toEqual([['a', 1]])
+  expect((await readGenerations(store)).map(({ status, version }) => [status, version])).toEqual([
+    ['live', 1],
+    ['building', 2],
+  ])
+  fails = false
+  const { version, options } = next
+  await rebuildProjection(store, { name: 'thing_totals', version, tables: options.tables })
+  await until(async () => (await readGenerations(store)).every(({ version }) => version === 2), { withinMs: 15_000 })
+  expect(await read(store, 'many')).toEqual([['a', '1']])
+  await second.stop()
+  // A process of the version before changes nothing.
+  await bridgeWith(url, totals())
+  expect((await readGenerations(store)).map(({ status, version }) => [status, version])).toEqual([['live', 2]])
+})
+
+it('what cannot be a projection is refused', () => {
+  expect(() => totals({ name: 'Thing' })).toThrow('a name is lower-case letters')
+  expect(() => totals({ tables: {} })).toThrow('it has no tables')
+  expect(() => totals({ tables: { 'a"b': 'x int' } })).toThrow('no lower-case name')
+})
