@@ -16,7 +16,8 @@ afterAll(() => kafka?.stop())
 describeTransport('kafka', {
   open: () => openKafka(url),
   capabilities: kafkaCapabilities,
-  doom: (plan) => doomInProcess(url, plan),
+  // Who is silent for a session is gone: six seconds by default.
+  doom: (plan) => doomInProcess(`${url}?session=2s`, plan),
   disconnect: () => kafka.disconnectClients(),
   async restart() {
     await kafka.kill('SIGKILL')
