@@ -17,10 +17,11 @@ import { until } from '../setup/until.ts'
 import { commit, readLogIds, runSinks, sinkRow } from './sinking.ts'
 
 const slow = { withinMs: 60_000 }
-const brokers: readonly (readonly [string, () => Promise<PrivateBroker & { readonly url: string }>])[] = [
-  ['redis', () => startPrivateRedis()],
-  ['kafka', () => startPrivateKafka()],
-  ['rabbitmq', () => startPrivateRabbit()],
+/** What starts it, and how its URL says that a member that was killed is gone soon: Kafka waits six seconds by default. */
+const brokers: readonly (readonly [string, () => Promise<PrivateBroker>, string])[] = [
+  ['redis', () => startPrivateRedis(), ''],
+  ['kafka', () => startPrivateKafka(), '?session=2s'],
+  ['rabbitmq', () => startPrivateRabbit(), ''],
 ]
 
 const count = async (store: Store, table: string) =>
@@ -32,8 +33,8 @@ const hasGroup = async (transport: Transport, topic: string) => {
   return groups.some(({ group }) => group === 'evt-in')
 }
 
-describe.each(brokers)('the stored topology over %s', (_name, start) => {
-  let broker: Awaited<ReturnType<typeof start>>
+describe.each(brokers)('the stored topology over %s', (_name, start, forgetful) => {
+  let broker: PrivateBroker
   let topic = ''
   beforeAll(async () => {
     broker = await start()
@@ -49,7 +50,8 @@ describe.each(brokers)('the stored topology over %s', (_name, start) => {
     const failed = new Set<string>()
     const handler = defineHandler({
       name: 'test.effects',
-      on: ['*'],
+      // Not the alerts that a bridge raises while its broker is away.
+      on: ['thing.*'],
       start: 'earliest',
       retry: { attempts: 5, initial: '5ms', max: '20ms' },
       async handle(event, { sql }) {
@@ -77,7 +79,7 @@ describe.each(brokers)('the stored topology over %s', (_name, start) => {
     for (const own of Map.groupBy(rows, ({ subject }) => subject).values())
       expect(own.map(({ n }) => n)).toEqual(own.map((_, i) => i + 1))
     expect(await count(store, 'evt.dead_letters')).toBe(0)
-    await until(async () => (await sinkRow(store, 'out')).position === 600n, slow)
+    await until(async () => (await sinkRow(store, 'out')).position >= 600n, slow)
   }, 180_000)
 
   it('takes foreign messages in, each once, and goes on where it was', async () => {
@@ -127,7 +129,7 @@ describe.each(brokers)('the stored topology over %s', (_name, start) => {
   it('loses nothing, does nothing twice and keeps the order while its processes are killed', async () => {
     const { store, url } = await createTestDatabase({ max: 20 })
     await store.query('create table effects (at bigint generated always as identity, id text, subject text, n integer)')
-    const sink = { name: 'out', url: broker.url, topic, lanes: 4, start: 'earliest' as const }
+    const sink = { name: 'out', url: broker.url + forgetful, topic, lanes: 4, start: 'earliest' as const }
     const processes: ChildProcess[] = []
     const launch = (instance: string) =>
       new Promise<ChildProcess>((resolve) => {
