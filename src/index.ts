@@ -1,6 +1,7 @@
 // The library: everything that an application or a service needs, by name. Importing it loads no driver.
 export { type Bridge, type BridgeOptions, type BridgeRole, createBridge } from './bridge.ts'
 export { defineConfig } from './config/define-config.ts'
+export type { AlertRule } from './core/alerts/alert-rule.ts'
 export type { Contract } from './core/contract.ts'
 export { defineEvent, type EventContract } from './core/define-event.ts'
 export { EvtError } from './core/errors.ts'
@@ -35,3 +36,11 @@ export {
 export type { AppendedEvent, AppendSql, EventStore } from './replay/event-store.ts'
 export { defineSaga } from './sagas/define-saga.ts'
 export type { SagaContext, SagaKey, SagaOptions, Stage, StepMaker, StepOptions } from './sagas/saga.ts'
+export {
+  type Analytics,
+  type AnalyticsOptions,
+  type Popular,
+  readAnalytics,
+  type TypeRate,
+  type UserBehaviour,
+} from './watch/analytics/read-analytics.ts'
