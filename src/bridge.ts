@@ -103,6 +103,8 @@ export function createBridge(options: BridgeOptions): Bridge {
     for (const service of services) await setUpService(context.store, service)
     const { startInstance } = await import('./bridge/instance-part.ts')
     await startInstance(context, roles)
+    const { startContracts } = await import('./bridge/contracts-part.ts')
+    startContracts(context)
     const { startRelay } = await import('./bridge/relay-part.ts')
     if (roles.includes('relay')) await startRelay(context)
     const { startWatch } = await import('./bridge/watch-part.ts')

@@ -3,6 +3,7 @@ import { formatCount } from '../core/quantity.ts'
 import { visible } from '../core/visible.ts'
 import { type Outcome, outcomeOf } from '../output/exit-codes.ts'
 import { problemOf } from '../output/problem.ts'
+import type { ContractDrift } from '../store/contracts.ts'
 import type { SinkState, SourceState } from '../watch/read-carried.ts'
 import type { Snapshot } from '../watch/snapshot.ts'
 import { defineCommand } from './command.ts'
@@ -28,6 +29,8 @@ interface Standing {
   readonly bridges: readonly Bridge[]
   readonly sinks: readonly SinkState[]
   readonly sources: readonly SourceState[]
+  /** Versions of contracts that running bridges do not agree about. */
+  readonly contractDrift: readonly ContractDrift[]
   readonly deadLetters: number | null
   readonly largestLag: {
     readonly handler: string
@@ -68,6 +71,7 @@ const nothingYet = ({ config }: Runtime): Standing => ({
   bridges: [],
   sinks: [],
   sources: [],
+  contractDrift: [],
   deadLetters: null,
   largestLag: null,
   next: 'evt demo',
@@ -96,7 +100,9 @@ async function look(place: StorePlace, runtime: Runtime): Promise<Look> {
       const { readSinks, sourcesOf } = await import('../watch/read-carried.ts')
       const snapshot = await readSnapshot(opened)
       const { instances } = snapshot
-      const carried = { sinks: await readSinks(opened, instances), sources: sourcesOf(instances) }
+      const { readContractDrift } = await import('../store/contracts.ts')
+      const contractDrift = await readContractDrift(opened)
+      const carried = { contractDrift, sinks: await readSinks(opened, instances), sources: sourcesOf(instances) }
       return { ...standingOf(store, snapshot, runtime), ...carried }
     })
     return { standing }
@@ -114,7 +120,7 @@ function standingOf(
   store: { url: string; origin: string },
   snapshot: Snapshot,
   { config }: Runtime,
-): Omit<Standing, 'sinks' | 'sources'> {
+): Omit<Standing, 'sinks' | 'sources' | 'contractDrift'> {
   const alive = snapshot.instances.filter((instance) => instance.alive)
   const [slowest] = [...snapshot.backlog].sort((a, b) => b.lagEvents - a.lagEvents)
   return {
@@ -153,6 +159,7 @@ function render(standing: Standing, { output }: Runtime): string {
     rows.push(['bridges', bridges.length === 0 ? 'none runs' : bridges.map(bridgeText).join(', ')])
     for (const sink of standing.sinks) rows.push(['sink', sinkText(sink)])
     for (const source of standing.sources) rows.push(['source', sourceText(source)])
+    for (const drift of standing.contractDrift) rows.push(['contract differs', driftText(drift)])
     rows.push(['dead letters', formatCount(standing.deadLetters ?? 0)])
   }
   if (largestLag) {
@@ -177,6 +184,9 @@ function sinkText({ sink, target, position, lagEvents, carriedBy, isRead, waitsF
   const trouble = carriedBy === null ? ', nobody carries it' : waitsFor === null ? '' : `, waits: ${waitsFor}`
   return `${sink} (${target}): position ${formatCount(BigInt(position))}${lag}${reader}${trouble}`
 }
+
+const driftText = ({ type, version, bridges }: ContractDrift) =>
+  `${type} v${version} is not the same in ${bridges.map((names) => names.join(' and ')).join(' as in ')}: deploy one of them again`
 
 function sourceText({ source, taken, readBy, waitsFor }: SourceState): string {
   const trouble = waitsFor === null ? '' : `, waits: ${waitsFor}`

@@ -390,6 +390,7 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     words: ['--json'],
     fields: [
       'bridges',
+      'contractDrift',
       'deadLetters',
       'elsewhere',
       'head',
