@@ -8,6 +8,7 @@ import { holdQueue, looksHarmless } from './looking.ts'
 import type { Sender } from './publish.ts'
 import { queueState } from './queue-state.ts'
 import type { Session } from './session.ts'
+import { nameOf } from './started.ts'
 import { visibleText } from './wire.ts'
 
 const parkingQueueOf = (queue: string): string => `${queue}.parking`
@@ -33,13 +34,13 @@ export function createRabbitParking({
       const link = await session.link('read')
       const to = parkingQueueOf(queue)
       await declareDeadLetterQueue(link, to)
-      const parked = await printsIn(link, to, signal)
+      const wasParked = await copiesIn(link, to, signal)
       const held = await holdQueue(link, queue)
       let moved = 0
       try {
         for await (const batch of held.batches(signal)) {
-          // What came back from a call that ended on the way may lie there.
-          const open = batch.filter((delivery) => !(delivery.redelivered && parked.has(printOf(delivery))))
+          const open = batch.filter((delivery) => !(delivery.redelivered && wasParked(delivery)))
+          const tried = new Set(open)
           const prepare = async () =>
             open.map((delivery) => {
               const headers = withoutCounts(delivery)
@@ -49,9 +50,8 @@ export function createRabbitParking({
           const results = await sender.send({ topic: to, count: open.length, signal, prepare })
           const failed = results.find(({ state }) => state !== 'stored')
           const stored = new Set(open.filter((_, i) => results[i]?.state === 'stored'))
-          const done = batch.filter((delivery) => stored.has(delivery) || !open.includes(delivery))
-          held.remove(done)
-          moved += done.length
+          held.remove(batch.filter((delivery) => stored.has(delivery) || !tried.has(delivery)))
+          moved += stored.size
           if (failed !== undefined && 'error' in failed) throw failed.error
         }
       } finally {
@@ -62,23 +62,37 @@ export function createRabbitParking({
   }
 }
 
-async function printsIn(link: Link, queue: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
+/**
+ * Whether a call that ended on the way has left a copy of it in `queue`: the function it returns takes each copy for one message. What has no id is
+ * never taken for another that looks alike: twice is better than not at all.
+ */
+async function copiesIn(link: Link, queue: string, signal: AbortSignal): Promise<(delivery: Delivery) => boolean> {
   const held = await holdQueue(link, queue)
-  const prints = new Set<string>()
+  const copies = new Map<string, number>()
   try {
-    for await (const batch of held.batches(signal)) for (const delivery of batch) prints.add(printOf(delivery))
+    for await (const batch of held.batches(signal)) {
+      for (const delivery of batch) {
+        const print = printOf(delivery)
+        if (print !== undefined) copies.set(print, (copies.get(print) ?? 0) + 1)
+      }
+    }
   } finally {
     await held.giveBack()
   }
-  return prints
+  return (delivery) => {
+    const print = printOf(delivery) ?? ''
+    const count = copies.get(print) ?? 0
+    if (count > 0) copies.set(print, count - 1)
+    return count > 0
+  }
 }
 
-/** The same for the same message in both queues; two that differ in nothing may be one. */
-const printOf = (delivery: Delivery): string =>
-  hash(
-    'sha256',
-    Buffer.concat([Buffer.from(`${delivery.messageId ?? ''} ${visibleText(withoutCounts(delivery))} `), delivery.body]),
-  )
+/** The same for the same message in both queues; undefined where it has no id. */
+function printOf(delivery: Delivery): string | undefined {
+  const name = nameOf(delivery)
+  if (name === undefined) return undefined
+  return hash('sha256', Buffer.concat([Buffer.from(`${name} ${visibleText(withoutCounts(delivery))} `), delivery.body]))
+}
 
 function withoutCounts({ headers }: Delivery): Record<string, unknown> {
   const { 'x-delivery-count': _, 'x-acquired-count': __, ...rest } = (headers ?? {}) as Record<string, unknown>
