@@ -1,5 +1,5 @@
 import type { GroupState, Inspection } from '../transport.ts'
-import { readAbout } from './about.ts'
+import { aboutQueueOf, readAbout } from './about.ts'
 import { deadLetterQueueOf } from './burial.ts'
 import type { Link } from './connect.ts'
 import { type Group, shapeOf } from './group.ts'
@@ -84,13 +84,14 @@ export async function footprintOf(
     facts[`topic ${topic}`] = kind === undefined ? 'missing' : kind.kind
     if (managed !== undefined) continue
     const groups = await groupsOf(init, link, topic)
-    const queues = groups.flatMap(({ lanes, epochs, members }) => [
-      ...lanes.flatMap(({ queue, lock }) => [queue, lock]),
+    const queues = groups.flatMap(({ lanes, epochs, members, hungry }) => [
+      ...lanes.flatMap(({ queue, lock, started }) => [queue, lock, started]),
       epochs,
       members,
+      hungry,
     ])
     if (kind?.kind === 'queue') queues.push(topic)
-    for (const queue of [...queues, deadLetterQueueOf(topic)]) {
+    for (const queue of [...queues, aboutQueueOf(topic), deadLetterQueueOf(topic)]) {
       const state = await queueState(link, queue)
       facts[`queue ${queue}`] =
         state === undefined ? 'missing' : `${state.messageCount} ready, ${state.consumerCount} consumers`

@@ -68,7 +68,9 @@ export function createSender(session: Session, topics: Topics, confirms: () => P
       }
       const nackedOnes = outgoing?.filter(({ isNacked }) => isNacked) ?? []
       if (nackedOnes.length > 0) {
-        const error = nacked(topic, await fullestQueue(session, topics, topic))
+        // A help in the message, and nobody waits longer for it than for the rest.
+        const fullest = await orAborted(fullestQueue(session, topics, topic), ended).catch(() => undefined)
+        const error = nacked(topic, fullest)
         for (const message of nackedOnes) message.result = { state: 'refused', error }
       }
       return finish({ state: 'unknown', error: ended.aborted ? interrupted(topic) : (failure ?? interrupted(topic)) })

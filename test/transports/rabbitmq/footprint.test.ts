@@ -75,4 +75,26 @@ describe.skipIf(findRabbit() === undefined)('what a reader could leave in Rabbit
       'other queues, bindings and what consumers hold': expect.stringMatching(/management/),
     })
   })
+
+  it('is every queue that evt made for the topic, where the management API is not named', async () => {
+    const transport = await open()
+    const topic = `footprint-${randomUUID().slice(0, 8)}`
+    await transport.ensure([{ name: topic, lanes: 1 }], 'create')
+    const signal = AbortSignal.timeout(10_000)
+    await transport.join?.([topic], 'g', {
+      prefetch: 1,
+      patterns: [],
+      start: 'earliest',
+      lanes: 1,
+      member: 'm',
+      signal,
+    })
+    const made = (await server.ctl('list_queues', '--silent', 'name'))
+      .split('\n')
+      .filter((name) => name.startsWith(topic))
+    const facts = Object.keys((await transport.footprint?.([topic])) ?? {})
+    const told = facts.flatMap((fact) => (fact.startsWith('queue ') ? [fact.slice(6)] : []))
+    expect(told).toEqual(expect.arrayContaining(made))
+    expect(made).toContain(`${topic}/g/0/started`)
+  })
 })

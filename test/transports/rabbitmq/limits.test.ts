@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { openRabbit, rabbitCapabilities } from '../../../src/transports/rabbitmq/index.ts'
 import type { Transport } from '../../../src/transports/transport.ts'
 import { type PrivateRabbit, startPrivateRabbit } from '../../setup/private-rabbitmq.ts'
 import { describeWithOwn } from '../../setup/shared-servers.ts'
+import { startTcpProxy } from '../../setup/tcp-proxy.ts'
 import { consume, createWorld, idsOf, type Setup, until } from '../conformance/world.ts'
 import { depthOf, foreignChannel } from './foreign.ts'
 
@@ -68,6 +70,34 @@ describeWithOwn('rabbitmq', 'queues that refuse or are gone', () => {
     const arrived = new Set(idsOf(consumer.received))
     expect(idsOf(messages).filter((id) => !arrived.has(id))).toEqual([])
     await consumer.stop()
+  }, 40_000)
+
+  it('answers a publish that is aborted at once, also while it finds out which queue refuses', async () => {
+    const proxy = await startTcpProxy(Number(new URL(server.url).port))
+    onTestFinished(() => proxy.close())
+    const world = createWorld(setup(), 1)
+    const transport = await world.open()
+    await world.publish(transport, [])
+    await limit(`^${world.topic}/.*/0$`, { 'max-length': 1, overflow: 'reject-publish' })
+    await until('it is full', async () => {
+      const [result] = await transport.publish(world.topic, world.messages(1, 1), soon())
+      return result?.state === 'refused'
+    })
+    const far = await openRabbit(proxy.through(server.url))
+    onTestFinished(() => far.close())
+    await far.publish(world.topic, world.messages(1, 1), soon())
+    // The refusal is there after two of these delays, and the reason after many.
+    proxy.delay(150)
+    const stopping = new AbortController()
+    const published = far.publish(world.topic, world.messages(1, 1), stopping.signal)
+    setTimeout(() => {
+      stopping.abort()
+      proxy.delay(0)
+      proxy.freeze()
+    }, 600)
+    const answer = await Promise.race([published, delay(8_000, undefined, { ref: false })])
+    proxy.thaw()
+    expect(['refused', 'unknown']).toContain(answer?.[0]?.state)
   }, 40_000)
 
   it('refuses a dead letter that the dead-letter queue has no room for, and takes it when it has', async () => {
