@@ -31,8 +31,8 @@ function message(n: number): Message {
 
 /** Events a second; messages are made beforehand, because that is not what is measured. */
 async function publishRate(publish: (batch: readonly Message[]) => Promise<unknown>): Promise<number> {
-  const batches = Array.from({ length: count / batchSize }, (_, b) =>
-    Array.from({ length: batchSize }, (__, n) => message(b * batchSize + n)),
+  const batches = Array.from({ length: Math.ceil(count / batchSize) }, (_, b) =>
+    Array.from({ length: Math.min(batchSize, count - b * batchSize) }, (__, n) => message(b * batchSize + n)),
   )
   const started = performance.now()
   const loop = async () => {
