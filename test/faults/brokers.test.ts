@@ -16,29 +16,37 @@ const timeout = 180_000
 const kept = { lost: [], phantom: [], duplicated: [], reordered: [], sequencing: [], broken: [], dead: 0 }
 
 function expectKept(outcome: Outcome): void {
-  expect(outcome.committed).toBeGreaterThan(100)
+  // Enough to tell; a busy machine writes little.
+  expect(outcome.committed).toBeGreaterThan(20)
   expect(outcome).toMatchObject(kept)
 }
 
+let server: PrivateServer
+beforeAll(async () => {
+  server = await startFaultServer()
+})
+afterAll(() => server?.stop())
+
 const start = { redis: startPrivateRedis, kafka: startPrivateKafka, rabbitmq: startPrivateRabbit } as const
+/** Kafka keeps the lanes of who was killed for a session: six seconds by default. */
+const sinkQueries = { redis: '', kafka: '?session=2s', rabbitmq: '' } as const
 type Scenario = (world: World, trouble: Trouble) => Promise<Outcome>
 
 for (const name of ['redis', 'kafka', 'rabbitmq'] as const) {
   describeWithOwn(name, 'a broker between the store and the handlers', () => {
-    let server: PrivateServer
     let broker: PrivateBroker
     beforeAll(async () => {
-      server = await startFaultServer()
       broker = await start[name]()
     })
-    afterAll(() => Promise.all([server?.stop(), broker?.stop()]))
+    afterAll(() => broker?.stop())
 
     const holds = (title: string, scenario: Scenario, options: Partial<WorldOptions> = {}) =>
       it(
         title,
         async () => {
-          const run = (world: World) => scenario(world, { seconds: 4 })
-          expectKept(await withWorld({ server, seed: 61, subjects: 50, broker, ...options }, run))
+          const run = (world: World) => scenario(world, { seconds: 3 })
+          const sinkQuery = sinkQueries[name]
+          expectKept(await withWorld({ server, seed: 61, subjects: 50, broker, sinkQuery, ...options }, run))
         },
         timeout,
       )
@@ -49,17 +57,13 @@ for (const name of ['redis', 'kafka', 'rabbitmq'] as const) {
     const retained = { sinkQuery: '?retain=1g' }
     holds('may forget everything: nothing is lost, repeated or reordered', flushRedis)
     holds('may lose its last writes with the power: they are appended again', cutRedis, retained)
-    it(
-      'may fail over to a replica that is behind: what it lacks is appended again',
-      failOver(() => server),
-      timeout,
-    )
+    it('may fail over to a replica that is behind: what it lacks is appended again', failOver, timeout)
   })
 }
 
-const failOver = (serverOf: () => PrivateServer) => async () => {
+async function failOver(): Promise<void> {
   await using broker = await startPrivateRedisPair()
   const run = (world: World) => failOverRedis(world, { seconds: 3 })
-  const options = { server: serverOf(), seed: 61, subjects: 50, broker, sinkQuery: '?retain=1g' }
+  const options = { server, seed: 61, subjects: 50, broker, sinkQuery: '?retain=1g' }
   expectKept(await withWorld(options, run))
 }
