@@ -35,7 +35,7 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
   let names = 0
   const unique = (what: string) => `${what}-${++names}`
 
-  it.each([
+  it.concurrent.each([
     ['a wrong password', () => withLogin('guest:secret'), 'refuses this user or password'],
     ['a wrong user', () => withLogin('nobody:secret'), 'refuses this user or password'],
     ['a wrong vhost', () => `${server.url}/nowhere`, 'vhost nowhere not found'],
@@ -56,7 +56,7 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
     expect(performance.now() - startedAt).toBeLessThan(8_000)
   })
 
-  it('gives up a port that takes connections and says nothing', async () => {
+  it.concurrent('gives up a port that takes connections and says nothing', async ({ onTestFinished }) => {
     const mute = createServer(() => {})
     await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void mute.close())
