@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { Config } from './config/config.ts'
 import { EvtError } from './core/errors.ts'
 import { type Layout, planTopics, type TopicPlan } from './core/layout.ts'
+import type { PublishOptions } from './core/publish-options.ts'
 import type { EventBusOptions } from './event-bus.ts'
 import type { HandlerLog } from './handle/handler.ts'
 import type { Transport } from './transports/transport.ts'
@@ -16,6 +17,8 @@ export interface Place {
   readonly prefix: string | undefined
   /** What the configuration says where a handler says nothing: `EVENT_RETRY_ATTEMPTS`, `EVENT_TIMEOUT`. */
   readonly handling: { readonly attempts?: number; readonly timeout?: string }
+  /** What the configuration says about publishing. */
+  readonly publish: PublishOptions
   /** `EVENT_PROCESSING_ENABLED=false`: handlers are subscribed and wait. */
   readonly isPaused: boolean
 }
@@ -23,13 +26,14 @@ export interface Place {
 /** Throws `config` when neither says where. */
 export async function placeOf(options: EventBusOptions, log: HandlerLog): Promise<Place> {
   const { url, env, group, layout, topic } = options
-  if (url !== undefined) return { url, group, layout, topic, prefix: topic, handling: {}, isPaused: false }
+  if (url !== undefined) return { url, group, layout, topic, prefix: topic, handling: {}, publish: {}, isPaused: false }
   if (env === undefined)
     throw new EvtError('config', 'cannot start the bus: neither url nor env is given', {
       hint: 'give it the environment as env, or a url such as redis://localhost:6379',
     })
   const { loadConfig } = await import('./config/load.ts')
   const { busOf } = await import('./config/bus.ts')
+  const { publishOf } = await import('./config/publish.ts')
   const config = await loadConfig({ cwd: resolve(options.cwd ?? ''), env, flags: {} })
   const bus = busOf(config)
   if (!bus)
@@ -47,6 +51,7 @@ export async function placeOf(options: EventBusOptions, log: HandlerLog): Promis
     topic: topic ?? bus.topic,
     prefix: topic ?? bus.prefix,
     handling: handlingOf(config),
+    publish: publishOf(config),
     isPaused: !config.get('processing').value,
   }
 }

@@ -8,6 +8,7 @@ import { parseDuration } from './core/duration.ts'
 import { EvtError } from './core/errors.ts'
 import type { EvtEvent, NewEvent } from './core/event.ts'
 import type { Layout } from './core/layout.ts'
+import type { PublishOptions } from './core/publish-options.ts'
 import { createRegistry, type Registry } from './core/registry.ts'
 import type { DirectSubscribers } from './handle/direct/direct-subscribers.ts'
 import type {
@@ -52,6 +53,8 @@ export interface EventBusOptions {
   readonly dialect?: DialectName
   /** Ids that each handler remembers, so that what comes twice runs once; default 10,000 ids, for an hour. */
   readonly duplicates?: { readonly count?: number; readonly window?: string }
+  /** How it publishes: batches, rate, duplicates, order, bounds, compression; before what the configuration says. */
+  readonly publish?: PublishOptions
   /** Everything that was not published, whatever is done with the outcome. */
   readonly onError?: (error: EvtError, event: NewEvent) => void
   readonly log?: HandlerLog
@@ -161,7 +164,9 @@ export function createEventBus(options: EventBusOptions): EventBus {
       source,
       onError,
       dialect: options.dialect,
+      publish: { ...place.publish, ...options.publish },
     })
+    recorder.publisher(publisher.stats)
     const { count, window } = options.duplicates ?? {}
     const subscribers = createDirectSubscribers({
       transport,

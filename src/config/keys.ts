@@ -12,11 +12,12 @@ import { parseAlerts, shownAlerts } from './alerts.ts'
 import { type BusType, parseBusType, parseLayout } from './bus-names.ts'
 import { parseNamedUrls, shownConnections } from './connections.ts'
 import { parseHttpAddress, shownHttpAddress } from './http.ts'
+import { type PublishValues, publishKeys } from './publish-keys.ts'
 import { atLeastOne, durationOf, listOf, oneOf, truth } from './read-value.ts'
 import { parseRetention, shownRetention } from './retention.ts'
 import type { Service } from './services.ts'
 
-export interface ConfigValues {
+export interface ConfigValues extends PublishValues {
   /** URL of the store; without one the embedded store that runs is used. */
   readonly store: string | undefined
   readonly profile: string | undefined
@@ -105,7 +106,7 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     says: 'attempts of a handler in all',
     default: 5,
     parse: atLeastOne,
-    alias: 'EVENT_RETRY_ATTEMPTS',
+    alias: ['EVENT_RETRY_ATTEMPTS', 'EVENT_SUBSCRIBER_MAX_RETRIES'],
   },
   timeoutMs: {
     name: 'timeout',
@@ -178,6 +179,7 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     parse: listOf,
     show: (drafts) => drafts.join(','),
   },
+  ...publishKeys,
   bus: {
     name: 'bus',
     says: 'one broker for all events',

@@ -6,6 +6,7 @@ import { EvtError } from '../core/errors.ts'
 import { layouts } from '../core/layout.ts'
 import { compilePatterns } from '../core/pattern.ts'
 import { detections } from '../core/privacy-options.ts'
+import { resolvePublish } from '../core/publish-options.ts'
 import { resolveRetention } from '../core/retention.ts'
 import { busTypes } from './bus-names.ts'
 import { logLevels } from './keys.ts'
@@ -131,6 +132,37 @@ const alerts = z.array(alert).superRefine((given, context) => {
   }
 })
 
+const publish = z
+  .strictObject({
+    batch: z.strictObject({ size: z.int().optional(), wait: z.string().optional() }).optional(),
+    rate: quantity.optional(),
+    burst: quantity.optional(),
+    bypass: quantity.optional(),
+    duplicates: z
+      .union([
+        z.literal(false),
+        z.strictObject({
+          by: z.enum(['id', 'content']).optional(),
+          window: z.string().optional(),
+          count: z.int().optional(),
+        }),
+      ])
+      .optional(),
+    sequence: z.strictObject({ gaps: z.enum(['skip', 'wait', 'dead-letter']), wait: z.string().optional() }).optional(),
+    most: z.strictObject({ events: quantity.optional(), bytes: quantity.optional() }).optional(),
+    timeout: z.string().optional(),
+    retry: z.strictObject({ initial: z.string().optional(), max: z.string().optional() }).optional(),
+    compress: quantity.optional(),
+    deadLetters: z.boolean().optional(),
+  })
+  .superRefine((given, context) => {
+    try {
+      resolvePublish(given)
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^cannot use publish\./, '') })
+    }
+  })
+
 /** What `evt.config.*` and `$XDG_CONFIG_HOME/evt/config.yaml` may hold. */
 export const configFileSchema = z.strictObject({
   store: z.string().optional(),
@@ -150,6 +182,9 @@ export const configFileSchema = z.strictObject({
   masterKey: z.string().min(1).optional(),
   privacy: privacy.optional(),
   drafts: patterns.optional(),
+  publish: publish.optional(),
+  publishBatch: quantity.optional(),
+  publishTimeout: quantity.optional(),
   bus: z.enum(busTypes).optional(),
   busLayout: z.enum(layouts).optional(),
   busGroup: z.string().optional(),

@@ -4,8 +4,9 @@ import type { EvtEvent, NewEvent } from '../core/event.ts'
 import type { TopicPlan } from '../core/layout.ts'
 import { type PublishOptions, resolvePublish } from '../core/publish-options.ts'
 import type { Registry } from '../core/registry.ts'
+import type { PublisherSample } from '../watch/publisher-sample.ts'
 import { createPipeline, type Pipeline } from './pipeline.ts'
-import { createPublishMeter, type PublisherSample, samplePublisher } from './publish-meter.ts'
+import { createPublishMeter, samplePublisher } from './publish-meter.ts'
 import { createTransportEnd, type PublishTarget } from './transport-end.ts'
 
 export interface TransportPublisherOptions {

@@ -3,6 +3,7 @@ import type { HandledTimes, HandleRecorder, HandlerIdentity, HandlerMeter } from
 import type { SinkMeter, SourceMeter } from '../relay/relay-recorder.ts'
 import { createSinkMeter, createSourceMeter } from './carry-meters.ts'
 import { createTypeTallies, type TypeSample } from './metrics/by-type.ts'
+import type { PublisherSample } from './publisher-sample.ts'
 import type { HandlerSample, InstanceSample, SinkSample, SourceSample } from './snapshot.ts'
 
 /** What the relay tells: events it put into the log, and whether it leads. */
@@ -16,9 +17,12 @@ export interface RelayRecorder {
 type Recorded = Pick<InstanceSample, 'handlers' | 'stages' | 'sequenced' | 'leader'> & {
   readonly sinks: readonly SinkSample[]
   readonly sources: readonly SourceSample[]
+  readonly publishers: readonly PublisherSample[]
 }
 
 export interface Recorder extends HandleRecorder, RelayRecorder {
+  /** A publisher of this process, which counts by itself. */
+  publisher(sample: () => PublisherSample): void
   /** Everything so far, cumulative since the process started; histograms encoded. */
   sample(): Recorded
   /** What each handler did with each type of event, cumulative. */
@@ -58,6 +62,7 @@ export function createRecorder(): Recorder {
   const typeSamplers: (() => readonly TypeSample[])[] = []
   const sinks: (() => SinkSample)[] = []
   const sources: (() => SourceSample)[] = []
+  const publishers: (() => PublisherSample)[] = []
   let sequenced = 0
   let leader = false
   return {
@@ -81,6 +86,9 @@ export function createRecorder(): Recorder {
       sources.push(sample)
       return meter
     },
+    publisher(sample) {
+      publishers.push(sample)
+    },
     leading(isLeader) {
       leader = isLeader
     },
@@ -96,6 +104,7 @@ export function createRecorder(): Recorder {
       leader,
       sinks: sinks.map((sample) => sample()),
       sources: sources.map((sample) => sample()),
+      publishers: publishers.map((sample) => sample()),
     }),
     types: () => typeSamplers.flatMap((sample) => sample()),
   }

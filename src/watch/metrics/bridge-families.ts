@@ -2,6 +2,7 @@ import type { Recorder } from '../recorder.ts'
 import type { HandlerSample } from '../snapshot.ts'
 import { stageNames } from '../window.ts'
 import { counter, gauge, histogram, type MetricFamily, one } from './family.ts'
+import { publisherFamilies } from './publisher-families.ts'
 
 export interface BridgeFacts {
   readonly instance: string
@@ -31,6 +32,7 @@ export function bridgeFamilies(recorder: Recorder, facts: BridgeFacts): readonly
     ...typeFamilies(recorder),
     ...sinkFamilies(sample),
     ...sourceFamilies(sample),
+    ...publisherFamilies(sample.publishers),
   ]
 }
 
