@@ -192,7 +192,7 @@ describe('tail', () => {
     expect(stderr).toMatch(/scanned [1-9]/)
   })
 
-  it('explains silence: where it looked, how far that is, and what would show something', async () => {
+  it.concurrent('explains silence: where it looked, how far that is, and what would show something', async () => {
     const { exit, stderr } = await evt('tail', 'user.creatd', '--idle-timeout', '3500ms')
     expect(exit).toBe(0)
     expect(stderr).toMatch(
@@ -202,7 +202,7 @@ describe('tail', () => {
     expect(stderr).toContain('stopped: --idle-timeout')
   })
 
-  it.each([[['nothing.here']], [['--where', "type == 'nothing.here'"]]])(
+  it.concurrent.each([[['nothing.here']], [['--where', "type == 'nothing.here'"]]])(
     'ends %j after --idle-timeout, whatever else comes, and promises nothing that it does not find',
     async (words) => {
       const writing = setInterval(() => void publish(made('busy.other', {})), 50)

@@ -140,7 +140,7 @@ describe.skipIf(!has)('tail of what is not as it should be', () => {
   const urls = Promise.all(brokers.map((name) => (has ? serverUrl(name) : '')))
   const pick = async (at: number) => (await urls)[at] ?? ''
 
-  it.each([
+  it.concurrent.each([
     ['a key of another type', async () => `${await pick(0)}?stream=${plain}`, 2, 'it is a string, not a stream'],
     ['a misspelt parameter', async () => `${await pick(0)}?strem=a`, 2, 'there is no parameter strem'],
     ['no stream', async () => pick(0), 2, 'the URL does not say what to read there'],
