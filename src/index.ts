@@ -1,12 +1,24 @@
 // The library: everything that an application or a service needs, by name. Importing it loads no driver.
-export { type Bridge, type BridgeOptions, type BridgeRole, createBridge } from './bridge.ts'
+export {
+  type Bridge,
+  type BridgeOptions,
+  type BridgeRole,
+  createBridge,
+  type PrivateRegistry,
+  type WithPrivacyOptions,
+  withPrivacy,
+} from './bridge.ts'
 export { defineConfig } from './config/define-config.ts'
 export type { AlertRule } from './core/alerts/alert-rule.ts'
 export type { Contract } from './core/contract.ts'
-export { defineEvent, type EventContract } from './core/define-event.ts'
+export { type ContractChange, diffContracts } from './core/contract-diff.ts'
+export { type SchemaFile, schemaFile } from './core/contract-schemas.ts'
+export { type DefineEventOptions, defineEvent, type EventContract } from './core/define-event.ts'
 export { EvtError } from './core/errors.ts'
 export type { EvtEvent, NewEvent, Priority } from './core/event.ts'
-export { sensitive } from './core/json-shape.ts'
+export { type SensitiveOptions, sensitive } from './core/json-shape.ts'
+export type { PrivacyOptions } from './core/privacy-options.ts'
+export { pseudonymOf } from './core/pseudonym.ts'
 export type { PublishOptions } from './core/publish-options.ts'
 export { createRegistry, type Registry } from './core/registry.ts'
 export { createEventBus, type EventBus, type EventBusOptions } from './event-bus.ts'
