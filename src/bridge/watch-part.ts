@@ -5,11 +5,14 @@ import type { PartContext } from './part.ts'
 const besideMs = 1_000
 const leavingMs = 500
 const connections = 3
+/** Whoever switches it on waits for the first line. */
+const payloadMs = 2_000
 
 /** What one bridge does for all: it counts what flows, and looks for alerts. Any number may try. */
 export async function startWatch(context: PartContext): Promise<void> {
-  const { options, instance, calm, log } = context
+  const { options, instance, registry, calm, log } = context
   const { startAlerts } = await import('../watch/alerts/alert-loop.ts')
+  const { startPayloads } = await import('../watch/payloads/payload-loop.ts')
   const { startAnalytics } = await import('../watch/analytics/count-traffic.ts')
   const { openStore } = await import('../store/connection.ts')
   const everyMs = parseDuration(options.monitoringInterval ?? '5s')
@@ -24,4 +27,6 @@ export async function startWatch(context: PartContext): Promise<void> {
   context.keep('analytics', () => settlesWithin(analytics.stop(), besideMs))
   const alerts = startAlerts({ store, instance, rules, log, calm, everyMs })
   context.keep('the alerts', () => settlesWithin(alerts.stop(), besideMs))
+  const payloads = startPayloads({ store, instance, registry, log, calm, everyMs: Math.min(everyMs, payloadMs) })
+  context.keep('the log of payloads', () => settlesWithin(payloads.stop(), besideMs))
 }

@@ -126,6 +126,11 @@ export const registry = {
     summary: 'subjects that wait: for a retry, for a dead letter, for a contract that no bridge knows yet',
     load: () => import('./parked/list.ts'),
   },
+  'payloads log': {
+    section: 'watch',
+    summary: 'let a bridge log the payloads of these events for a while, sensitive fields masked',
+    load: () => import('./payloads/log.ts'),
+  },
   'privacy forget': {
     section: 'repair',
     summary: 'erase what contracts encrypt of one subject, by deleting its key',

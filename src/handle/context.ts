@@ -177,8 +177,9 @@ function textOf(strings: TemplateStringsArray): string {
   return text
 }
 
-function logOf({ runtime, item }: AttemptOf): HandlerLog {
-  const own = { handler: runtime.config.name, event: item.message.id, attempt: item.attempt }
+function logOf({ runtime, item, event }: AttemptOf): HandlerLog {
+  const correlation = event.correlationId === undefined ? {} : { correlation: event.correlationId }
+  const own = { handler: runtime.config.name, event: item.message.id, ...correlation, attempt: item.attempt }
   return {
     debug: (message, fields) => runtime.log.debug(message, { ...own, ...fields }),
     info: (message, fields) => runtime.log.info(message, { ...own, ...fields }),

@@ -205,6 +205,7 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     words: ['parked', 'list', '--json'],
     fields: ['parked'],
   },
+  'payloads log': { needs: 'store', words: ['payloads', 'log', 'user.*', '--json'], fields: ['pattern', 'until'] },
   'privacy forget': {
     needs: 'store',
     words: ['privacy', 'forget', 'user/1', '--yes', '--json'],
