@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -26,9 +26,11 @@ export function busProcesses(environment: Readonly<Record<string, string>>, topi
   const directory = mkdtempSync(join(tmpdir(), 'evt-bus-'))
   const file = join(directory, 'seen')
   writeFileSync(file, '')
+  const read = createReader(file)
   const processes: ChildProcess[] = []
   onTestFinished(() => {
     for (const child of processes) child.kill('SIGKILL')
+    read.close()
     rmSync(directory, { recursive: true, force: true })
   })
   return {
@@ -49,13 +51,40 @@ export function busProcesses(environment: Readonly<Record<string, string>>, topi
     killOldest(): void {
       processes.shift()?.kill('SIGKILL')
     },
-    seen(): Seen[] {
-      const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
-      return lines.map((line) => {
-        const [subject = '', n, pid, attempt] = line.split(' ')
-        return { subject, n: Number(n), pid: Number(pid), attempt: Number(attempt) }
-      })
+    /** In their order; each call reads only what came since the last one, because tests ask again and again. */
+    seen: (): readonly Seen[] => read.all(),
+    /** Of how many different events. */
+    distinct: (): number => read.distinct(),
+  }
+}
+
+function createReader(file: string) {
+  const descriptor = openSync(file, 'r')
+  const all: Seen[] = []
+  const known = new Set<string>()
+  let at = 0
+  let rest = ''
+  const readOn = () => {
+    const more = Buffer.alloc(fstatSync(descriptor).size - at)
+    at += readSync(descriptor, more, 0, more.length, at)
+    const lines = (rest + more.toString()).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      const [subject = '', n, pid, attempt] = line.split(' ')
+      all.push({ subject, n: Number(n), pid: Number(pid), attempt: Number(attempt) })
+      known.add(`${subject} ${n}`)
+    }
+  }
+  return {
+    all() {
+      readOn()
+      return all
     },
+    distinct() {
+      readOn()
+      return known.size
+    },
+    close: () => closeSync(descriptor),
   }
 }
 
@@ -72,5 +101,3 @@ export function disorderIn(seen: readonly Seen[]): string[] {
   }
   return disorder
 }
-
-export const distinct = (seen: readonly Seen[]) => new Set(seen.map(({ subject, n }) => `${subject} ${n}`)).size

@@ -10,10 +10,11 @@ import { startPrivateRedis } from '../../setup/private-redis.ts'
 import type { ServerName } from '../../setup/server-names.ts'
 import { describeWith, describeWithOwn, serverUrl } from '../../setup/shared-servers.ts'
 import { until } from '../../setup/until.ts'
-import { busProcesses, busServers, disorderIn, distinct } from './bus-processes.ts'
+import { busProcesses, busServers, disorderIn } from './bus-processes.ts'
 
 const subjects = 40
-const loadMs = 6_000
+const loadMs = 4_000
+const killEveryMs = 1_250
 
 /** A bus that only publishes; the load of some seconds, and how many events that were. */
 async function publisher(env: Record<string, string>, topic: string) {
@@ -32,7 +33,7 @@ async function publisher(env: Record<string, string>, topic: string) {
           next[subject] = n
           outcomes.push(bus.publish({ type: 'churn.made', subject: `s/${subject}`, data: { n } }))
         }
-        await delay(20)
+        await delay(50)
       }
       const states = (await Promise.all(outcomes)).map(({ state }) => state)
       expect(states.filter((state) => state !== 'stored' && state !== 'duplicate')).toEqual([])
@@ -52,12 +53,12 @@ for (const { name, env } of busServers) {
       const loading = load(loadMs)
       const endMs = performance.now() + loadMs - 1_000
       while (performance.now() < endMs) {
-        await delay(2_000)
+        await delay(killEveryMs)
         processes.killOldest()
         await processes.start()
       }
       const total = await loading
-      await until(() => distinct(processes.seen()) === total, { withinMs: 60_000, what: `all of ${total} events` })
+      await until(() => processes.distinct() === total, { withinMs: 60_000, what: `all of ${total} events` })
       expect(disorderIn(processes.seen())).toEqual([])
       // What a killed process had done and not settled comes again: at most what it may hold.
       expect(processes.seen().length - total).toBeLessThan(total / 4)
@@ -86,13 +87,13 @@ for (const { name, env } of busServers) {
       const { load } = await publisher(environment, 'restarted')
       const processes = busProcesses(environment, 'restarted')
       await Promise.all([processes.start(), processes.start()])
-      const loading = load(6_000)
-      await until(() => distinct(processes.seen()) > 500, { withinMs: 20_000 })
+      const loading = load(loadMs)
+      await until(() => processes.distinct() > 500, { withinMs: 20_000 })
       await server.kill('SIGKILL')
       await delay(500)
       await server.restart()
       const total = await loading
-      await until(() => distinct(processes.seen()) === total, { withinMs: 60_000, what: `all of ${total} events` })
+      await until(() => processes.distinct() === total, { withinMs: 60_000, what: `all of ${total} events` })
       expect(disorderIn(processes.seen())).toEqual([])
     }, 150_000)
   })
@@ -124,7 +125,7 @@ describeWith('redis', 'a handler that ends its process', () => {
         withinMs: 30_000,
       })
     }
-    await until(() => distinct(processes.seen()) === 60, { withinMs: 20_000 })
+    await until(() => processes.distinct() === 60, { withinMs: 20_000 })
     const kills = processes.seen().filter(({ subject, n }) => subject === 's/3' && n === 3)
     expect(kills).toHaveLength(3)
     expect(await dead()).toMatchObject([{ error: { class: 'ProcessEnded' }, attempts: 3, origin: { topic } }])
