@@ -52,14 +52,14 @@ describe('a storm of rebalances', () => {
       })
     }
     const members = [join(), join()]
-    const messages = world.messages(6_000, 60)
+    const messages = world.messages(3_600, 60)
     const publishing = (async () => {
       for (let i = 0; i < messages.length; i += 60) {
         await world.publish(transport, messages.slice(i, i + 60))
         await delay(60)
       }
     })()
-    for (let round = 0; round < 16; round++) {
+    for (let round = 0; round < 9; round++) {
       members.push(join())
       await delay(200)
       await members.splice(round % members.length, 1)[0]?.stop()
