@@ -42,7 +42,7 @@ describe('demo', () => {
     killed.signal('SIGKILL')
     await killed.ended
 
-    const again = await run(['demo', '--for', '3s', '--rate', '100', '--poison', '50%', '--json'], here)
+    const again = await run(['demo', '--for', '2s', '--rate', '100', '--poison', '50%', '--json'], here)
     expect(again, again.stderr).toMatchObject({ exit: 0 })
     const { data } = JSON.parse(again.stdout)
     expect(pathsOf(data).filter((path) => !path.startsWith('causes[]'))).toEqual(fields)
