@@ -108,7 +108,7 @@ for (const place of ['memory', 'redis', 'kafka', 'rabbitmq'] as const) {
     it('replays, watches the group, and says whether all were settled', async () => {
       const { url, evt, lane } = await fourBuried(place)
       const settling = (async () => lane.settle(await takeExactly(lane, 3)))()
-      const where = ['--where', 'evt.error ~ "^Type"', '--settle', '3s']
+      const where = ['--where', 'evt.error ~ "^Type"', '--settle', tellsSettled ? '3s' : '300ms']
       const ran = await evt('replay', '-s', url, ...where, '--yes', '--json')
       await settling
       const outcome = tellsSettled ? { settled: 3, unknown: 0 } : { settled: 0, unknown: 3 }
