@@ -58,3 +58,15 @@ export {
   type TypeRate,
   type UserBehaviour,
 } from './watch/analytics/read-analytics.ts'
+export {
+  type CoordinatorOptions,
+  createPerformanceCoordinator,
+  type PerformanceCoordinator,
+  type PerformanceData,
+  type PhaseOptions,
+} from './watch/phases/performance-coordinator.ts'
+export {
+  createValidationMonitor,
+  type ValidationMonitor,
+  type ValidationReport,
+} from './watch/phases/validation-monitor.ts'
