@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Command, Section } from '../src/commands/command.ts'
 import { capabilityTable } from './capability-table.ts'
+import { settingsTables } from './settings-table.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const check = process.argv.includes('--check')
@@ -92,6 +93,8 @@ settle(
   transportsDoc,
   filled(readFileSync(join(root, transportsDoc), 'utf8'), { capabilities: await capabilityTable(root) }),
 )
+const settingsDoc = 'docs/settings.md'
+settle(settingsDoc, filled(readFileSync(join(root, settingsDoc), 'utf8'), settingsTables(root)))
 const readme = join(root, 'README.md')
 if (existsSync(readme)) {
   settle(

@@ -4,6 +4,7 @@ import { publishOf } from '../../src/config/publish.ts'
 import { checkConfigFile } from '../../src/config/schema.ts'
 import { type PublishOptions, resolvePublish } from '../../src/core/publish-options.ts'
 import { createEventBus, type EventBusOptions } from '../../src/event-bus.ts'
+import { until } from '../setup/until.ts'
 
 async function busOf(options: EventBusOptions) {
   const bus = createEventBus({ cwd: import.meta.dirname, ...options })
@@ -24,6 +25,18 @@ describe('settings of publishing', () => {
     const env = { EVENT_PUBLISHER_PUBLISH_TIMEOUT: '5000', EVT_PUBLISH: '{"timeout":"1s","rate":"10/s"}' }
     const config = await loadConfig({ cwd: import.meta.dirname, env, flags: {} })
     expect(resolvePublish(publishOf(config))).toMatchObject({ timeoutMs: 5_000, rate: { perSecond: 10, burst: 10 } })
+  })
+
+  it('EVENT_SUBSCRIBER_MAX_RETRIES is the number of attempts', async () => {
+    const bus = await busOf({ env: { EVENT_BUS_TYPE: 'memory', EVENT_SUBSCRIBER_MAX_RETRIES: '1' } })
+    let runs = 0
+    await bus.subscribe('a.failing', () => {
+      runs += 1
+      throw new Error('always')
+    })
+    await bus.publish({ type: 'a.failing', data: 1 })
+    await until(() => bus.stats().handlers[0]?.dead === 1)
+    expect(runs).toBe(1)
   })
 
   it('options of the bus count before the configuration', async () => {
