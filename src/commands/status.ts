@@ -4,6 +4,7 @@ import { visible } from '../core/visible.ts'
 import { type Outcome, outcomeOf } from '../output/exit-codes.ts'
 import { problemOf } from '../output/problem.ts'
 import type { ContractDrift } from '../store/contracts.ts'
+import type { Scheduled } from '../store/scheduled.ts'
 import type { SinkState, SourceState } from '../watch/read-carried.ts'
 import type { Snapshot } from '../watch/snapshot.ts'
 import { defineCommand } from './command.ts'
@@ -32,6 +33,8 @@ interface Standing {
   /** Versions of contracts that running bridges do not agree about. */
   readonly contractDrift: readonly ContractDrift[]
   readonly deadLetters: number | null
+  /** Events that are held until their `deliverAt`. */
+  readonly scheduled: Scheduled | null
   readonly largestLag: {
     readonly handler: string
     readonly lagEvents: number
@@ -73,6 +76,7 @@ const nothingYet = ({ config }: Runtime): Standing => ({
   sources: [],
   contractDrift: [],
   deadLetters: null,
+  scheduled: null,
   largestLag: null,
   next: 'evt demo',
 })
@@ -102,7 +106,14 @@ async function look(place: StorePlace, runtime: Runtime): Promise<Look> {
       const { instances } = snapshot
       const { readContractDrift } = await import('../store/contracts.ts')
       const contractDrift = await readContractDrift(opened)
-      const carried = { contractDrift, sinks: await readSinks(opened, instances), sources: sourcesOf(instances) }
+      const { readScheduled } = await import('../store/scheduled.ts')
+      const scheduled = await readScheduled(opened)
+      const carried = {
+        contractDrift,
+        scheduled,
+        sinks: await readSinks(opened, instances),
+        sources: sourcesOf(instances),
+      }
       return { ...standingOf(store, snapshot, runtime), ...carried }
     })
     return { standing }
@@ -120,7 +131,7 @@ function standingOf(
   store: { url: string; origin: string },
   snapshot: Snapshot,
   { config }: Runtime,
-): Omit<Standing, 'sinks' | 'sources' | 'contractDrift'> {
+): Omit<Standing, 'sinks' | 'sources' | 'contractDrift' | 'scheduled'> {
   const alive = snapshot.instances.filter((instance) => instance.alive)
   const [slowest] = [...snapshot.backlog].sort((a, b) => b.lagEvents - a.lagEvents)
   return {
@@ -161,6 +172,8 @@ function render(standing: Standing, { output }: Runtime): string {
     for (const source of standing.sources) rows.push(['source', sourceText(source)])
     for (const drift of standing.contractDrift) rows.push(['contract differs', driftText(drift)])
     rows.push(['dead letters', formatCount(standing.deadLetters ?? 0)])
+    const { events = 0, next } = standing.scheduled ?? {}
+    if (events > 0) rows.push(['held', `${formatCount(events)} events, the next until ${next}`])
   }
   if (largestLag) {
     const age = largestLag.oldestAgeMs === null ? '' : `, oldest ${formatAge(largestLag.oldestAgeMs)}`

@@ -47,6 +47,15 @@ describe('status', () => {
     expect(await silentFor(60_000)).toMatch(/^bridges +none runs$/m)
   })
 
+  it('says how many events are held, and until when', async () => {
+    const { url, store } = await createTestDatabase()
+    expect((await status('--store', url)).stdout).not.toMatch(/^held/m)
+    await store.query(
+      `select evt.publish_at(at, 'a.b', '1') from unnest('{2200-01-01Z,2100-01-01Z}'::timestamptz[]) at`,
+    )
+    expect((await status('--store', url)).stdout).toMatch(/^held +2 events, the next until 2100-01-01T00:00:00\.000Z$/m)
+  })
+
   it('tells where each sink and source stands, and no lag of handlers that read a sink', async () => {
     const { url, store } = await createTestDatabase()
     await store.query(
