@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, expectTypeOf, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { createBridge } from '../../src/bridge.ts'
 import { defineEvent } from '../../src/core/define-event.ts'
@@ -107,6 +107,24 @@ describe('what a contract encrypts', () => {
     await again.publisher.publish(store, [person])
     await until(() => seen.length === 3)
     expect(seen[2]).toEqual(person.data)
+  })
+
+  it('is typed as what may be null, for handlers and upcasts', () => {
+    defineHandler({
+      name: 'test.typed',
+      on: [registered],
+      handle: (event) => void expectTypeOf(event.data.email).toEqualTypeOf<string | null>(),
+    })
+    defineEvent('user.typed', {
+      1: z.object({ email: sensitive(z.email(), { encrypt: true }) }),
+      2: {
+        schema: z.object({ domain: z.string().nullable() }),
+        upcast: (old) => {
+          expectTypeOf(old.email).toEqualTypeOf<string | null>()
+          return { domain: old.email?.split('@')[1] ?? null }
+        },
+      },
+    })
   })
 
   it('keeps subjects of one name in two tenants apart', async () => {
