@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError, toError } from '../../core/errors.ts'
 import type { Lane, LaneOptions, Received } from '../../transports/transport.ts'
+import { createInterrupted } from '../interrupted.ts'
 import { createCrew } from './crew.ts'
 import { closeDirectLane, createDirectLane, type DirectLane } from './direct-lane.ts'
 import type { DirectRuntime } from './direct-runtime.ts'
@@ -32,6 +33,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
   const { config, transport, log } = runtime
   const crew = createCrew(runtime)
   runtime.breaker.attach({ hold: crew.halt, probe: crew.probe })
+  const interrupted = createInterrupted()
   const lanes = new Set<DirectLane>()
   const stopping = new AbortController()
   const { signal } = stopping
@@ -73,6 +75,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     const owned = createDirectLane(runtime, lane)
     lanes.add(owned)
     const onLost = () => {
+      if (!owned.closed) interrupted.lost(inHandOf(owned))
       closeDirectLane(runtime, owned, lane.lost.reason)
       lanes.delete(owned)
     }
@@ -125,9 +128,8 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
       accept(owned, batch)
       if (!owned.held) return false
     }
-    const inHand = [...owned.lines.values()].flatMap(({ jobs }) => jobs)
     // It was out alone when an owner ended: it is the likely one, and nobody is to be counted with it.
-    if (inHand.some(({ message }) => message.deliveries > 2)) await runtime.suspects.untilDurable()
+    if (inHandOf(owned).some(({ deliveries }) => deliveries > 2)) await runtime.suspects.untilDurable()
     crew.hold(owned, false)
     const look = () => owned.onIdle?.()
     signal.addEventListener('abort', look, { once: true })
@@ -147,7 +149,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
 
   async function take(lane: Lane, until: AbortSignal): Promise<readonly Received[]> {
     try {
-      return await lane.take(takeSize, until)
+      return interrupted.forgive(await lane.take(takeSize, until))
     } catch (error) {
       const facts = { handler: config.name, lane: lane.id, error: toError(error).message }
       if (!signal.aborted && !lane.lost.aborted) log.warn('cannot take from a lane; trying again', facts)
@@ -158,6 +160,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
 
   /** What is not for this handler is done; nobody can say that of one without a type, so it is. */
   function accept(owned: DirectLane, batch: readonly Received[]): void {
+    if (owned.closed) interrupted.lost(batch)
     if (owned.closed || batch.length === 0) return
     const isWanted = (message: Received) => {
       const type = typeOfReceived(message)
@@ -199,5 +202,8 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     },
   }
 }
+
+const inHandOf = ({ lines }: DirectLane) =>
+  [...lines.values()].flatMap(({ jobs }) => jobs.map(({ message }) => message))
 
 const isSuspect = ({ deliveries }: Received) => deliveries > 1

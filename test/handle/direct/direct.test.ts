@@ -9,8 +9,9 @@ import { defineHandler } from '../../../src/handle/define-handler.ts'
 import type { HandlerDefinition } from '../../../src/handle/handler.ts'
 import type { MemoryTransport } from '../../../src/transports/memory/index.ts'
 import { openNoop } from '../../../src/transports/noop/index.ts'
-import type { Message } from '../../../src/transports/transport.ts'
+import type { Message, Transport } from '../../../src/transports/transport.ts'
 import { until } from '../../setup/until.ts'
+import { lanesOf } from '../../transports/conformance/world.ts'
 import { eventOf, messageOf } from '../running.ts'
 import { runDirect } from './running-direct.ts'
 
@@ -396,6 +397,37 @@ describe('handlers without a store', () => {
     expect((await direct.dead())[0]).toMatchObject({ error: { class: 'ProcessEnded' }, attempts: 4 })
     expect(runs.get(3)).toBe(4)
     for (const [n, count] of runs) if (n !== 3) expect(count).toBeLessThanOrEqual(2)
+  })
+
+  it('bury nothing of a process that lives, however often it loses its lanes', async () => {
+    const attempts: number[] = []
+    const gate = Promise.withResolvers<void>()
+    const handler = defineHandler({
+      name: 'a.h',
+      on: ['a.*'],
+      retry: { attempts: 3 },
+      async handle(_, { attempt }) {
+        attempts.push(attempt)
+        await gate.promise
+      },
+    })
+    const direct = await runDirect([])
+    let connection = direct.open() as MemoryTransport
+    // One that connects again.
+    const lanes: Transport['lanes'] = (...given) => lanesOf(connection)(...given)
+    await direct.another([handler], { transport: { ...direct.transport, lanes } })
+    await direct.publish(...many(1, 1))
+    for (let losses = 1; losses <= 3; losses++) {
+      await until(() => attempts.length === losses)
+      const lost = connection
+      connection = direct.open() as MemoryTransport
+      lost.die()
+    }
+    await until(() => attempts.length === 4, { withinMs: 10_000 })
+    gate.resolve()
+    await until(async () => (await direct.lag('a.h')) === 0)
+    expect(attempts).toEqual([1, 1, 1, 1])
+    expect(await direct.dead()).toEqual([])
   })
 
   it('run what a dead process began also beside a handler that is paused', async () => {
