@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { EvtError } from '../core/errors.ts'
 import { redactUrl } from '../core/mask.ts'
 import { typeText } from '../core/visible.ts'
-import { defineCommand, text, value, values } from './command.ts'
+import { defineCommand, flag, text, value, values } from './command.ts'
 import { askConsent } from './line/consent.ts'
 import { auditAs, operatorName } from './line/operator.ts'
 import {
@@ -20,6 +20,7 @@ import { whereOptions } from './line/where.ts'
 import { chooseHandlers } from './replay/choose.ts'
 import { lookUp, patternsOf } from './replay/look-up.ts'
 import { findTarget, runReplay } from './replay/run.ts'
+import { assertShadow, shadow } from './replay/shadow.ts'
 
 export default defineCommand({
   name: 'replay',
@@ -34,8 +35,12 @@ export default defineCommand({
   examples: [
     { line: "evt replay --type 'user.*' --since 2h --dry-run", says: 'how many there are' },
     {
-      line: 'evt replay --handler icons.user-preferences --since start --yes --max-affected 100k',
+      line: 'evt replay --handler icons.user-directory --since start --yes --max-affected 100k',
       says: 'all that it wants, once more',
+    },
+    {
+      line: 'evt replay --shadow --handler icons.usage --since 1h --yes',
+      says: 'what it would write now, table by table',
     },
     {
       line: 'evt replay -t noop:// --where \'type == "user.created"\' --limit 10 --yes',
@@ -58,6 +63,12 @@ export default defineCommand({
       says: 'to a configured sink, or a broker and its topic',
       parse: text,
     }),
+    shadow: flag({ says: 'run handlers for real, take it back, and show what they would have written' }),
+    against: value({
+      value: 'git ref',
+      says: 'with --shadow: compare with the handlers of another commit',
+      parse: text,
+    }),
     rate: value({ value: 'per-second', says: 'not faster than this', parse: rate }),
     ...dryRunOptions,
     ...consentOptions,
@@ -67,26 +78,32 @@ export default defineCommand({
   async run({ options, typed }, runtime) {
     const kind = kindOf(options)
     const handlers = kind === 'handlers' ? chooseHandlers(await loadServices(runtime), options) : []
+    assertShadow({ ...options, handlers: handlers.length })
     const target = options.target === undefined ? undefined : (await findTarget(options.target, runtime)).name
     return withStore(runtime, { command: 'replay', max: 6 }, async (store) => {
       const { compileSelection } = await import('../replay/history.ts')
       const found = await lookUp(store, runtime, { ...options, patterns: patternsOf(handlers) })
       const { selection, scanned, after } = found
       const { matched, gone } = scanned
+      const { shadow: isShadow, against } = options
       const to = target === undefined ? handlers.map(({ name }) => name).join(', ') : redactUrl(target)
       const go = await askConsent(runtime, {
-        verb: 'replay',
+        verb: isShadow ? 'shadow' : 'replay',
         count: matched,
         noun: `${matched === 1 ? 'event' : 'events'}${to ? ` to ${to}` : ''}`,
         target: store.url,
         samples: scanned.samples.map(
           ({ position, type, subject }) => `${position}  ${typeText(type)}${subject ? ` ${subject}` : ''}`,
         ),
-        consequence: 'what handlers and readers of the target do outside of the store happens again',
+        consequence: isShadow
+          ? 'what handlers do outside of their transaction happens; writers of their tables wait for moments'
+          : 'what handlers and readers of the target do outside of the store happens again',
         options,
         typed,
       })
       if (!go) return gone ? 'partial' : undefined
+      if (isShadow)
+        return shadow(store, runtime, { handlers, found, asked: { ...options, patterns: undefined }, against })
       const id = randomBytes(3).toString('hex')
       const { createReplay, findReplay } = await import('../store/replays.ts')
       await createReplay(

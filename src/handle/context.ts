@@ -6,7 +6,7 @@ import type { HandlerContext, HandlerLog, HandlerSql } from './handler.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Item } from './item.ts'
 
-const endsTransaction =
+export const endsTransaction =
   /^\s*(?:(?:commit|abort|end|begin|start\s+transaction|prepare\s+transaction)\b|rollback\b(?!\s+(?:work\s+|transaction\s+)?to\b))/i
 
 /** What one call of a batch handler is about. */

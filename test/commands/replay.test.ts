@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { writeHistory } from '../replay/history.ts'
@@ -22,10 +23,13 @@ async function project(events: number) {
   )
   await writeHistory(store, events)
   const evt = (...words: string[]) =>
-    runHere([...words, '--config', 'evt.config.mjs'], { store: url, cwd: nowhere.path })
+    runHere([...words, ...(existsSync(join(nowhere.path, 'evt.config.mjs')) ? ['--config', 'evt.config.mjs'] : [])], {
+      store: url,
+      cwd: nowhere.path,
+    })
   const effects = async (handler: string) =>
     Number((await store.query('select count(*) as n from effects where handler = $1', [handler])).rows[0]?.n)
-  return { store, evt, effects }
+  return { store, evt, effects, path: nowhere.path }
 }
 
 it('a replay counts first, asks, runs the handler, and tells what came of it', async () => {
@@ -112,4 +116,35 @@ it('to a target, published again with the ids that they have', async () => {
     exit: 2,
     stderr: expect.stringContaining('neither a sink'),
   })
+})
+
+it('a shadow run writes nothing, and two commits of a handler are compared over the same history', async () => {
+  const { store, evt, effects, path } = await project(5)
+  const git = (...words: string[]) =>
+    execFileSync('git', ['-C', path, '-c', 'user.name=t', '-c', 'user.email=t@t', ...words], { stdio: 'pipe' })
+  const config = join(path, 'evt.config.mjs')
+  renameSync(config, join(path, 'evt.config.js'))
+  git('init', '-q')
+  git('add', '.')
+  git('commit', '-qm', 'one')
+  const words = ['replay', '--shadow', '--handler', 'things.one', '--yes', '--json']
+  const shadowed = await evt(...words)
+  expect(JSON.parse(shadowed.stdout), shadowed.stderr).toMatchObject({
+    status: 'pass',
+    data: { tables: [{ table: 'public.effects', inserted: 5, updated: 0, deleted: 0, events: 5 }], notShadowable: [] },
+  })
+  expect(await effects('things.one')).toBe(0)
+  expect((await store.query('select from evt.replays')).rows).toEqual([])
+  const same = await evt(...words, '--against', 'HEAD')
+  expect(JSON.parse(same.stdout).data, same.stderr).toMatchObject({ compared: 5, different: 0 })
+  const text = readFileSync(join(path, 'evt.config.js'), 'utf8')
+  writeFileSync(join(path, 'evt.config.js'), text.replace('event.data.n === 13', 'event.data.n === 3'))
+  const other = await evt(...words, '--against', 'HEAD')
+  expect(other.exit, other.stderr).toBe(1)
+  expect(JSON.parse(other.stdout).data).toMatchObject({
+    different: 1,
+    differences: [{ position: '3', type: 'thing.happened' }],
+  })
+  expect(await evt(...words, '--against', 'nothing-of-that-name')).toMatchObject({ exit: 2 })
+  expect(git('worktree', 'list').toString().trim().split('\n')).toHaveLength(1)
 })

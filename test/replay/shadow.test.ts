@@ -1,0 +1,129 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, it, onTestFinished } from 'vitest'
+import { createRegistry } from '../../src/core/registry.ts'
+import type { HandlerDefinition } from '../../src/handle/handler.ts'
+import { compareShadows } from '../../src/replay/compare-shadows.ts'
+import { pagesOf } from '../../src/replay/history.ts'
+import { type ShadowedEvent, shadowHandlers } from '../../src/replay/shadow.ts'
+import type { Store } from '../../src/store/connection.ts'
+import { createLogReader } from '../../src/store/log.ts'
+import { silent } from '../handle/running.ts'
+import { createTestDatabase } from '../setup/database.ts'
+import { writeHistory } from './history.ts'
+
+async function shadowed(store: Store, handle: HandlerDefinition['handle'], more: Partial<HandlerDefinition> = {}) {
+  const reader = createLogReader(store)
+  const signal = new AbortController().signal
+  const events: ShadowedEvent[] = []
+  try {
+    await shadowHandlers({
+      store,
+      handlers: [{ name: 'things.write', on: ['thing.*'], handle, ...more }],
+      registry: createRegistry([]),
+      log: silent,
+      history: pagesOf(reader, { after: 0n, upto: await reader.head(), signal }),
+      signal,
+      onEvent: (event) => events.push(event),
+    })
+  } finally {
+    await reader.close()
+  }
+  return events
+}
+
+async function tables() {
+  const { store } = await createTestDatabase({ max: 12 })
+  await store.query(`create table parents (id int primary key, n int, made_at timestamptz default now());
+    create table children (id bigint generated always as identity, parent int references parents on delete cascade);
+    insert into parents values (1, 10), (2, 20); insert into children (parent) values (1), (1)`)
+  await writeHistory(store, 3)
+  return store
+}
+
+const contents = async (store: Store) =>
+  (
+    await store.query(`select (select json_agg(p order by id) from parents p) as p, (select json_agg(c order by id) from children c) as c,
+    (select count(*) from evt.outbox) as o, (select count(*) from pg_trigger where tgname like '%evt_note') as t`)
+  ).rows
+
+it('shows the rows that a handler would have written, old and new, defaults and cascades included, and leaves nothing', async () => {
+  const store = await tables()
+  const before = await contents(store)
+  const [first, second, third] = await shadowed(store, async ({ id }, { sql, publish }) => {
+    if (id === 'e1') await sql`insert into parents (id, n) values (3, 30)`
+    if (id === 'e2') await sql`update parents set n = n + 1 where id = 2`
+    if (id === 'e3') await sql`delete from parents where id = 1`
+    await publish({ type: 'thing.seen', data: { id } })
+  })
+  expect(first?.rows).toMatchObject([
+    { table: 'public.parents', op: 'insert', new: { id: 3, n: 30, made_at: expect.any(String) } },
+  ])
+  expect(second?.rows).toMatchObject([{ op: 'update', old: { id: 2, n: 20 }, new: { id: 2, n: 21 } }])
+  expect(third?.rows.map(({ table, op }) => `${op} ${table}`).sort()).toEqual([
+    'delete public.children',
+    'delete public.children',
+    'delete public.parents',
+  ])
+  expect(third?.published).toMatchObject([{ type: 'thing.seen', data: { id: 'e3' }, causationId: 'e3' }])
+  expect(await contents(store)).toEqual(before)
+})
+
+it('what fails says so, also at the end of its transaction; a commit is refused however it is written', async () => {
+  const store = await tables()
+  await store.query(
+    'alter table children add constraint later foreign key (parent) references parents deferrable initially deferred',
+  )
+  await store.query('alter table children drop constraint children_parent_fkey')
+  const before = await contents(store)
+  const [first, second, third] = await shadowed(store, async ({ id }, { sql }) => {
+    if (id === 'e1') await sql`insert into children (parent) values (99)`
+    if (id === 'e2') await sql.query('commit')
+    if (id !== 'e3') return
+    await sql`insert into parents (id) values (7)`
+    await sql.query('select 1; commit').catch(() => {})
+    await sql`insert into parents (id) values (8)`.catch(() => {})
+  })
+  expect(first?.error).toContain('violates foreign key')
+  expect(second?.error).toContain('cannot run "commit"')
+  expect(third).toMatchObject({ rows: [] })
+  expect(await contents(store)).toEqual(before)
+})
+
+it('a handler that reaches outside its transaction is flagged: by fetch, and by another connection to a database', async () => {
+  const store = await tables()
+  const server = createServer((_request, response) => void response.end('ok')).listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  let calls = 0
+  const events = await shadowed(store, async ({ id }, { sql }) => {
+    await sql`update parents set n = 0 where id = 1`
+    if (id === 'e1') calls += (await fetch(`http://127.0.0.1:${port}`)).ok ? 1 : 0
+    if (id === 'e2') await store.query('select 1')
+  })
+  expect(events[0]?.outside).toContain(`http://127.0.0.1:${port}`)
+  expect(events[1]?.outside.length).toBeGreaterThan(0)
+  expect(events[2]?.outside).toEqual([])
+  // What is outside happens once, although the rows were not known yet.
+  expect(calls).toBe(1)
+  await expect(shadowed(store, () => {}, { transaction: 'none' })).rejects.toMatchObject({ code: 'usage' })
+})
+
+it('two builds are the same while their rows, events and errors are, whatever the clock and the sequences say', async () => {
+  const store = await tables()
+  const fromMs = Date.now() - 1_000
+  const build = (n: number) =>
+    shadowed(store, async ({ id }, { sql }) => {
+      await sql`insert into children (parent) values (2)`
+      await sql`insert into parents (id, n) values (5, ${id === 'e2' ? n : 0})`
+    })
+  const [a, b, c] = [await build(1), await build(1), await build(2)]
+  const window = { fromMs, toMs: Date.now() + 1_000 }
+  expect(compareShadows(a, b, window)).toEqual([])
+  expect(compareShadows(a, c, window)).toMatchObject([{ position: '2', where: ['public.parents'] }])
+  expect(compareShadows(a, c.slice(1), window)).toMatchObject([
+    { position: '1', where: ['missing'] },
+    { position: '2' },
+  ])
+})
