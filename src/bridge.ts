@@ -23,8 +23,8 @@ import { createCalmLog } from './watch/calm-log.ts'
 import { createRecorder, type Recorder } from './watch/recorder.ts'
 import { openTracing } from './watch/tracing/current.ts'
 
-export { type PrivateRegistry, type WithPrivacyOptions, withPrivacy } from './bridge/with-privacy.ts'
 export { type BridgeOptions, type BridgeRole, bridgeRoles } from './bridge/options.ts'
+export { type PrivateRegistry, type WithPrivacyOptions, withPrivacy } from './bridge/with-privacy.ts'
 
 export interface Bridge {
   /** Resolves when everything runs. Throws `connect`, `migrations` (with the hint to migrate) or `config`; then nothing runs. */
