@@ -1,3 +1,4 @@
+import { parseDuration } from '../core/duration.ts'
 import type { Subscribers, SubscribersOptions } from '../handle/subscribers.ts'
 import { settlesWithin } from '../store/close-within.ts'
 import { createPublishRules } from './access.ts'
@@ -17,10 +18,11 @@ export async function startHandlers(context: PartContext): Promise<Subscribers> 
   const publisher = createStorePublisher({ store, registry, source: instance })
   const intake = await openIntake(context)
   context.signal.throwIfAborted()
-  const { connections, maxConcurrentHandlers } = options
+  const { connections, maxConcurrentHandlers, watchdog } = options
   const bounds = {
     ...(connections === undefined ? {} : { connections }),
     ...(maxConcurrentHandlers === undefined ? {} : { maxConcurrentHandlers }),
+    ...(watchdog === undefined ? {} : { watchdogMs: parseDuration(watchdog) }),
   }
   const shared = { store, ...intake, handlers, registry, recorder, instance, log, ...bounds }
   const mayPublish = createPublishRules(options.services ?? [], context)

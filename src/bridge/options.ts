@@ -36,6 +36,11 @@ export interface BridgeOptions {
   readonly connections?: number
   /** Events in all handlers of this process at the same time. Default: what each handler says, and `connections`. */
   readonly maxConcurrentHandlers?: number | undefined
+  /**
+   * Ends the process when a handler has not given back its event loop for so long, '1m': who takes over finds the guilty event. Longer than
+   * any work between two awaits; not for a process that is debugged. Default: never.
+   */
+  readonly watchdog?: string | undefined
   /** Where the relay carries the log to, each with a cursor of its own. */
   readonly sinks?: readonly SinkOptions[]
   /** Foreign traffic that is brought into the store. */

@@ -60,6 +60,7 @@ async function attempt(runtime: HandlerRuntime, item: Item, at: AttemptPlace): P
   const began = performance.now()
   const { event, session, abreast, batch } = at
   const context = new AttemptContext({ runtime, item, event, session, abreast, batch })
+  runtime.watchdog?.begun(runtime.config.name)
   try {
     const running = batch ? runtime.config.handleBatch(batch.events, context) : runtime.config.handle(event, context)
     if (isThenable(running)) await within(runtime, item, { work: running, ...at })
@@ -87,6 +88,8 @@ async function attempt(runtime: HandlerRuntime, item: Item, at: AttemptPlace): P
     }
     AttemptContext.close(context, 'the handler has failed')
     return { ok: false, why: 'threw', thrown, ...times }
+  } finally {
+    runtime.watchdog?.ended(runtime.config.name)
   }
 }
 

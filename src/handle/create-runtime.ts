@@ -11,6 +11,7 @@ import { createPreparer } from './prepare.ts'
 import type { HandlerMeter } from './recorder.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { SubscribersOptions } from './subscribers.ts'
+import type { Watchdog } from './watchdog.ts'
 
 /** What all handlers of a process share. */
 export interface SharedRuntime {
@@ -21,6 +22,7 @@ export interface SharedRuntime {
   readonly mostConcurrent: number | undefined
   readonly watch: StoreWatch
   readonly schedule: DueSchedule
+  readonly watchdog: Watchdog | undefined
   alone<T>(work: () => Promise<T>): Promise<T>
 }
 
@@ -29,7 +31,7 @@ const probeGraceMs = 10_000
 
 /** `forced` is aborted when the handler's time to drain is over. */
 export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forced: AbortSignal): HandlerRuntime {
-  const { options, sessions, gate, mostConcurrent, watch, schedule, alone } = shared
+  const { options, sessions, gate, mostConcurrent, watch, watchdog, schedule, alone } = shared
   const { store, log, instance } = options
   const { name: handler, service: group, priority, concurrency } = config
   const meter = options.recorder.handler({ handler, group, priority, concurrency })
@@ -63,6 +65,7 @@ export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forc
     schedule: (owned, job, delayMs) => schedule.add(owned, job, delayMs),
     storeIsBack: watch.isBack,
     alone,
+    ...(watchdog ? { watchdog } : {}),
     breaker: breakerOf(config, { options, meter }),
     outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
   }

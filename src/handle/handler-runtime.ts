@@ -9,6 +9,7 @@ import type { DueJob, OwnedLane } from './item.ts'
 import type { Pace } from './pace.ts'
 import type { Preparer } from './prepare.ts'
 import type { HandlerMeter } from './recorder.ts'
+import type { Watchdog } from './watchdog.ts'
 
 /** What the workers of one handler share. */
 export interface HandlerRuntime {
@@ -35,5 +36,7 @@ export interface HandlerRuntime {
   /** One at a time in the whole process: what may end it must not take bystanders along twice. */
   alone<T>(work: () => Promise<T>): Promise<T>
   readonly breaker: Breaker
+  /** Where one watches over the process. */
+  readonly watchdog?: Watchdog
   outcomes(succeeded: number, failed: number): void
 }

@@ -16,6 +16,7 @@ import type { HandleRecorder } from './recorder.ts'
 import { createStoreWatch } from './store-watch.ts'
 import { type Subscriber, startSubscriber } from './subscriber.ts'
 import { followStopped } from './switches.ts'
+import { startWatchdog } from './watchdog.ts'
 
 export interface SubscribersOptions {
   readonly store: Store
@@ -34,6 +35,8 @@ export interface SubscribersOptions {
   readonly connections?: number
   /** Events in all handlers at the same time. Default: only `connections` and what each handler says limit it. */
   readonly maxConcurrentHandlers?: number
+  /** The process is ended when its event loop stands still for so long. Default: never. */
+  readonly watchdogMs?: number
 }
 
 /** The handlers of one process, subscribed. */
@@ -83,7 +86,14 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
     log.warn('cannot look for what is due', { error: toError(error).message }),
   )
   const alone = createMutex()
-  const shared: SharedRuntime = { options, sessions, gate, mostConcurrent, watch, schedule, alone }
+  const watchdog =
+    options.watchdogMs === undefined
+      ? undefined
+      : startWatchdog(
+          options.watchdogMs,
+          configs.map(({ name }) => name),
+        )
+  const shared: SharedRuntime = { options, watchdog, sessions, gate, mostConcurrent, watch, schedule, alone }
   const running = new Map<string, Running>()
   let stopped: Promise<void> | undefined
   /** By `pause`, and by an operator's switch: either is enough. */
@@ -151,6 +161,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       late: () => void sessions.terminate(),
     })
     schedule.stop()
+    await watchdog?.stop()
     const closed = Promise.all([sessions.close(), logged.close()])
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, closingMs).unref())])
   }
