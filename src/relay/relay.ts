@@ -74,7 +74,7 @@ export function createRelay(options: RelayOptions): Relay {
     let carrying: { stop(): Promise<void> } | undefined
     try {
       // Before the first step: what that sequences is theirs.
-      await declareSinks(own, sinks)
+      await declareSinks(own, sinks, options.log)
       carrying = startSinks({ ...options, sinks, epoch: lease.epoch, bell, meterOf })
       await lead({ ...options, sql: own, lease, wake: ears, timings, stopping: stopping.signal, bell })
     } finally {

@@ -17,7 +17,7 @@ import type { RelayLog, SinkMeter } from './relay-recorder.ts'
 import { followReplays } from './replays.ts'
 import type { SinkConfig } from './sink-config.ts'
 import { type CursorKeeper, createCursorKeeper } from './sink-cursor.ts'
-import { tellOnce } from './trouble.ts'
+import { tellOnce, watchSilence } from './trouble.ts'
 
 /** One sink under one leadership. */
 export interface SinkTask {
@@ -72,6 +72,7 @@ function createRound(task: SinkTask, onProgress: () => void) {
   const failed = new AbortController()
   const signal = AbortSignal.any([task.stopping, failed.signal])
   let pausedMs = 0
+  let wasSilent = false
   let connected = false
 
   async function bury({ message, topic, error }: Refusal): Promise<void> {
@@ -184,8 +185,9 @@ function createRound(task: SinkTask, onProgress: () => void) {
       if (reached < bell.head) ahead = read(reached)
       await deliverPage(page, reached, outlet, encode)
       position = reached
-      if (pausedMs > 0) task.log.info('a sink goes on', { sink: config.name })
+      if (pausedMs > 0 || wasSilent) task.log.info('a sink goes on', { sink: config.name })
       pausedMs = 0
+      wasSilent = false
       onProgress()
       keeper.reached(position)
       meter.reached(position, bell.head)
@@ -233,9 +235,11 @@ function createRound(task: SinkTask, onProgress: () => void) {
       if (messages) messages.push(message)
       else byTopic.set(topic, [message])
     }
+    const silence = watchSilence(task)
     const sent = [...byTopic].map(([topic, messages]) => outlet.deliver(topic, messages, through, task.forced))
     // All have ended before anything else is tried.
     const outcomes = await Promise.allSettled(sent)
+    wasSilent ||= silence.end()
     const wrong = outcomes.find((outcome) => outcome.status === 'rejected')
     if (wrong) throw wrong.reason
     const nowMs = performance.timeOrigin + performance.now()

@@ -35,9 +35,17 @@ const closingMs = 300
 const retryMs = 1_000
 
 /** From now on the log is kept for them, whatever their brokers do: `latest` is where the log ends now. */
-export async function declareSinks(sql: SqlExecutor, sinks: readonly Sink[]): Promise<void> {
-  for (const { config } of sinks)
-    await openSinkCursor(sql, { name: config.name, target: redactUrl(config.url), start: config.start })
+export async function declareSinks(sql: SqlExecutor, sinks: readonly Sink[], log: RelayLog): Promise<void> {
+  for (const { config } of sinks) {
+    const { name, start } = config
+    const { isNew, position } = await openSinkCursor(sql, { name, target: redactUrl(config.url), start })
+    if (isNew && position > 0n)
+      log.info('a sink starts at the end of the log: what is there already is not carried to it', {
+        sink: name,
+        events: String(position),
+        hint: "evt replay --target carries it there; start: 'earliest' does so from the first start on",
+      })
+  }
 }
 
 /** Each sink on its own: one that is dead or slow holds nobody. Ends with `stop`, or each by itself when it is fenced. */

@@ -130,6 +130,7 @@ interface Reading {
 /** As a group: all processes share it, and what was not settled comes again. */
 async function readLanes({ task, transport, topics, onProgress }: Reading): Promise<void> {
   const { config, stopping } = task
+  if (config.start === 'latest' && transport.capabilities.history) await tellWhatIsLeft({ task, transport, topics })
   const lanes = transport.lanes?.(topics, config.group, {
     prefetch: 2 * takeSize,
     patterns: ['*'],
@@ -144,6 +145,23 @@ async function readLanes({ task, transport, topics, onProgress }: Reading): Prom
     pumps.add(pump)
   }
   await Promise.all(pumps)
+}
+
+/** A group that is new begins at the end: what lies before is not taken in, and whoever set this up should know. */
+async function tellWhatIsLeft({ task, transport, topics }: Omit<Reading, 'onProgress'>): Promise<void> {
+  const { config, log } = task
+  const inspected = await transport.inspect(topics).catch(() => undefined)
+  if (inspected === undefined) return
+  const { topics: found, groups } = inspected
+  if (groups.some(({ group }) => group === config.group)) return
+  const messages = found.reduce((sum, topic) => sum + topic.messages, 0)
+  if (messages === 0) return
+  log.warn('a source starts at the end: what is there already is not taken in', {
+    source: config.name,
+    topics: topics.join(', '),
+    messages,
+    hint: "start: 'earliest' in the configuration of the source takes it in, if it is set before the first start",
+  })
 }
 
 /** In order; a batch is settled when it is committed. */

@@ -58,3 +58,24 @@ export function tellOnce(
   })
   return message
 }
+
+/** A broker that has not answered for so long is news, whatever its driver is still waiting for. */
+const silentMs = 3_000
+
+/** Begins when something was sent; `end` when it was answered: true when somebody was told of the silence meanwhile. */
+export function watchSilence(troubled: Troubled): { end(): boolean } {
+  let told = false
+  const timer = setTimeout(() => {
+    told = true
+    const error = new EvtError('timeout', `no answer for ${silentMs / 1000} s`, {
+      hint: 'look whether the broker runs; evt goes on by itself when it answers',
+    })
+    tellOnce(troubled, error, { wasConnected: true })
+  }, silentMs)
+  return {
+    end() {
+      clearTimeout(timer)
+      return told
+    },
+  }
+}

@@ -7,6 +7,8 @@ export interface SinkCursor {
   readonly position: bigint
   /** Topic → the position after which the sink began to write to it. */
   readonly topics: ReadonlyMap<string, bigint>
+  /** It was made just now. */
+  readonly isNew: boolean
 }
 
 export interface NewSink {
@@ -19,15 +21,17 @@ export interface NewSink {
 
 /** The sink's row, made when it is not there. */
 export async function openSinkCursor(sql: SqlExecutor, sink: NewSink): Promise<SinkCursor> {
-  await sql.query(
+  const { rows: made } = await sql.query(
     `insert into evt.sinks (name, target, position) values ($1, $2, case when $3 = 'latest' then coalesce(evt.head(), 0) else 0 end)
-     on conflict (name) do update set target = excluded.target where sinks.target <> excluded.target`,
+     on conflict (name) do update set target = excluded.target where sinks.target <> excluded.target
+     returning xmax = 0 as inserted`,
     [sink.name, sink.target, sink.start],
   )
   const { rows } = await sql.query('select position, topics from evt.sinks where name = $1', [sink.name])
   const row = rows[0] as { position: string; topics: Record<string, string> }
   const topics = Object.entries(row.topics).map(([topic, after]) => [topic, BigInt(after)] as const)
-  return { position: BigInt(row.position), topics: new Map(topics) }
+  const isNew = (made[0] as { inserted: boolean } | undefined)?.inserted === true
+  return { position: BigInt(row.position), topics: new Map(topics), isNew }
 }
 
 /** In one statement with the change: the lease's row is held, so nobody takes the lease in between. */

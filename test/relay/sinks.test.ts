@@ -46,7 +46,31 @@ describeServers('sinks', (server) => {
     await until(async () => (await sinkRow(store, 'out')).position === 1_210n)
     expect((await sinkRow(store, 'out')).topics).toEqual({ events: '10' })
     expect(relay.meters.get('out')).toMatchObject({ carried: 1_200, dead: 0 })
+    expect(relay.messages).toContainEqual({
+      level: 'info',
+      message: 'a sink starts at the end of the log: what is there already is not carried to it',
+      fields: expect.objectContaining({ sink: 'out', events: '10' }),
+    })
     await relay.stop()
+  })
+
+  test('say within seconds that a broker does not answer, and that it does again', async () => {
+    const { store } = await createTestDatabase({ server })
+    const url = memoryUrl()
+    const answered = Promise.withResolvers<void>()
+    const inner = await openTransport(url)
+    const publish: Transport['publish'] = (...given) => answered.promise.then(() => inner.publish(...given))
+    const relay = runSinks(store, [{ name: 'out', url, start: 'earliest' }], {
+      open: () => withoutMark(url, { publish }),
+    })
+    await commit(store, 1)
+    await until(() => relay.meters.get('out')?.waiting === 'no answer for 3 s', { withinMs: 15_000 })
+    answered.resolve()
+    await until(() => relay.meters.get('out')?.waiting === undefined)
+    expect(relay.messages.slice(1).map(({ level, message }) => [level, message])).toEqual([
+      ['warn', 'a sink waits'],
+      ['info', 'a sink goes on'],
+    ])
   })
 
   test('start at the earliest event when told so, choose by patterns, and spread by layout', async () => {

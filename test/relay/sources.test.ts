@@ -57,6 +57,28 @@ describe('sources', () => {
     expect(rows[0]?.data).toContain('12345678901234567890')
   })
 
+  it('begin at the end when nobody says otherwise, and say once what they leave', async () => {
+    const { store } = await createTestDatabase()
+    const url = memoryUrl()
+    const transport = await openAt(url)
+    await send(transport, 'foreign', raw('{"old":1}'), raw('{"old":2}'))
+    const left = 'a source starts at the end: what is there already is not taken in'
+    const first = runSinks(store, [], { sources: [source(url, { start: 'latest' })] })
+    await until(() => first.messages.some(({ message }) => message === left))
+    await until(async () => (await transport.inspect(['foreign'])).groups.length === 1)
+    expect(first.messages.find(({ message }) => message === left)).toMatchObject({
+      level: 'warn',
+      fields: { source: 'in', topics: 'foreign', messages: 2 },
+    })
+    await send(transport, 'foreign', raw('{"new":1}'))
+    await until(async () => (await eventsOf(store)).length === 1)
+    await first.stop()
+    const second = runSinks(store, [], { sources: [source(url, { start: 'latest' })] })
+    await send(transport, 'foreign', raw('{"new":2}'))
+    await until(async () => (await eventsOf(store)).length === 2)
+    expect(second.messages.filter(({ message }) => message === left)).toEqual([])
+  })
+
   it('store each once, however often it is sent or read again, and tell other bytes under one id', async () => {
     const { store } = await createTestDatabase()
     const url = memoryUrl()
