@@ -20,8 +20,6 @@ export interface Keyring {
   keyOf(owner: KeyOwner): SealingKey | undefined
   /** Of a loaded id; `forgotten` when it was deleted, undefined when nobody knows it. */
   keyOfId(id: string): SealingKey | 'forgotten' | undefined
-  /** 12 random bytes. */
-  iv(): Uint8Array
 }
 
 /** Whose keys publishing these events needs. */
@@ -49,7 +47,7 @@ export function protectEvent(event: EvtEvent, contract: Contract, keyring: Keyri
     const key = keyFor(event, field, keyring)
     data = changeAt(data, field.path, (value) => {
       if (value === undefined) return undefined
-      if (value !== null) return seal(value, key.key, key.iv())
+      if (value !== null) return seal(value, key, `${event.id}\n${field.path.join('.')}`)
       if (field.erasable) throw erasedOnPublish(event, field)
       return null
     })
@@ -73,7 +71,7 @@ function keyFor(event: EvtEvent, field: SensitiveField, keyring: Keyring | undef
     })
   const key = keyring.keyOf({ tenant: event.tenant ?? '', subject })
   if (!key) throw new EvtError('internal', `cannot publish ${event.type}: the key of its subject was not loaded`)
-  return { key, iv: keyring.iv }
+  return key
 }
 
 const erasedOnPublish = ({ type, version }: EvtEvent, { path }: SensitiveField) =>

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
 import { EvtError } from './errors.ts'
 
 /** A key of 32 bytes, and the name that what it seals carries. */
@@ -18,10 +18,14 @@ export const sealedMark: Buffer = Buffer.from(start)
 /**
  * A JSON value under AES-256-GCM, as one text without quotes or spaces: `evt:sealed:1:<id of the key>:<base64url of iv, tag, bytes>`.
  *
- * @param iv 12 bytes that were never used with this key: random ones
+ * The iv is made of the value and its place (as in RFC 5297): an event that is sent again has the same bytes, and is known as a duplicate.
+ *
+ * @param place where the value stands: with the event's id in it, equal values of two events look different
  */
-export function seal(value: unknown, key: SealingKey, iv: Uint8Array): string {
-  return `${start}${key.id}:${sealBytes(Buffer.from(JSON.stringify(value)), key, iv).toString('base64url')}`
+export function seal(value: unknown, key: SealingKey, place: string): string {
+  const bytes = Buffer.from(JSON.stringify(value))
+  const iv = createHmac('sha256', key.bytes).update(`evt iv\n${place}\n`).update(bytes).digest().subarray(0, ivBytes)
+  return `${start}${key.id}:${sealBytes(bytes, key, iv).toString('base64url')}`
 }
 
 /** The id of the key, when this is something sealed. */

@@ -66,21 +66,6 @@ export function createStoreKeyring(sql: SqlExecutor, masters: MasterKeys): Keyri
     },
     keyOf: (owner) => byOwner.get(nameOf(owner)),
     keyOfId: (id) => byId.get(id),
-    iv: createIvs(),
-  }
-}
-
-/** Several at once: asking the system for each costs more than sealing. */
-function createIvs(): () => Uint8Array {
-  let bytes = Buffer.alloc(0)
-  let at = 0
-  return () => {
-    if (at === bytes.length) {
-      bytes = randomBytes(256 * ivBytes)
-      at = 0
-    }
-    at += ivBytes
-    return bytes.subarray(at - ivBytes, at)
   }
 }
 

@@ -64,7 +64,7 @@ describe('a masker', () => {
     const { email } = masker.data(of, data) as { email: string }
     expect(email).toMatch(/^[0-9a-f]{12}@[0-9a-f]{8}\.invalid$/)
     const key = { id: '2e804784-d41e-4670-80a3-1bf5e4606899', bytes: Buffer.alloc(32) }
-    const sealed = seal('ada', key, Buffer.alloc(12))
+    const sealed = seal('ada', key, 'e1')
     expect(masker.text({ type: 'other.type' }, JSON.stringify({ a: { b: sealed } }))).toBe('{"a":{"b":"***"}}')
     expect(masker.data({ type: 'other.type' }, { a: [sealed] })).toEqual({ a: ['***'] })
   })

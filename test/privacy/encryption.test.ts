@@ -109,6 +109,17 @@ describe('what a contract encrypts', () => {
     expect(seen[2]).toEqual(person.data)
   })
 
+  it('has the same bytes when an event is sent again, and others in another event', async () => {
+    const { store } = await createTestDatabase()
+    const { publisher } = guarded(store, newKey())
+    const same = { ...person, id: 'e1' }
+    await publisher.publish(store, [same])
+    await publisher.publish(store, [same, { ...person, id: 'e2' }])
+    const { rows } = await store.query('select id, data::text from evt.outbox order by seq')
+    expect(rows[0]).toEqual(rows[1])
+    expect(rows[2]?.data).not.toBe(rows[0]?.data)
+  })
+
   it('is typed as what may be null, for handlers and upcasts', () => {
     defineHandler({
       name: 'test.typed',
