@@ -1,22 +1,18 @@
-import { createRegistry, type Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
 import type { EventStore, OpenEventStoreOptions } from './event-store.ts'
 
-export interface EventStoreOptions extends Omit<OpenEventStoreOptions, 'store' | 'registry'> {
+export interface EventStoreOptions extends Omit<OpenEventStoreOptions, 'store'> {
   /** `postgres://…`, or an open one, which stays open. */
   readonly store: string | Store
-  /** Contracts of what is appended and read. Default: none, and no check. */
-  readonly registry?: Registry
 }
 
 /** Subjects as streams of events. Connects on first use; close it. */
 export function createEventStore(options: EventStoreOptions): EventStore {
-  const registry = options.registry ?? createRegistry([])
   let opening: Promise<EventStore> | undefined
   // One that failed is tried again by the next call.
   const open = (): Promise<EventStore> => {
     opening ??= import('./event-store.ts')
-      .then(({ openEventStore }) => openEventStore({ ...options, registry }))
+      .then(({ openEventStore }) => openEventStore(options))
       .catch((error: unknown) => {
         opening = undefined
         throw error

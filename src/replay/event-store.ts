@@ -15,6 +15,7 @@ export type AppendSql = SqlExecutor | HandlerSql
 export interface OpenEventStoreOptions {
   /** A URL, or an open one, which stays open. */
   readonly store: string | Store
+  /** Contracts of what is appended and read. */
   readonly registry: Registry
   /** What `source` says when an event does not. Default: 'evt'. */
   readonly source?: string
