@@ -29,6 +29,9 @@ export async function startRelay(context: PartContext): Promise<void> {
   const { startDueScan } = await import('../relay/due-scan.ts')
   const due = startDueScan(store, calm)
   context.keep('events that are due', () => settlesWithin(due.stop(), besideMs))
+  const { startRedriven } = await import('../publish/redriven.ts')
+  const redriven = startRedriven({ store, registry: context.registry, instance, warn: calm.warn })
+  context.keep('what is published again', () => settlesWithin(redriven.stop(), besideMs))
   context.keep('the relay', () => relay.stop())
 }
 
