@@ -1,6 +1,7 @@
 import type { Message } from '../transports/transport.ts'
 import type { Store } from './connection.ts'
-import { eventColumns, type StoredEvent, storedEvent } from './event-row.ts'
+import type { StoredEvent } from './event-row.ts'
+import { placeIn, readPlaced } from './placed-events.ts'
 import { openReading } from './reading.ts'
 import { isDamage, salvageEntry } from './salvage.ts'
 
@@ -16,9 +17,8 @@ export interface LoggedMessages {
   close(): Promise<void>
 }
 
-const select = `select l.position, date_part('epoch', l.sequenced_at) * 1000, ${eventColumns}
-  from unnest($1::bigint[]) as wanted(position) join evt.log l on l.position = wanted.position
-  join evt.outbox o on o.class = l.class and o.day = l.day and o.xid = l.xid and o.seq = l.seq`
+const select = `select l.position, l.class, l.day, l.xid, l.seq, date_part('epoch', l.sequenced_at) * 1000
+  from unnest($1::bigint[]) as wanted(position) join evt.log l on l.position = wanted.position`
 
 /** Reads single events of the log again: for deliveries that refer to it. */
 export function openLoggedMessages(store: Store): LoggedMessages {
@@ -27,7 +27,13 @@ export function openLoggedMessages(store: Store): LoggedMessages {
   async function read(positions: readonly bigint[]): Promise<ReadonlyMap<bigint, LoggedMessage>> {
     try {
       const rows = await reading.rows('logged_messages', select, [positions.map(String)])
-      return new Map(rows.map((row) => entryOf(BigInt(row[0] as string), storedEvent(row, 2), Number(row[1]))))
+      const events = await readPlaced(reading, rows.map(placeIn))
+      return new Map(
+        rows.flatMap((row) => {
+          const event = events.get(row[0] as string)
+          return event ? [entryOf(BigInt(row[0] as string), event, Number(row[5]))] : []
+        }),
+      )
     } catch (error) {
       if (!isDamage(error)) throw error
       const [position, ...others] = positions

@@ -1,8 +1,7 @@
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { Store } from './connection.ts'
-import { isMissingTable } from './errors.ts'
-import { eventColumns, type StoredEvent, storedEvent, type TextRow } from './event-row.ts'
-import { outboxLeaf } from './partition-names.ts'
+import type { StoredEvent } from './event-row.ts'
+import { placeIn, readPlaced } from './placed-events.ts'
 import { openReading } from './reading.ts'
 
 /** An event of a subject that was appended. Its event is undefined when retention has removed it. */
@@ -21,19 +20,6 @@ export interface SubjectReader {
 export function openSubjectReader(store: Store): SubjectReader {
   const reading = openReading(store, 'evt subjects')
 
-  async function fetch(leaf: string, of: readonly TextRow[], into: Map<string, StoredEvent>): Promise<void> {
-    const text = `select k.sequence, ${eventColumns} from unnest($1::bigint[], $2::xid8[], $3::bigint[]) k (sequence, xid, seq)
-      join only ${leaf} o on o.xid = k.xid and o.seq = k.seq`
-    try {
-      const keys = [of.map((row) => row[0]), of.map((row) => row[3]), of.map((row) => row[4])]
-      for (const row of await reading.rows(`subject ${leaf}`, text, keys))
-        into.set(row[0] as string, storedEvent(row, 1))
-    } catch (error) {
-      // That day is gone.
-      if (!isMissingTable(error)) throw error
-    }
-  }
-
   return {
     async read(subject, from, max) {
       const keys = await reading.rows(
@@ -41,15 +27,7 @@ export function openSubjectReader(store: Store): SubjectReader {
         'select sequence, class, day, xid, seq from evt.streams where subject = $1 and sequence >= $2 order by sequence limit $3',
         [subject, String(from), max],
       )
-      const byLeaf = new Map<string, TextRow[]>()
-      for (const row of keys) {
-        const leaf = outboxLeaf(row[1] as string, row[2] as string)
-        const of = byLeaf.get(leaf)
-        if (of) of.push(row)
-        else byLeaf.set(leaf, [row])
-      }
-      const events = new Map<string, StoredEvent>()
-      for (const [leaf, of] of byLeaf) await fetch(leaf, of, events)
+      const events = await readPlaced(reading, keys.map(placeIn))
       return keys.map((row) => ({ sequence: BigInt(row[0] as string), event: events.get(row[0] as string) }))
     },
     close: () => reading.close(),

@@ -132,3 +132,27 @@ it('what fails is tried again, is a dead letter of the replay, and parks nobody 
   const { rows } = await store.query('select handler, event_id from evt.dead_letters')
   expect(rows).toEqual([{ handler: 'things.count.replay-r1', event_id: 'e7' }])
 })
+
+it('history that came back from an archive is replayed, and tried again where that fails', async () => {
+  const { store, effects } = await withEffects(20)
+  const { rows } = await store.query("select 'evt.outbox_default_' || to_char(evt.today(), 'YYYYMMDD') as leaf")
+  // As `evt retention restore` leaves it: a table with the partition's name, and no partition.
+  await store.query(`alter table evt.outbox_default detach partition ${rows[0]?.leaf}`)
+  let failures = 0
+  const handlers = [
+    counting({
+      retry: { attempts: 3, initial: '10ms', max: '10ms' },
+      async handle(event, ctx) {
+        if (event.id === 'e7' && ctx.attempt === 1) {
+          failures += 1
+          throw new Error('once')
+        }
+        await ctx.sql`insert into effects (id, subject, n, replay) values (${event.id}, ${event.subject}, 0, ${ctx.replay?.id})`
+      },
+    }),
+  ]
+  const { handlers: outcome } = await runOnce(store, await openReplayOf(store, handlers, { upto: 20n }), handlers)
+  expect(outcome).toMatchObject([{ handled: 20, dead: 0 }])
+  expect(failures).toBe(1)
+  expect(await effects()).toHaveLength(20)
+})
