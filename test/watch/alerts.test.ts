@@ -16,11 +16,13 @@ const patience = { withinMs: 20_000 }
 const onlyOwn = defaultAlerts.map(({ name }) => ({ name, off: true }))
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
+const asEvents = (rule: AlertRule): AlertRule => ({ to: ['log', 'event'], ...rule })
+
 function start(store: Store, rules: readonly AlertRule[], more: Partial<AlertsOptions> = {}) {
   const lines: string[] = []
   const line = (message: string, fields?: object) => void lines.push(`${message} ${JSON.stringify(fields ?? {})}`)
   const log = { debug: line, info: line, warn: line, error: line }
-  const all = { store, instance: `i${Math.random()}`, rules: [...onlyOwn, ...rules], log, calm: silent }
+  const all = { store, instance: `i${Math.random()}`, rules: [...onlyOwn, ...rules.map(asEvents)], log, calm: silent }
   const alerts = startAlerts({ ...all, everyMs: 50, minuteMs: 200, ...more })
   onTestFinished(() => alerts.stop())
   return { ...alerts, lines }
@@ -157,11 +159,22 @@ it('a bridge raises its built-in alerts by itself', async () => {
     retry: { attempts: 1 },
     handle: () => Promise.reject(new TypeError('no')),
   })
-  const bridge = createBridge({ store: url, handlers: [broken], monitoringInterval: '100ms' })
+  const lines: string[] = []
+  const line = (message: string) => void lines.push(message)
+  const bridge = createBridge({
+    store: url,
+    handlers: [broken],
+    monitoringInterval: '100ms',
+    alerts: [{ name: 'failed-above-threshold', off: true }],
+    log: { debug() {}, info: line, warn: line, error: line },
+  })
   onTestFinished(() => bridge.stop())
   await bridge.start()
   await store.query(`select evt.publish('user.created', '{}', 'user/1')`)
-  await until(async () => (await told(store)).includes('alert.raised alert/dead-letters-grow/mail.welcome'), patience)
+  await until(async () => (await listAlerts(store)).some(({ alert }) => alert === 'dead-letters-grow'), patience)
+  await until(() => lines.some((text) => text.startsWith('an alert fires')), patience)
+  // Handlers of `*` get no events that nobody asked for.
+  expect(await told(store)).toEqual([])
 })
 
 it('a bridge with a rule that cannot be used does not start, and says which field', async () => {

@@ -46,7 +46,7 @@ export interface AlertRule {
   readonly for?: string | undefined
   /** Default 'warning'. */
   readonly severity?: Severity | undefined
-  /** `log`, `event` (`alert.raised`, `alert.resolved`) or the URL of a webhook; default log and event. */
+  /** `log`, `event` (`alert.raised`, `alert.resolved`) or the URL of a webhook; default log alone. */
   readonly to?: readonly string[] | undefined
   /** While it fires it is told again after so long; default '1h'. */
   readonly repeat?: string | undefined

@@ -96,7 +96,7 @@ const definedOf = (rule: AlertRule): AlertRule =>
   Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined)) as unknown as AlertRule
 
 function resolveAlert(rule: AlertRule, nowMs: number): AlertConfig {
-  const { name, when, severity = 'warning', to = ['log', 'event'] } = rule
+  const { name, when, severity = 'warning', to = ['log'] } = rule
   if (when === undefined) {
     const known = defaultAlerts.map((one) => one.name)
     const meant = suggestion(name, known)
