@@ -48,7 +48,7 @@ export function createStoreEnd({ store, preparing, instance }: StoreEndOptions):
     queueOf: () => store.url,
     async send(_, batch, signal) {
       const asked = batch.filter(({ isForeign, isAgain }) => isForeign || isAgain).map(({ id }) => id)
-      const known = await orAborted(findKnownIds(store, asked), signal)
+      const known = await orAborted(findKnownIds(store, asked).catch(unlessAway), signal)
       if (known.size === 0) return write(batch, signal)
       const results = new Map(
         batch.map((outgoing) => [outgoing, known.has(outgoing.id) ? knownAs(outgoing, known) : undefined]),
@@ -82,6 +82,12 @@ function knownAs(
 ): Published {
   if (known.get(id) !== payload.checksum) return { state: 'refused', error: otherData(payload.type) }
   return isAgain ? stored : { state: 'duplicate' }
+}
+
+/** Who may only publish may not read keys: then the sequencer drops what is there twice. */
+function unlessAway(error: unknown): ReadonlyMap<string, string | null> {
+  if (isOutage(error)) throw error
+  return new Map()
 }
 
 const stored: Published = { state: 'stored' }

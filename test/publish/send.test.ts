@@ -171,6 +171,20 @@ describeServers('sending to the store outside of transactions', (server) => {
     expect((await store.query('select count(*)::int as n from evt.scheduled')).rows).toEqual([{ n: 1 }])
   })
 
+  test('works for who may only publish: then what is refused is kept nowhere', async () => {
+    const { url, ids } = await open()
+    const asPublisher = `${url}${url.includes('?') ? '&' : '?'}options=${encodeURIComponent('-c role=evt_publisher')}`
+    const publisher = createPublisher({ store: asPublisher, registry, source: 'test', settings: { timeout: '5s' } })
+    onTestFinished(() => publisher.close({ grace: '1s' }))
+    const later = { deliverAt: new Date(Date.now() + 60_000).toISOString() }
+    const outcomes = await Promise.all(
+      [note('a', { id: 'mine' }), note('b', later), note(1, { id: 'bad' })].map(publisher.send),
+    )
+    expect(outcomes.map(({ state }) => state)).toEqual(['stored', 'stored', 'refused'])
+    expect(outcomes[2]).not.toHaveProperty('isDeadLetter')
+    expect(await ids()).toEqual(['mine'])
+  })
+
   test('a process that is killed has published all that it was told are stored', async () => {
     const { url, ids } = await open()
     const child = spawn(process.execPath, [join(import.meta.dirname, 'killed-sender.ts'), url], {
