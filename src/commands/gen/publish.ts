@@ -89,7 +89,7 @@ async function publishAll(runtime: Runtime, source: EventSource, to: Destination
   progress.end()
   if (!totals.broken && !signal.aborted) end()
   // Of a file nobody knows how many it would have been.
-  const isCounted = signal.aborted && source.name === undefined && source.total !== undefined
+  const isCounted = (signal.aborted || totals.broken) && source.name === undefined && source.total !== undefined
   const unmade = isCounted ? Math.max(0, (source.total as number) - tally.taken) : 0
   return { ...totals, keyed: source.keyed, unmade, elapsedMs: performance.now() - startedMs }
 }
@@ -138,7 +138,8 @@ function report(
   const perSecond = Math.round((written.confirmed * 1000) / Math.max(1, elapsedMs))
   if (problem) output.problem(problem)
   const gap = broken || hasGap({ ...made, confirmed: inLog })
-  const more = { duplicates, conflicts, refused }
+  const unsent = broken ? unmade : 0
+  const more = { duplicates, conflicts, refused, 'never sent': unsent }
   const parts = Object.entries(more).map(([name, count]) => (count > 0 ? ` · ${name} ${formatCount(count)}` : ''))
   const end = signal.aborted ? ' · interrupted' : ''
   const line = `${writeLine(written)}${parts.join('')} · ${formatCount(perSecond)}/s${end}`
@@ -146,7 +147,7 @@ function report(
   else {
     output.result({
       status: gap || signal.aborted ? 'fail' : 'pass',
-      data: { ...written, refused, ...(keyed ? { duplicates, conflicts } : {}) },
+      data: { ...written, refused, ...(unsent > 0 ? { unsent } : {}), ...(keyed ? { duplicates, conflicts } : {}) },
       meta: { ...shown, elapsedMs: Math.round(elapsedMs), perSecond },
       render: () => line,
     })

@@ -2,11 +2,13 @@ import { encodeAs } from '../../core/codec/encode-as.ts'
 import type { DialectName, EncodedEvent } from '../../core/codec.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
+import type { Output } from '../../output/output.ts'
 import type { Message, Published, Transport } from '../../transports/transport.ts'
 import { refuseWhenReadonly } from '../line/consent.ts'
 import { assertTopic, type TopicAsked, topicNamed, withTarget } from '../line/target.ts'
 import type { Runtime } from '../runtime.ts'
 import { askToPublish, type PublishInput } from './ask.ts'
+import { createSender } from './over-outages.ts'
 import { type Counts, type Destination, type Mutable, publishTo } from './publish.ts'
 import { createSeal, type Seal } from './seal.ts'
 import type { EventSource } from './source.ts'
@@ -31,7 +33,7 @@ export async function publishToTransport(
     await assertTopic(target, topic, asked)
     const { transport, shown } = target
     const seal = await createSeal(runtime)
-    const broker = { transport, shown, topic, dialect, seal, signal: runtime.signal }
+    const broker = { transport, shown, topic, dialect, seal, output: runtime.output, signal: runtime.signal }
     return publishTo(runtime, source, brokerDestination(broker))
   })
 }
@@ -42,36 +44,24 @@ interface Broker {
   readonly topic: string
   readonly dialect: DialectName
   readonly seal: Seal
+  readonly output: Output
   readonly signal: AbortSignal
 }
 
-/** No answer for so long is none; after an interruption it is waited for less long. */
-const answerWithinMs = { usually: 10_000, interrupted: 2_000 }
-
-/** Each event is sent once: what nobody knows about is not sent again, and ends the run. */
-function brokerDestination({ transport, shown, topic, dialect, seal, signal }: Broker): Destination {
+/** Short outages of the broker are waited out; what nobody knows about stays unknown where it cannot be asked again. */
+function brokerDestination({ shown, dialect, seal, ...broker }: Broker): Destination {
+  const send = createSender({ ...broker, shown })
   return {
     seal,
     shown: { target: shown },
     async publish(encoded, written) {
       const { messages, problem } = messagesOf(encoded, dialect)
       written.refused += encoded.length - messages.length
-      const results = await answered(signal, (until) => transport.publish(topic, messages, until))
-      return count(results, written) ?? problem
+      const { results, ended } = await send(messages)
+      const first = count(results, written, ended)
+      if (ended) throw ended
+      return first ?? problem
     },
-  }
-}
-
-async function answered<T>(signal: AbortSignal, ask: (until: AbortSignal) => Promise<T>): Promise<T> {
-  const until = new AbortController()
-  const timers = [setTimeout(() => until.abort(), answerWithinMs.usually)]
-  const hurry = () => void timers.push(setTimeout(() => until.abort(), answerWithinMs.interrupted))
-  signal.addEventListener('abort', hurry, { once: true })
-  try {
-    return await ask(until.signal)
-  } finally {
-    signal.removeEventListener('abort', hurry)
-    timers.forEach(clearTimeout)
   }
 }
 
@@ -90,8 +80,12 @@ function messagesOf(events: readonly EncodedEvent[], dialect: DialectName) {
   return { messages, problem }
 }
 
-/** The first problem of a single event; throws when nobody knows, and when all of them are refused. */
-function count(results: readonly Published[], written: Mutable<Counts>): EvtError | undefined {
+/** The first problem of a single event; throws when all of them are refused. */
+function count(
+  results: readonly Published[],
+  written: Mutable<Counts>,
+  ended: EvtError | undefined,
+): EvtError | undefined {
   let first: EvtError | undefined
   let lost: EvtError | undefined
   let refused = 0
@@ -109,7 +103,6 @@ function count(results: readonly Published[], written: Mutable<Counts>): EvtErro
     }
   }
   written.refused += refused
-  if (lost) throw lost
-  if (first && refused === results.length) throw first
-  return first
+  if (!ended && first && refused === results.length) throw first
+  return lost ?? first
 }

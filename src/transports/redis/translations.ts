@@ -42,7 +42,8 @@ const byItself = 'evt goes on by itself'
 
 const gone: Translation = {
   code: 'connect',
-  reason: ({ error }) => `the connection was lost: ${error.message}`,
+  // In what words the driver says it is nobody's business.
+  reason: ({ place }) => `the connection was lost (${place.host})`,
   hint: () => 'Redis was restarted or the network failed; evt reconnects by itself where it runs',
   passes: true,
 }

@@ -114,7 +114,11 @@ describe('an error of the server', () => {
       /not trusted: self-signed/,
       /NODE_EXTRA_CA_CERTS/,
     ],
-    [new Error('Connection is closed.'), 'connect', /connection was lost/, /reconnects/],
+    ...[
+      'Connection is closed.',
+      "Stream isn't writeable and enableOfflineQueue options is false",
+      'Reached the max retries per request limit (which is 0). Refer to "maxRetriesPerRequest" option for details.',
+    ].map((text) => [new Error(text), 'connect', /: the connection was lost \(h:6379\)$/, /reconnects/] as const),
     [new Error('Unknown RESP type 72 "H". Please report this.'), 'connect', /does not speak Redis/, /port/],
     [new Error('Command timed out'), 'connect', /no answer/, undefined],
     [
