@@ -51,17 +51,6 @@ const rowsOf = async (store: Store) =>
     n: number
   }[]
 
-/** Commits and sequences, and no handler runs. */
-async function sequenced(store: Store, count: number): Promise<void> {
-  const bridge = createBridge({ store, roles: ['relay'] })
-  await bridge.start()
-  const head = async () => Number((await store.query('select evt.head()::int as head')).rows[0]?.head)
-  const before = await head()
-  await commit(store, count)
-  await until(async () => (await head()) === before + count)
-  await bridge.stop()
-}
-
 function expectOrder(rows: readonly { readonly subject: string; readonly n: number }[]): void {
   for (const own of Map.groupBy(rows, ({ subject }) => subject).values())
     expect(own.map(({ n }) => n)).toEqual(own.map((_, i) => i + 1))
@@ -156,56 +145,5 @@ describe('handlers over a sink', () => {
     const { store } = await createTestDatabase()
     const bridge = createBridge({ store, handlers: [effects()], ...given })
     await expect(bridge.start()).rejects.toThrow(problem)
-  })
-
-  it('do not leave behind what waits in lanes of the log', async () => {
-    const store = await withEffects()
-    const handler = effects({
-      retry: { attempts: 5, initial: '10m', max: '10m' },
-      handle() {
-        throw new Error('later')
-      },
-    })
-    const before = createBridge({ store, handlers: [handler], grace: '1s' })
-    await before.start()
-    await commit(store, 5)
-    await until(async () => (await store.query('select from evt.deliveries')).rows.length === 5)
-    await before.stop()
-    const sinks = [{ name: 'out', url: memoryUrl() }]
-    const after = createBridge({ store, handlers: [effects()], sinks, consume: 'out' })
-    await expect(after.start()).rejects.toMatchObject({
-      message: expect.stringContaining('5 of its events wait in lanes of log'),
-      hint: 'run it over log until none waits: `evt up` without --consume, and then as now',
-    })
-  })
-
-  it('give up their place in the log, so that retention does not wait for it, once nobody reads there', async () => {
-    const store = await withEffects()
-    const needs = async () =>
-      (await store.query(`select who from evt.needs where who = 'group test.effects'`)).rows.length
-    const overLog = async () => {
-      const bridge = createBridge({ store, handlers: [effects()], grace: '1s' })
-      onTestFinished(() => bridge.stop())
-      await bridge.start()
-      return bridge
-    }
-    const before = await overLog()
-    await commit(store, 5)
-    await until(async () => (await rowsOf(store)).length === 5)
-    const beside = await start({ store, url: memoryUrl() })
-    expect(await needs()).toBe(1)
-    await beside.stop()
-    await before.stop()
-    expect(await needs()).toBe(1)
-    await sequenced(store, 1)
-    const behind = await start({ store, url: memoryUrl() })
-    expect(await needs()).toBe(1)
-    await behind.stop()
-    const again = await overLog()
-    await until(async () => (await rowsOf(store)).length === 6)
-    await again.stop()
-    await start({ store, url: memoryUrl() })
-    expect(await needs()).toBe(0)
-    expect(await rowsOf(store)).toHaveLength(6)
   })
 })

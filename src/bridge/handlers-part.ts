@@ -1,6 +1,8 @@
 import { parseDuration } from '../core/duration.ts'
 import type { Subscribers, SubscribersOptions } from '../handle/subscribers.ts'
 import { settlesWithin } from '../store/close-within.ts'
+import type { Intake } from '../store/handler-places.ts'
+import type { Transport } from '../transports/transport.ts'
 import { createPublishRules } from './access.ts'
 import { type PartContext, reportsOf } from './part.ts'
 
@@ -16,7 +18,7 @@ export async function startHandlers(context: PartContext): Promise<Subscribers> 
   const { createSubscribers } = await import('../handle/subscribers.ts')
   const { createStorePublisher } = await import('../publish/publisher.ts')
   const publisher = createStorePublisher({ store, registry, source: instance })
-  const intake = await openIntake(context)
+  const intake = await openPlaced(context)
   context.signal.throwIfAborted()
   const { connections, maxConcurrentHandlers, watchdog } = options
   const bounds = {
@@ -43,17 +45,43 @@ export async function startHandlers(context: PartContext): Promise<Subscribers> 
   return made
 }
 
-/** What handlers read: the log, or the sink that they consume. */
-async function openIntake(context: PartContext): Promise<Pick<SubscribersOptions, 'transport' | 'topics'>> {
-  const { options, store, registry } = context
+interface OpenIntake extends Pick<SubscribersOptions, 'transport' | 'topics'> {
+  readonly intake: Intake
+  readonly logId?: string
+}
+
+/** Their intake, each handler's by way of where it stands: who was moved reads on where it was. */
+async function openPlaced(context: PartContext): Promise<Pick<SubscribersOptions, 'transport' | 'topics'>> {
+  const { store, instance, log } = context
+  const { topics, ...given } = await openIntake(context)
+  const { placeTransport } = await import('../handle/placed-transport.ts')
+  let opened: Promise<Transport> | undefined
+  const placed = placeTransport({
+    ...{ store, instance, log, ...given },
+    openLog() {
+      opened ??= openLog(context)
+      return opened
+    },
+  })
+  context.keep('the places of the handlers', () => settlesWithin(placed.stop(), besideMs))
+  return { transport: placed.transport, ...(topics === undefined ? {} : { topics }) }
+}
+
+async function openLog(context: PartContext): Promise<Transport> {
   const { openTransport } = await import('../transports/registry.ts')
   const { onProblem } = reportsOf(context, 'the handlers')
+  const transport = await openTransport(context.store.connectionString, { onProblem })
+  context.keep('the log of the handlers', () => transport.close())
+  return transport
+}
+
+/** What handlers are to read: the log, or the sink that they consume. */
+async function openIntake(context: PartContext): Promise<OpenIntake> {
+  const { options, store, registry } = context
   const { consume } = options
-  if (consume === undefined) {
-    const transport = await openTransport(store.connectionString, { onProblem })
-    context.keep('the transport', () => transport.close())
-    return { transport }
-  }
+  if (consume === undefined) return { transport: await openLog(context), intake: { name: 'log', target: '' } }
+  const { openTransport } = await import('../transports/registry.ts')
+  const { onProblem } = reportsOf(context, 'the handlers')
   const { findSink } = await import('../relay/sink-config.ts')
   const { openSinkForHandlers } = await import('../relay/read-sink.ts')
   const config = findSink(options.sinks ?? [], consume)
@@ -63,6 +91,8 @@ async function openIntake(context: PartContext): Promise<Pick<SubscribersOptions
   const known = registry.types()
   return {
     transport: reading.transport,
+    intake: { name: config.name, target: reading.target },
+    logId: reading.logId,
     topics: ({ name, patterns, wanted }) =>
       reading.topicsOf({ name, patterns, types: wanted.types, matches: wanted.matches }, known),
   }

@@ -4,7 +4,6 @@ import type { Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
 import { openLoggedMessages } from '../store/logged-messages.ts'
 import { createSessions } from '../store/sessions.ts'
-import { assertNoStrays, leaveLog } from '../store/strays.ts'
 import type { SqlExecutor, Transport } from '../transports/transport.ts'
 import { createConnectionGate } from './connection-gate.ts'
 import { createRuntime, type SharedRuntime } from './create-runtime.ts'
@@ -113,20 +112,6 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
     return one
   }
 
-  async function assertPlaces(topicsByName: ReadonlyMap<string, readonly string[]>): Promise<void> {
-    await assertNoStrays(store, topicsByName)
-    const elsewhere = [...topicsByName].filter(([, topics]) => !topics.includes(logTopic)).map(([name]) => name)
-    for (const { handler, position, behind } of await leaveLog(store, elsewhere)) {
-      const facts = { handler, position: String(position), behind: String(behind) }
-      if (behind === 0n) log.info('a handler reads a sink now, and no more the log', facts)
-      else {
-        const hint =
-          'what it has not passed waits for it: run it without --consume until it has, or evt groups remove it'
-        log.warn('a handler reads a sink now, and has not passed all of the log', { ...facts, hint })
-      }
-    }
-  }
-
   function find(handler: string): Running {
     const found = running.get(handler)
     if (found) return found
@@ -169,7 +154,6 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   return {
     async start() {
       const topicsByName = new Map(configs.map((config) => [config.name, topicsOf(config)]))
-      await assertPlaces(topicsByName)
       for (const config of configs) begin(config, topicsByName.get(config.name) ?? [])
       switches = followStopped(store, {
         onAnswer: (stopped, askedMs) => {
@@ -194,9 +178,6 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       }
       assertFree()
       const topics = topicsOf(config)
-      await assertPlaces(new Map([[name, topics]]))
-      // Another one may have come meanwhile.
-      assertFree()
       const one = begin(config, topics)
       applyPause(name, find(name))
       await one.joined

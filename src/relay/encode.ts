@@ -26,7 +26,7 @@ export type EncodeForSink = (entry: LogEntry) => Message
  */
 export function createEncoder({ dialect = 'cloudevents', storeId, sink, content }: EncoderOptions): EncodeForSink {
   const name = parseDialect(dialect)
-  const logId = `${storeId}/${sink}`
+  const logId = logIdOf(storeId, sink)
   const encoded = (entry: LogEntry): { readonly headers: Headers; readonly body: Uint8Array } => {
     const body = Buffer.from(entry.dataText)
     if (name === 'cloudevents') return { headers: entry.headers, body }
@@ -41,5 +41,8 @@ export function createEncoder({ dialect = 'cloudevents', storeId, sink, content 
     return { id: entry.id, key: entry.subject, headers, body, log: entry.position, logId }
   }
 }
+
+/** Positions of different sinks of one store are never compared: one may have begun anew. */
+export const logIdOf = (storeId: string, sink: string): string => `${storeId}/${sink}`
 
 const viaHeader = `ce-${originNames.via}`

@@ -1,16 +1,21 @@
 import { EvtError } from '../core/errors.ts'
 import { planTopics, type TopicPlan } from '../core/layout.ts'
+import { redactUrl } from '../core/mask.ts'
 import type { Store } from '../store/connection.ts'
 import { readStoreId } from '../store/identity.ts'
 import { createLogReader } from '../store/log.ts'
 import type { Lane, Received, Transport, TransportOptions } from '../transports/transport.ts'
-import { createEncoder, timesHeader } from './encode.ts'
+import { createEncoder, logIdOf, timesHeader } from './encode.ts'
 import { pageSize } from './log-pages.ts'
 import type { SinkConfig } from './sink-config.ts'
 
 /** A sink as handlers read it. */
 export interface SinkReading {
   readonly transport: Transport
+  /** The server and the topics that the sink's name stands for; without a password. */
+  readonly target: string
+  /** Which log the positions of its messages are of. */
+  readonly logId: string
   /** The topics of a handler that wants these types, `known` among them. Throws `config` when nobody can say. */
   topicsOf(wanted: Wanted, known: readonly string[]): readonly string[]
   close(): Promise<void>
@@ -41,12 +46,8 @@ export async function openSinkForHandlers({ store, config, open }: ReadSinkOptio
       },
     )
   const reader = createLogReader(store)
-  const encode = createEncoder({
-    dialect: undefined,
-    storeId: await readStoreId(store),
-    sink: config.name,
-    content: 'bytes',
-  })
+  const storeId = await readStoreId(store)
+  const encode = createEncoder({ dialect: undefined, storeId, sink: config.name, content: 'bytes' })
 
   async function* readLog(after: bigint, through: bigint) {
     for (let from = after; from < through; ) {
@@ -66,6 +67,8 @@ export async function openSinkForHandlers({ store, config, open }: ReadSinkOptio
   const plan = planTopics({ ...config, topic: config.topic ?? transport.named[0], separator: transport.separator })
   return {
     transport: forHandlers(transport, plan.lanes),
+    target: [redactUrl(config.url), config.layout, config.topic, config.prefix].filter(Boolean).join(' '),
+    logId: logIdOf(storeId, config.name),
     topicsOf: (wanted, known) => plan.fixed ?? topicsByType(plan, config, wanted, known),
     close: async () => {
       await transport.close()

@@ -39,6 +39,7 @@ const readersText = `
       union all
       select 'handler', handler, null from (
         select handler from evt.deliveries union select handler from evt.parked_subjects union select handler from evt.handler_switches
+          union select handler from evt.handler_places where intake <> 'log'
       ) left_behind where handler not in (select name from evt.groups)
     )
   select r.kind, r.name, r.position::text, greatest(h.head - r.position, 0)::float8 as lag,
@@ -57,7 +58,7 @@ const readersText = `
 
 /** What it is called in the view `evt.needs`. */
 export const needOf = ({ kind, name }: Pick<ReaderState, 'kind' | 'name'>): readonly string[] =>
-  kind === 'sink' ? [`sink ${name}`] : [`group ${name}`, `handler ${name} (retrying)`]
+  kind === 'sink' ? [`sink ${name}`] : [`group ${name}`, `handler ${name} (retrying)`, `handler ${name} (over a sink)`]
 
 export async function listReaders(sql: SqlExecutor): Promise<readonly ReaderState[]> {
   const { rows } = await sql.query(readersText)
@@ -104,7 +105,15 @@ export async function removeReader(store: Store, { kind, name }: ReaderState, au
          and id in (select dead_letter from evt.deliveries where handler = $1)`,
         [name],
       )
-      for (const table of ['deliveries', 'parked_subjects', 'suspects', 'handler_switches', 'breakers'])
+      for (const table of [
+        'deliveries',
+        'parked_subjects',
+        'suspects',
+        'handler_switches',
+        'breakers',
+        'handler_places',
+        'handler_readers',
+      ])
         await sql.query(`delete from evt.${table} where handler = $1`, [name])
       await sql.query('delete from evt.groups where name = $1', [name])
     }
