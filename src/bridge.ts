@@ -17,6 +17,7 @@ import type {
   SubscribeOptions,
 } from './handle/handler.ts'
 import type { Subscribers } from './handle/subscribers.ts'
+import type { Subscribing } from './handle/subscribing.ts'
 import { closeStoreWithin, settlesWithin } from './store/close-within.ts'
 import type { Store } from './store/connection.ts'
 import { createCalmLog } from './watch/calm-log.ts'
@@ -26,7 +27,7 @@ import { openTracing } from './watch/tracing/current.ts'
 export { type BridgeOptions, type BridgeRole, bridgeRoles } from './bridge/options.ts'
 export { type PrivateRegistry, type WithPrivacyOptions, withPrivacy } from './bridge/with-privacy.ts'
 
-export interface Bridge {
+export interface Bridge extends Subscribing {
   /** Resolves when everything runs. Throws `connect`, `migrations` (with the hint to migrate) or `config`; then nothing runs. */
   start(): Promise<void>
   /**
@@ -39,27 +40,6 @@ export interface Bridge {
   readonly httpUrl: string | undefined
   /** Counters and encoded histograms of this process since it was made. */
   stats(): ReturnType<Recorder['sample']>
-  /**
-   * One more handler while the bridge runs; resolves with an id for `unsubscribe` when what is published from then on reaches it. Throws
-   * `config` for a wrong definition, and for a name that runs here already.
-   */
-  subscribe<T>(
-    on: Contract<T>,
-    handle: (event: EvtEvent<T>, ctx: HandlerContext) => unknown,
-    options?: SubscribeOptions,
-  ): Promise<string>
-  subscribe(
-    pattern: string | readonly string[],
-    handle: (event: EvtEvent, ctx: HandlerContext) => unknown,
-    options?: SubscribeOptions,
-  ): Promise<string>
-  /** Finishes what runs. False for an id that is not subscribed. Its place stays in the store: what comes later waits for it. */
-  unsubscribe(id: string): Promise<boolean>
-  /** As `subscribe`, with what `defineHandler` or `defineBatchHandler` made; its id is its name. */
-  handle(definition: AnyHandlerDefinition): Promise<string>
-  /** In this process only. Throws `usage` for an unknown handler. */
-  pause(handler: string): void
-  resume(handler: string): void
 }
 
 const silent: HandlerLog = { debug() {}, info() {}, warn() {}, error() {} }

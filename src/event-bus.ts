@@ -18,6 +18,7 @@ import type {
   HandlerLog,
   SubscribeOptions,
 } from './handle/handler.ts'
+import type { Subscribing } from './handle/subscribing.ts'
 import type { PublishOutcome } from './publish/outcome.ts'
 import type { PublishedAll } from './publish/publish-all.ts'
 import type { TransportPublisher } from './publish/transport-publisher.ts'
@@ -65,7 +66,7 @@ export interface EventBusOptions {
 }
 
 /** At least once, from the moment the broker has confirmed an event. Publishing never breaks who publishes. */
-export interface EventBus {
+export interface EventBus extends Subscribing {
   /** Connects, makes the topic where it is missing, starts the handlers. Throws `connect` or `config`; then nothing runs. */
   start(): Promise<void>
   /**
@@ -77,24 +78,6 @@ export interface EventBus {
   publishAll(events: Iterable<NewEvent> | AsyncIterable<NewEvent>): Promise<PublishedAll>
   /** Resolves when everything that was published until now has its outcome. */
   flush(): Promise<void>
-  /** Runs `handle` for events that match; resolves with an id for `unsubscribe` when what is published from then on reaches it. */
-  subscribe<T>(
-    on: Contract<T>,
-    handle: (event: EvtEvent<T>, ctx: HandlerContext) => unknown,
-    options?: SubscribeOptions,
-  ): Promise<string>
-  subscribe(
-    pattern: string | readonly string[],
-    handle: (event: EvtEvent, ctx: HandlerContext) => unknown,
-    options?: SubscribeOptions,
-  ): Promise<string>
-  /** Finishes what runs. False for an id that is not subscribed. Its group stays on the broker, and keeps its position. */
-  unsubscribe(id: string): Promise<boolean>
-  /** Runs a handler of `defineHandler`, or one of batches; its id is its name. */
-  handle(definition: AnyHandlerDefinition): Promise<string>
-  /** In this process only. Throws `usage` for an unknown id. */
-  pause(id: string): void
-  resume(id: string): void
   /** Counters and encoded histograms of this process. */
   stats(): ReturnType<Recorder['sample']>
   /** Takes nothing more, drains handlers, then confirms what was published, all within the grace; closes the connection. Idempotent. */
