@@ -6,8 +6,7 @@ const { url, sink, instance } = JSON.parse(process.env.BRIDGE ?? '{}')
 const failed = new Set<string>()
 const handler = defineHandler({
   name: 'test.effects',
-  // Not the alerts that a bridge raises of its own.
-  on: ['thing.*'],
+  on: ['*'],
   start: 'earliest',
   retry: { attempts: 20, initial: '5ms', max: '20ms' },
   async handle(event, { sql }) {
