@@ -2,7 +2,6 @@ import { EvtError } from '../../core/errors.ts'
 import type { Instant } from '../../core/instant.ts'
 import { redactUrl } from '../../core/mask.ts'
 import type { Masker } from '../../core/masker.ts'
-import { formatCount } from '../../core/quantity.ts'
 import type { Where } from '../../core/where.ts'
 import { type Scan, scanLine } from '../../output/ending.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
@@ -14,6 +13,7 @@ import { createFilter, type Filter } from './filter.ts'
 import { keepUp } from './keep-up.ts'
 import { locatedText } from './located.ts'
 import { type Feed, merge } from './merge.ts'
+import { createOdd } from './odd.ts'
 import { createPresenter } from './present.ts'
 import { openProof } from './prove.ts'
 import { isPosition, isReversed } from './range.ts'
@@ -123,7 +123,7 @@ interface Tail {
 interface Shown extends Scan {
   /** What `--until` left, whatever the filter did with it. */
   readonly inRange: number
-  /** What was shown though nobody knows its shape. */
+  /** What nobody knows the shape of, or cannot be decoded. */
   readonly odd: string | undefined
 }
 
@@ -132,7 +132,7 @@ async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
   const ending = new AbortController()
   const signal = AbortSignal.any([ending.signal, runtime.signal])
   const scan = { scanned: 0, matched: 0, stopped: '' }
-  const odd = { unknown: 0, undecodable: 0 }
+  const odd = createOdd()
   let inRange = 0
   let isCut = false
   const byPosition = options.until !== undefined && isPosition(options.until)
@@ -161,10 +161,8 @@ async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
         continue
       }
       inRange++
-      if (verdict !== 'show') continue
-      wanted.push(seen)
-      if (seen.isUnknown) odd.unknown++
-      else if (seen.evt.error !== undefined) odd.undecodable++
+      odd.count(seen, verdict === 'show' ? 'shown' : 'left-out')
+      if (verdict === 'show') wanted.push(seen)
     }
     return { wanted, next, ended: false }
   }
@@ -205,16 +203,8 @@ async function show(tail: Tail, runtime: Runtime): Promise<Shown> {
   scan.stopped ||= runtime.signal.aborted ? 'interrupted' : isCut || open.isOver() ? '--until' : 'end'
   const notShown = open.dropped()
   const shown = { ...scan, ...(notShown > 0 ? { notShown } : {}) }
-  await presenter.end(odd.unknown + odd.undecodable > 0 ? { ...shown, ...odd } : shown)
-  return { ...shown, inRange, odd: oddText(odd) }
-}
-
-function oddText({ unknown, undecodable }: { unknown: number; undecodable: number }): string | undefined {
-  const parts = [
-    ...(unknown > 0 ? [`${formatCount(unknown)} in no known shape`] : []),
-    ...(undecodable > 0 ? [`${formatCount(undecodable)} that cannot be decoded`] : []),
-  ]
-  return parts.length > 0 ? `${parts.join(', ')}: shown as they are; --explain says why` : undefined
+  await presenter.end({ ...shown, ...odd.total() })
+  return { ...shown, inRange, odd: odd.text() }
 }
 
 function openFeeds(

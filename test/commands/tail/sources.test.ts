@@ -257,6 +257,10 @@ describe('tail of what others write', () => {
     expect(stdout).toContain('"data":{"a":12345678901234567890}')
     expect(stderr).toContain('2 in no known shape, 2 that cannot be decoded: shown as they are; --explain says why')
     expect(stderr).toContain('scanned 5 · matched 5 · stopped: end')
+    // What a pattern leaves out may have been what it looks for.
+    const some = await evt('user.*', '-s', one.url, ...whole, '-o', 'json')
+    expect(some.stderr).toContain('2 in no known shape, 2 that cannot be decoded: not matched, and so not shown')
+    expect(JSON.parse(some.stdout).meta).toMatchObject({ scanned: 5, matched: 1, unknown: 2, undecodable: 2 })
   })
 
   it('shows every event of a batch', async () => {
