@@ -1,7 +1,7 @@
 import { Command as Commander, CommanderError, Option } from 'commander'
 import { variableOf } from '../../config/keys.ts'
-import { truth } from '../../config/read-value.ts'
 import { reasonOf } from '../../config/load.ts'
+import { truth } from '../../config/read-value.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { ArgSpec, Command, OptionGroup, OptionSpec, ParseContext } from '../command.ts'
 
