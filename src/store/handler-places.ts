@@ -254,6 +254,11 @@ async function liveReaders(sql: SqlExecutor, handler: string, self: string): Pro
 }
 
 async function noteReader(sql: SqlExecutor, { handler, instance, intake }: Entering): Promise<void> {
+  // Of those that were killed.
+  await sql.query(
+    'delete from evt.handler_readers r where handler = $1 and not exists (select from evt.instances i where i.instance = r.instance)',
+    [handler],
+  )
   await sql.query(
     `insert into evt.handler_readers (handler, instance, intake, target) values ($1, $2, $3, $4)
      on conflict (handler, instance) do update set intake = excluded.intake, target = excluded.target, applied = null`,

@@ -81,6 +81,44 @@ describe.each(brokers)('the stored topology over %s', (_name, start, forgetful) 
     await until(async () => (await sinkRow(store, 'out')).position === 600n, slow)
   }, 180_000)
 
+  it('gives a handler that comes from the log and goes back to it each event once, in order', async () => {
+    const { store } = await createTestDatabase({ max: 20 })
+    await store.query('create table effects (at bigint generated always as identity, id text, subject text, n integer)')
+    const handler = defineHandler({
+      name: 'test.effects',
+      on: ['thing.*'],
+      async handle(event, { sql }) {
+        const { n } = event.data as { n: number }
+        await sql.query('insert into effects (id, subject, n) values ($1, $2, $3)', [event.id, event.subject, n])
+      },
+    })
+    const sinks = [{ name: 'out', url: broker.url + forgetful, topic, lanes: 4 }]
+    let committed = 0
+    for (const consume of ['log', 'out', 'log', 'out']) {
+      const shared = { store, handlers: [handler], sinks, grace: '2s' }
+      const bridge = createBridge({ ...shared, ...(consume === 'log' ? {} : { consume }) })
+      onTestFinished(() => bridge.stop())
+      await bridge.start()
+      await commit(store, 50, { subjects: 10, from: committed })
+      const reads = async () => (await store.query('select intake from evt.handler_places')).rows[0]?.intake
+      await until(async () => (await reads()) === consume, slow)
+      await commit(store, 50, { subjects: 10, from: committed + 50 })
+      await until(async () => (await count(store, 'effects')) >= committed + 100, slow)
+      await bridge.stop()
+      const relay = createBridge({ store, sinks, roles: ['relay'] })
+      await relay.start()
+      await commit(store, 50, { subjects: 10, from: committed + 100 })
+      committed += 150
+      await until(async () => (await count(store, 'evt.log')) >= committed, slow)
+      await relay.stop()
+    }
+    const { rows } = await store.query('select id, subject, n from effects order by at')
+    expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length)
+    expect(rows).toHaveLength(committed - 50)
+    for (const own of Map.groupBy(rows, ({ subject }) => subject).values())
+      expect(own.map(({ n }) => n)).toEqual(own.map((_, i) => i + 1))
+  }, 120_000)
+
   it('takes foreign messages in, each once, and goes on where it was', async () => {
     const { store } = await createTestDatabase()
     const transport = await openTransport(broker.url)
