@@ -14,7 +14,9 @@ export function createEarlyReader(
     const message = (await logged.read([position])).get(position)
     if (!message) return undefined
     const received = { ...message, topic: 'log', at: String(position), deliveries: 1 }
-    const prepared = createPreparer(resolveHandler(handler), registry).prepare(received)
+    const preparer = createPreparer(resolveHandler(handler), registry)
+    await preparer.load?.([received])
+    const prepared = preparer.prepare(received)
     return prepared.kind === 'event' ? prepared.event : undefined
   }
 }
