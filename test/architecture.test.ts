@@ -158,6 +158,11 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
     why: 'the library re-exports by name and loads drivers on use',
   },
   {
+    room: /^testing(\.ts|\/)$/,
+    may: /^(testing\/|event-bus\.ts|core\/|handle\/|transports\/transport\.ts)$/,
+    why: 'tests of applications get the bus and the declarations; what they run on is opened on use',
+  },
+  {
     room: /^commands\/$/,
     may: /^(?!transports\/\w+\/|main\.ts|services\/\w+\/)/,
     why: 'commands never import a concrete transport or a service by name',
