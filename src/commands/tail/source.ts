@@ -27,6 +27,8 @@ export interface Seen {
     readonly transport: string
     readonly topic: string
     readonly position?: string
+    /** When the source took it; the event's own time is another. RFC 3339. */
+    readonly recordedAt: string
     /** It has no body at all; its data is null. `key` is what it deletes where keys are compacted. */
     readonly tombstone?: true
     readonly key?: string | null

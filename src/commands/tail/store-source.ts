@@ -84,12 +84,13 @@ async function footprintOf(store: Store): Promise<Readonly<Record<string, string
 }
 
 function seenInStore(entry: ObservedEvent): Seen {
+  const { headers, dataText, recordedMs } = entry
   const evt = {
     transport: 'postgres',
     topic: 'log',
     ...(entry.position === undefined ? {} : { position: String(entry.position) }),
+    recordedAt: new Date(recordedMs).toISOString(),
   }
-  const { headers, dataText, recordedMs } = entry
   const rest = { dataText, recordedMs, stored: entry }
   try {
     return { event: fromHeaders(headers, dataText), evt, ...rest }

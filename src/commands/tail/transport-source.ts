@@ -171,16 +171,12 @@ function createToSeen(transport: string, { explain, now }: OpenOptions): (receiv
     const { topic, at, headers, body, id, key, isTombstone } = received
     const recordedMs = received.timeMs ?? now()
     const hops = hopsOf(received)
-    const context = {
-      ...{ topic, id, headers },
-      get time() {
-        return isoOf(recordedMs)
-      },
-    }
+    const recordedAt = isoOf(recordedMs)
+    const context = { topic, id, headers, time: recordedAt }
     const grave = isTombstone ? { tombstone: isTombstone, key } : {}
     return decodeAll(isTombstone ? null : body, context).map((decoded) => {
       const { dialect, because, problem } = decoded
-      const evt = { transport, topic, position: at, ...grave, ...(explain ? { dialect, because } : {}) }
+      const evt = { transport, topic, position: at, recordedAt, ...grave, ...(explain ? { dialect, because } : {}) }
       const rest = { recordedMs, ...(hops ? { hops } : {}), dataText: decoded.dataText }
       if (!problem) return { event: decoded.event, evt, ...rest, ...(dialect === 'unknown' ? { isUnknown: true } : {}) }
       return { ...broken(decoded, received, evt), ...rest }

@@ -263,6 +263,17 @@ describe('tail of what others write', () => {
     expect(JSON.parse(some.stdout).meta).toMatchObject({ scanned: 5, matched: 1, unknown: 2, undecodable: 2 })
   })
 
+  it('says when an event was recorded, which its own time does not tell', async () => {
+    const one = await topic()
+    const begunMs = Date.now()
+    await one.publish('cloudevents', { ...made('user.created'), time: '2001-01-01T00:00:00.000Z' })
+    const words = ['-s', one.url, '--no-follow', '--since', '1h', '-o', 'ndjson']
+    const { stdout } = await evt(...words, '--where', 'evt.recordedAt > "2020"')
+    const line = JSON.parse(stdout)
+    expect(line.time).toBe('2001-01-01T00:00:00.000Z')
+    expect(Date.parse(line.evt.recordedAt)).toBeGreaterThanOrEqual(begunMs)
+  })
+
   it('shows every event of a batch', async () => {
     const one = await topic()
     const [a, b] = [made('user.created'), made('user.deleted')].map((event) => ({
