@@ -4,7 +4,7 @@ import type { DeadLetter } from '../../store/dead-letters.ts'
 import type { SqlExecutor } from '../../transports/transport.ts'
 import { defineCommand, flag } from '../command.ts'
 import { deadLetterOptions, deadLetterSource, matchingDeadLetters, selectionOf } from '../line/dead-letters.ts'
-import { formatOptions, limitOptions, storeOptions } from '../line/options.ts'
+import { consentOptions, dryRunOptions, formatOptions, limitOptions, storeOptions } from '../line/options.ts'
 import { withStore } from '../line/store.ts'
 import type { Runtime } from '../runtime.ts'
 import { matchingBuried, withBuried } from './buried.ts'
@@ -16,7 +16,7 @@ export default defineCommand({
   section: 'repair',
   summary: 'dead letters, grouped by cause',
   description: [
-    'One row for each handler, type and error fingerprint. Reading changes nothing. ↩ counts those that came back from a replay.',
+    'One row for each handler, type and error fingerprint. Changes nothing, but with --move-beside. ↩ counts those that came back from a replay.',
     'With --source it lists a dead-letter topic of a broker (HANDLER is then the consumer group), in the shapes that evt, Spring',
     'and RabbitMQ give them, or a table shaped like event_store.dead_letter_queue (?table=).',
   ].join('\n'),
@@ -29,9 +29,11 @@ export default defineCommand({
   args: {},
   options: {
     flat: flag({ says: 'one row for each dead letter' }),
-    copy: flag({
+    moveBeside: flag({
       says: 'where a look would shorten them (RabbitMQ quorum queues below 4.3), first move them to a queue beside it',
     }),
+    ...dryRunOptions,
+    ...consentOptions,
     ...deadLetterSource,
     ...deadLetterOptions,
     ...limitOptions,
@@ -42,6 +44,7 @@ export default defineCommand({
     const shown = await (options.source
       ? listBuried(options.source, { ...options, typed }, runtime)
       : listStored(options, runtime))
+    if (shown === undefined) return undefined
     if ('rows' in shown) showRows(shown, options, runtime)
     else showCauses(shown.causes, options, runtime)
     return undefined
@@ -61,9 +64,10 @@ async function listStored(options: Options, runtime: Runtime): Promise<Listed> {
   })
 }
 
-function listBuried(url: string, options: Options & ParkOptions, runtime: Runtime): Promise<Listed> {
-  return withBuried(runtime, { url, selection: options }, async (given): Promise<Listed> => {
+function listBuried(url: string, options: Options & ParkOptions, runtime: Runtime): Promise<Listed | undefined> {
+  return withBuried(runtime, { url, selection: options }, async (given): Promise<Listed | undefined> => {
     const buried = await parked(given, options, runtime)
+    if (buried === undefined) return undefined
     const { rows, seen } = matchingBuried(buried, options.flat ? (options.limit ?? defaultLimit) : undefined)
     if (!options.flat) return { causes: await groupRows(rows) }
     const found: Row[] = []

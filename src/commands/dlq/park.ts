@@ -1,23 +1,22 @@
 import { formatCount } from '../../core/quantity.ts'
-import { askConsent } from '../line/consent.ts'
+import { askConsent, type ConsentAnswers } from '../line/consent.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Buried } from './buried.ts'
 
-export interface ParkOptions {
-  /** The consent of the command line. */
-  readonly copy: boolean
+export interface ParkOptions extends ConsentAnswers {
+  readonly moveBeside: boolean
   readonly typed: ReadonlySet<string>
 }
 
 /**
- * The dead letters to look at: where a look would shorten them, those of the place beside it, to which they are moved with consent. Without it,
- * what was given: looking then refuses by itself.
+ * The dead letters to look at: where a look would shorten them, those of the place beside it, to which they are moved with consent. Without the
+ * flag what was given: looking then refuses by itself. Undefined when it was a dry run.
  */
-export async function parked(buried: Buried, { copy, typed }: ParkOptions, runtime: Runtime): Promise<Buried> {
+export async function parked(buried: Buried, options: ParkOptions, runtime: Runtime): Promise<Buried | undefined> {
   const { letters, topic, signal } = buried
   const found = await letters.beside?.(topic)
   const canAsk = runtime.stdin.isTTY && runtime.output.format === 'text'
-  if (letters.moveBeside === undefined || found === undefined || !(copy || canAsk)) return buried
+  if (letters.moveBeside === undefined || found === undefined || !(options.moveBeside || canAsk)) return buried
   if (found.messages > 0) {
     const plan = {
       verb: 'move',
@@ -26,10 +25,10 @@ export async function parked(buried: Buried, { copy, typed }: ParkOptions, runti
       target: buried.shown,
       samples: [],
       consequence: `they cannot be looked at where they lie without being counted down: they go to ${found.to}, each confirmed before it leaves`,
-      options: { yes: copy, maxAffected: found.messages },
-      typed,
+      options,
+      typed: options.typed,
     }
-    await askConsent(runtime, plan)
+    if (!(await askConsent(runtime, plan))) return undefined
     const moved = await letters.moveBeside(topic, signal)
     runtime.output.notice(`moved ${formatCount(moved)} to ${found.to}: name that queue to show and replay them`)
   }

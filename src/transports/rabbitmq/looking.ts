@@ -25,7 +25,7 @@ export async function assertHarmless(link: Link, queue: string): Promise<Look | 
   const ends = limit >= 0 ? `after ${limit} of them its messages are gone` : 'a limit by policy would remove them all'
   const reason = `in a ${type} queue of RabbitMQ ${version} every look counts as a failed delivery, and ${ends}`
   throw new EvtError('refused', `cannot look into queue ${queue}: ${reason}`, {
-    hint: '`evt dlq list --copy …` moves them to a classic queue beside it, to look at them there; RabbitMQ 4.3 does not count looking',
+    hint: '`evt dlq list --move-beside …` moves them to a classic queue beside it, to look at them there; RabbitMQ 4.3 does not count looking',
   })
 }
 

@@ -480,7 +480,7 @@ describe.skipIf(findRabbit() === undefined)('RabbitMQ and the mistakes of people
           await expect(list(transport, letters)).rejects.toMatchObject({
             code: 'refused',
             message: expect.stringContaining('after 3 of them its messages are gone'),
-            hint: expect.stringContaining('evt dlq list --copy'),
+            hint: expect.stringContaining('evt dlq list --move-beside'),
           })
         }
       }

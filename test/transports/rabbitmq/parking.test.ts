@@ -50,17 +50,26 @@ describeWith('rabbitmq', 'dead letters that no look may touch', () => {
     onTestFinished(() => nowhere.dispose())
     const evt = (...words: string[]) => runHere(['dlq', ...words], { cwd: nowhere.path })
     const refused = await evt('list', '-s', of(url, dead))
-    expect(refused).toMatchObject({ exit: 4, stdout: '', stderr: expect.stringContaining('evt dlq list --copy') })
+    expect(refused).toMatchObject({
+      exit: 4,
+      stdout: '',
+      stderr: expect.stringContaining('evt dlq list --move-beside'),
+    })
     expect(await depthOf(url, dead)).toBe(12)
-    const first = await evt('list', '--copy', '--flat', '--json', '-s', of(url, dead))
+    const unasked = await evt('list', '--move-beside', '-s', of(url, dead))
+    expect(unasked).toMatchObject({ exit: 4, stderr: expect.stringContaining('would move 12 dead letters') })
+    const plan = await evt('list', '--move-beside', '--dry-run', '-s', of(url, dead))
+    expect(plan).toMatchObject({ exit: 0, stdout: expect.stringContaining('would move 12 dead letters') })
+    expect(await depthOf(url, dead)).toBe(12)
+    const first = await evt('list', '--move-beside', '--yes', '--flat', '--json', '-s', of(url, dead))
     expect(first).toMatchObject({ exit: 0, stderr: expect.stringContaining(`moved 12 to ${parking}`) })
     const rows = (stdout: string) => JSON.parse(stdout).data.letters as { eventId: string; error: string }[]
     expect(rows(first.stdout).map(({ eventId }) => eventId)).toEqual(Array.from({ length: 12 }, (_, n) => `m${n}`))
     expect(rows(first.stdout)[0]?.error).toContain('rejected')
     for (let look = 0; look < 3; look++)
-      expect(rows((await evt('list', '--copy', '--flat', '--json', '-s', of(url, dead))).stdout)).toEqual(
-        rows(first.stdout),
-      )
+      expect(
+        rows((await evt('list', '--move-beside', '--yes', '--flat', '--json', '-s', of(url, dead))).stdout),
+      ).toEqual(rows(first.stdout))
     await evt('replay', '--ids', 'm3,m5', '--yes', '--settle', '0s', '-s', of(url, parking))
     expect([await depthOf(url, parking), await depthOf(url, queue), await depthOf(url, dead)]).toEqual([10, 2, 0])
   }, 40_000)
