@@ -80,7 +80,7 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
   },
   {
     room: /^store\/$/,
-    may: /^(core\/|transports\/transport\.ts)$/,
+    may: /^(core\/|transports\/(transport|what-answers)\.ts)$/,
     why: 'the store stands below everything that runs',
   },
   {

@@ -3,6 +3,7 @@ import { EvtError, toError } from '../core/errors.ts'
 import { readsAsMeant, redactUrl } from '../core/mask.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import { type Place, translateError } from './errors.ts'
+import { recognized } from './recognize.ts'
 
 /** The oldest PostgreSQL that has everything evt's SQL uses. */
 const oldestMajor = 14
@@ -81,7 +82,7 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
   // So would a client that is cut while it is handed out, when nobody listens yet.
   pool.on('connect', (client) => client.on('error', () => {}))
   try {
-    const serverVersion = await readServerVersion(pool, place)
+    const serverVersion = await recognized(readServerVersion(pool, place), place)
     return createStore(pool, place, url, serverVersion)
   } catch (error) {
     await pool.end()

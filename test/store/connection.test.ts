@@ -6,9 +6,20 @@ import { translateError } from '../../src/store/errors.ts'
 import { openReading } from '../../src/store/reading.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { startPrivateServer } from '../setup/private-server.ts'
+import { hasServer, serverUrl } from '../setup/shared-servers.ts'
 import { until } from '../setup/until.ts'
 
 const options = { applicationName: 'evt test' }
+
+for (const name of ['redis', 'kafka', 'rabbitmq'] as const) {
+  it.skipIf(!hasServer(name))(`names ${name} where that answers in place of PostgreSQL`, async () => {
+    const { host } = new URL((await serverUrl(name)).replace(/^\w+:/, 'http:'))
+    await expect(openStore(`postgres://u:p@${host}/x`, options)).rejects.toMatchObject({
+      code: 'connect',
+      message: expect.stringMatching(new RegExp(`: at ${host}, it looks like ${name}$`, 'i')),
+    })
+  })
+}
 
 describeServers('a store', (server) => {
   it('knows the version of its server and shows its URL without the password', async () => {
