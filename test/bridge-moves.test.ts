@@ -94,7 +94,7 @@ describe('a handler that is moved', () => {
     await until(async () => (await intakeOf(store)) === to, slow)
     await scene.commit(100)
     await expectAll(store, 400)
-    expect(said.map(({ message }) => message)).toContainEqual(expect.stringMatching(/^a handler moves from/))
+    expect(said.map(({ message }) => message)).toContainEqual(expect.stringMatching(/^handlers move from/))
   })
 
   it('goes to a sink and back, again and again', async () => {
@@ -206,7 +206,7 @@ describe('a handler that is moved', () => {
         ...process.env,
         BRIDGE: JSON.stringify({ url: store.connectionString, sinks, consume, delayMs: 5 }),
       }
-      const child = spawn(process.execPath, ['test/moving-process.ts'], {
+      const child = spawn(process.execPath, [new URL('./moving-process.ts', import.meta.url).pathname], {
         env,
         stdio: ['ignore', 'inherit', 'inherit'],
       })

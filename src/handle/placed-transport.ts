@@ -13,6 +13,7 @@ import type { Lane, LaneOptions, Received, Transport } from '../transports/trans
 import { createFence, type Fence, fencedLane, passingLane } from './guarded-lanes.ts'
 import type { HandlerLog } from './handler.ts'
 import { type keepingMs, keepPlaces } from './keep-places.ts'
+import { createMoveLog } from './say-moves.ts'
 
 export interface PlacedOptions {
   readonly store: Store
@@ -52,6 +53,7 @@ export function placeTransport(options: PlacedOptions): Placed {
     settled.set(group, found)
     return found
   }
+  const moves = createMoveLog(log)
   const keeper = isLog ? undefined : keepPlaces({ ...options, reading })
 
   /** Undefined when it is to stop before. */
@@ -82,17 +84,15 @@ export function placeTransport(options: PlacedOptions): Placed {
   function say(handler: string, entry: Exclude<Entry, { state: 'waiting' }>): void {
     const { left } = entry
     if (left)
-      log.info('a handler moves from a sink to the log', {
-        handler,
+      moves.say('handlers move from a sink to the log', handler, {
         from: left.intake,
-        position: String(left.position),
-        events: String(left.behind),
+        position: left.position,
+        events: left.behind,
       })
     if (entry.state === 'passing')
-      log.info('a handler moves from the log to a sink, and reads the log to its end first', {
-        handler,
+      moves.say('handlers move from the log to a sink, and read the log to its end first', handler, {
         to: intake.name,
-        events: String(entry.behind),
+        events: entry.behind,
       })
   }
 
@@ -172,17 +172,15 @@ export function placeTransport(options: PlacedOptions): Placed {
       const { upto, handed } = fence
       const passage = await passPlace(store, { handler: group, instance, intake, applied: upto, handed })
       if (passage.since !== undefined) {
-        log.info('a handler reads a sink now, and no more the log', {
-          handler: group,
+        moves.say('handlers read a sink now, and no more the log', group, {
           to: intake.name,
-          position: String(passage.since),
+          position: passage.since,
         })
         return passage.since
       }
       fence.move(passage.upto)
       const why = whyNot(passage)
-      if (why !== '' && why !== said)
-        log.info(`a handler stays with the log: ${why}`, { handler: group, to: intake.name })
+      if (why !== '' && why !== said) moves.say(`handlers stay with the log: ${why}`, group, { to: intake.name })
       said = why
       await delay(passMs, undefined, { signal }).catch(() => {})
     }
@@ -208,6 +206,7 @@ export function placeTransport(options: PlacedOptions): Placed {
   return {
     transport: withLanes(transport, { lanes: isLog ? lanesOfLog : lanesOfSink, join }),
     async stop() {
+      moves.flush()
       await keeper?.stop()
       await leavePlaces(store, instance)
     },
@@ -216,7 +215,7 @@ export function placeTransport(options: PlacedOptions): Placed {
 
 function whyNot({ strays, isUncarried }: Passage): string {
   if (isUncarried) return 'no leader carries to that sink yet'
-  return strays ? `${strays} of its events wait in lanes of it` : ''
+  return strays ? 'events wait in its lanes for a retry or for an operator' : ''
 }
 
 function withLanes(transport: Transport, own: Pick<Transport, 'lanes' | 'join'>): Transport {
