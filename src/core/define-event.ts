@@ -6,7 +6,7 @@ import { EvtError } from './errors.ts'
 export interface Upcasted<From, To> {
   readonly schema: z.ZodType<To>
   /** Pure: the same input gives the same output, and the input is not changed. */
-  readonly upcast: (data: From) => To
+  readonly upcast: (data: From) => NoInfer<To>
 }
 
 export interface DefineEventOptions {

@@ -3,10 +3,10 @@ import type { EvtEvent } from '../core/event.ts'
 import type { HandlerContext, HandlerDefinition } from './handler.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a handler may list contracts of different payloads
-type Source = Contract<any> | string
+export type EventSource = Contract<any> | string
 
 /** The event of one contract; of a pattern, an event of unknown data. */
-type EventOf<S> = S extends Contract<infer T> ? EvtEvent<T> : EvtEvent<unknown>
+export type EventOf<S> = S extends Contract<infer T> ? EvtEvent<T> : EvtEvent<unknown>
 
 /**
  * Declares a handler; its event has the data types of the contracts that `on` lists. Fields, defaults and promises are
@@ -14,7 +14,7 @@ type EventOf<S> = S extends Contract<infer T> ? EvtEvent<T> : EvtEvent<unknown>
  *
  *     defineHandler({ name: 'icons.preferences', on: [userCreated], async handle(event, ctx) { await ctx.sql`…` } })
  */
-export function defineHandler<const On extends readonly Source[]>(
+export function defineHandler<const On extends readonly EventSource[]>(
   definition: Omit<HandlerDefinition, 'on' | 'handle'> & {
     readonly on: On
     handle(event: EventOf<On[number]>, ctx: HandlerContext): Promise<void> | void

@@ -1,5 +1,6 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
+import type { EventOf, EventSource } from '../handle/define-handler.ts'
 import type { BatchHandlerDefinition, HandlerContext } from '../handle/handler.ts'
 import type { Projection } from '../handle/projection.ts'
 
@@ -28,8 +29,17 @@ export interface ProjectionConfig extends Projection {
 
 const namePattern = /^[a-z][a-z0-9_]{0,39}$/
 
-/** Declares tables that are made of events alone. Throws EvtError('config') for a name, a version or tables that cannot be. */
-export function defineProjection(options: ProjectionOptions): ProjectionConfig {
+/**
+ * Declares tables that are made of events alone; an event has the data types of the contracts that `on` lists. Throws EvtError('config') for a
+ * name, a version or tables that cannot be.
+ */
+export function defineProjection<const On extends readonly EventSource[]>(
+  given: Omit<ProjectionOptions, 'on' | 'apply'> & {
+    readonly on: On
+    apply(event: EventOf<On[number]>, ctx: ProjectionContext): Promise<void> | void
+  },
+): ProjectionConfig {
+  const options = given as unknown as ProjectionOptions
   const { name, version = 1, tables, on } = options
   const refuse = (reason: string) =>
     new EvtError('config', `cannot define projection ${JSON.stringify(name)}: ${reason}`)

@@ -72,7 +72,7 @@ export interface SagaOptions<S extends object, E> {
   /** JSON; checked whenever it is kept. */
   readonly state: z.ZodType<S>
   /** The state at first. Default: the event's data. */
-  begin?(event: EvtEvent<NoInfer<E>>): S
+  begin?(event: EvtEvent<NoInfer<E>>): NoInfer<S>
   /** One after the other, in this order. */
   steps(make: StepMaker<NoInfer<S>>): readonly Stage<NoInfer<S>>[]
   /** After that it is undone. Default: the bridge's `sagaTimeout`, '1h'. */
