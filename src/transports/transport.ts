@@ -170,10 +170,10 @@ export interface DeadLetterTopics {
   bury(topic: string, burials: readonly Burial[], signal: AbortSignal): Promise<readonly Published[]>
   /** All that lie in this dead-letter topic (its own name), oldest first, foreign shapes too. Changes nothing; throws `refused` where it would. */
   list(deadLetterTopic: string, signal: AbortSignal): AsyncIterable<readonly BuriedMessage[]>
-  /**
-   * Publishes these again, with the ids they had, to where they came from or to `to`; removes each from the dead letters only when
-   * it was confirmed. One result an id, in order; an id that does not lie there is `refused`. Safe to repeat after a crash.
-   */
+  /** Where `replay` hands them, in words, when handlers are not groups of that place: nobody can be watched there. */
+  readonly replaysInto?: string
+  /** Publishes these again, with their ids, to where they came from or to `to`; each leaves only when it was confirmed. One result an id, in
+   * order; one that does not lie there is `refused`. Safe to repeat after a crash. */
   replay(
     deadLetterTopic: string,
     ids: readonly string[],

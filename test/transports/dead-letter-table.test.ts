@@ -55,6 +55,24 @@ describe('a dead-letter table of another system', () => {
     expect((await evt('replay', '--ids', '3', '--yes')).exit).toBe(2)
   })
 
+  it('says that they go to the log of the store, whose handlers it does not see', async () => {
+    const { evt } = await guideTable()
+    const plan = await evt('replay', '--ids', '3', '--dry-run')
+    expect(plan.stdout).toMatch(/they go to the log of the store in postgres:/)
+    const { stderr } = await evt('replay', '--ids', '3', '--yes', '--settle', '0s')
+    expect(stderr).toMatch(/handed to the log of the store in .*handlers may read a sink[\s\S]*`evt dlq list`/)
+    expect(stderr).not.toContain('no group reads the topic')
+  })
+
+  it('wants no schema of evt in a database that is no store', async () => {
+    const { database, evt, left } = await guideTable()
+    await database.store.query('drop schema evt cascade')
+    const ran = await evt('replay', '--ids', '3', '--yes', '--settle', '0s')
+    expect(ran).toMatchObject({ exit: 2, stderr: expect.stringMatching(/which holds no store\n.*EVT_STORE/) })
+    expect(ran.stderr).not.toContain('migrate')
+    expect(await left()).toBe(601)
+  })
+
   it('keeps a row that cannot be replayed', async () => {
     const { database, evt, left } = await guideTable()
     await database.store.query("update shop.dead_letter_queue set event_name = 'no good name!' where id = 5")

@@ -45,13 +45,14 @@ export function replayBuried(
         hint: 'a misspelt topic would swallow what is replayed; make it first',
       })
     if (homeless.length > 0) nameHomeless(homeless, wanted.length, { buried, runtime })
+    const into = buried.letters.replaysInto
     const go = await askConsent(runtime, {
       verb: 'replay',
       count: wanted.length,
       noun: wanted.length === 1 ? 'dead letter' : 'dead letters',
       target: buried.shown,
       samples: wanted.map(sampleOf),
-      consequence: 'every group of the topic sees them again, not only the one that failed',
+      consequence: `${into ? `they go to ${into}; every handler there` : 'every group of the topic'} sees them again, not only the one that failed`,
       options,
       typed,
     })
@@ -158,7 +159,13 @@ async function replay(buried: Buried, runtime: Runtime, order: Order): Promise<O
     render: () => verdictLine(data),
   })
   if (left > 0) output.notice('what was not replayed still lies there: the same command goes on with it')
-  if (pending > 0) output.warn(`outcome unknown: ${seen.why}`, 'watch the dead letters with `evt dlq list --source …`')
+  if (pending > 0)
+    output.warn(
+      `outcome unknown: ${seen.why}`,
+      buried.letters.replaysInto
+        ? 'what fails again lies in the store: `evt dlq list`'
+        : 'watch the dead letters with `evt dlq list --source …`',
+    )
   if (signal.aborted) return 'interrupted'
   if (seen.deadAgain > 0) return 'failed'
   return passes ? undefined : 'partial'

@@ -53,7 +53,14 @@ export async function watchOutcome(buried: Buried, watched: Watched): Promise<Ou
       const { count: deadAgain, unread } = replayed.length > 0 ? await countReturned(buried, recount) : none
       const settled = idle && unread === undefined ? replayed.length - deadAgain : 0
       const isHidden = meant.some(({ lagMessages, lagIsLeast }) => lagMessages === 0 && lagIsLeast === true)
-      const why = reasonOf({ groups: names, settleMs: settle, signal, isHidden, unread })
+      const why = reasonOf({
+        into: buried.letters.replaysInto,
+        groups: names,
+        settleMs: settle,
+        signal,
+        isHidden,
+        unread,
+      })
       return { settled, deadAgain, groups: names, why }
     }
     await delay(pollMs, undefined, { signal }).catch(() => {})
@@ -61,6 +68,7 @@ export async function watchOutcome(buried: Buried, watched: Watched): Promise<Ou
 }
 
 interface Reason {
+  readonly into: string | undefined
   readonly groups: readonly string[]
   readonly settleMs: number
   readonly signal: AbortSignal
@@ -70,9 +78,11 @@ interface Reason {
   readonly unread: string | undefined
 }
 
-function reasonOf({ groups, settleMs, signal, isHidden, unread }: Reason): string {
+function reasonOf({ into, groups, settleMs, signal, isHidden, unread }: Reason): string {
   if (signal.aborted) return 'interrupted'
   if (unread !== undefined) return unread
+  if (groups.length === 0 && into)
+    return `they were handed to ${into}, whose handlers may read a sink: not seen from here`
   if (groups.length === 0) return 'no group reads the topic, so nobody says what became of them'
   if (isHidden) return `${groups.join(', ')} took them, and the server does not tell whether they were settled`
   return `${groups.join(', ')} still lagged after ${formatDuration(settleMs)}`

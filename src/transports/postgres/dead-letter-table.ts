@@ -76,6 +76,7 @@ function createDeadLetterTable(store: Store, { table, name }: Table): DeadLetter
 
   return {
     nameOf: (topic) => topic,
+    replaysInto: `the log of the store in ${store.url}`,
     bury: async (_topic, burials) => {
       const error = new EvtError('unsupported', `cannot bury in ${table}: it belongs to another system`)
       return burials.map((): Published => ({ state: 'refused', error }))
@@ -94,12 +95,21 @@ function createDeadLetterTable(store: Store, { table, name }: Table): DeadLetter
       if (to !== 'log')
         throw new EvtError('usage', `cannot replay ${table} to ${to}: its rows go to the log of this database`)
       const columns = await columnsOf()
-      await checkSchema(store)
+      await assertStore(store, table)
       const results: Published[] = []
       for (const id of ids) results.push(await replayRow(store, { table, name, columns, id }))
       return results
     },
   }
+}
+
+/** Nobody wants evt's schema in the database of another system only because a table lies there. */
+async function assertStore(store: Store, table: string): Promise<void> {
+  const { rows } = await store.query("select to_regnamespace('evt') is null as missing")
+  if (rows[0]?.missing !== true) return checkSchema(store)
+  throw new EvtError('usage', `cannot replay ${table}: its rows go to the log of ${store.url}, which holds no store`, {
+    hint: 'only a table beside the store can be replayed; publish its events into yours with `evt gen --input FILE` (EVT_STORE)',
+  })
 }
 
 function parseTable(table: string): string {
