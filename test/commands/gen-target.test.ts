@@ -159,6 +159,17 @@ describe('gen --target', () => {
     expect([exit, stderr]).toEqual([2, expect.stringContaining('evt only reads them')])
   })
 
+  it('takes a name of the configuration for the URL', async () => {
+    const { writeFileSync } = await import('node:fs')
+    const named = createNowhere()
+    onTestFinished(() => named.dispose())
+    const url = `memory://gen/named-${randomUUID().slice(0, 8)}`
+    writeFileSync(`${named.path}/evt.config.json`, JSON.stringify({ sinks: [{ name: 'orders', url }] }))
+    const ran = await gen(['user.created', '--target', 'orders', '--create', '--json'], { cwd: named.path })
+    expect(ran.exit, ran.stderr).toBe(0)
+    expect(JSON.parse(ran.stdout).meta.target).toBe(url)
+  })
+
   it('prints with --dry-run what the dialect would send', async () => {
     const { exit, stdout } = await gen(['document.updated', '--dry-run', '--seed', '1', '--dialect', 'icons'])
     expect(exit).toBe(0)

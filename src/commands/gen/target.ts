@@ -4,7 +4,7 @@ import { EvtError } from '../../core/errors.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import { flag, text, value } from '../command.ts'
 import { count } from '../line/options.ts'
-import { isStoreUrl } from '../line/target.ts'
+import { isStoreUrl, urlNamed } from '../line/target.ts'
 import type { Runtime } from '../runtime.ts'
 import type { PublishInput } from './ask.ts'
 import type { EventSource } from './source.ts'
@@ -16,7 +16,7 @@ export const targetOptions = {
   target: value({
     short: 't',
     value: 'url',
-    says: 'where to, when not to the store: redis://…?stream=x, kafka://…/x, amqp://…?queue=x',
+    says: 'where to, when not to the store: redis://…?stream=x, kafka://…/x, amqp://…?queue=x, or a name of the configuration',
     parse: text,
   }),
   dialect: value({
@@ -44,7 +44,8 @@ export async function publishEvents(
   source: EventSource,
   input: TargetInput,
 ): Promise<Outcome | undefined> {
-  const { target, dialect, create, lanes } = input.options
+  const { target: given, dialect, create, lanes } = input.options
+  const target = given === undefined ? undefined : await urlNamed(given, runtime)
   if (target !== undefined && !isStoreUrl(target)) {
     if (/^postgres(ql)?:/i.test(target))
       throw new EvtError('usage', 'cannot publish to a NOTIFY channel or a table: evt only reads them', {

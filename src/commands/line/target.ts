@@ -2,10 +2,18 @@ import { EvtError } from '../../core/errors.ts'
 import { readsAsMeant, redactUrl } from '../../core/mask.ts'
 import type { Difference, Transport } from '../../transports/transport.ts'
 import type { Runtime } from '../runtime.ts'
-import { isOwnMachine } from './store.ts'
+import { isOwnMachine, requireStore } from './store.ts'
 
 /** A Postgres database as the store, and no broker. */
 export const isStoreUrl = (url: string) => /^postgres(ql)?:\/\/[^?]*(\?(?!(.*&)?(channel|table)=)|$)/i.test(url)
+
+/** The URL of what the configuration calls so, or of the store in use for `store`; anything else as it is. */
+export async function urlNamed(word: string, runtime: Pick<Runtime, 'config' | 'cwd'>): Promise<string> {
+  const { config } = runtime
+  const found = [...config.get('sinks').value, ...config.get('sources').value].find(({ name }) => name === word)
+  if (found) return found.url
+  return word === 'store' ? (await requireStore(runtime)).url : word
+}
 
 /** Every host of the URL is this machine; without a host it is this process or the machine's default. */
 export function isOwnBroker(url: string): boolean {
