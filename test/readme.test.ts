@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
@@ -54,4 +54,18 @@ it('README.md has a line for every page, and no link leads nowhere', () => {
   const linked = [...read('README.md').matchAll(/\]\(docs\/([a-z-]+\.md)\)/g)].map(([, page]) => page)
   const pages = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'))
   expect([...new Set(linked)].sort()).toEqual(pages.sort())
+})
+
+it('every test that docs/delivery-guarantees.md names is there', () => {
+  const text = read('docs/delivery-guarantees.md')
+  const named = [...text.matchAll(/`(?:test\/)?([\w/-]+\.test\.ts)`((?:,? \*[^*]+\*)*)/g)]
+  expect(named.length).toBeGreaterThan(80)
+  const missing = named.flatMap(([, file = '', titles = '']) => {
+    const [place] = file.includes('/') ? [`test/${file}`] : globSync(`test/**/${file}`, { cwd: root })
+    if (place === undefined || !existsSync(join(root, place))) return [file]
+    const source = read(place)
+    const starts = [...titles.matchAll(/\*([^*]+)\*/g)].map(([, title = '']) => title.replace(/ ?…$/, ''))
+    return starts.filter((start) => !source.includes(start)).map((start) => `${file} *${start}*`)
+  })
+  expect(missing).toEqual([])
 })
