@@ -33,7 +33,7 @@ export default defineCommand({
     "broker keeps history, by when it took an event (evt.recordedAt), which may be long after the event's own time. What was",
     'there in several sources comes in that order too, not in the order of the times that are shown; then what comes.',
     '--prove asks each server before and after for what a reader could leave there: exit 1 when something differs, 5 when',
-    'one could not be asked.',
+    'one could not be asked (RabbitMQ tells all of it only where its URL names ?management=http://host:15672).',
     '--stages shows what the store measured, and of relayed events what their headers say: handlers that write no inbox',
     '(their own database, no transaction) are not in it, and when one committed is kept only by a server with',
     "track_commit_timestamp. Times are of the server's clock.",
