@@ -8,8 +8,8 @@ export default defineConfig({
     testTimeout: 30_000,
     // A hook may start a broker, on a machine that is busy with others.
     hookTimeout: 120_000,
-    // Two cores: more workers than that only make timings worse.
-    maxWorkers: 2,
+    // Two cores, and most tests wait: a third worker uses what the others leave.
+    maxWorkers: 3,
     sequence: { sequencer: SlowestFirst },
   },
 })
