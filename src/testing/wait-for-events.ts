@@ -42,7 +42,7 @@ export async function waitForEvents(
   const patterns = typeof on === 'object' && 'schema' in on ? [on.type] : [on].flat()
   const wanted = compilePatterns(patterns)
   const ended = Promise.withResolvers<void>()
-  const timer = setTimeout(ended.resolve, parseDuration(within))
+  const withinMs = parseDuration(within)
   const matching: EvtEvent[] = []
   const others = createOthers()
   const reader: HandlerDefinition = {
@@ -63,12 +63,14 @@ export async function waitForEvents(
       }
     },
   }
-  try {
-    const id = await bus.handle(reader)
-    await ended.promise.finally(() => bus.unsubscribe(id))
-  } finally {
+  // It may end before anybody waits for it.
+  ended.promise.catch(() => {})
+  const id = await bus.handle(reader)
+  const timer = setTimeout(ended.resolve, withinMs)
+  await ended.promise.finally(async () => {
     clearTimeout(timer)
-  }
+    await bus.unsubscribe(id)
+  })
   if (matching.length >= count) return matching.slice(0, count)
   const wish = `${count === 1 ? '' : `${count} events of `}${patterns.join(' ')}`
   throw new EvtError('timeout', `cannot wait for ${wish}: ${matching.length} came within ${within}${others.text()}`)
