@@ -42,7 +42,7 @@ it('the service in README.md runs as it stands there', async () => {
   expect((await store.query(mails)).rows).toEqual([{ user_id: '7', queued: 1 }])
   child.kill('SIGTERM')
   expect(await ended, said.text).toBe(0)
-})
+}, 60_000)
 
 it('the test in docs/testing.md passes as it stands there', async () => {
   const { ended, said } = run('docs/testing.md', ['--test-reporter=tap'])

@@ -19,6 +19,8 @@ const userCreated = defineEvent('user.created', {
 })
 const mailQueued = defineEvent('mail.queued', { 1: z.object({ to: z.string() }) })
 const registry = createRegistry([userCreated, mailQueued])
+/** As a busy machine needs it. */
+const patient = { within: '20s' } as const
 
 const welcome = defineHandler({
   name: 'mail.welcome',
@@ -43,7 +45,7 @@ describe('a test bus', () => {
       await other.subscribe('*', ({ type }) => void seen.push(type))
       await ending.publish({ type: 'one.done', data: {} })
       await other.publish({ type: 'other.done', data: {} })
-      await waitForEvents(other, 'other.done')
+      await waitForEvents(other, 'other.done', patient)
       expect(seen).toEqual(['other.done'])
       expect(one.transport).toBe('memory')
     }
@@ -53,10 +55,10 @@ describe('a test bus', () => {
   it('tells what was published, before and after it is asked, in the version of the contract', async () => {
     await using bus = await createTestBus({ registry, handlers: [welcome] })
     await bus.publish({ type: 'user.created', version: 1, subject: 'user/1', data: { name: 'Ada Lovelace' } })
-    const waiting = waitForEvents(bus, mailQueued, { count: 2 })
+    const waiting = waitForEvents(bus, mailQueued, { ...patient, count: 2 })
     await bus.publish({ type: 'user.created', subject: 'user/2', data: { first: 'Grace' } })
     expect((await waiting).map(({ data }) => data.to).sort()).toEqual(['Ada', 'Grace'])
-    const [grace] = await waitForEvents(bus, userCreated, { where: ({ data }) => data.first === 'Grace' })
+    const [grace] = await waitForEvents(bus, userCreated, { ...patient, where: ({ data }) => data.first === 'Grace' })
     expect(grace?.subject).toBe('user/2')
     const [first] = await waitForEvents(bus, userCreated.v1, { where: ({ version }) => version === 1 })
     expect(first?.data).toEqual({ name: 'Ada Lovelace' })
@@ -68,7 +70,7 @@ describe('a test bus', () => {
     await expect(nothing).rejects.toThrow('cannot wait for user.*: 0 came within 20ms; nothing else came either')
     await bus.publish({ type: 'user.created', subject: 'user/1', data: { first: 'Ada' } })
     await bus.publish({ type: 'mail.queued', data: { to: 'x' } })
-    await waitForEvents(bus, '*', { count: 2 })
+    await waitForEvents(bus, '*', { ...patient, count: 2 })
     const other = waitForEvents(bus, userCreated, {
       count: 2,
       within: '2s',
@@ -98,7 +100,7 @@ describe('a recorded handler', () => {
     await using bus = await createTestBus({ registry, handlers: [recorded.handler] })
     for (const first of ['Ada', 'Late', 'Never', 'Wrong'])
       await bus.publish({ type: 'user.created', subject: `user/${first}`, data: { first } })
-    await recorded.ended(4)
+    await recorded.ended(4, patient)
     const of = (name: string) =>
       recorded.results
         .filter(({ event }) => event.subject === `user/${name}`)
@@ -133,7 +135,7 @@ describe('a recorded handler', () => {
     const stopped = recordHandler({ ...never, name: 'stopped.meanwhile', timeout: '1h' })
     const bus = await createTestBus({ handlers: [slow.handler, stopped.handler], grace: '50ms' })
     await bus.publish({ type: 'user.created', data: {} })
-    expect(await slow.ended(1)).toMatchObject([{ state: 'dead', attempt: 1, error: { name: 'TimeoutError' } }])
+    expect(await slow.ended(1, patient)).toMatchObject([{ state: 'dead', attempt: 1, error: { name: 'TimeoutError' } }])
     await bus.stop()
     expect(stopped.results).toMatchObject([{ state: 'interrupted' }])
   })
@@ -170,7 +172,7 @@ it('time that passes makes retries, held events and time-outs of sagas due', asy
   expect(await advanceClock(store, '30m')).toEqual({ retries: 0, events: 1, timers: 0 })
   expect(failing.results).toEqual([])
   expect(await advanceClock(store, '30m')).toEqual({ retries: 0, events: 1, timers: 0 })
-  await waitForEvents(bridge, mailQueued, { within: '15s' })
+  await waitForEvents(bridge, mailQueued, patient)
   const waiting =
     'select (select count(*)::int from evt.deliveries) retries, (select count(*)::int from evt.timers) timers'
   await until(
@@ -181,9 +183,9 @@ it('time that passes makes retries, held events and time-outs of sagas due', asy
   )
   // Full jitter: the retry is due at any time of its ten days.
   expect(await advanceClock(store, '10d')).toEqual({ retries: 1, events: 0, timers: 1 })
-  await failing.ended(1, { within: '15s' })
+  await failing.ended(1, patient)
   expect(failing.results.map(({ state }) => state)).toEqual(['retried', 'handled'])
-  const [undone] = await waitForEvents(bridge, userCreated, { within: '15s' })
+  const [undone] = await waitForEvents(bridge, userCreated, patient)
   expect(undone?.data).toEqual({ first: 'nobody at a@b.c' })
   await expect(advanceClock(store, 'soon')).rejects.toThrow(EvtError)
-})
+}, 60_000)
