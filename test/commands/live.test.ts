@@ -71,7 +71,12 @@ describe('commands against a running bridge', () => {
   it('tail shows positions once the bridge has sequenced, and ends at --until', async () => {
     const first = await json('tail', 'user.*', '--since', 'start', '--no-follow', '--limit', '3')
     expect(first.data.events.map(({ evt }: { evt: object }) => evt)).toEqual(
-      ['1', '2', '3'].map((position) => ({ transport: 'postgres', topic: 'log', position })),
+      ['1', '2', '3'].map((position) => ({
+        transport: 'postgres',
+        topic: 'log',
+        position,
+        recordedAt: expect.stringMatching(/^20\d\d-.*Z$/),
+      })),
     )
     const some = await json('tail', '--since', 'position:5', '--until', 'position:8', '--no-follow')
     expect(some.data.events.map(({ evt }: { evt: { position: string } }) => evt.position)).toEqual(['6', '7', '8'])

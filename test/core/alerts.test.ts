@@ -15,7 +15,7 @@ it('has built-in alerts, which rules of their names tune or switch off', () => {
   const tuned = resolveAlerts(
     [
       { name: 'latency-spike', off: true },
-      { name: 'dead-letters-grow', severity: 'critical', for: '1m' },
+      { name: 'dead-letters-grow', severity: 'critical', for: '1m', to: ['log', 'event'] },
     ],
     0,
   )
@@ -26,6 +26,8 @@ it('has built-in alerts, which rules of their names tune or switch off', () => {
     text: 'handler.deadPerMinute > 0',
     to: ['log', 'event'],
   })
+  // An event in the log is for whoever asks for it.
+  expect(tuned.find(({ name }) => name === 'handler-crashed')).toMatchObject({ to: ['log'] })
 })
 
 const bad: readonly (readonly [string, AlertRule, RegExp])[] = [

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { PrivateServer } from '../setup/private-server.ts'
-import { exitingHandler } from './exiting.ts'
+import { type ExitVerdict, exitingHandler } from './exiting.ts'
 import {
   churn,
   cutConnections,
@@ -106,7 +106,12 @@ describe('with real processes and an external ledger', () => {
     'a handler that ends the process becomes one dead letter after five attempts, and no bystander of its batch is tried more than twice (%i workers)',
     async (concurrency, dieAt) => {
       const options = { subjects: 24, events: 6, concurrency, dieAt }
-      const verdict = await withWorld({ server, seed: 51, subjects: 1 }, (world) => exitingHandler(world, options))
+      let verdict: ExitVerdict
+      // How far the batch reaches that is under way then is the machine's choice.
+      for (let round = 1; ; round++) {
+        verdict = await withWorld({ server, seed: 51, subjects: 1 }, (world) => exitingHandler(world, options))
+        if (verdict.lanesHit > 2 || round === 3) break
+      }
       expect(verdict).toMatchObject({ deaths: 5, deadLetters: [{ guilty: true, attempts: 5 }] })
       expect(verdict).toMatchObject({ mostTries: 2, handledOnce: 143, reordered: [] })
       // The batch was one of many subjects and lanes: otherwise nobody stood by.

@@ -49,6 +49,8 @@ const ledger = (
     on: ['thing.*'],
     start: 'earliest',
     retry: { attempts: 5, initial: '5ms', max: '20ms' },
+    // Its failures come for all subjects at once.
+    breaker: false,
     async handle(event, ctx) {
       await ctx.sql`insert into effects (id, subject, sequence) values (${event.id}, ${event.subject}, ${event.sequence})`
       if (fails(event, ctx.attempt)) throw new Error('not now')
