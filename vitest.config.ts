@@ -10,6 +10,8 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Two cores, and most tests wait: a third worker uses what the others leave.
     maxWorkers: 3,
+    // Servers are killed and processes stopped while three files share two cores: where CI decides, a case gets a second try, and says so.
+    retry: process.env.CI ? 1 : 0,
     sequence: { sequencer: SlowestFirst },
   },
 })
