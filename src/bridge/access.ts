@@ -2,6 +2,7 @@ import { assertSubscribes, createAccess, isDenied } from '../core/access.ts'
 import { toError } from '../core/errors.ts'
 import type { NewEvent } from '../core/event.ts'
 import type { ServiceDefinition } from '../handle/define-service.ts'
+import { contractsOf, type SagaConfig } from '../sagas/saga-config.ts'
 import { noteDenied } from '../store/access.ts'
 import type { PartContext } from './part.ts'
 
@@ -11,7 +12,13 @@ const mostKnown = 1_000
 
 /** Throws EvtError('config') for a handler, or a saga, that subscribes to what its service may not. */
 export function checkSubscriptions(services: readonly ServiceDefinition[]): void {
-  for (const { name, subscribes, handlers } of services) assertSubscribes({ name, subscribes }, handlers)
+  for (const { name, subscribes, handlers, sagas = [] } of services) {
+    assertSubscribes({ name, subscribes }, handlers)
+    // Only `defineSaga` makes them; what it did not make is refused where sagas start.
+    const made = sagas.filter((saga): saga is SagaConfig => saga.kind === 'saga')
+    const readers = made.map((saga) => ({ kind: saga.kind, name: saga.name, on: contractsOf(saga) }))
+    assertSubscribes({ name, subscribes }, readers)
+  }
 }
 
 /**

@@ -42,18 +42,22 @@ export function isDenied(error: unknown): error is EvtError & { readonly cause: 
   return (error.cause as Partial<Denied> | null | undefined)?.reason === 'access'
 }
 
-/** Throws EvtError('config') naming the handler and what it may not subscribe to. */
-export function assertSubscribes(
-  { name, subscribes }: AccessRules,
-  handlers: readonly { readonly name: string; readonly on: readonly (string | { readonly type: string })[] }[],
-): void {
+/** A handler or a saga. */
+interface Reader {
+  readonly kind?: 'handler' | 'saga'
+  readonly name: string
+  readonly on: readonly (string | { readonly type: string })[]
+}
+
+/** Throws EvtError('config') naming the handler, or the saga, and what it may not subscribe to. */
+export function assertSubscribes({ name, subscribes }: AccessRules, readers: readonly Reader[]): void {
   if (subscribes === undefined) return
-  for (const handler of handlers) {
-    const wanted = handler.on.map((one) => (typeof one === 'string' ? one : one.type))
+  for (const { kind = 'handler', name: reader, on } of readers) {
+    const wanted = on.map((one) => (typeof one === 'string' ? one : one.type))
     const refused = wanted.find((one) => !covers(subscribes, one))
     if (refused === undefined) continue
-    throw new EvtError('config', `cannot use handler ${handler.name}: ${name} may not subscribe to ${refused}`, {
-      hint: `it may subscribe to ${listed(subscribes)}; see subscribes of defineService`,
+    throw new EvtError('config', `cannot use ${kind} ${reader}: ${name} may not subscribe to ${refused}`, {
+      hint: `it may subscribe to ${listed(subscribes)}; add ${refused} to subscribes of defineService, or take it out of the ${kind}`,
     })
   }
 }

@@ -27,7 +27,7 @@ export interface ServiceDefinition {
   readonly handlers: readonly AnyHandlerDefinition[]
   /** Patterns of the types that its handlers and sagas may publish; another one is refused. Default: everything. */
   readonly publishes?: readonly string[]
-  /** Patterns of the types that its handlers may subscribe to. Default: everything. */
+  /** Patterns of the types that its handlers and sagas may subscribe to. Default: everything. */
   readonly subscribes?: readonly string[]
   /** Work over several events: see `defineSaga`. Their contracts stand in `contracts`. */
   readonly sagas?: readonly Saga[]

@@ -48,3 +48,10 @@ export interface StepConfig {
 /** The types that a step wants to hear of. */
 export const typesOf = ({ awaits, refusedBy }: StepConfig): readonly string[] =>
   [awaits, refusedBy].flatMap((contract) => (contract ? [contract.type] : []))
+
+/** What the saga reads: each once; one type in two versions is for the handler to refuse. */
+export function contractsOf({ startsOn, steps }: SagaConfig): readonly Contract[] {
+  const all = [startsOn, ...[...steps.values()].flatMap(({ awaits, refusedBy }) => [awaits, refusedBy])]
+  const byVersion = new Map(all.flatMap((one) => (one ? [[`${one.type}@${one.version}`, one] as const] : [])))
+  return [...byVersion.values()]
+}

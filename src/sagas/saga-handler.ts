@@ -1,4 +1,3 @@
-import type { Contract } from '../core/contract.ts'
 import { EvtError, toError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
 import { fieldPaths, shapeOf } from '../core/json-shape.ts'
@@ -7,7 +6,7 @@ import { type Entered, enterSaga, keepEarlyEvent, noteSaga, type SagaRow, saveSa
 import type { SqlExecutor } from '../transports/transport.ts'
 import { advance } from './advance.ts'
 import { checkedState } from './run-code.ts'
-import { type SagaConfig, type StepConfig, typesOf } from './saga-config.ts'
+import { contractsOf, type SagaConfig, type StepConfig, typesOf } from './saga-config.ts'
 import { consume } from './take.ts'
 import { type Due, timeOut } from './time-out.ts'
 import { hasEnded, isoOf, keyOf, note, type Offer, stick, type Turn, timersOf } from './turn.ts'
@@ -56,13 +55,6 @@ export function createSagaHandler(config: SagaConfig, host: SagaHost): HandlerDe
 
 const stepsFor = ({ steps }: SagaConfig, type: string): readonly StepConfig[] =>
   [...steps.values()].filter((step) => typesOf(step).includes(type))
-
-/** Each once; one type in two versions is for the handler to refuse. */
-function contractsOf({ startsOn, steps }: SagaConfig): readonly Contract[] {
-  const all = [startsOn, ...[...steps.values()].flatMap(({ awaits, refusedBy }) => [awaits, refusedBy])]
-  const byVersion = new Map(all.flatMap((one) => (one ? [[`${one.type}@${one.version}`, one] as const] : [])))
-  return [...byVersion.values()]
-}
 
 interface At {
   readonly config: SagaConfig

@@ -6,6 +6,7 @@ import { createRegistry } from '../../src/core/registry.ts'
 import { defineHandler } from '../../src/handle/define-handler.ts'
 import { defineService } from '../../src/handle/define-service.ts'
 import { createPublisher } from '../../src/publish/create-publisher.ts'
+import { defineSaga } from '../../src/sagas/define-saga.ts'
 import { setAccessText } from '../../src/store/access.ts'
 import type { Store } from '../../src/store/connection.ts'
 import { createTestDatabase } from '../setup/database.ts'
@@ -72,6 +73,35 @@ describe('what a service may publish', () => {
       code: 'config',
       message: 'cannot use handler users.spy: users may not subscribe to order.*',
     })
+  })
+
+  it('ends the start of a bridge whose saga begins with, or waits for, something else', async () => {
+    const { url } = await createTestDatabase()
+    const startWith = (subscribes: readonly string[]) => {
+      const saga = defineSaga({
+        name: 'users.payment',
+        startsOn: created,
+        state: z.object({}),
+        steps: ({ step }) => [step('pay', { awaits: paid })],
+      })
+      const service = defineService({
+        name: 'users',
+        contracts: [created, paid],
+        subscribes,
+        handlers: [],
+        sagas: [saga],
+      })
+      const bridge = createBridge({ store: url, services: [service] })
+      onTestFinished(() => bridge.stop())
+      return bridge.start()
+    }
+    await expect(startWith(['user.*'])).rejects.toMatchObject({
+      code: 'config',
+      message: 'cannot use saga users.payment: users may not subscribe to order.paid',
+      hint: expect.stringContaining('add order.paid to subscribes of defineService'),
+    })
+    await expect(startWith(['order.*'])).rejects.toMatchObject({ message: expect.stringContaining('user.created') })
+    await startWith(['{user,order}.*'])
   })
 
   it('holds in SQL for the roles that have a rule, in every way to write, and costs nothing without one', async () => {
