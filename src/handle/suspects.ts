@@ -1,5 +1,6 @@
+import { toError } from '../core/errors.ts'
 import type { AttemptRecord } from '../store/attempts.ts'
-import { countSuspect, readSuspect, type StartedAttempt } from '../store/suspects.ts'
+import { countSuspect, discountSuspect, readSuspect, type StartedAttempt } from '../store/suspects.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Entry, Item } from './item.ts'
@@ -30,6 +31,8 @@ export async function workOffSuspect(runtime: HandlerRuntime, item: Item, place:
     const entry: Entry = counted?.spent ? spent(runtime, item, counted.earlier) : planned
     const again = await workOffEntries(runtime, [entry], place)
     if (again.length > 0) await workOff(runtime, again, place)
+    // A lane that was lost while this process lives: a session that ran out, a connection that was cut.
+    if (counted && item.owned.lane.lost.aborted && !runtime.forced.aborted) await discount(runtime, item)
   })
 }
 
@@ -70,6 +73,16 @@ async function count(runtime: HandlerRuntime, item: Item): Promise<Counted | und
     }
   }
   return undefined
+}
+
+/** What the attempt came to has removed the count already, if it came to anything. */
+async function discount(runtime: HandlerRuntime, { message, attempt }: Item): Promise<void> {
+  const event = { handler: runtime.config.name, eventId: message.id, instance: runtime.instance, attempt }
+  await runtime.store
+    .transaction((sql) => discountSuspect(sql, event))
+    .catch((error: unknown) =>
+      runtime.log.warn('an attempt that lost its lane stays counted', { ...event, error: toError(error).message }),
+    )
 }
 
 /** The first one is presumed: its owner had taken the event and ended. */

@@ -41,3 +41,19 @@ export async function readSuspect(
 export async function forgetSuspect(sql: SqlExecutor, handler: string, eventId: string): Promise<void> {
   await sql.query('delete from evt.suspects where handler = $1 and event_id = $2', [handler, eventId])
 }
+
+/** An attempt that lost its lane in a process that lives: nothing has ended, so it does not count. */
+export async function discountSuspect(
+  sql: SqlExecutor,
+  event: { readonly handler: string; readonly eventId: string; readonly instance: string; readonly attempt: number },
+): Promise<void> {
+  const { handler, eventId, instance, attempt } = event
+  await sql.query(
+    `update evt.suspects set attempts = attempts - 1, started = coalesce(
+       (select jsonb_agg(one order by n) from jsonb_array_elements(started) with ordinality as each (one, n)
+        where not one @> $3::jsonb), '[]')
+     where handler = $1 and event_id = $2 and started @> jsonb_build_array($3::jsonb)`,
+    [handler, eventId, JSON.stringify({ attempt, instance })],
+  )
+  await sql.query('delete from evt.suspects where handler = $1 and event_id = $2 and attempts < 2', [handler, eventId])
+}

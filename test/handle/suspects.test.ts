@@ -1,14 +1,28 @@
 import { describe, expect, it } from 'vitest'
 import { defineHandler } from '../../src/handle/define-handler.ts'
-import { openMemory } from '../../src/transports/memory/index.ts'
+import type { Subscribers } from '../../src/handle/subscribers.ts'
+import { type MemoryTransport, openMemory } from '../../src/transports/memory/index.ts'
+import type { MemoryLane } from '../../src/transports/memory/lane.ts'
+import type { Transport } from '../../src/transports/transport.ts'
 import { until } from '../setup/until.ts'
 import { run } from './running.ts'
+
+let kill = () => {}
+
+/** A "process" is a transport of its own that dies without releasing anything, and subscribers that do nothing from then on. */
+async function untilDeath(transport: MemoryTransport, starting: Promise<Subscribers>): Promise<void> {
+  const dying = Promise.withResolvers<void>()
+  kill = dying.resolve
+  const subscribers = await starting
+  await dying.promise
+  const stopped = subscribers.stop({ graceMs: 0 })
+  transport.die()
+  await stopped
+}
 
 describe('events that their owner may have died of', () => {
   it('run alone and counted: the one that ends processes becomes one dead letter, no bystander is tried more than twice', async () => {
     const tries = new Map<string, number>()
-    // Each "process" is a transport of its own that dies without releasing anything.
-    let kill: (() => void) | undefined
     const handler = defineHandler({
       name: 'test.exiting',
       on: ['thing.*'],
@@ -20,8 +34,8 @@ describe('events that their owner may have died of', () => {
         await ctx.sql`insert into effects (id, subject, sequence) values (${event.id}, ${event.subject}, ${event.sequence})`
         if (event.id !== 'guilty') return
         const die = kill
-        kill = undefined
-        die?.()
+        kill = () => {}
+        die()
         await new Promise(() => {})
       },
     })
@@ -36,14 +50,7 @@ describe('events that their owner may have died of', () => {
     )
     for (let deaths = 0; deaths < 5; deaths++) {
       const transport = openMemory(`memory://${running.name}`)
-      let dead = false
-      kill = () => {
-        dead = true
-        transport.die()
-      }
-      const process = await running.another([handler], { transport })
-      await until(() => dead, { what: `death ${deaths + 1}` })
-      await process.stop({ graceMs: 0 })
+      await untilDeath(transport, running.another([handler], { transport }))
     }
     await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
     await until(async () => (await running.rows('select * from effects')).length === 59)
@@ -65,7 +72,6 @@ describe('events that their owner may have died of', () => {
   })
 
   it('that end the process in a retry are counted too', async () => {
-    let kill: (() => void) | undefined
     const handler = defineHandler({
       name: 'test.exiting',
       on: ['thing.*'],
@@ -74,8 +80,8 @@ describe('events that their owner may have died of', () => {
       async handle(_, ctx) {
         if (ctx.attempt === 1) throw new Error('first')
         const die = kill
-        kill = undefined
-        die?.()
+        kill = () => {}
+        die()
         await new Promise(() => {})
       },
     })
@@ -83,14 +89,7 @@ describe('events that their owner may have died of', () => {
     await running.publish({ type: 'thing.done', subject: 'a' })
     for (let deaths = 0; deaths < 2; deaths++) {
       const transport = openMemory(`memory://${running.name}`)
-      let dead = false
-      kill = () => {
-        dead = true
-        transport.die()
-      }
-      const process = await running.another([handler], { transport })
-      await until(() => dead, { what: `death ${deaths + 1}` })
-      await process.stop({ graceMs: 0 })
+      await untilDeath(transport, running.another([handler], { transport }))
     }
     await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
     const [dead] = await until(async () => {
@@ -99,5 +98,35 @@ describe('events that their owner may have died of', () => {
     })
     expect(dead?.reason).toBe('process-ended')
     await until(async () => (await running.rows('select * from evt.deliveries')).length === 0)
+  })
+
+  it('are not counted where only their lane was lost: the process lives', async () => {
+    let losses = 0
+    const handler = defineHandler({
+      name: 'test.slow',
+      on: ['thing.*'],
+      start: 'earliest',
+      retry: { attempts: 3, initial: '1ms', max: '2ms' },
+      async handle() {
+        if (losses === 6) return
+        losses++
+        for (const lane of lanes.splice(0)) lane.die()
+        await new Promise(() => {})
+      },
+    })
+    const running = await run([])
+    await running.publish({ type: 'thing.done', id: 'slow', subject: 'a' })
+    const memory = openMemory(`memory://${running.name}`)
+    const lanes: MemoryLane[] = []
+    async function* noted(...given: Parameters<NonNullable<Transport['lanes']>>) {
+      for await (const lane of memory.lanes?.(...given) ?? []) {
+        lanes.push(lane as MemoryLane)
+        yield lane
+      }
+    }
+    await running.another([handler], { transport: { ...memory, lanes: noted } })
+    await until(async () => (await running.rows('select * from evt.suspects')).length === 0 && losses === 6)
+    await until(async () => (await running.rows('select * from evt.inbox')).length === 1)
+    expect(await running.rows('select * from evt.dead_letters')).toEqual([])
   })
 })
