@@ -81,6 +81,7 @@ function figures(snapshot: Snapshot, window: Window) {
     })),
     stagesMs: { relay: of(relay), deliver: of(deliver), queue: of(queue), handle: of(handle) },
     backlog: snapshot.backlog,
+    stopped: snapshot.stopped,
     dead: snapshot.dead,
   }
 }

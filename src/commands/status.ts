@@ -6,7 +6,8 @@ import { problemOf } from '../output/problem.ts'
 import type { ContractDrift } from '../store/contracts.ts'
 import type { Scheduled } from '../store/scheduled.ts'
 import type { SinkState, SourceState } from '../watch/read-carried.ts'
-import type { Snapshot } from '../watch/snapshot.ts'
+import type { Snapshot, StoppedHandler } from '../watch/snapshot.ts'
+import { whyStopped } from '../watch/why-stopped.ts'
 import { defineCommand } from './command.ts'
 import { formatOptions, storeOptions } from './line/options.ts'
 import { findStore, type StorePlace, storesElsewhere, withStore } from './line/store.ts'
@@ -32,6 +33,8 @@ interface Standing {
   readonly sources: readonly SourceState[]
   /** Versions of contracts that running bridges do not agree about. */
   readonly contractDrift: readonly ContractDrift[]
+  /** Handlers that are paused, that wait for their breaker, or that no bridge runs. */
+  readonly stopped: readonly StoppedHandler[]
   readonly deadLetters: number | null
   /** Events that are held until their `deliverAt`. */
   readonly scheduled: Scheduled | null
@@ -75,6 +78,7 @@ const nothingYet = ({ config }: Runtime): Standing => ({
   sinks: [],
   sources: [],
   contractDrift: [],
+  stopped: [],
   deadLetters: null,
   scheduled: null,
   largestLag: null,
@@ -145,6 +149,7 @@ function standingOf(
       handlers: handlers.length,
       ageMs: Math.round(ageMs),
     })),
+    stopped: snapshot.stopped,
     deadLetters: snapshot.dead.open,
     largestLag: slowest && slowest.lagEvents > 0 ? slowest : null,
     next: nextStep(alive.length, snapshot),
@@ -153,12 +158,13 @@ function standingOf(
 
 function nextStep(bridges: number, snapshot: Snapshot): string {
   if (bridges === 0) return 'evt up'
+  if (snapshot.stopped.some(({ state }) => state === 'broken')) return 'evt handlers list'
   if (snapshot.dead.open > 0) return 'evt dlq list'
   if (snapshot.head.position === '0') return 'evt gen user.created --count 10'
   return 'evt dash'
 }
 
-function render(standing: Standing, { output }: Runtime): string {
+function render(standing: Standing, { output, now }: Runtime): string {
   const { store, elsewhere, bridges, largestLag } = standing
   const none = `none is configured and no embedded one runs${elsewhere.length > 0 ? ' here' : ''}`
   const rows: [string, string][] = [['store', store ? `${store.url} (${store.origin})` : none]]
@@ -171,6 +177,7 @@ function render(standing: Standing, { output }: Runtime): string {
     for (const sink of standing.sinks) rows.push(['sink', sinkText(sink)])
     for (const source of standing.sources) rows.push(['source', sourceText(source)])
     for (const drift of standing.contractDrift) rows.push(['contract differs', driftText(drift)])
+    rows.push(...stoppedRows(standing, now()))
     rows.push(['dead letters', formatCount(standing.deadLetters ?? 0)])
     const { events = 0, next } = standing.scheduled ?? {}
     if (events > 0) rows.push(['held', `${formatCount(events)} events, the next until ${next}`])
@@ -181,6 +188,16 @@ function render(standing: Standing, { output }: Runtime): string {
   }
   rows.push(['next', output.paint('bold', standing.next)])
   return rows.map(([name, text]) => `${name.padEnd(16)}${name === 'next' ? text : visible(text)}`).join('\n')
+}
+
+/** Without any bridge all handlers wait for one, which is said already. */
+function stoppedRows({ stopped, bridges }: Standing, nowMs: number): [string, string][] {
+  const rows: [string, string][] = stopped.flatMap((one) =>
+    one.state === 'nobody' ? [] : [[one.state, `${one.handler}: ${whyStopped(one, nowMs) ?? 'by its bridge'}`]],
+  )
+  const unrun = stopped.filter(({ state }) => state === 'nobody').map(({ handler }) => handler)
+  if (bridges.length > 0 && unrun.length > 0) rows.push(['run by nobody', unrun.join(', ')])
+  return rows
 }
 
 /** They give one a second: later than this, one may have been killed. */

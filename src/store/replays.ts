@@ -52,6 +52,7 @@ export interface ReplayLease {
 
 /** A replay's handlers go by names of their own: their groups, their inbox, their retries touch nobody else's. */
 export const replayHandlerName = (handler: string, id: string): string => `${handler}.replay-${id}`
+export const isReplayHandler = (name: string): boolean => name.includes('.replay-')
 
 /** Without a beat for so long, another process may go on with it. */
 const leaseMs = 15_000

@@ -1,9 +1,11 @@
 import type { Store } from '../store/connection.ts'
 import { listCauses } from '../store/dead-letters.ts'
+import { readHandlerStates } from '../store/handler-states.ts'
 import { readUnsequenced } from '../store/sequencer.ts'
 import { deadAfterMs } from './instances.ts'
 import { readBacklog } from './read-backlog.ts'
 import type { InstanceSample, Snapshot } from './snapshot.ts'
+import { stoppedHandlers } from './stopped-handlers.ts'
 
 /** Causes that one snapshot lists, the most frequent first. */
 const causesShown = 50
@@ -13,10 +15,11 @@ const causesShown = 50
  * EvtError('migrations') when the schema is missing.
  */
 export async function readSnapshot(store: Store): Promise<Snapshot> {
-  const [head, instances, backlog, dead] = await Promise.all([
+  const [head, instances, backlog, states, dead] = await Promise.all([
     readHead(store),
     readInstances(store),
     readBacklog(store),
+    readHandlerStates(store),
     readDead(store),
   ])
   const url = new URL(store.url)
@@ -27,6 +30,7 @@ export async function readSnapshot(store: Store): Promise<Snapshot> {
     head,
     instances,
     backlog: backlog.filter(({ handler }) => !readsSink(handler, instances)),
+    stopped: stoppedHandlers(states, instances),
     dead,
   }
 }

@@ -1,6 +1,8 @@
 // Room watch: what a running bridge tells about itself, and how several of them are added up. Writes to the store's
 // instance registry; may not change what it watches.
 
+import type { HandlerState } from '../store/handler-states.ts'
+
 /** One process's view of one handler since that process started. Cumulative: a reader subtracts two of them. */
 export interface HandlerSample {
   readonly handler: string
@@ -105,6 +107,15 @@ export interface DeadLetterCause {
   readonly sampleId: string
 }
 
+/** A handler that does not run, and why. */
+export interface StoppedHandler {
+  readonly handler: string
+  /** No bridge alive has it · an operator paused it · its circuit breaker is open. The first that is so. */
+  readonly state: 'nobody' | 'paused' | 'broken'
+  readonly pause: HandlerState['pause']
+  readonly breaker: HandlerState['breaker']
+}
+
 /** Everything the dashboard shows of one moment; made by `readSnapshot`. */
 export interface Snapshot {
   readonly takenAt: string
@@ -115,5 +126,7 @@ export interface Snapshot {
   readonly head: { readonly position: string; readonly outboxPending: number; readonly oldestPendingMs: number | null }
   readonly instances: readonly InstanceSample[]
   readonly backlog: readonly HandlerBacklog[]
+  /** By name. */
+  readonly stopped: readonly StoppedHandler[]
   readonly dead: { readonly open: number; readonly causes: readonly DeadLetterCause[] }
 }

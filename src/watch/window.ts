@@ -12,6 +12,8 @@ export interface HandlerWindow {
   readonly inFlight: number
   readonly queued: number
   readonly paused: boolean
+  /** Its circuit breaker is open. */
+  readonly broken: boolean
   readonly health: HandlerSample['health']
   readonly lastError: string | undefined
   /** Microseconds: run time of one attempt, and committed to handled. */
@@ -52,6 +54,7 @@ function windowOf(now: HandlerSample, then: HandlerSample | undefined): HandlerW
     inFlight: now.inFlight,
     queued: now.queued,
     paused: now.paused,
+    broken: now.broken ?? false,
     health: now.health,
     lastError: now.lastError,
     runTime: since(now.runTime, then?.runTime),
@@ -71,6 +74,7 @@ function merged(a: HandlerWindow, b: HandlerWindow): HandlerWindow {
     inFlight: a.inFlight + b.inFlight,
     queued: a.queued + b.queued,
     paused: a.paused || b.paused,
+    broken: a.broken || b.broken,
     health: worse.health,
     lastError: worse.lastError ?? a.lastError ?? b.lastError,
     runTime: added([a.runTime, b.runTime]),

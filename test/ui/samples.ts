@@ -57,6 +57,7 @@ export function snapshotAt(second: number, over: Partial<Snapshot> = {}): Snapsh
     head: { position: '1200', outboxPending: 0, oldestPendingMs: null },
     instances: [instanceSample()],
     backlog: [],
+    stopped: [],
     dead: { open: 0, causes: [] },
     ...over,
   }

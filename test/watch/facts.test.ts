@@ -46,6 +46,7 @@ const instanceOf = (more: Partial<InstanceSample> = {}): InstanceSample => ({
 })
 
 const snapshotOf = (instances: readonly InstanceSample[], more: Partial<Snapshot> = {}): Snapshot => ({
+  stopped: [],
   takenAt: new Date(nowMs).toISOString(),
   clockMs: 0,
   store: { host: 'h', database: 'd', serverVersion: '18.0' },

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { formatAge } from '../../core/duration.ts'
 import type { Histogram } from '../../core/histogram.ts'
 import { formatCount } from '../../core/quantity.ts'
 import { renderTable } from '../../output/table.ts'
 import type { Store } from '../../store/connection.ts'
 import type { HandlerState } from '../../store/handler-states.ts'
-import type { HandlerSample, Snapshot } from '../../watch/snapshot.ts'
+import type { HandlerSample, Snapshot, StoppedHandler } from '../../watch/snapshot.ts'
+import { whyStopped } from '../../watch/why-stopped.ts'
 import type { HandlerWindow } from '../../watch/window.ts'
 import { defineCommand } from '../command.ts'
 import { formatOptions, storeOptions } from '../line/options.ts'
@@ -43,7 +43,7 @@ export default defineCommand({
 
 interface Row {
   readonly handler: string
-  readonly state: 'runs' | 'paused' | 'broken' | 'nobody'
+  readonly state: 'runs' | StoppedHandler['state']
   readonly health: HandlerSample['health'] | null
   readonly priority: string | null
   /** Of one process. */
@@ -93,12 +93,10 @@ function rowOf(handler: string, { snapshot, seconds, window, state }: Known): Ro
   const samples = running.flatMap((one) => one.handlers.filter((own) => own.handler === handler))
   const [sample] = samples
   const backlog = snapshot.backlog.find((one) => one.handler === handler)
-  const isBroken = state?.breaker?.state === 'open'
-  const isPaused = state?.pause || samples.some(({ paused }) => paused)
   const sum = (of: (one: HandlerSample) => number) => samples.reduce((total, one) => total + of(one), 0)
   return {
     handler,
-    state: running.length === 0 ? 'nobody' : isPaused ? 'paused' : isBroken ? 'broken' : 'runs',
+    state: stateOf(handler, snapshot, running.length),
     health: running.length === 0 ? null : (window?.health ?? null),
     priority: sample?.priority ?? null,
     concurrency: sample?.concurrency ?? null,
@@ -115,6 +113,10 @@ function rowOf(handler: string, { snapshot, seconds, window, state }: Known): Ro
     breaker: state?.breaker ?? null,
   }
 }
+
+/** A replay runs its own only now and then, and nobody has to see to them. */
+const stateOf = (handler: string, { stopped }: Snapshot, bridges: number): Row['state'] =>
+  stopped.find((one) => one.handler === handler)?.state ?? (bridges === 0 ? 'nobody' : 'runs')
 
 function msAt(histogram: Histogram | undefined, q: number): number | null {
   const us = histogram?.percentile(q)
@@ -145,10 +147,6 @@ const columnsAt = (nowMs: number) => [
   { head: 'WHY', cell: (row: Row) => why(row, nowMs), grows: true as const },
 ]
 
-function why({ pause, breaker, lastError, failed }: Row, nowMs: number): string | undefined {
-  const age = (at: string) => formatAge(Math.max(0, nowMs - Date.parse(at)))
-  if (pause) return `paused by ${pause.by} ${age(pause.at)} ago${pause.reason ? `: ${pause.reason}` : ''}`
-  if (breaker?.state === 'open')
-    return `breaker open for ${age(breaker.since)}: ${breaker.failing} of ${breaker.seen} subjects fail: ${breaker.error}`
-  return failed > 0 ? (lastError ?? undefined) : undefined
+function why(row: Row, nowMs: number): string | undefined {
+  return whyStopped(row, nowMs) ?? (row.failed > 0 ? (row.lastError ?? undefined) : undefined)
 }

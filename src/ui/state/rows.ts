@@ -1,5 +1,6 @@
+import { createHistogram } from '../../core/histogram.ts'
 import { compileWhere } from '../../core/where.ts'
-import type { DeadLetterCause, HandlerBacklog } from '../../watch/snapshot.ts'
+import type { DeadLetterCause, HandlerBacklog, StoppedHandler } from '../../watch/snapshot.ts'
 import type { HandlerWindow } from '../../watch/window.ts'
 import type { Model, Opened, Panel, SortKey, TailLine } from './model.ts'
 
@@ -10,6 +11,8 @@ export interface HandlerRow extends HandlerWindow {
   readonly errorRate: number
   readonly backlog: HandlerBacklog | undefined
   readonly recent: readonly number[]
+  /** Why it does not run; undefined when it does. */
+  readonly stopped: StoppedHandler | undefined
 }
 
 /** A plain word is looked for anywhere; anything with an operator is a `where` expression. Throws EvtError('usage'). */
@@ -37,17 +40,35 @@ export function handlerRows(model: Model): readonly HandlerRow[] {
   if (!window) return []
   const matches = compileFilter(model.filter)
   const backlog = new Map(model.snapshots.at(-1)?.backlog.map((one) => [one.handler, one]))
-  return window.handlers
-    .filter((one) => matches({ handler: one.handler, group: one.group, health: one.health }))
+  const stopped = new Map(model.snapshots.at(-1)?.stopped.map((one) => [one.handler, one]))
+  const unheard = [...stopped.keys()].filter((name) => !window.handlers.some(({ handler }) => handler === name))
+  return [...window.handlers, ...unheard.map(nothingOf)]
+    .filter((one) =>
+      matches({
+        handler: one.handler,
+        group: one.group,
+        health: one.health,
+        state: stopped.get(one.handler)?.state ?? 'runs',
+      }),
+    )
     .map((one) => ({
       ...one,
       perSecond: one.handled / window.seconds,
       errorRate: one.failed === 0 ? 0 : one.failed / (one.failed + one.handled),
       backlog: backlog.get(one.handler),
       recent: model.history.byHandler.get(one.handler) ?? [],
+      stopped: stopped.get(one.handler),
     }))
     .sort((a, b) => sorters[model.sort](a, b) || (a.handler < b.handler ? -1 : 1))
 }
+
+/** No bridge says anything about it. */
+const nothingOf = (handler: string): HandlerWindow => ({
+  ...{ handler, group: '', handled: 0, failed: 0, dead: 0, skipped: 0, inFlight: 0, queued: 0 },
+  ...{ paused: false, broken: false, health: 'healthy', lastError: undefined },
+  runTime: createHistogram(),
+  endToEnd: createHistogram(),
+})
 
 export function backlogRows(model: Model): readonly HandlerBacklog[] {
   const matches = compileFilter(model.filter)

@@ -1,7 +1,8 @@
 import type { Histogram } from '../../core/histogram.ts'
 import { typeText, visible } from '../../core/visible.ts'
+import { whyStopped } from '../../watch/why-stopped.ts'
 import type { Model, TailLine } from '../state/model.ts'
-import { backlogRows, deadRows, handlerRows } from '../state/rows.ts'
+import { backlogRows, deadRows, type HandlerRow, handlerRows } from '../state/rows.ts'
 import { age, blank, clip, type Line, left, milliseconds, perSecond, short, span, sparkline } from './text.ts'
 
 const field = (name: string, value: string): Line => [span(`  ${left(name, 16)}`, 'dim'), span(value)]
@@ -27,7 +28,7 @@ function handlerDetail(model: Model, handler: string, columns: number): readonly
     model.snapshots.at(-1)?.instances.filter((one) => one.handlers.some((known) => known.handler === row.handler)) ?? []
   return [
     [span(row.handler, 'title')],
-    field('state', row.paused ? 'paused' : row.health),
+    field('state', clip(visible(stateText(row, model)), columns - 18)),
     field('bridges', where.map((one) => `${one.instance}${one.alive ? '' : ' (gone)'}`).join(', ')),
     field(
       'handled',
@@ -46,6 +47,15 @@ function handlerDetail(model: Model, handler: string, columns: number): readonly
     [span('  How long run times are', 'title')],
     ...distribution(row.runTime, columns),
   ]
+}
+
+const stateWords = { paused: 'paused', broken: 'broken', nobody: 'run by nobody' } as const
+
+/** By the clock of the snapshot: what is drawn depends on the model alone. */
+function stateText({ stopped, health }: HandlerRow, model: Model): string {
+  if (!stopped) return health
+  const why = whyStopped(stopped, Date.parse(model.snapshots.at(-1)?.takenAt ?? ''))
+  return why ? `${stateWords[stopped.state]}: ${why}` : stateWords[stopped.state]
 }
 
 function percentiles(histogram: Histogram): string {

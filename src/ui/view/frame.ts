@@ -1,3 +1,5 @@
+import { visible } from '../../core/visible.ts'
+import { whyStopped } from '../../watch/why-stopped.ts'
 import { stageNames } from '../../watch/window.ts'
 import { bindings } from '../state/keymap.ts'
 import { type Model, type Panel, panels } from '../state/model.ts'
@@ -118,7 +120,7 @@ function stageSpans({ window }: Model, title: string, between: string): Line {
 
 /** The filter is always shown: nobody should wonder where rows went. */
 function noticeLines(model: Model): readonly Line[] {
-  const lines: Line[] = []
+  const lines: Line[] = [...brokenLines(model)]
   if (model.trouble !== undefined) lines.push([span(`✖ what is shown is old: ${model.trouble}`, 'bad')])
   if (model.typing !== undefined) {
     lines.push([
@@ -131,6 +133,18 @@ function noticeLines(model: Model): readonly Line[] {
   if (model.paused)
     lines.push([span(`‖ PAUSED · ${short(model.paused.newEvents)} new`, 'warn'), span('  (Space goes on)', 'dim')])
   return lines
+}
+
+/** In one line, whatever is scrolled or filtered: what is broken is the first thing to know. */
+function brokenLines({ snapshots }: Model): readonly Line[] {
+  const latest = snapshots.at(-1)
+  const broken = latest?.stopped.filter(({ state }) => state === 'broken') ?? []
+  if (!latest || broken.length === 0) return []
+  const whys = broken.map((one) => {
+    const why = whyStopped(one, Date.parse(latest.takenAt))
+    return why ? `${one.handler}, ${why}` : one.handler
+  })
+  return [[span(visible(`⊘ broken: ${whys.join('; ')}`), 'bad')]]
 }
 
 /** All panels one above the other: each gets a title and its share, the focused one the most. */
@@ -181,7 +195,8 @@ function helpLines(columns: number): readonly Line[] {
     [span('Filter: a word, or a where expression', 'title')],
     [span(clip("  handler ~ '^icons' and lag > 10    type == 'user.created'", columns))],
     blank,
-    [span('Marks', 'title'), span('  ● healthy  ▲ degraded  ✖ failing  ‖ paused')],
+    [span('Marks', 'title'), span('  ● healthy  ▲ degraded  ✖ failing')],
+    [span('         ‖ paused  ⊘ its breaker is open  ○ run by nobody')],
     [span(clip('  Latencies are of the last ten seconds, added over all bridges (never averaged).', columns), 'dim')],
   ]
 }

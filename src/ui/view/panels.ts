@@ -8,8 +8,11 @@ import { age, type Line, milliseconds, perSecond, short, sparkline, type Tone } 
 const healthMark = { healthy: '●', degraded: '▲', failing: '✖' } as const
 const healthTone = { healthy: 'good', degraded: 'warn', failing: 'bad' } as const
 
-const stateOf = (row: HandlerRow) => (row.paused ? '‖' : healthMark[row.health])
-const stateTone = (row: HandlerRow): Tone => (row.paused ? 'warn' : healthTone[row.health])
+const stoppedMark = { paused: '‖', broken: '⊘', nobody: '○' } as const
+const stoppedTone = { paused: 'warn', broken: 'bad', nobody: 'warn' } as const
+
+const stateOf = ({ stopped, health }: HandlerRow) => (stopped ? stoppedMark[stopped.state] : healthMark[health])
+const stateTone = ({ stopped, health }: HandlerRow): Tone => (stopped ? stoppedTone[stopped.state] : healthTone[health])
 const percent = (share: number) => (share === 0 ? '0' : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)}%`)
 const latency = (q: number) => (row: HandlerRow) => milliseconds(row.endToEnd.percentile(q))
 

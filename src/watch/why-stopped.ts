@@ -1,0 +1,14 @@
+import { formatAge } from '../core/duration.ts'
+import type { StoppedHandler } from './snapshot.ts'
+
+/** In one line: by whom, since when and why. Undefined when nothing but a bridge is missing. */
+export function whyStopped(
+  { pause, breaker }: Pick<StoppedHandler, 'pause' | 'breaker'>,
+  nowMs: number,
+): string | undefined {
+  const age = (at: string) => formatAge(Math.max(0, nowMs - Date.parse(at)))
+  if (pause) return `paused by ${pause.by} ${age(pause.at)} ago${pause.reason ? `: ${pause.reason}` : ''}`
+  if (breaker?.state !== 'open') return undefined
+  const { since, failing, seen, error } = breaker
+  return `breaker open for ${age(since)}: ${failing} of ${seen} subjects fail: ${error}`
+}
