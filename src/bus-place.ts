@@ -8,6 +8,9 @@ import type { EventBusOptions } from './event-bus.ts'
 import type { HandlerLog } from './handle/handler.ts'
 import type { Transport } from './transports/transport.ts'
 
+/** What of the options of a bus says where it is. */
+export type PlaceOptions = Pick<EventBusOptions, 'url' | 'env' | 'cwd' | 'group' | 'layout' | 'topic' | 'lanes'>
+
 export interface Place {
   readonly url: string
   readonly group: string | undefined
@@ -24,7 +27,7 @@ export interface Place {
 }
 
 /** Throws `config` when neither says where. */
-export async function placeOf(options: EventBusOptions, log: HandlerLog): Promise<Place> {
+export async function placeOf(options: PlaceOptions, log: HandlerLog): Promise<Place> {
   const { url, env, group, layout, topic } = options
   if (url !== undefined) return { url, group, layout, topic, prefix: topic, handling: {}, publish: {}, isPaused: false }
   if (env === undefined)
@@ -65,7 +68,7 @@ function handlingOf(config: Config): Place['handling'] {
 }
 
 /** A topic that the URL names is the bus's. */
-export function planOf(transport: Transport, place: Place, { lanes }: EventBusOptions): TopicPlan {
+export function planOf(transport: Transport, place: Place, { lanes }: PlaceOptions): TopicPlan {
   const [named, ...more] = transport.named
   if (more.length > 0)
     throw new EvtError('config', `cannot run a bus over ${transport.named.join(', ')}: it has one topic`, {
@@ -73,4 +76,14 @@ export function planOf(transport: Transport, place: Place, { lanes }: EventBusOp
     })
   const layout = place.layout
   return planTopics({ layout, topic: named ?? place.topic, prefix: place.prefix, lanes })
+}
+
+/** Those that are missing; one that is not as asked for is told to the log. */
+export async function makeTopics(
+  transport: Transport,
+  { names, lanes, log }: { readonly names: readonly string[]; readonly lanes: number; readonly log: HandlerLog },
+): Promise<void> {
+  const topics = names.map((name) => ({ name, lanes }))
+  for (const { topic, problem, remedy } of await transport.ensure(topics, 'create'))
+    log.warn('a topic is not as asked for', { topic, problem, remedy })
 }

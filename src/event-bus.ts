@@ -1,7 +1,7 @@
 // The bus of the direct topology: publisher → transport → handlers, with no Postgres. It puts the rooms together as the bridge does for the
 // stored one; a driver is loaded when it starts.
 import { randomUUID } from 'node:crypto'
-import { type Place, placeOf, planOf } from './bus-place.ts'
+import { makeTopics, type Place, placeOf, planOf } from './bus-place.ts'
 import type { DialectName } from './core/codec.ts'
 import type { Contract } from './core/contract.ts'
 import { parseDuration } from './core/duration.ts'
@@ -134,7 +134,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
     const { createDirectSubscribers } = await import('./handle/direct/direct-subscribers.ts')
     const { topicsOf } = await import('./handle/direct/subscription.ts')
     const plan = planOf(transport, place, options)
-    await makeTopics(transport, plan.fixed ?? [], plan.lanes)
+    await makeTopics(transport, { names: plan.fixed ?? [], lanes: plan.lanes, log: calm })
     const onError = (error: EvtError, event: NewEvent) => {
       calm.error('an event was not published', { type: event?.type, error: error.message })
       options.onError?.(error, event)
@@ -159,7 +159,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
       log,
       async topicsOf(patterns) {
         const topics = topicsOf(patterns, { plan, registry })
-        if (!plan.fixed) await makeTopics(transport, topics, plan.lanes)
+        if (!plan.fixed) await makeTopics(transport, { names: topics, lanes: plan.lanes, log: calm })
         return topics
       },
       groupOf: (handler) => (place.group ? `${place.group}.${handler}` : handler),
@@ -170,12 +170,6 @@ export function createEventBus(options: EventBusOptions): EventBus {
       },
     })
     return { place, transport, publisher, subscribers }
-  }
-
-  async function makeTopics(transport: Transport, names: readonly string[], lanes: number): Promise<void> {
-    const topics = names.map((name) => ({ name, lanes }))
-    for (const { topic, problem, remedy } of await transport.ensure(topics, 'create'))
-      calm.warn('a topic is not as asked for', { topic, problem, remedy })
   }
 
   async function closeAll({ transport, publisher, subscribers }: Parts): Promise<void> {

@@ -91,6 +91,18 @@ it('an upcast makes the next version of the one before', () => {
   expect([wrongResult, wrongField]).toHaveLength(2)
 })
 
+it('a publisher without a store has no transactions', () => {
+  const direct = createPublisher({ url: 'memory://types', source: 'types' })
+  expectTypeOf(direct.send).returns.toEqualTypeOf<Promise<PublishOutcome>>()
+  const wrong = [
+    // @ts-expect-error there is no store
+    () => direct.publish,
+    // @ts-expect-error a store or a broker
+    () => createPublisher({ source: 'types', store: 'postgres://nowhere', url: 'memory://types' }),
+  ]
+  expect(wrong).toHaveLength(2)
+})
+
 it('typed publishers take what their contract takes', () => {
   const publisher = createPublisher({ store: 'postgres://nowhere', registry: createRegistry([]), source: 'types' })
   const publish = publishersOf(publisher.send, { userCreated, first: userCreated.v1, orderPaid })

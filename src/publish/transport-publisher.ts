@@ -6,7 +6,7 @@ import { type PublishOptions, resolvePublish } from '../core/publish-options.ts'
 import type { Registry } from '../core/registry.ts'
 import type { PublisherSample } from '../watch/publisher-sample.ts'
 import { createPipeline, type Pipeline } from './pipeline.ts'
-import { createPublishMeter, samplePublisher } from './publish-meter.ts'
+import { createPublishMeter, type PublishMeter, samplePublisher } from './publish-meter.ts'
 import { createTransportEnd, type PublishTarget } from './transport-end.ts'
 
 export interface TransportPublisherOptions {
@@ -24,6 +24,8 @@ export interface TransportPublisherOptions {
   /** Bytes of `data`; default 1 MiB. */
   readonly maxBytes?: number
   readonly publish?: PublishOptions | undefined
+  /** Counts; default: one of its own. */
+  readonly meter?: PublishMeter
 }
 
 /**
@@ -39,8 +41,8 @@ export interface TransportPublisher extends Pipeline {
 /** Throws `config` for settings that cannot be. */
 export function createTransportPublisher(options: TransportPublisherOptions): TransportPublisher {
   const { transport, plan, registry, source, onError, dialect = 'cloudevents', maxBytes } = options
+  const meter = options.meter ?? createPublishMeter()
   const config = resolvePublish(options.publish)
-  const meter = createPublishMeter()
   const preparing = {
     registry: {
       get: registry.get,

@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { defineEvent } from '../../src/core/define-event.ts'
 import { createRegistry } from '../../src/core/registry.ts'
-import { createPublisher } from '../../src/publish/create-publisher.ts'
+import { createPublisher } from '../../src/create-publisher.ts'
 import { createTestDatabase } from '../setup/database.ts'
 
 const registry = createRegistry([defineEvent('thing.made', { 1: z.object({ n: z.number() }) })])

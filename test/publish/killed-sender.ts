@@ -1,6 +1,6 @@
 // Sends for ever, and prints the id of each event that is stored: `node killed-sender.ts <URL>`.
 import { createRegistry } from '../../src/core/registry.ts'
-import { createPublisher } from '../../src/publish/create-publisher.ts'
+import { createPublisher } from '../../src/create-publisher.ts'
 import { noted } from './noted.ts'
 
 const publisher = createPublisher({

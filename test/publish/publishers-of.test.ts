@@ -4,8 +4,8 @@ import { defineEvent } from '../../src/core/define-event.ts'
 import type { NewEvent } from '../../src/core/event.ts'
 import { createRegistry } from '../../src/core/registry.ts'
 import { createEventBus, type EventBus } from '../../src/event-bus.ts'
-import type { Publisher } from '../../src/publish/create-publisher.ts'
 import type { PublishOutcome } from '../../src/publish/outcome.ts'
+import type { Publisher } from '../../src/publish/publisher-to-store.ts'
 import { publishersOf } from '../../src/publish/publishers-of.ts'
 
 const userRegistered = defineEvent('user.registered', {
