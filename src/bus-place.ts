@@ -1,6 +1,7 @@
 // Where the bus of the direct topology is: what its options, the environment or the project's configuration say.
 import { resolve } from 'node:path'
 import type { Config } from './config/config.ts'
+import type { HandlingOptions } from './config/handling.ts'
 import { EvtError } from './core/errors.ts'
 import { type Layout, planTopics, type TopicPlan } from './core/layout.ts'
 import type { PublishOptions } from './core/publish-options.ts'
@@ -20,6 +21,8 @@ export interface Place {
   readonly prefix: string | undefined
   /** What the configuration says where a handler says nothing: `EVENT_RETRY_ATTEMPTS`, `EVENT_TIMEOUT`. */
   readonly handling: { readonly attempts?: number; readonly timeout?: string }
+  /** What the configuration says of all handlers together. */
+  readonly together: Partial<HandlingOptions>
   /** What the configuration says about publishing. */
   readonly publish: PublishOptions
   /** `EVENT_PROCESSING_ENABLED=false`: handlers are subscribed and wait. */
@@ -29,13 +32,15 @@ export interface Place {
 /** Throws `config` when neither says where. */
 export async function placeOf(options: PlaceOptions, log: HandlerLog): Promise<Place> {
   const { url, env, group, layout, topic } = options
-  if (url !== undefined) return { url, group, layout, topic, prefix: topic, handling: {}, publish: {}, isPaused: false }
+  const unsaid = { handling: {}, together: {}, publish: {}, isPaused: false }
+  if (url !== undefined) return { url, group, layout, topic, prefix: topic, ...unsaid }
   if (env === undefined)
     throw new EvtError('config', 'cannot start the bus: neither url nor env is given', {
       hint: 'give it the environment as env, or a url such as redis://localhost:6379',
     })
   const { loadConfig } = await import('./config/load.ts')
   const { busOf } = await import('./config/bus.ts')
+  const { handlingOf } = await import('./config/handling.ts')
   const { publishOf } = await import('./config/publish.ts')
   const config = await loadConfig({ cwd: resolve(options.cwd ?? ''), env, flags: {} })
   const bus = busOf(config)
@@ -53,13 +58,14 @@ export async function placeOf(options: PlaceOptions, log: HandlerLog): Promise<P
     layout: layout ?? bus.layout,
     topic: topic ?? bus.topic,
     prefix: topic ?? bus.prefix,
-    handling: handlingOf(config),
+    handling: eachOf(config),
+    together: handlingOf(config),
     publish: publishOf(config),
     isPaused: !config.get('processing').value,
   }
 }
 
-function handlingOf(config: Config): Place['handling'] {
+function eachOf(config: Config): Place['handling'] {
   const [attempts, timeout] = [config.get('retryAttempts'), config.get('timeoutMs')]
   return {
     ...(attempts.origin === 'default' ? {} : { attempts: attempts.value }),

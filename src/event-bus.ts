@@ -54,6 +54,8 @@ export interface EventBusOptions {
   readonly dialect?: DialectName
   /** Ids that each handler remembers, so that what comes twice runs once; default 10,000 ids, for an hour. */
   readonly duplicates?: { readonly count?: number; readonly window?: string }
+  /** Events in all handlers of this process at the same time. Default: what the configuration says; else what each handler says. */
+  readonly maxConcurrentHandlers?: number | undefined
   /** How it publishes: batches, rate, duplicates, order, bounds, compression; before what the configuration says. */
   readonly publish?: PublishOptions
   /** Everything that was not published, whatever is done with the outcome. */
@@ -152,6 +154,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
     recorder.publisher(publisher.stats)
     const { count, window } = options.duplicates ?? {}
     const subscribers = createDirectSubscribers({
+      maxConcurrentHandlers: options.maxConcurrentHandlers ?? place.together.maxConcurrentHandlers,
       transport,
       registry,
       recorder,

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type BridgeRole, bridgeRoles, createBridge } from '../bridge.ts'
 import { parseNamedUrl } from '../config/connections.ts'
+import { handlingOf } from '../config/handling.ts'
 import { parseHttpAddress } from '../config/http.ts'
 import { formatDuration } from '../core/duration.ts'
 import type { HttpOptions } from '../core/http-options.ts'
@@ -111,6 +112,7 @@ export default defineCommand({
         privacy: privacyOf(runtime),
         drafts: config.get('drafts').value,
         sagaTimeout: formatDuration(config.get('sagaTimeoutMs').value),
+        ...handlingOf(config),
         http,
         ...connections.settings,
       })

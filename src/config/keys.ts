@@ -11,13 +11,14 @@ import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import { parseAlerts, shownAlerts } from './alerts.ts'
 import { type BusType, parseBusType, parseLayout } from './bus-names.ts'
 import { parseNamedUrls, shownConnections } from './connections.ts'
+import { type HandlingValues, handlingKeys } from './handling-keys.ts'
 import { parseHttpAddress, shownHttpAddress } from './http.ts'
 import { type PublishValues, publishKeys } from './publish-keys.ts'
 import { atLeastOne, durationOf, listOf, oneOf, truth } from './read-value.ts'
 import { parseRetention, shownRetention } from './retention.ts'
 import type { Service } from './services.ts'
 
-export interface ConfigValues extends PublishValues {
+export interface ConfigValues extends PublishValues, HandlingValues {
   /** URL of the store; without one the embedded store that runs is used. */
   readonly store: string | undefined
   readonly profile: string | undefined
@@ -123,6 +124,7 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     parse: truth,
     alias: 'EVENT_PROCESSING_ENABLED',
   },
+  ...handlingKeys,
   sinks: {
     name: 'sinks',
     says: 'where the log is carried to',

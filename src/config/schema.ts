@@ -174,6 +174,8 @@ export const configFileSchema = z.strictObject({
   retryAttempts: quantity.optional(),
   timeout: quantity.optional(),
   processing: z.boolean().optional(),
+  maxConcurrentHandlers: quantity.optional(),
+  watchdog: quantity.optional(),
   sinks: z.array(sink).superRefine(unique).optional(),
   sources: z.array(source).superRefine(unique).optional(),
   consume: z.string().optional(),

@@ -123,6 +123,12 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
   }
 }
 
+/** Throws EvtError('config') for a limit of all handlers that is none. */
+export function checkedMost(most: number | undefined): number | undefined {
+  if (most === undefined || (Number.isInteger(most) && most >= 1)) return most
+  throw new EvtError('config', `cannot run handlers: maxConcurrentHandlers is ${most}, not a whole number from 1 on`)
+}
+
 export const isBatchHandler = (definition: AnyHandlerDefinition): definition is BatchHandlerDefinition =>
   'batch' in definition && definition.batch !== undefined
 

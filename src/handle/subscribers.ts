@@ -9,7 +9,7 @@ import { createConnectionGate } from './connection-gate.ts'
 import { createRuntime, type SharedRuntime } from './create-runtime.ts'
 import { createDueSchedule } from './due-schedule.ts'
 import type { AnyHandlerDefinition, HandlerLog } from './handler.ts'
-import { type HandlerConfig, resolveHandler } from './handler-config.ts'
+import { checkedMost, type HandlerConfig, resolveHandler } from './handler-config.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { HandleRecorder } from './recorder.ts'
 import { createStoreWatch } from './store-watch.ts'
@@ -76,7 +76,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   const configs = resolveAll(options.handlers)
   const ending = new AbortController()
   const connections = options.connections ?? 16
-  const mostConcurrent = atLeastOne(options.maxConcurrentHandlers)
+  const mostConcurrent = checkedMost(options.maxConcurrentHandlers)
   const sessions = createSessions(store, { max: connections, applicationName: `evt handlers ${options.instance}` })
   const gate = createConnectionGate(Math.min(connections, mostConcurrent ?? connections))
   const logged = openLoggedMessages(store)
@@ -224,11 +224,6 @@ const twice = (name: string) =>
   new EvtError('config', `cannot use handler ${name}: two handlers have that name`, {
     hint: 'a name stands for one position in the log',
   })
-
-function atLeastOne(most: number | undefined): number | undefined {
-  if (most === undefined || (Number.isInteger(most) && most >= 1)) return most
-  throw new EvtError('config', `cannot run handlers: maxConcurrentHandlers is ${most}, not a whole number from 1 on`)
-}
 
 function resolveAll(handlers: readonly AnyHandlerDefinition[]): HandlerConfig[] {
   const configs = handlers.map(resolveHandler)

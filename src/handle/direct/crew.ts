@@ -60,17 +60,31 @@ export function createCrew(runtime: DirectRuntime): Crew {
     }
   }
 
-  async function work(line: Line): Promise<void> {
+  async function work(line: Line, isProbe = false): Promise<void> {
     running.add(line)
-    const restMs = await step(line).catch((error: unknown) => {
-      runtime.log.error('a worker failed; it goes on', { handler: config.name, error: toError(error).stack })
-      return restAfterDefectMs
-    })
+    const restMs = runtime.enter ? await inPlace(line, runtime.enter, isProbe) : await stepOf(line)
     running.delete(line)
     goOn(line, restMs)
     if (running.size === 0) onStopped?.()
     dispatch()
   }
+
+  /** While it waited for its place, it may have been told to wait for something else. */
+  async function inPlace(line: Line, enter: () => Promise<() => void>, isProbe: boolean): Promise<number> {
+    const leave = await enter()
+    try {
+      const mustWait = paused || (halted && !isProbe) || onStopped !== undefined || line.owned.held || line.owned.closed
+      return mustWait ? 0 : await stepOf(line)
+    } finally {
+      leave()
+    }
+  }
+
+  const stepOf = (line: Line) =>
+    step(line).catch((error: unknown) => {
+      runtime.log.error('a worker failed; it goes on', { handler: config.name, error: toError(error).stack })
+      return restAfterDefectMs
+    })
 
   function goOn(line: Line, restMs: number): void {
     const { owned } = line
@@ -112,7 +126,7 @@ export function createCrew(runtime: DirectRuntime): Crew {
     },
     async probe() {
       const line = paused || onStopped ? undefined : nextLine()
-      if (line) await work(line)
+      if (line) await work(line, true)
       return line !== undefined
     },
     hold(owned, state) {

@@ -27,6 +27,8 @@ export interface DirectRuntime {
   readonly suspects: OneAtATime
   /** Sockets, timers and signals get their turn, when they have not had one for a while. */
   breathe(): Promise<void> | undefined
+  /** Where handlers are limited over the whole process: a place for one attempt; call what it resolves to when it has ended. */
+  enter?(): Promise<() => void>
   /** Of this process alone: there is no store to share its state. */
   readonly breaker: Breaker
   outcomes(succeeded: number, failed: number): void

@@ -4,7 +4,9 @@ import type { NewEvent } from '../../core/event.ts'
 import type { Registry } from '../../core/registry.ts'
 import type { Transport } from '../../transports/transport.ts'
 import { type BreakerDesk, createBreaker } from '../breaker.ts'
+import { createConnectionGate } from '../connection-gate.ts'
 import type { AnyHandlerDefinition, HandlerLog } from '../handler.ts'
+import { checkedMost } from '../handler-config.ts'
 import { createHealthJudge } from '../health.ts'
 import { createPreparer } from '../prepare.ts'
 import type { HandleRecorder, HandlerMeter } from '../recorder.ts'
@@ -29,6 +31,8 @@ export interface DirectSubscribersOptions {
   /** Publishes to the same transport: the id, once the broker has it. Throws when it does not say so. */
   publish(event: NewEvent): Promise<string>
   readonly duplicates?: DuplicateOptions
+  /** Attempts of all handlers at the same time; a batch is one. Default: only what each handler says limits it. */
+  readonly maxConcurrentHandlers?: number | undefined
 }
 
 /**
@@ -61,6 +65,8 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
   >()
   const suspects = createOneAtATime()
   const breathe = createBreath()
+  const most = checkedMost(options.maxConcurrentHandlers)
+  const gate = most === undefined ? undefined : createConnectionGate(most)
   let stopping: Promise<void> | undefined
 
   function runtimeOf(config: DirectConfig, forced: AbortSignal): DirectRuntime {
@@ -80,6 +86,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       publish: (event) => options.publish(event),
       suspects,
       breathe,
+      ...(gate ? { enter: () => gate.enter(priority) } : {}),
       breaker: createBreaker({ handler, policy: config.breaker, desk: ownDesk, meter, log }),
       outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
     }

@@ -1,0 +1,38 @@
+import { formatDuration } from '../core/duration.ts'
+import { EvtError } from '../core/errors.ts'
+import { atLeastOne, durationOf } from './read-value.ts'
+
+export interface HandlingValues {
+  /** Of one process; undefined: what each handler says. */
+  readonly maxConcurrentHandlers: number | undefined
+  /** Undefined: nothing watches. */
+  readonly watchdogMs: number | undefined
+}
+
+export const handlingKeys = {
+  maxConcurrentHandlers: {
+    name: 'maxConcurrentHandlers',
+    says: 'events in all handlers of a process at once',
+    default: undefined,
+    parse: atLeastOne,
+  },
+  watchdogMs: {
+    name: 'watchdog',
+    says: 'ends a bridge whose event loop stands still so long',
+    default: undefined,
+    parse: watchdogOf,
+    show: (ms: number | undefined) => (ms === undefined ? '' : formatDuration(ms)),
+  },
+} as const
+
+/** Looks come a few times within it: below this, a garbage collection would end the process. */
+const leastMs = 200
+
+function watchdogOf(text: string): number | undefined {
+  if (text === 'off') return undefined
+  const ms = durationOf(text)
+  if (ms >= leastMs) return ms
+  throw new EvtError('usage', `cannot read '${text}': a watchdog waits for ${formatDuration(leastMs)} at least`, {
+    hint: "longer than any work between two awaits, such as 1m; or 'off'",
+  })
+}
