@@ -66,8 +66,7 @@ const insertText = `insert into evt.outbox (${outboxColumns.join(', ')})
 select coalesce(class, evt.class_of(type)), ${outboxColumns.slice(1).join(', ')}
 from unnest(${columnTypes.map((type, i) => `$${i + 1}::${type}[]`).join(', ')}) e (${outboxColumns.join(', ')})`
 
-const appendText = `with written as (${insertText} returning subject, sequence, class, day, xid, seq)
-insert into evt.streams (subject, sequence, class, day, xid, seq) select * from written`
+const appendText = `select evt.append_events(${columnTypes.map((type, i) => `$${i + 1}::${type}[]`).join(', ')})`
 
 /** As the outbox, but until its time. */
 const scheduleText = `insert into evt.scheduled (${outboxColumns.join(', ')}, deliver_at)

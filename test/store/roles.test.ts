@@ -1,4 +1,8 @@
 import { expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { defineEvent } from '../../src/core/define-event.ts'
+import { createRegistry } from '../../src/core/registry.ts'
+import { createEventStore } from '../../src/replay/create-event-store.ts'
 import { addCapture } from '../../src/store/capture.ts'
 import { openStore, type Store } from '../../src/store/connection.ts'
 import { migrateUp, migrationSql, migrationStatus } from '../../src/store/migrate.ts'
@@ -6,6 +10,7 @@ import type { SqlExecutor } from '../../src/transports/transport.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { startPrivateServer } from '../setup/private-server.ts'
 
+const added = defineEvent('item.added', { 1: z.object({ sku: z.string() }) })
 const publish = "select evt.publish('user.created', '{}', 'user/1')"
 
 /** As a login role that was granted `role` would work; rolled back at the end. */
@@ -42,6 +47,33 @@ describeServers('roles', (server) => {
     const { store } = await createTestDatabase({ server })
     await store.query("select setval('evt.parked', 2)")
     expect((await as(store, 'evt_publisher', (sql) => sql.query(publish))).rows).toHaveLength(1)
+  })
+
+  it('a publisher appends with an expected sequence, and says nothing about events of others', async () => {
+    const { store } = await createTestDatabase({ server })
+    const events = createEventStore({ store, registry: createRegistry([added]) })
+    onTestFinished(() => events.close())
+    const add = (sku: string) => [{ type: 'item.added', data: { sku } }]
+    expect(await events.append('cart/1', 0, add('a'))).toMatchObject({ sequence: 1n })
+    await as(store, 'evt_publisher', async (sql) => {
+      expect(await events.append('cart/1', 1, [...add('b'), ...add('c')], sql)).toMatchObject({ sequence: 3n })
+      await expect(events.append('cart/1', 1, add('d'), sql)).rejects.toMatchObject({ code: 'conflict' })
+      expect(await events.append('cart/1', 'any', add('e'), sql)).toMatchObject({ sequence: 4n })
+    })
+    expect((await store.query('select sequence::int from evt.streams')).rows).toEqual([{ sequence: 1 }])
+    const nulls = Array(19).fill('null').with(6, "'{cart/1}'").with(7, "'{7}'").join(', ')
+    const forged = [
+      'select from evt.streams',
+      "insert into evt.streams values ('cart/1', 2, 'default', current_date, '1', 1)",
+      `select evt.append_events(${nulls})`,
+    ]
+    for (const statement of forged)
+      await expect(as(store, 'evt_publisher', (sql) => sql.query(statement))).rejects.toThrow(
+        /permission denied|it does not end there/,
+      )
+    await expect(as(store, 'evt_reader', (sql) => sql.query("select evt.enter_stream('x')"))).rejects.toMatchObject(
+      denied,
+    )
   })
 
   it('a reader reads every table and partition and writes nothing', async () => {
