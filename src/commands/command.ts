@@ -117,6 +117,7 @@ export interface Example {
     | 'bridge'
     | 'dead-letter'
     | 'saga'
+    | 'parked'
     | 'handler'
     | 'application-table'
     | 'redis'

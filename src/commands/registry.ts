@@ -126,6 +126,16 @@ export const registry = {
     summary: 'subjects that wait: for a retry, for a dead letter, for a contract that no bridge knows yet',
     load: () => import('./parked/list.ts'),
   },
+  'parked retry': {
+    section: 'repair',
+    summary: 'try what is parked now, and not when its time comes',
+    load: () => import('./parked/retry.ts'),
+  },
+  'parked skip': {
+    section: 'repair',
+    summary: 'let a subject go on: the event that it waits for becomes a dead letter',
+    load: () => import('./parked/skip.ts'),
+  },
   'payloads log': {
     section: 'watch',
     summary: 'let a bridge log the payloads of these events for a while, sensitive fields masked',

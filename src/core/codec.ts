@@ -10,7 +10,7 @@ import { formatCount } from './quantity.ts'
 export { formatAttributes, formatCloudEvent, fromCloudEvent, toCloudEvent } from './codec/cloudevents.ts'
 export { type Decoded, decodeAll, decodeAny } from './codec/decode-any.ts'
 export { type DialectName, dialectNames } from './codec/dialects.ts'
-export { attributesOf, fromHeaders, toHeaders, typeIn } from './codec/headers.ts'
+export { attributesOf, fromHeaders, toHeaders, typeIn, versionIn } from './codec/headers.ts'
 
 /** An event whose bytes are fixed: stored, sent and retried as they are. */
 export interface EncodedEvent<T = unknown> extends EvtEvent<T> {

@@ -1,5 +1,5 @@
 import { backoffMs } from '../core/backoff.ts'
-import { typeIn } from '../core/codec.ts'
+import { typeIn, versionIn } from '../core/codec.ts'
 import { fingerprintOf } from '../core/fingerprint.ts'
 import {
   holdDelivery,
@@ -104,7 +104,7 @@ async function bury(
     lane: item.owned.lane.id,
     message: item.message,
     type: typeOf(item),
-    version: versionOf(item),
+    version: versionIn(item.message.headers),
     ordered: config.ordered,
     rank: item.stored?.rank ?? item.message.log?.toString() ?? null,
     reason: failure.hopeless ?? 'retries-exhausted',
@@ -132,9 +132,4 @@ function causeOf(runtime: HandlerRuntime, item: Item, { record }: Failure): stri
     ...(record.code === undefined ? {} : { code: record.code }),
   }
   return fingerprintOf({ handler: runtime.config.name, type: typeOf(item), error })
-}
-
-function versionOf(item: Item): number | null {
-  const version = Number(item.message.headers['ce-evtversion'] ?? 1)
-  return Number.isInteger(version) && version > 0 && version < 2 ** 31 ? version : null
 }

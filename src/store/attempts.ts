@@ -25,3 +25,5 @@ export type DeadReason =
   | 'unreadable'
   /** A publisher could not publish it. */
   | 'publish'
+  /** It failed or waited, and an operator let its subject go on without it. */
+  | 'skipped'

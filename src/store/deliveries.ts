@@ -125,10 +125,11 @@ export async function markWaiting(sql: SqlExecutor, ids: readonly string[]): Pro
   )
 }
 
-/** Waits until a contract of `heldFor` exists. */
+/** Waits until a contract of `heldFor` exists. An attempt that found none is not counted. */
 export async function holdDelivery(sql: SqlExecutor, id: string, heldFor: string): Promise<void> {
   await sql.query(
-    'update evt.deliveries set held_for = $2, next_at = null, started_at = null, instance = null where id = $1',
+    `update evt.deliveries set held_for = $2, next_at = null, started_at = null, instance = null,
+       attempts = greatest(attempts - 1, 0) where id = $1`,
     [id, heldFor],
   )
 }
@@ -151,9 +152,11 @@ export async function readQueue(
   return rows.map(toStored)
 }
 
+/** Locked until the transaction ends: an operator may be about to take it away. */
 export async function readDelivery(sql: SqlExecutor, id: string): Promise<StoredDelivery | undefined> {
   const { rows } = await sql.query(
-    `select ${columns} from evt.deliveries d left join evt.dead_letters l on l.id = d.dead_letter where d.id = $1`,
+    `select ${columns} from evt.deliveries d left join evt.dead_letters l on l.id = d.dead_letter where d.id = $1
+     for update of d`,
     [id],
   )
   return rows.map(toStored)[0]

@@ -18,6 +18,13 @@ export interface ParkedQueue {
   readonly events: number
 }
 
+export interface ParkedSelection {
+  readonly handler?: string | undefined
+  /** Subjects, or ids of the events that queues begin with. */
+  readonly which?: readonly string[] | undefined
+  readonly limit: number
+}
+
 const instant = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 // The heads by the index of queues; what has no queue stands for itself.
@@ -40,15 +47,16 @@ const select = `with heads as (
   select handler, subject, event_id as head, type, held_for, blocked_by::text, attempts, ${instant('next_at')} as next_at,
     ${instant('since')} as since, events, errors->-1->>'class' as error_class, errors->-1->>'message' as error_message,
     count(*) over ()::int as total
-  from queues where held_for is not null or blocked_by is not null or attempts > 0 or event_id is not null
+  from queues where (held_for is not null or blocked_by is not null or attempts > 0 or event_id is not null)
+    and ($3::text[] is null or subject = any($3) or event_id = any($3))
   order by queues.since, handler, subject limit $2`
 
 /** What waits and why, the longest waiting first, and how many there are in all. */
 export async function listParked(
   sql: SqlExecutor,
-  { handler, limit }: { readonly handler?: string | undefined; readonly limit: number },
+  { handler, which, limit }: ParkedSelection,
 ): Promise<{ readonly queues: readonly ParkedQueue[]; readonly total: number }> {
-  const { rows } = await sql.query(select, [handler ?? null, limit])
+  const { rows } = await sql.query(select, [handler ?? null, limit, which ?? null])
   return { queues: rows.map(toQueue), total: Number(rows[0]?.total ?? 0) }
 }
 

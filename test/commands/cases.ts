@@ -12,6 +12,12 @@ export interface Case {
   readonly fields: readonly string[]
 }
 
+const parkedFields = (name: string) => [
+  name,
+  ...['attempts', 'events', 'handler', 'head', 'nextAt', 'reason', 'since', 'subject', 'type', 'waitsFor'].map(
+    (field) => `${name}[].${field}`,
+  ),
+]
 const plan = ['plan', 'plan.count', 'plan.noun', 'plan.samples', 'plan.target', 'plan.verb']
 
 /** It starts servers or needs a running bridge: its `--json` is tested in that file. */
@@ -204,6 +210,16 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     needs: 'store',
     words: ['parked', 'list', '--json'],
     fields: ['parked'],
+  },
+  'parked retry': {
+    needs: 'parked',
+    words: ['parked', 'retry', 'user/2', '--yes', '--json'],
+    fields: ['left', ...parkedFields('retried')],
+  },
+  'parked skip': {
+    needs: 'parked',
+    words: ['parked', 'skip', 'user/1', '--yes', '--json'],
+    fields: ['left', ...parkedFields('skipped')],
   },
   'payloads log': { needs: 'store', words: ['payloads', 'log', 'user.*', '--json'], fields: ['pattern', 'until'] },
   'privacy forget': {

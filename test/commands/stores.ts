@@ -19,6 +19,7 @@ export async function createStoreFor(need: Need): Promise<TestDatabase | undefin
   if (need === 'dead-letter') await addDeadLetters(database.store, sevenOfTwoCauses)
   if (need === 'handler') await addHandler(database.store)
   if (need === 'saga') await addStuckSaga(database.store)
+  if (need === 'parked') await addParked(database.store)
   return database
 }
 
@@ -104,5 +105,23 @@ export async function addStuckSaga(store: Store): Promise<void> {
        returning id)
      insert into evt.saga_history (saga_id, what, step, detail, by)
      select id, 'stuck', 'mail', 'step mail of version 1 is missing in version 2 of the definition', 'bridge' from saga`,
+  )
+}
+
+/** user/1 waits for a contract, with one behind it; user/2 for its next attempt, which is far away. */
+export async function addParked(store: Store): Promise<void> {
+  await store.query(
+    `with events (n, event, subject, held_for, attempts, errors, next_at) as (values
+       (1, 'e1', 'user/1', 'user.created@3', 0, '[]'::jsonb, null),
+       (2, 'e2', 'user/1', null, 0, '[]', null),
+       (3, 'e3', 'user/2', null, 2, '[{"attempt": 2, "at": "2026-01-01T00:00:00.000Z", "durationMs": 3, "class": "TypeError",
+         "message": "plan is undefined", "instance": "test"}]', clock_timestamp() + interval '1 hour')
+     ), parked as (
+       insert into evt.parked_subjects (handler, subject, lane) select distinct 'icons.user-preferences', subject, 'log/0' from events)
+     insert into evt.deliveries (handler, lane, subject, event_id, type, topic, at, headers, body, attempts, errors, next_at, held_for)
+     select 'icons.user-preferences', 'log/0', subject, event, 'user.created', 'log', n::text,
+       json_build_object('ce-id', event, 'ce-type', 'user.created', 'ce-evtversion', case when n = 1 then '3' else '2' end),
+       '{}', attempts, errors, next_at, held_for
+     from events order by n`,
   )
 }

@@ -4,6 +4,7 @@ import { renderTable } from '../../output/table.ts'
 import type { ParkedQueue } from '../../store/parked-list.ts'
 import { defineCommand, text, value } from '../command.ts'
 import { formatOptions, limitOptions, storeOptions } from '../line/options.ts'
+import { whyParked } from '../line/parked.ts'
 import { withStore } from '../line/store.ts'
 
 const defaultLimit = 100
@@ -14,7 +15,8 @@ export default defineCommand({
   summary: 'subjects that wait: for a retry, for a dead letter, for a contract that no bridge knows yet',
   description: [
     'The first event of a subject that cannot be handled holds the later ones back, so that their order stays. What waits for a',
-    'contract goes on by itself when a bridge that knows the version starts.',
+    'contract goes on by itself when a bridge that knows the version starts. `evt parked retry` tries it now, `evt parked skip` makes it a',
+    'dead letter and lets the later ones go on.',
   ].join('\n'),
   examples: [
     { line: 'evt parked list', says: 'what waits, since when, and why' },
@@ -43,12 +45,6 @@ export default defineCommand({
   },
 })
 
-function whyOf({ reason, waitsFor }: ParkedQueue): string {
-  if (reason === 'contract') return `waiting for contract ${waitsFor?.replace('@', ' v')}`
-  if (reason === 'dead-letter') return `blocked by dead letter ${waitsFor}`
-  return reason === 'retry' ? (waitsFor ?? '') : 'its turn comes next'
-}
-
 const columnsAt = (nowMs: number) => [
   { head: 'HANDLER', cell: ({ handler }: ParkedQueue) => handler },
   { head: 'SUBJECT', cell: ({ subject }: ParkedQueue) => subject ?? undefined },
@@ -60,5 +56,5 @@ const columnsAt = (nowMs: number) => [
   },
   { head: 'TYPE', cell: ({ type }: ParkedQueue) => type ?? undefined },
   { head: 'ATTEMPTS', cell: ({ attempts }: ParkedQueue) => attempts, align: 'right' as const },
-  { head: 'WHY', cell: whyOf, grows: true as const },
+  { head: 'WHY', cell: whyParked, grows: true as const },
 ]

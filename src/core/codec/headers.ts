@@ -116,6 +116,12 @@ export function typeIn(headers: Headers): string {
   return type.includes('%') || type.startsWith('"') ? decodedOr(type, 'ce-type') : type
 }
 
+/** The version of the contract; null when there is none that could be one. Never throws. */
+export function versionIn(headers: Headers): number | null {
+  const version = Number(headers['ce-evtversion'] ?? 1)
+  return Number.isInteger(version) && version > 0 && version < 2 ** 31 ? version : null
+}
+
 /** The attributes in the headers of what `fromHeaders` refuses, each as it stands. Never throws. */
 export function attributesOf(headers: Headers): Readonly<Record<string, string>> {
   const attributes: Record<string, string> = {}
