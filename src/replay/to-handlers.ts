@@ -9,7 +9,7 @@ import type {
   HandlerLog,
 } from '../handle/handler.ts'
 import { isBatchHandler } from '../handle/handler-config.ts'
-import type { HandleRecorder } from '../handle/recorder.ts'
+import type { HandleRecorder, HandlerMeter } from '../handle/recorder.ts'
 import { createSubscribers } from '../handle/subscribers.ts'
 import type { Store } from '../store/connection.ts'
 import { isOutage } from '../store/errors.ts'
@@ -46,6 +46,8 @@ export interface HandlersRun {
 
 export interface HandlersEnd {
   readonly end: ReplayEnd
+  /** Handled in earlier runs, where no inbox counts it: by handlers without a transaction, and before the replay was opened again. */
+  readonly before: number
   readonly handlers: readonly HandlerProgress[]
 }
 
@@ -63,19 +65,24 @@ export async function replayToHandlers(run: HandlersRun): Promise<HandlersEnd> {
   const whole = await openTransport(store.connectionString, { onProblem, history })
   const transport = ratePerSecond === undefined ? whole : pacedTransport(whole, createPace(ratePerSecond))
   const handlers = run.handlers.map((handler) => ofReplay(handler, replay.id))
-  const shared = { store, transport, handlers, registry, recorder, instance, log, connections }
+  const bare = countedBare(
+    recorder,
+    handlers.filter(({ transaction }) => transaction === 'none').map(({ name }) => name),
+  )
+  const shared = { store, transport, handlers, registry, recorder: bare.recorder, instance, log, connections }
   const subscribers = createSubscribers({ ...shared, publish: run.publish })
   let position = replay.after
-  const held = holdReplay({ sql: store, lease, signal: run.signal, progress: () => ({ done: 0, position }) })
+  const progress = () => ({ done: replay.done + bare.total(), position })
+  const held = holdReplay({ sql: store, lease, signal: run.signal, progress })
   try {
     await subscribers.start()
     for (;;) {
       await held.beat()
-      const progress = await look(store, replay)
-      if (progress.length > 0) {
-        position = least(progress.map((one) => one.position))
+      const seen = await look(store, replay)
+      if (seen.length > 0) {
+        position = least(seen.map((one) => one.position))
         run.onProgress(position)
-        if (position >= replay.upto && progress.every(({ retrying }) => retrying === 0)) break
+        if (position >= replay.upto && seen.every(({ retrying }) => retrying === 0)) break
       }
       if (held.ending.aborted) break
       await delay(lookMs, undefined, { signal: held.ending }).catch(() => {})
@@ -84,7 +91,40 @@ export async function replayToHandlers(run: HandlersRun): Promise<HandlersEnd> {
     await subscribers.stop({ graceMs: 5_000 })
     await whole.close()
   }
-  return { end: held.end() ?? 'done', handlers: await replayProgress(store, replay, { counted: true }) }
+  // What was handled since the last beat.
+  await held.beat()
+  const counted = await replayProgress(store, replay, { counted: true })
+  return {
+    end: held.end() ?? 'done',
+    before: replay.done,
+    handlers: counted.map((one) => ({
+      ...one,
+      handled: one.handled + bare.of(replayHandlerName(one.handler, replay.id)),
+    })),
+  }
+}
+
+/** Counts what handlers without a transaction do: they have no inbox that would tell. */
+function countedBare(recorder: HandleRecorder, names: readonly string[]) {
+  const counts = new Map(names.map((name) => [name, 0]))
+  const counting = (name: string, meter: HandlerMeter): HandlerMeter => ({
+    ...meter,
+    handled(times, type) {
+      counts.set(name, (counts.get(name) ?? 0) + 1)
+      meter.handled(times, type)
+    },
+  })
+  const own: HandleRecorder = {
+    handler(identity) {
+      const meter = recorder.handler(identity)
+      return counts.has(identity.handler) ? counting(identity.handler, meter) : meter
+    },
+  }
+  return {
+    recorder: own,
+    of: (name: string) => counts.get(name) ?? 0,
+    total: () => [...counts.values()].reduce((sum, count) => sum + count, 0),
+  }
 }
 
 const least = (positions: readonly bigint[]) => positions.reduce((a, b) => (b < a ? b : a))

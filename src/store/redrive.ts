@@ -2,6 +2,7 @@ import type { SqlExecutor } from '../transports/transport.ts'
 import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
 import { type DeadLetterSelection, selectionSql } from './dead-letters.ts'
+import { reopenReplays } from './replays.ts'
 import { retryTransaction } from './retry-transaction.ts'
 
 export interface ReplayPlanEntry {
@@ -57,8 +58,8 @@ export interface ReplayStarted {
 }
 
 /**
- * Hands dead letters to the handler that failed, and to no other, with attempts anew. The event keeps its id. One
- * transaction a batch; doing the same twice at once is harmless: each dead letter goes to one of the two. Throws `timeout`
+ * Hands dead letters to the handler that failed, and to no other, with attempts anew. The event keeps its id. What died in a replay
+ * that is over waits there, and the replay is open again. One transaction a batch; doing the same twice at once is harmless: each dead letter goes to one of the two. Throws `timeout`
  * when other transactions are in the way again and again: the batches before are done.
  */
 export async function replayDeadLetters(store: Store, request: ReplayRequest): Promise<ReplayStarted> {
@@ -96,6 +97,11 @@ const replay = `with chosen as materialized (
 
 async function replayBatch(sql: SqlExecutor, ids: readonly string[], request: ReplayRequest): Promise<string[]> {
   const most = request.maxReplays ?? 2_147_483_647
+  const theirs = await sql.query('select distinct handler from evt.dead_letters where id = any($1::bigint[])', [ids])
+  await reopenReplays(
+    sql,
+    theirs.rows.map(({ handler }) => String(handler)),
+  )
   const { rows } = await sql.query(replay, [ids, most, request.replayId, request.by, request.reason ?? null])
   await request.audit?.(sql, rows.length)
   return rows.map((row) => String(row.dead_letter))

@@ -35,7 +35,7 @@ export interface NewReplay {
 
 export interface Replay extends NewReplay {
   readonly position: bigint
-  /** Events that were handled, or confirmed by the target. */
+  /** Events that were handled, or confirmed by the target. While handlers have not ended: those that no inbox counts. */
   readonly done: number
   readonly status: ReplayStatus
   /** Who runs it now. */
@@ -51,7 +51,15 @@ export interface ReplayLease {
 }
 
 /** A replay's handlers go by names of their own: their groups, their inbox, their retries touch nobody else's. */
-export const replayHandlerName = (handler: string, id: string): string => `${handler}.replay-${id}`
+export const replayHandlerName = (handler: string, id: string): string => `${handler}${ofReplay}${id}`
+
+/** The replay that a handler's name says it belongs to, where it does. */
+export function replayOfHandler(name: string): string | undefined {
+  const at = name.lastIndexOf(ofReplay)
+  return at < 0 ? undefined : name.slice(at + ofReplay.length)
+}
+
+const ofReplay = '.replay-'
 export const isReplayHandler = (name: string): boolean => name.includes('.replay-')
 
 /** Without a beat for so long, another process may go on with it. */
@@ -155,8 +163,31 @@ export async function leaveReplay(sql: SqlExecutor, { id, epoch }: ReplayLease):
   )
 }
 
+/**
+ * To be called before dead letters go to these handlers again, in the same transaction: those of a replay that is over are nobody's to
+ * handle but its own. It waits, behind the log's head, for who goes on with it, and ends anew.
+ */
+export async function reopenReplays(sql: SqlExecutor, handlers: readonly string[]): Promise<void> {
+  const ids = [...new Set(handlers.flatMap((name) => replayOfHandler(name) ?? []))]
+  if (ids.length === 0) return
+  // Locked also while it runs: it must not end between here and the commit.
+  const { rows } = await sql.query(`select ${columns} from evt.replays where id = any($1) order by id for update`, [
+    ids,
+  ])
+  for (const replay of rows.map(replayOf).filter(({ endedAt }) => endedAt !== undefined)) {
+    for (const handler of replay.handlers)
+      await sql.query('select evt.ensure_group($1, $2, greatest(evt.head(), $3))', [
+        replayHandlerName(handler, replay.id),
+        lanes,
+        String(replay.upto),
+      ])
+    await sql.query(`update evt.replays set status = 'paused', ended_at = null where id = $1`, [replay.id])
+  }
+}
+
 export interface HandlerProgress {
   readonly handler: string
+  /** As the inbox has it. */
   readonly handled: number
   readonly dead: number
   /** To be tried again at some time. */
@@ -192,7 +223,7 @@ export async function replayProgress(
   }))
 }
 
-/** It is over: its groups, its retries and its inbox go; dead letters stay. */
+/** It is over: its groups, its retries and its inbox go; dead letters stay, and what waited to be handled again is one. */
 export async function endReplay(
   store: Store,
   { id, handlers }: Pick<Replay, 'id' | 'handlers'>,
@@ -205,7 +236,12 @@ export async function endReplay(
          ended_at = coalesce(ended_at, clock_timestamp()) where id = $1`,
       [id, status, done],
     )
-    for (const table of ['deliveries', 'parked_subjects', 'suspects', 'inbox', 'breakers'])
+    await sql.query(
+      `with gone as (delete from evt.deliveries where handler = any ($1) returning dead_letter)
+       update evt.dead_letters set status = 'open' where status = 'replaying' and id in (select dead_letter from gone)`,
+      [names],
+    )
+    for (const table of ['parked_subjects', 'suspects', 'inbox', 'breakers'])
       await sql.query(`delete from evt.${table} where handler = any ($1)`, [names])
     await sql.query('delete from evt.groups where name = any ($1)', [names])
   })

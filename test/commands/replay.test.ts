@@ -83,6 +83,26 @@ it('what dies in a replay makes it exit 1, and what retention removed is named a
   expect(await effects('things.one')).toBe(11)
 })
 
+it('what died in a replay is handed over by dlq replay, which names the command that goes on with it', async () => {
+  const { store, evt } = await project(14)
+  await evt('replay', '--handler', 'things.one', '--yes')
+  const { rows } = await store.query('select id from evt.replays')
+  const id = String(rows[0]?.id)
+  expect(await evt('dlq', 'replay', '--yes')).toMatchObject({
+    exit: 5,
+    stderr: expect.stringContaining(`evt replay resume ${id}`),
+  })
+  const resumed = await evt('replay', 'resume', id, '--yes', '--json')
+  expect(JSON.parse(resumed.stdout).data, resumed.stderr).toMatchObject({
+    end: 'done',
+    handledBefore: 13,
+    handlers: [{ handled: 0, dead: 1 }],
+  })
+  expect((await store.query('select status, returned from evt.dead_letters')).rows).toEqual([
+    { status: 'open', returned: 1 },
+  ])
+})
+
 it('paused from another terminal and resumed; listed; stopped for good', async () => {
   const { store, evt, effects } = await project(12)
   const running = evt('replay', '--handler', 'things.one', '--rate', '4', '--yes')

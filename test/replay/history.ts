@@ -74,7 +74,7 @@ export async function runOnce(
     ...more,
   })
   if (result.end === 'done' || result.end === 'stopped') {
-    const done = result.handlers.reduce((sum, { handled }) => sum + handled, 0)
+    const done = result.handlers.reduce((sum, { handled }) => sum + handled, result.before)
     await endReplay(store, replay, { status: result.end, done })
   } else await leaveReplay(store, lease)
   return result

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { HandlerDefinition } from '../../src/handle/handler.ts'
-import { findReplay, listReplays, takeReplay, tellReplay } from '../../src/store/replays.ts'
+import { findReplay, listReplays, type Replay, takeReplay, tellReplay } from '../../src/store/replays.ts'
 import { createTestDatabase } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
 import { openReplayOf, runOnce, writeHistory } from './history.ts'
@@ -155,4 +155,24 @@ it('history that came back from an archive is replayed, and tried again where th
   expect(outcome).toMatchObject([{ handled: 20, dead: 0 }])
   expect(failures).toBe(1)
   expect(await effects()).toHaveLength(20)
+})
+
+it('handlers without a transaction are counted too, also over several runs', async () => {
+  const { store } = await withEffects(200)
+  let seen = 0
+  const handle = () => {
+    seen += 1
+  }
+  const handlers = [counting({ transaction: 'none', handle })]
+  const replay = await openReplayOf(store, handlers, { upto: 200n, ratePerSecond: 200 })
+  const first = runOnce(store, replay, handlers)
+  await until(() => seen > 0)
+  await tellReplay(store, 'r1', 'paused')
+  expect(await first).toMatchObject({ end: 'paused', handlers: [{ handled: seen }] })
+  const left = (await findReplay(store, 'r1')) as Replay
+  expect(left.done).toBe(seen)
+  const unpaced = { ...left, selection: { ...left.selection, ratePerSecond: 100_000 } }
+  await runOnce(store, unpaced, handlers)
+  expect(seen).toBe(200)
+  expect(await findReplay(store, 'r1')).toMatchObject({ status: 'done', done: 200 })
 })

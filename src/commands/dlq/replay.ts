@@ -234,8 +234,12 @@ async function replay(store: Store, runtime: Runtime, order: Order): Promise<Out
     render: () => verdictLine(result, named),
   })
   if (verdict === 'interrupted') output.notice('what was not replayed is still open: the same command goes on with it')
-  if (verdict === 'unknown')
-    output.warn(`outcome unknown: ${result.why}`, 'start one with `evt up`; then `evt dlq list` shows what came back')
+  if (verdict === 'unknown') {
+    const { replayOfHandler } = await import('../../store/replays.ts')
+    const ofReplay = handlers.map(replayOfHandler).find((id) => id !== undefined)
+    const remedy = ofReplay === undefined ? 'start one with `evt up`' : `run \`evt replay resume ${ofReplay}\``
+    output.warn(`outcome unknown: ${result.why}`, `${remedy}; then \`evt dlq list\` shows what came back`)
+  }
   return outcomes[verdict]
 }
 

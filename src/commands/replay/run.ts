@@ -73,6 +73,7 @@ const connections = 4
 
 async function toHandlers(store: Store, runtime: Runtime, run: LeasedRun): Promise<Result> {
   const { replayToHandlers } = await import('../../replay/to-handlers.ts')
+  const { replayHandlerName } = await import('../../store/replays.ts')
   const { createStorePublisher } = await import('../../publish/publisher.ts')
   const { createRecorder } = await import('../../watch/recorder.ts')
   const { openGuarded } = await import('../../bridge/guarded.ts')
@@ -96,7 +97,7 @@ async function toHandlers(store: Store, runtime: Runtime, run: LeasedRun): Promi
     now,
   })
   const recorder = createRecorder()
-  const { end, handlers } = await replayToHandlers({
+  const { end, before, handlers } = await replayToHandlers({
     ...run,
     store,
     registry,
@@ -109,18 +110,24 @@ async function toHandlers(store: Store, runtime: Runtime, run: LeasedRun): Promi
   }).finally(progress.end)
   const dead = sum(handlers, ({ dead }) => dead)
   const waiting = sum(handlers, ({ waiting, retrying }) => waiting + retrying)
-  const lines = handlers.map((one) => `${one.handler}: ${outcomeLine(one)}`)
+  const earlier = before > 0 ? [`handled in earlier runs ${formatCount(before)}`] : []
+  const lines = [...earlier, ...handlers.map((one) => `${one.handler}: ${outcomeLine(one)}`)]
   if (dead > 0)
     output.notice(
       `the dead ones are of ${handlers
         .filter((one) => one.dead > 0)
-        .map(({ handler }) => `${handler}.replay-${replay.id}`)
-        .join(', ')}: see \`evt dlq list\``,
+        .map(({ handler }) => replayHandlerName(handler, replay.id))
+        .join(
+          ', ',
+        )}: see \`evt dlq list\`; after \`evt dlq replay\`, \`evt replay resume ${replay.id}\` gives them to it again`,
     )
   return {
     end,
-    done: sum(handlers, ({ handled }) => handled),
-    data: { handlers: handlers.map(({ position, ...one }) => ({ ...one, position: String(position) })) },
+    done: before + sum(handlers, ({ handled }) => handled),
+    data: {
+      handledBefore: before,
+      handlers: handlers.map(({ position, ...one }) => ({ ...one, position: String(position) })),
+    },
     lines,
     failed: dead > 0 || (waiting > 0 && end === 'done'),
   }
