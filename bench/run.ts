@@ -2,7 +2,18 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
-const all = ['generate', 'capture-cost', 'sequencer', 'lanes', 'handling', 'redis', 'kafka', 'rabbitmq', 'outside']
+const all = [
+  'generate',
+  'capture-cost',
+  'sequencer',
+  'lanes',
+  'handling',
+  'replay',
+  'redis',
+  'kafka',
+  'rabbitmq',
+  'outside',
+]
 const asked = process.argv.slice(2)
 const unknown = asked.filter((name) => !all.includes(name))
 if (unknown.length > 0) {

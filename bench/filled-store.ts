@@ -1,0 +1,65 @@
+// A server of a benchmark's own whose store has so many events in its log, written by SQL: quicker than any publisher.
+import { openStore, type Store } from '../src/store/connection.ts'
+import { acquireLease, type Lease } from '../src/store/lease.ts'
+import { migrateUp } from '../src/store/migrate.ts'
+import { tick } from '../src/store/sequencer.ts'
+import { type PrivateServer, startPrivateServer } from '../test/setup/private-server.ts'
+
+export interface FilledStore {
+  readonly server: PrivateServer
+  readonly store: Store
+  /** Writes and sequences so many more. */
+  fill(events: number): Promise<void>
+  close(): Promise<void>
+}
+
+const atOnce = 100_000
+
+/** PostgreSQL with fsync; events `bench.happened` of `subjects` subjects, about 300 bytes each. */
+export async function openFilledStore(events: number, { subjects = 1_000 } = {}): Promise<FilledStore> {
+  const server = await startPrivateServer({
+    version: 18,
+    durable: true,
+    settings: ['max_prepared_transactions=0', 'max_wal_size=4GB'],
+  })
+  await migrateUp(server.socketUrl)
+  const store = await openStore(server.socketUrl, { applicationName: 'evt bench', max: 12 })
+  let written = 0
+
+  async function fill(more: number): Promise<void> {
+    for (const end = written + more; written < end; ) {
+      const count = Math.min(atOnce, end - written)
+      await store.query(
+        `insert into evt.outbox (id, type, source, subject, sequence, data, correlation_id)
+         select 'bench-' || n, 'bench.happened', 'bench', 'subject/' || n % $3, n / $3 + 1,
+           json_build_object('n', n / $3 + 1, 'filler', repeat('x', 180)), 'c' || n % 100
+         from generate_series($1::int, $2::int) n`,
+        [written, written + count - 1, subjects],
+      )
+      written += count
+    }
+    await sequence(store)
+    await store.query('vacuum analyze')
+  }
+
+  await fill(events)
+  return {
+    server,
+    store,
+    fill,
+    async close() {
+      await store.close()
+      await server.stop()
+    },
+  }
+}
+
+async function sequence(store: Store): Promise<void> {
+  await store.query('update evt.relay set leader = null')
+  const { epoch } = (await acquireLease(store, 'bench', 3_600_000)) as Lease
+  for (;;) {
+    const step = await tick(store, epoch, 50_000)
+    if (!step.more && step.sequenced === 0) break
+  }
+  await store.query('update evt.relay set leader = null')
+}
