@@ -1,7 +1,7 @@
 import type { Channel, Envelope, ReturnedMessage } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
 import { type Link, within } from './connect.ts'
-import { codeOf } from './errors.ts'
+import { codeOf, sizeLimitOf } from './errors.ts'
 import type { Session } from './session.ts'
 
 /** In flight, unconfirmed, over all publishes of a transport. */
@@ -19,7 +19,7 @@ export type Confirmed =
   /** The server has not got it. */
   | { readonly state: 'nacked' }
   /** No answer: the channel or the connection ended before. */
-  | { readonly state: 'open'; readonly cause?: unknown }
+  | { readonly state: 'open' }
 
 /** A channel that answers for each message, and how much of the window is taken. */
 export interface ConfirmChannel {
@@ -34,11 +34,20 @@ export interface ConfirmChannel {
   isReturned(envelope: Envelope): boolean
   /** Called back once, in any order; a promise a message would cost as much as the message. */
   send(sending: Sending, onConfirmed: (confirmed: Confirmed) => void): void
+  /** Aborts a turn after the channel has ended, when all are told of it that will be: the library forgets what it was just about to write. */
+  readonly ended: AbortSignal
+  /** Why it ended, as far as that is known; the server may mean any message that was in flight. */
+  readonly closure: unknown
+  /** Bytes of the biggest body that the server takes, once it has refused one; else Infinity. */
+  readonly largest: number
   /** Rises with every answer: who waits can tell a slow server from a silent one. */
   readonly answers: number
   /** Gives it up: everything in flight is `open`. */
   abandon(): void
 }
+
+/** The server says it when it refuses a message, and then closes the channel. */
+const sizeLimits = new WeakMap<Link, number>()
 
 /** The confirm channel of a session: one, so that what is published one after the other stays so. */
 export function createConfirms(session: Session): () => Promise<ConfirmChannel> {
@@ -67,6 +76,9 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
   let messages = 0
   let bytes = 0
   let answers = 0
+  let closure: unknown
+  const ended = new AbortController()
+  channel.once('close', () => setImmediate(() => ended.abort()))
   const waiting: (() => void)[] = []
   /** What came back as unroutable and is not yet told to its sender, by id and way. */
   const returned = new Map<string, number>()
@@ -77,6 +89,14 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
     const name = nameOf(message)
     returned.set(name, (returned.get(name) ?? 0) + 1)
   })
+
+  /** The library tells one message of it, or the channel, and all others only that it is closed. */
+  function noteClosure(cause: unknown): void {
+    if (closure === undefined || codeOf(closure) === 'CH_CLOSE') closure = cause
+    const limit = sizeLimitOf(cause)
+    if (limit !== undefined) sizeLimits.set(link, limit)
+  }
+  channel.on('error', noteClosure)
 
   const isFull = (more: number) => messages > 0 && (messages >= mostMessages || bytes + more > mostBytes)
 
@@ -89,6 +109,13 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
 
   return {
     link,
+    ended: ended.signal,
+    get closure() {
+      return closure
+    },
+    get largest() {
+      return sizeLimits.get(link) ?? Number.POSITIVE_INFINITY
+    },
     get answers() {
       return answers
     },
@@ -124,7 +151,9 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
         },
         (cause) => {
           free(body.length)
-          onConfirmed(codeOf(cause) === 'NACK' ? { state: 'nacked' } : { state: 'open', cause })
+          const isNack = codeOf(cause) === 'NACK'
+          if (!isNack) noteClosure(cause)
+          onConfirmed({ state: isNack ? 'nacked' : 'open' })
         },
       )
     },

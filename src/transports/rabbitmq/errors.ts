@@ -108,7 +108,7 @@ function accessRefused(text: string): Translation {
 }
 
 function preconditionFailed(text: string): Translation {
-  if (/size/.test(text) && /larger than/.test(text)) {
+  if (sizeLimitIn(text) !== undefined) {
     return { code: 'too-large', reason: text, hint: 'raise max_message_size in rabbitmq.conf, or publish less at once' }
   }
   const differs = parseInequivalence(text)
@@ -136,6 +136,15 @@ export function parseInequivalence(text: string): Inequivalence | undefined {
   if (match === null) return undefined
   return { argument: match[1] ?? '', received: match[3], current: match[6], type: match[7] }
 }
+
+/** `message size 5242880 is larger than configured max size 4194304` */
+const sizeLimitIn = (text: string): number | undefined => {
+  const match = /message size \d+ is larger than .*max size (\d+)/.exec(text)
+  return match === null ? undefined : Number(match[1])
+}
+
+/** The server's `max_message_size`, where that is why it closed a channel. */
+export const sizeLimitOf = (closure: unknown): number | undefined => sizeLimitIn(toError(closure).message)
 
 /** The server's `consumer_timeout`, where that is why it closed a channel. */
 export function settleTimeoutMs(closure: Error | undefined): number | undefined {

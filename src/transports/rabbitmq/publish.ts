@@ -6,7 +6,7 @@ import type { Message, Published, Transport } from '../transport.ts'
 import type { ConfirmChannel, Confirmed, Sending } from './confirms.ts'
 import { noAnswer } from './confirms.ts'
 import { pause } from './connect.ts'
-import { codeOf, isFinal, missing, translate } from './errors.ts'
+import { isFinal, missing, translate } from './errors.ts'
 import { fullestQueue } from './fullest.ts'
 import { backoff, closed, type Session } from './session.ts'
 import { routingKeyOf, type Topic, type Topics } from './topics.ts'
@@ -14,6 +14,8 @@ import { toProperties } from './wire.ts'
 
 /** A server that does not answer for so long is given up, and its connection with it. */
 const silentMs = 10_000
+/** What is bigger goes alone: should the server close the channel over its size, nothing else is in doubt, and sent twice. */
+const aloneBytes = 1024 * 1024
 /** One that says that it takes nothing, or that cannot be reached, is waited for so long, if the caller does not abort before. */
 const patienceMs = 30_000
 
@@ -128,16 +130,29 @@ interface Sent {
 /** Sends what has no result, in order, and gives results to what was answered. Returns why it waits no longer, if it does not. */
 async function sendOpen({ topic, outgoing, channel, signal, deadline }: SendInit): Promise<EvtError | undefined> {
   const ended = new AbortController()
-  const stop = AbortSignal.any([signal, ended.signal])
-  const refused = new Set(outgoing.flatMap(({ lane, result }) => (result?.state === 'refused' ? [lane] : [])))
+  const stop = AbortSignal.any([signal, ended.signal, channel.ended])
+  const { largest } = channel
+  const refused = new Set<number>()
   const sent: Sent[] = []
   let unanswered = 0
   let onAllAnswered = () => {}
+  const allAnswered = async () => {
+    if (unanswered === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    onAllAnswered = resolve
+    await orAborted(promise, stop).catch(() => {})
+  }
   const silence = watchSilence(channel, stop, deadline, () => ended.abort())
   for (const message of outgoing) {
-    if (message.result !== undefined || refused.has(message.lane)) continue
-    if (!channel.hasRoom(message.body.length)) await channel.room(message.body.length, stop)
+    const { length } = message.body
+    if (length > largest) message.result ??= tooLarge(topic, length, largest)
+    // Nothing behind a refusal; what stands before it may have no answer yet.
+    if (message.result?.state === 'refused') refused.add(message.lane)
+    if (message.result !== undefined) continue
+    if (length > aloneBytes) await allAnswered()
+    if (!channel.hasRoom(length)) await channel.room(length, stop)
     if (stop.aborted) break
+    if (refused.has(message.lane)) continue
     const entry: Sent = { message, confirmed: undefined }
     sent.push(entry)
     unanswered++
@@ -147,12 +162,9 @@ async function sendOpen({ topic, outgoing, channel, signal, deadline }: SendInit
       if (confirmed.state === 'nacked') refused.add(message.lane)
       if (--unanswered === 0) onAllAnswered()
     })
+    if (length > aloneBytes) await allAnswered()
   }
-  if (unanswered > 0) {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    onAllAnswered = resolve
-    await orAborted(promise, stop).catch(() => {})
-  }
+  await allAnswered()
   await nextTurn()
   ended.abort()
   giveResults(topic, sent, channel)
@@ -162,12 +174,9 @@ async function sendOpen({ topic, outgoing, channel, signal, deadline }: SendInit
 
 function giveResults(topic: string, sent: readonly Sent[], channel: ConfirmChannel): void {
   const refused = new Set<number>()
-  let cause: unknown
   for (const { message, confirmed } of sent) {
-    if (confirmed === undefined) continue
-    if (confirmed.state === 'open') {
-      if (codeOf(cause) === '' || codeOf(cause) === 'CH_CLOSE') cause = confirmed.cause
-    } else if (confirmed.state === 'stored' && !channel.isReturned(message.envelope)) {
+    if (confirmed === undefined || confirmed.state === 'open') continue
+    if (confirmed.state === 'stored' && !channel.isReturned(message.envelope)) {
       message.result = refused.has(message.lane) ? { state: 'unknown', error: outOfOrder(topic) } : { state: 'stored' }
     } else {
       refused.add(message.lane)
@@ -175,24 +184,15 @@ function giveResults(topic: string, sent: readonly Sent[], channel: ConfirmChann
       if (confirmed.state === 'nacked') message.isNacked = true
     }
   }
-  if (cause === undefined) return
-  const open = sent.map(({ message }) => message).filter(({ result }) => result === undefined)
-  for (const [message, error] of guilty(topic, open, cause)) message.result = { state: 'refused', error }
-}
-
-/** Whose fault it was that the server closed the channel: it names an exchange or a size, and no message. */
-function guilty(topic: string, open: readonly Outgoing[], cause: unknown): readonly (readonly [Outgoing, EvtError])[] {
-  const error = translate(cause, `publish to ${topic}`)
-  const text = toError(cause).message
-  if (error.code === 'too-large') {
-    const most = Number(/max size (\d+)/.exec(text)?.[1] ?? Number.NaN)
-    return open.filter(({ body }) => body.length > most).map((message) => [message, error])
+  if (channel.closure === undefined) return
+  // It names an exchange or a size, and no message: another publish over this channel may have been meant.
+  const error = translate(channel.closure, `publish to ${topic}`)
+  const named = /exchange '([^']*)'/.exec(toError(channel.closure).message)?.[1]
+  for (const { message } of sent) {
+    const { body, envelope } = message
+    if (body.length > channel.largest) message.result ??= tooLarge(topic, body.length, channel.largest)
+    else if (isFinal(error) && envelope.exchange === named) message.result ??= { state: 'refused', error }
   }
-  // Another publish over this channel may have been meant.
-  const named = /exchange '([^']*)'/.exec(text)?.[1]
-  return isFinal(error)
-    ? open.filter(({ envelope }) => envelope.exchange === named).map((message) => [message, error])
-    : []
 }
 
 /** What stands behind a refusal in its lane was not tried. */
@@ -253,6 +253,15 @@ export const bytesOf = (body: Uint8Array): Buffer =>
   Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 
 const interrupted = (topic: string) => new EvtError('interrupted', `cannot tell whether ${topic} has it: aborted`)
+
+const tooLarge = (topic: string, size: number, limit: number): Published => ({
+  state: 'refused',
+  error: new EvtError(
+    'too-large',
+    `cannot publish to ${topic}: the message has ${size} bytes, and the server takes ${limit} (max_message_size)`,
+    { hint: 'make it smaller, or raise max_message_size in rabbitmq.conf and restart RabbitMQ' },
+  ),
+})
 
 const notTried = (topic: string) =>
   new EvtError('refused', `cannot publish to ${topic}: an earlier message of its lane was refused`)

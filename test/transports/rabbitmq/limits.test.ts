@@ -8,10 +8,12 @@ import { startTcpProxy } from '../../setup/tcp-proxy.ts'
 import { consume, createWorld, idsOf, type Setup, until } from '../conformance/world.ts'
 import { depthOf, foreignChannel } from './foreign.ts'
 
+const mostBytes = 512 * 1024
+
 describeWithOwn('rabbitmq', 'queues that refuse or are gone', () => {
   let server: PrivateRabbit
   beforeAll(async () => {
-    server = await startPrivateRabbit()
+    server = await startPrivateRabbit({ settings: [`max_message_size = ${mostBytes}`] })
     // How long dead letters that nobody took wait for another try: three minutes by default.
     await server.ctl('eval', 'application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 500).')
   }, 60_000)
@@ -32,6 +34,55 @@ describeWithOwn('rabbitmq', 'queues that refuse or are gone', () => {
     for await (const batch of transport.deadLetters?.list(`${topic}.dlq`, soon()) ?? []) found.push(...batch)
     return found
   }
+
+  it.each([
+    { size: 'a little above', bytes: mostBytes + 1, isOnce: false },
+    { size: 'far above', bytes: 4 * mostBytes, isOnce: true },
+  ])(
+    'refuses soon what is $size the limit of the server, and stores what comes before it',
+    async ({ bytes, isOnce }) => {
+      const world = createWorld(setup(), 1)
+      const transport = await world.open()
+      await world.publish(transport, [])
+      const messages = world.messages(7, 1).map((one, i) => (i === 3 ? { ...one, body: Buffer.alloc(bytes) } : one))
+      const endless = new AbortController().signal
+      const results = await transport.publish(world.topic, messages, endless)
+      expect(results.map(({ state }) => state)).toEqual([...Array(3).fill('stored'), ...Array(4).fill('refused')])
+      expect(results[3]).toMatchObject({
+        error: {
+          code: 'too-large',
+          message: expect.stringContaining(`${bytes} bytes, and the server takes ${mostBytes}`),
+          hint: expect.stringContaining('max_message_size'),
+        },
+      })
+      expect(results[4]).toMatchObject({
+        error: { code: 'refused', message: expect.stringContaining('earlier message') },
+      })
+      const consumer = consume(world, transport)
+      const last = world.message('s/0', { key: 0, n: 9 })
+      await world.publish(transport, [last])
+      await until('the last arrived', () => idsOf(consumer.received).includes(last.id))
+      const expected = idsOf([...messages.slice(0, 3), last])
+      const ids = idsOf(consumer.received)
+      // What the server had not confirmed when it closed the channel is sent again.
+      expect(isOnce ? ids : [...new Set(ids)]).toEqual(expected)
+      await consumer.stop()
+    },
+  )
+
+  it('refuses what is above the limit among what others publish at the same time, and nothing of theirs', async () => {
+    const world = createWorld(setup())
+    const transport = await world.open()
+    await world.publish(transport, [])
+    const endless = new AbortController().signal
+    const state = async (messages: ReturnType<typeof world.messages>) =>
+      (await transport.publish(world.topic, messages, endless)).map((one) => one.state)
+    const big = () => world.message('big', null, { body: Buffer.alloc(mostBytes + 1) })
+    const states = await Promise.all(
+      Array.from({ length: 60 }, (_, n) => state(n % 10 === 5 ? [big()] : world.messages(20, 5))),
+    )
+    for (const [n, own] of states.entries()) expect(own).toEqual(n % 10 === 5 ? ['refused'] : Array(20).fill('stored'))
+  })
 
   it('refuses what a full queue refuses, says which it is, and goes on when there is room', async () => {
     const world = createWorld(setup(), 1)
