@@ -1,7 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { encodeEvent } from '../../../src/core/codec.ts'
+import { publishEncoded } from '../../../src/store/outbox.ts'
 import { openRabbit, rabbitCapabilities } from '../../../src/transports/rabbitmq/index.ts'
 import type { Transport } from '../../../src/transports/transport.ts'
+import { eventOf } from '../../handle/running.ts'
+import { runSinks } from '../../relay/sinking.ts'
+import { createTestDatabase } from '../../setup/database.ts'
 import { type PrivateRabbit, startPrivateRabbit } from '../../setup/private-rabbitmq.ts'
 import { describeWithOwn } from '../../setup/shared-servers.ts'
 import { startTcpProxy } from '../../setup/tcp-proxy.ts'
@@ -82,6 +87,30 @@ describeWithOwn('rabbitmq', 'queues that refuse or are gone', () => {
       Array.from({ length: 60 }, (_, n) => state(n % 10 === 5 ? [big()] : world.messages(20, 5))),
     )
     for (const [n, own] of states.entries()) expect(own).toEqual(n % 10 === 5 ? ['refused'] : Array(20).fill('stored'))
+  })
+
+  it('makes a relay bury what is above the limit, with the reason, and carry everything else', async () => {
+    const { store } = await createTestDatabase()
+    const world = createWorld(setup(), 2)
+    const consumer = consume(world, await world.open())
+    await until('its lanes are there', () => consumer.lanes.length === 2)
+    const isBig = (n: number) => n % 20 === 7
+    const events = Array.from({ length: 60 }, (_, n) =>
+      eventOf({ type: world.type, subject: `s${n % 5}`, data: isBig(n) ? 'x'.repeat(mostBytes) : n }),
+    )
+    await publishEncoded(store, events.map(encodeEvent))
+    const relay = runSinks(store, [{ name: 'out', url: server.url, topic: world.topic, lanes: 2, start: 'earliest' }])
+    await until('three are dead', () => relay.meters.get('out')?.dead === 3)
+    const { rows } = await store.query('select event_id, error_message from evt.dead_letters order by position')
+    expect(rows.map((row) => row.event_id)).toEqual(idsOf(events.filter((_, n) => isBig(n))))
+    expect(rows[0]?.error_message).toMatch(`bytes, and the server takes ${mostBytes}`)
+    const good = events.filter((_, n) => !isBig(n))
+    await until('the others arrived', () => new Set(idsOf(consumer.received)).size === good.length)
+    for (const own of Map.groupBy(consumer.received, ({ key }) => key).values()) {
+      const ids = [...new Set(idsOf(own))]
+      expect(ids).toEqual(idsOf(good.filter(({ subject }) => subject === own[0]?.key)))
+    }
+    await consumer.stop()
   })
 
   it('refuses what a full queue refuses, says which it is, and goes on when there is room', async () => {
