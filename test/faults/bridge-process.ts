@@ -16,6 +16,8 @@ export interface BridgeProcessOptions {
   /** Of `faults.exiting`: its workers, and the event that ends the process, counted from its first one. */
   readonly concurrency: number
   readonly dieAt: number
+  /** URL that `faults.mailer` asks for each event, and tells who asks. Then it says `open` and `closed` of its breaker. */
+  readonly downstream?: string
   /** A broker: the relay carries the log to it, and handlers read it there. */
   readonly sink?: { readonly url: string; readonly topic: string; readonly lanes: number }
 }
@@ -85,6 +87,37 @@ const handlers = [
   }),
 ]
 
+const { downstream } = options
+if (downstream !== undefined)
+  handlers.push(
+    defineHandler({
+      name: 'faults.mailer',
+      on: [happened],
+      start: 'earliest',
+      async handle(event, ctx) {
+        await fetch(`${downstream}/${instance}`, { method: 'POST', signal: ctx.signal })
+        await ctx.sql.query(insert, effect('faults.mailer', event, ctx.attempt))
+      },
+    }),
+    defineHandler({
+      name: 'faults.poisoned',
+      on: ['fault.poison'],
+      start: 'earliest',
+      retry: { attempts: 3, initial: '20ms', max: '20ms' },
+      handle({ subject }) {
+        if (subject === 'hot') throw new Error('poison')
+      },
+    }),
+  )
+
+const said: Readonly<Record<string, string>> = {
+  'another relay leads': 'fenced',
+  'a circuit breaker is open: the handler waits': 'open',
+  'a circuit breaker opened: the handler waits, and nothing of it becomes a dead letter': 'open',
+  'a circuit breaker closed: the handler goes on': 'closed',
+}
+const tell = (message: string) => said[message] !== undefined && say(said[message])
+
 const bridge = createBridge({
   store: options.url,
   handlers,
@@ -94,9 +127,9 @@ const bridge = createBridge({
   ...(options.sink ? { sinks: [{ name: 'broker', start: 'earliest', ...options.sink }], consume: 'broker' } : {}),
   log: {
     debug() {},
-    info: (message) => message === 'another relay leads' && say('fenced'),
-    warn() {},
-    error: (message, facts) => process.stderr.write(`${message} ${JSON.stringify(facts ?? {})}\n`),
+    info: tell,
+    warn: tell,
+    error: (message, facts) => tell(message) || process.stderr.write(`${message} ${JSON.stringify(facts ?? {})}\n`),
   },
 })
 process.stdin.on('end', () => process.exit(0))

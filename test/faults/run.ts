@@ -8,6 +8,7 @@ import { startPrivateRedis } from '../setup/private-redis.ts'
 import type { PrivateServer } from '../setup/private-server.ts'
 import { startPrivateRedisPair } from '../setup/redis-pair.ts'
 import { sweepLeftovers } from '../setup/server-directory.ts'
+import { brokenDownstream, mailer } from './downstream.ts'
 import { type ExitVerdict, exitingHandler } from './exiting.ts'
 import {
   cutRedis,
@@ -38,10 +39,13 @@ interface Plan extends Trouble {
   readonly sinkQuery?: string
   /** Entries. */
   readonly behind?: number
+  /** Besides those that every bridge has. */
+  readonly handlers?: readonly string[]
   run(world: World, plan: Plan): Promise<Outcome>
 }
 
 const deliveryMs = 50
+const noticedMs = 5_000
 
 /** What each does when it is not told otherwise: as many seeds, and as long, as research/runtime-anchors.md §4 asks. */
 const plans: Readonly<Record<string, Plan>> = {
@@ -52,6 +56,7 @@ const plans: Readonly<Record<string, Plan>> = {
   exit: { run: exit, seeds: 5, seconds: 0 },
   churn: { run: churn, seeds: 1, seconds: 120, everySeconds: 5 },
   'idle-elsewhere': { run: promptly, seeds: 1, seconds: 60 },
+  'broken-downstream': { run: promptBreaker, seeds: 1, seconds: 60, handlers: [mailer] },
   writers: { run: manyWriters, seeds: 1, seconds: 600 },
   'churn-redis': { run: churn, seeds: 1, seconds: 120, everySeconds: 5, broker: startPrivateRedis },
   'churn-kafka': { run: churn, seeds: 1, seconds: 120, everySeconds: 5, broker: startPrivateKafka },
@@ -85,6 +90,22 @@ async function promptly(world: World, trouble: Trouble): Promise<Outcome> {
   if (outcome.p99Ms < deliveryMs) return outcome
   const unknown = outcome.p99BeforeMs >= deliveryMs ? 'cannot tell, because this machine is busy: ' : ''
   return { ...outcome, broken: [...outcome.broken, `${unknown}${outcome.note}; promised are ${deliveryMs} ms`] }
+}
+
+/** With its times; it takes a machine that does nothing else. */
+async function promptBreaker(world: World, trouble: Trouble): Promise<Outcome> {
+  const outcome = await brokenDownstream(world, trouble)
+  const late = (what: string, ms: number) =>
+    ms < noticedMs ? [] : [`${what} after ${Math.round(ms)} ms; promised are ${noticedMs} ms`]
+  return {
+    ...outcome,
+    broken: [
+      ...late('both bridges paused', outcome.pausedMs),
+      ...late('both bridges went on', outcome.resumedMs),
+      ...(outcome.trips === 1 ? [] : [`the breaker opened ${outcome.trips} times`]),
+      ...(outcome.poisonTrips === 0 ? [] : ['a hot poison subject opened a breaker']),
+    ],
+  }
 }
 
 async function exit(world: World): Promise<Outcome> {
@@ -164,8 +185,8 @@ async function runPlan(name: string, plan: Plan, from: number): Promise<number> 
     for (let seed = from; seed < from + plan.seeds; seed++) {
       const begun = performance.now()
       const own = server
-      const { sinkQuery = '' } = plan
-      const options = { server: own, seed, subjects: 100, sinkQuery, ...(broker ? { broker } : {}) }
+      const { sinkQuery = '', handlers = [] } = plan
+      const options = { server: own, seed, subjects: 100, sinkQuery, handlers, ...(broker ? { broker } : {}) }
       const outcome = await withWorld(options, (world) => plan.run(world, plan))
       outcomes.push(outcome)
       show(name, seed, outcome, (performance.now() - begun) / 1000)

@@ -13,9 +13,6 @@ import { type Running, startProcess } from './processes.ts'
 import { createFaultTables } from './schema.ts'
 import type { WriterProcessOptions } from './writer-process.ts'
 
-/** The handlers that must have one effect for each committed event. */
-const expected = ['faults.ledger', 'faults.flaky']
-
 /** Four connections that write as fast as they can, some of it rolled back. */
 const brisk: Omit<WriterProcessOptions, 'url' | 'ledgerFile' | 'seed' | 'subjects'> = {
   connections: 4,
@@ -52,6 +49,8 @@ export interface WorldOptions {
   readonly server: PrivateServer
   readonly seed: number
   readonly subjects: number
+  /** More handlers than those of every bridge, that must have one effect for each committed event. */
+  readonly handlers?: readonly string[]
   /** Between the store and the handlers; `World.broker` is for trouble with it. */
   readonly broker?: PrivateBroker
   /** What bridges say to it besides, as `?retain=1g`. */
@@ -67,7 +66,8 @@ export const startFaultServer = (): Promise<PrivateServer> =>
 
 /** Runs `scenario` in a new database of `server`; whatever it started is ended, and the database dropped. */
 export async function withWorld<T>(options: WorldOptions, scenario: (world: World) => Promise<T>): Promise<T> {
-  const { server, seed, subjects, broker } = options
+  const { server, seed, subjects, broker, handlers = [] } = options
+  const expected = ['faults.ledger', 'faults.flaky', ...handlers]
   const name = `faults_${seed}_${process.pid}_${Math.round(performance.now())}`
   const admin = await openStore(server.url, { applicationName: 'faults admin', max: 1 })
   const url = await createDatabase(server, admin, name)
@@ -89,7 +89,7 @@ export async function withWorld<T>(options: WorldOptions, scenario: (world: Worl
     return keep(startProcess('bridge-process.ts', [JSON.stringify({ ...shared, ...sink, ...given })]))
   }
   const random = createRandom(seed)
-  const complete = (withinMs: number) => isCompleteWithin(store, ledgerFile, withinMs)
+  const complete = (withinMs: number) => whenComplete(() => isComplete(store, ledgerFile, expected), withinMs)
   try {
     await createFaultTables(store, subjects)
     return await scenario({
@@ -143,10 +143,10 @@ async function createDatabase(server: PrivateServer, admin: Store, name: string)
   return urlOf(name)
 }
 
-async function isCompleteWithin(store: Store, ledgerFile: string, withinMs: number): Promise<boolean> {
+async function whenComplete(isDone: () => Promise<boolean>, withinMs: number): Promise<boolean> {
   const deadline = performance.now() + withinMs
   while (performance.now() < deadline) {
-    if (await isComplete(store, ledgerFile, expected)) return true
+    if (await isDone()) return true
     await wait(50)
   }
   return false
