@@ -56,6 +56,8 @@ export interface EventBusOptions {
   readonly duplicates?: { readonly count?: number; readonly window?: string }
   /** Events in all handlers of this process at the same time. Default: what the configuration says; else what each handler says. */
   readonly maxConcurrentHandlers?: number | undefined
+  /** Between two calls of a handler's `check`, where it does not say so itself. Default: what the configuration says, '10s'. */
+  readonly checkInterval?: string | undefined
   /** How it publishes: batches, rate, duplicates, order, bounds, compression; before what the configuration says. */
   readonly publish?: PublishOptions
   /** Everything that was not published, whatever is done with the outcome. */
@@ -155,6 +157,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
     const { count, window } = options.duplicates ?? {}
     const subscribers = createDirectSubscribers({
       maxConcurrentHandlers: options.maxConcurrentHandlers ?? place.together.maxConcurrentHandlers,
+      checkIntervalMs: parseDuration(options.checkInterval ?? place.together.checkInterval ?? '10s'),
       transport,
       registry,
       recorder,

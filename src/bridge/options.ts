@@ -41,6 +41,8 @@ export interface BridgeOptions {
    * any work between two awaits; not for a process that is debugged. Default: never.
    */
   readonly watchdog?: string | undefined
+  /** Between two calls of a handler's `check`, where it does not say so itself; default '10s'. */
+  readonly checkInterval?: string | undefined
   /** Where the relay carries the log to, each with a cursor of its own. */
   readonly sinks?: readonly SinkOptions[]
   /** Foreign traffic that is brought into the store. */

@@ -7,6 +7,7 @@ export interface HandlingValues {
   readonly maxConcurrentHandlers: number | undefined
   /** Undefined: nothing watches. */
   readonly watchdogMs: number | undefined
+  readonly checkIntervalMs: number
 }
 
 export const handlingKeys = {
@@ -23,7 +24,20 @@ export const handlingKeys = {
     parse: watchdogOf,
     show: (ms: number | undefined) => (ms === undefined ? '' : formatDuration(ms)),
   },
+  checkIntervalMs: {
+    name: 'checkInterval',
+    says: 'time between two checks of a handler’s health',
+    default: 10_000,
+    parse: checkIntervalOf,
+    show: formatDuration,
+  },
 } as const
+
+function checkIntervalOf(text: string): number {
+  const ms = durationOf(text)
+  if (ms > 0) return ms
+  throw new EvtError('usage', `cannot read '${text}': it is not above zero`)
+}
 
 /** Looks come a few times within it: below this, a garbage collection would end the process. */
 const leastMs = 200

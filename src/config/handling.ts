@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 export interface HandlingOptions {
   readonly maxConcurrentHandlers: number | undefined
   readonly watchdog: string | undefined
+  readonly checkInterval: string
 }
 
 export function handlingOf(config: Config): HandlingOptions {
@@ -12,5 +13,6 @@ export function handlingOf(config: Config): HandlingOptions {
   return {
     maxConcurrentHandlers: config.get('maxConcurrentHandlers').value,
     watchdog: watchdogMs === undefined ? undefined : formatDuration(watchdogMs),
+    checkInterval: formatDuration(config.get('checkIntervalMs').value),
   }
 }

@@ -176,6 +176,7 @@ export const configFileSchema = z.strictObject({
   processing: z.boolean().optional(),
   maxConcurrentHandlers: quantity.optional(),
   watchdog: quantity.optional(),
+  checkInterval: quantity.optional(),
   sinks: z.array(sink).superRefine(unique).optional(),
   sources: z.array(source).superRefine(unique).optional(),
   consume: z.string().optional(),

@@ -44,13 +44,15 @@ export interface BreakerOptions {
   readonly desk: BreakerDesk
   readonly meter: Pick<HandlerMeter, 'breaker'>
   readonly log: HandlerLog
+  /** Asked before each round of probes. Default: it may. */
+  mayProbe?(): Promise<boolean>
 }
 
 /** One that is poison by itself must not speak for all. */
 export const probesOfRound = 3
 const majority = 2
 
-export function createBreaker({ handler, policy, desk, meter, log }: BreakerOptions): Breaker {
+export function createBreaker({ handler, policy, desk, meter, log, mayProbe }: BreakerOptions): Breaker {
   if (!policy) return unbreakable
   const count = createBreakerCount(policy)
   const probed = { good: 0, bad: 0 }
@@ -87,6 +89,7 @@ export function createBreaker({ handler, policy, desk, meter, log }: BreakerOpti
 
   async function round(): Promise<void> {
     await say()
+    if (mayProbe && !(await mayProbe())) return
     if (!broken || stopped || !isOpen || !(await desk.claim())) return
     probed.good = 0
     probed.bad = 0

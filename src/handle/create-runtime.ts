@@ -1,6 +1,6 @@
 import { claimProbe, endProbe, openBreaker } from '../store/breakers.ts'
 import type { Sessions } from '../store/sessions.ts'
-import { type Breaker, type BreakerDesk, createBreaker, probesOfRound } from './breaker.ts'
+import { type BreakerDesk, probesOfRound } from './breaker.ts'
 import type { ConnectionGate } from './connection-gate.ts'
 import type { DueSchedule } from './due-schedule.ts'
 import type { HandlerConfig } from './handler-config.ts'
@@ -9,6 +9,7 @@ import { createHealthJudge } from './health.ts'
 import { createPace } from './pace.ts'
 import { createPreparer } from './prepare.ts'
 import type { HandlerMeter } from './recorder.ts'
+import { createSelfStops, type SelfStops } from './self-stops.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { SubscribersOptions } from './subscribers.ts'
 import type { Watchdog } from './watchdog.ts'
@@ -66,21 +67,22 @@ export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forc
     storeIsBack: watch.isBack,
     alone,
     ...(watchdog ? { watchdog } : {}),
-    breaker: breakerOf(config, { options, meter }),
+    ...selfStopsOf(config, { options, meter }),
     outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
   }
 }
 
-function breakerOf(
-  { name: handler, breaker: policy, timeoutMs }: HandlerConfig,
+function selfStopsOf(
+  config: HandlerConfig,
   { options, meter }: { readonly options: SubscribersOptions; readonly meter: HandlerMeter },
-): Breaker {
-  const { instance, store, log } = options
+): SelfStops {
+  const { name: handler, breaker: policy, timeoutMs } = config
+  const { instance, store, log, checkIntervalMs } = options
   const againInMs = policy?.probeMs ?? 0
   const desk: BreakerDesk = {
     open: (trip) => openBreaker(store, { ...trip, handler, instance, probeInMs: againInMs }),
     claim: () => claimProbe(store, { handler, instance, withinMs: probesOfRound * timeoutMs + probeGraceMs }),
     end: (closes) => endProbe(store, { handler, instance, closes, againInMs }),
   }
-  return createBreaker({ handler, policy, desk, meter, log })
+  return createSelfStops({ config, desk, meter, log, checkIntervalMs })
 }

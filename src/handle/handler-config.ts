@@ -32,6 +32,8 @@ export interface HandlerConfig {
   readonly nonRetryable: ReadonlySet<string>
   /** Undefined: it never opens. */
   readonly breaker: BreakerPolicy | undefined
+  /** Its own word about its health; without `everyMs`, as often as others are asked. */
+  readonly check: { run(signal: AbortSignal): unknown; readonly everyMs?: number } | undefined
   /** Events of one call; 1 for a handler that takes single ones. */
   readonly batch: number
   readonly handle: HandlerDefinition['handle']
@@ -89,6 +91,13 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
           windowMs: duration('breaker.window', breaker.window ?? '1m'),
           probeMs: duration('breaker.probe', breaker.probe ?? '2s'),
         }
+  function checkOf(): HandlerConfig['check'] {
+    const { check, checkInterval } = definition
+    if (check === undefined) return undefined
+    if (typeof check !== 'function') throw refuse('check is no function')
+    const every = checkInterval === undefined ? {} : { everyMs: duration('checkInterval', checkInterval) }
+    return { run: (signal) => definition.check?.(signal), ...every }
+  }
   const patterns = definition.on.map((one) => (typeof one === 'string' ? one : one.type))
   return {
     name,
@@ -113,6 +122,7 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
     start: definition.start ?? 'latest',
     nonRetryable: new Set(definition.nonRetryable ?? []),
     breaker: breakerOf(definition.breaker),
+    check: checkOf(),
     batch: isBatchHandler(definition) ? within('batch', definition.batch, mostOfBatch) : 1,
     // As methods of the definition: they may use `this`.
     handle: (event, context) => (definition as HandlerDefinition).handle(event, context),

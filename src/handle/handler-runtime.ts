@@ -5,6 +5,7 @@ import type { SqlExecutor, Transport } from '../transports/transport.ts'
 import type { Breaker } from './breaker.ts'
 import type { HandlerLog } from './handler.ts'
 import type { HandlerConfig } from './handler-config.ts'
+import type { HealthCheck } from './health-check.ts'
 import type { DueJob, OwnedLane } from './item.ts'
 import type { Pace } from './pace.ts'
 import type { Preparer } from './prepare.ts'
@@ -36,6 +37,8 @@ export interface HandlerRuntime {
   /** One at a time in the whole process: what may end it must not take bystanders along twice. */
   alone<T>(work: () => Promise<T>): Promise<T>
   readonly breaker: Breaker
+  /** Where the handler speaks for itself. */
+  readonly check?: HealthCheck
   /** Where one watches over the process. */
   readonly watchdog?: Watchdog
   outcomes(succeeded: number, failed: number): void

@@ -88,6 +88,14 @@ export interface HandlerDefinition {
    * does.
    */
   readonly breaker?: BreakerOptions | false
+  /**
+   * Whether what it needs is there, such as the server behind it: throws, or resolves to false, when it is not. Then the handler waits in
+   * this process, and goes on by itself when a later check succeeds; nothing is spent. Asked before its first event, every `checkInterval`,
+   * after a failure, and before an open breaker tries an event. No answer within 5 s is a no; the signal is aborted then.
+   */
+  check?(signal: AbortSignal): Promise<unknown> | unknown
+  /** Between two checks. Default: what the bridge or the bus says, '10s'. Every second at least while the answer is no. */
+  readonly checkInterval?: string
   /** Errors that no retry can mend: error class names or codes, beside decode, contract and checksum. */
   readonly nonRetryable?: readonly string[]
   // biome-ignore lint/suspicious/noExplicitAny: narrowed by defineHandler's overloads

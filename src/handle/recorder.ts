@@ -40,6 +40,8 @@ export interface HandlerMeter {
   /** Its circuit breaker is open. */
   breaker(isOpen: boolean): void
   health(state: HandlerSample['health']): void
+  /** What its own check says is wrong; undefined when that succeeds. */
+  unhealthy(reason: string | undefined): void
   /** It runs here no more. */
   ended(): void
 }

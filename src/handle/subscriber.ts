@@ -37,6 +37,12 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
   const { config } = runtime
   const workers = createWorkers({ runtime, readLogged, count: config.workers })
   runtime.breaker.attach(workers)
+  const waits = { paused: false, down: false }
+  const applyWaits = () => workers.pause(waits.paused || waits.down)
+  runtime.check?.begin((isDown) => {
+    waits.down = isDown
+    applyWaits()
+  })
   const owned = new Set<OwnedLane>()
   const stopping = new AbortController()
   const options: LaneOptions = {
@@ -94,9 +100,10 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
     handler: config.name,
     joined,
     pause(state) {
-      if (state === workers.isPaused()) return
+      if (state === waits.paused) return
+      waits.paused = state
       runtime.meter.paused(state)
-      workers.pause(state)
+      applyWaits()
     },
     async drain() {
       runtime.breaker.stop()

@@ -34,6 +34,8 @@ export interface SubscribersOptions {
   readonly connections?: number
   /** Events in all handlers at the same time. Default: only `connections` and what each handler says limit it. */
   readonly maxConcurrentHandlers?: number
+  /** Between two checks of a handler that does not say how often it is asked; default 10,000. */
+  readonly checkIntervalMs?: number | undefined
   /** The process is ended when its event loop stands still for so long. Default: never. */
   readonly watchdogMs?: number
 }

@@ -41,6 +41,7 @@ interface Counters {
   broken: boolean
   health: HandlerSample['health']
   lastError?: string
+  unhealthy: string | undefined
 }
 
 interface Stages {
@@ -128,6 +129,7 @@ function createMeter(
     paused: false,
     broken: false,
     health: 'healthy',
+    unhealthy: undefined,
   }
   const recordTimes = (times: HandledTimes) => {
     runTime.record(times.runUs)
@@ -183,6 +185,14 @@ function createMeter(
     health(state) {
       counters.health = state
     },
+    unhealthy(reason) {
+      counters.unhealthy = reason
+    },
   }
-  return { meter, sample: () => ({ ...identity, ...counters, runTime: runTime.encode(), endToEnd: endToEnd.encode() }) }
+  const sample = (): HandlerSample => {
+    const { unhealthy, ...counted } = counters
+    const own = unhealthy === undefined ? {} : { unhealthy, health: 'failing' as const }
+    return { ...identity, ...counted, ...own, runTime: runTime.encode(), endToEnd: endToEnd.encode() }
+  }
+  return { meter, sample }
 }

@@ -25,6 +25,8 @@ export interface HandlerSample {
   /** Its circuit breaker is open: it waits. Absent where an older bridge speaks. */
   readonly broken?: boolean
   readonly health: 'healthy' | 'degraded' | 'failing'
+  /** What its own check says is wrong: it waits. */
+  readonly unhealthy?: string
   readonly lastError?: string
   /** Encoded histograms, microseconds: one attempt's run time, and commit (recorded) to handled. */
   readonly runTime: string
@@ -110,10 +112,12 @@ export interface DeadLetterCause {
 /** A handler that does not run, and why. */
 export interface StoppedHandler {
   readonly handler: string
-  /** No bridge alive has it · an operator paused it · its circuit breaker is open. The first that is so. */
-  readonly state: 'nobody' | 'paused' | 'broken'
+  /** No bridge alive has it · an operator paused it · its circuit breaker is open · its own check fails, in one bridge at least. The first that is so. */
+  readonly state: 'nobody' | 'paused' | 'broken' | 'unhealthy'
   readonly pause: HandlerState['pause']
   readonly breaker: HandlerState['breaker']
+  /** What its own check says. */
+  readonly unhealthy: string | null
 }
 
 /** Everything the dashboard shows of one moment; made by `readSnapshot`. */

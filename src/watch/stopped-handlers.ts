@@ -16,10 +16,12 @@ export function stoppedHandlers(
     const { pause = null, breaker = null } = known.get(handler) ?? {}
     const running = (samples.get(handler) ?? []).filter(({ alive }) => alive)
     const isOpen = breaker?.state === 'open'
-    const own = { handler, pause, breaker }
+    const unhealthy = running.flatMap(({ sample }) => sample.unhealthy ?? [])[0] ?? null
+    const own = { handler, pause, breaker, unhealthy }
     // Nobody but its replay runs one of a replay, and that only while it is not paused.
     if (running.length === 0) return isReplayHandler(handler) ? [] : [{ ...own, state: 'nobody' }]
     if (pause || running.some(({ sample }) => sample.paused)) return [{ ...own, state: 'paused' }]
-    return isOpen || running.some(({ sample }) => sample.broken) ? [{ ...own, state: 'broken' }] : []
+    if (isOpen || running.some(({ sample }) => sample.broken)) return [{ ...own, state: 'broken' }]
+    return unhealthy === null ? [] : [{ ...own, state: 'unhealthy' }]
   })
 }

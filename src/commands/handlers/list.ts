@@ -20,7 +20,8 @@ export default defineCommand({
   section: 'watch',
   summary: 'handlers: health, rate, times, errors, who runs them, and who paused them',
   description: [
-    'STATE: runs · paused (by an operator) · broken (its circuit breaker is open) · nobody (its events wait for a bridge that runs it).',
+    'STATE: runs · paused (by an operator) · broken (its circuit breaker is open) · unhealthy (its own check fails) · nobody (its',
+    'events wait for a bridge that runs it).',
     'Rates and times are those of the last second or two.',
   ].join('\n'),
   examples: [
@@ -59,6 +60,7 @@ interface Row {
   readonly instances: readonly string[]
   readonly pause: HandlerState['pause']
   readonly breaker: HandlerState['breaker']
+  readonly unhealthy: string | null
 }
 
 async function look(store: Store): Promise<readonly Row[]> {
@@ -111,6 +113,7 @@ function rowOf(handler: string, { snapshot, seconds, window, state }: Known): Ro
     instances: running.map(({ instance }) => instance),
     pause: state?.pause ?? null,
     breaker: state?.breaker ?? null,
+    unhealthy: samples.flatMap((one) => one.unhealthy ?? [])[0] ?? null,
   }
 }
 

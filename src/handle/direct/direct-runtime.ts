@@ -2,6 +2,7 @@ import type { NewEvent } from '../../core/event.ts'
 import type { Transport } from '../../transports/transport.ts'
 import type { Breaker } from '../breaker.ts'
 import type { HandlerLog } from '../handler.ts'
+import type { HealthCheck } from '../health-check.ts'
 import type { Preparer } from '../prepare.ts'
 import type { HandlerMeter } from '../recorder.ts'
 import type { DirectConfig } from './direct-config.ts'
@@ -31,5 +32,7 @@ export interface DirectRuntime {
   enter?(): Promise<() => void>
   /** Of this process alone: there is no store to share its state. */
   readonly breaker: Breaker
+  /** Where the handler speaks for itself. */
+  readonly check?: HealthCheck
   outcomes(succeeded: number, failed: number): void
 }

@@ -50,6 +50,8 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
 
   /** Lanes, by their ids, that had something that a dead owner may have started. */
   const suspected = new Set<string>()
+  const waits = { paused: false, down: false }
+  /** For one reason or both. */
   let paused = false
   /** Resolves when this handler is not paused any more, or stops. */
   let resumed = Promise.withResolvers<void>()
@@ -171,18 +173,28 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     if (wanted.length > 0) crew.add(owned, wanted)
   }
 
+  function applyWaits(): void {
+    const state = waits.paused || waits.down
+    if (state && !paused) resumed = Promise.withResolvers()
+    paused = state
+    crew.pause(state)
+    if (state) for (const owned of lanes) owned.onIdle?.()
+    else resumed.resolve()
+  }
+
+  runtime.check?.begin((isDown) => {
+    waits.down = isDown
+    applyWaits()
+  })
   const running = run()
 
   return {
     handler: config.name,
     joined: joined.promise,
     pause(state) {
-      if (state && !paused) resumed = Promise.withResolvers()
-      paused = state
+      waits.paused = state
       runtime.meter.paused(state)
-      crew.pause(state)
-      if (state) for (const owned of lanes) owned.onIdle?.()
-      else resumed.resolve()
+      applyWaits()
     },
     async drain() {
       runtime.breaker.stop()

@@ -3,13 +3,14 @@ import { EvtError } from '../../core/errors.ts'
 import type { NewEvent } from '../../core/event.ts'
 import type { Registry } from '../../core/registry.ts'
 import type { Transport } from '../../transports/transport.ts'
-import { type BreakerDesk, createBreaker } from '../breaker.ts'
+import type { BreakerDesk } from '../breaker.ts'
 import { createConnectionGate } from '../connection-gate.ts'
 import type { AnyHandlerDefinition, HandlerLog } from '../handler.ts'
 import { checkedMost } from '../handler-config.ts'
 import { createHealthJudge } from '../health.ts'
 import { createPreparer } from '../prepare.ts'
 import type { HandleRecorder, HandlerMeter } from '../recorder.ts'
+import { createSelfStops } from '../self-stops.ts'
 import { type DirectConfig, resolveDirect } from './direct-config.ts'
 import type { DirectRuntime } from './direct-runtime.ts'
 import { type DirectSubscriber, startDirectSubscriber } from './direct-subscriber.ts'
@@ -33,6 +34,8 @@ export interface DirectSubscribersOptions {
   readonly duplicates?: DuplicateOptions
   /** Attempts of all handlers at the same time; a batch is one. Default: only what each handler says limits it. */
   readonly maxConcurrentHandlers?: number | undefined
+  /** Between two checks of a handler that does not say how often it is asked; default 10,000. */
+  readonly checkIntervalMs?: number | undefined
 }
 
 /**
@@ -87,7 +90,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       suspects,
       breathe,
       ...(gate ? { enter: () => gate.enter(priority) } : {}),
-      breaker: createBreaker({ handler, policy: config.breaker, desk: ownDesk, meter, log }),
+      ...createSelfStops({ config, desk: ownDesk, meter, log, checkIntervalMs: options.checkIntervalMs }),
       outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
     }
   }

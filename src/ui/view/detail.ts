@@ -49,7 +49,7 @@ function handlerDetail(model: Model, handler: string, columns: number): readonly
   ]
 }
 
-const stateWords = { paused: 'paused', broken: 'broken', nobody: 'run by nobody' } as const
+const stateWords = { paused: 'paused', broken: 'broken', unhealthy: 'waits', nobody: 'run by nobody' } as const
 
 /** By the clock of the snapshot: what is drawn depends on the model alone. */
 function stateText({ stopped, health }: HandlerRow, model: Model): string {
