@@ -100,7 +100,7 @@ export function createBridge(options: BridgeOptions): Bridge {
       const { startServices } = await import('./bridge/services-part.ts')
       startServices(context, services)
     } else context.readable.resolve()
-    if (!roles.includes('http')) return
+    if (!roles.includes('http') && !options.http) return
     const { startHttp } = await import('./bridge/http-part.ts')
     httpUrl = await startHttp(context, { roles, subscribers })
   }

@@ -1,4 +1,5 @@
 import type { Subscribers } from '../handle/subscribers.ts'
+import type { EventPorts } from '../serve/ports.ts'
 import { closeStoreWithin, settlesWithin } from '../store/close-within.ts'
 import type { Store } from '../store/connection.ts'
 import { ownVersion } from './instance-part.ts'
@@ -16,14 +17,12 @@ export interface HttpPartOptions {
   readonly subscribers: Subscribers | undefined
 }
 
-/** Serves HTTP; returns its URL. */
+/** Serves HTTP: the role takes events in and lets others follow; without it this process is only looked at. Returns its URL. */
 export async function startHttp(context: PartContext, { roles, subscribers }: HttpPartOptions): Promise<string> {
   const { options, registry, instance, recorder, calm, graceMs } = context
   const { resolveHttp } = await import('../serve/http-config.ts')
   const { openHttpServer } = await import('../serve/http-server.ts')
-  const { createIngest } = await import('../serve/ingest.ts')
   const { openStore } = await import('../store/connection.ts')
-  const { createLogReader } = await import('../store/log.ts')
   const { noteTokensUsed, readLiveTokens } = await import('../store/tokens.ts')
   const { createAudit } = await import('../store/audit.ts')
   const { createMetrics } = await import('../watch/metrics/metrics.ts')
@@ -33,12 +32,9 @@ export async function startHttp(context: PartContext, { roles, subscribers }: Ht
     max: connections,
   })
   context.keep('the connections of HTTP', () => closeStoreWithin(store, leavingMs))
-  const log = createLogReader(store)
-  context.keep('the log reader of HTTP', () => log.close())
   const audits = new Map<string, ReturnType<typeof createAudit>>()
   const server = await openHttpServer(config, {
-    publish: createIngest({ store, registry, source: instance }),
-    log,
+    events: roles.includes('http') ? await openEvents(context, store) : undefined,
     registry,
     version: ownVersion(),
     report: calm,
@@ -58,6 +54,14 @@ export async function startHttp(context: PartContext, { roles, subscribers }: Ht
   const ownMs = roles.includes('handlers') ? graceMs / 2 : graceMs
   context.keep('HTTP', () => server.close(ownMs))
   return server.url
+}
+
+async function openEvents({ registry, instance, keep }: PartContext, store: Store): Promise<EventPorts> {
+  const { createIngest } = await import('../serve/ingest.ts')
+  const { createLogReader } = await import('../store/log.ts')
+  const log = createLogReader(store)
+  keep('the log reader of HTTP', () => log.close())
+  return { publish: createIngest({ store, registry, source: instance }), log }
 }
 
 /** Why not; each in the words of an operator. */

@@ -49,7 +49,7 @@ export interface BridgeOptions {
   readonly sources?: readonly SourceOptions[]
   /** The name of a sink: handlers read it in place of the log. */
   readonly consume?: string
-  /** Serves HTTP: publish, follow, look. Nothing is served without it. */
+  /** Serves HTTP: publish, follow, look; to `roles` without `http`, look alone. Nothing is served without it. */
   readonly http?: HttpOptions | undefined
   /** How long which events are kept; written to the store by bridges of role relay. Default: what the store says. */
   readonly retention?: RetentionOptions | undefined

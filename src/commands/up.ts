@@ -3,6 +3,7 @@ import { type BridgeRole, bridgeRoles, createBridge } from '../bridge.ts'
 import { parseNamedUrl } from '../config/connections.ts'
 import { handlingOf } from '../config/handling.ts'
 import { parseHttpAddress } from '../config/http.ts'
+import { variableOf } from '../config/keys.ts'
 import { formatDuration } from '../core/duration.ts'
 import type { HttpOptions } from '../core/http-options.ts'
 import { redactUrl } from '../core/mask.ts'
@@ -25,7 +26,8 @@ export default defineCommand({
     '/var/lib/evt/ when only root may enter the project). SIGTERM or Ctrl-C drains within --grace and ends with 0; a second',
     'one ends at once. Several may run: one leads, handlers share lanes. While its store is away it waits for it; when an',
     'embedded one ends by itself, so does this, with 3. Sinks take the log out, sources bring foreign traffic in; `sinks` and',
-    '`sources` of evt.config.* say more about them than the flags can (patterns, layout, dialect).',
+    '`sources` of evt.config.* say more about them than the flags can (patterns, layout, dialect). Beside --only relay',
+    'or --only handlers, --http serves what tells of that process (/metrics, /stats, /readyz) and no events.',
   ].join('\n'),
   examples: [
     { line: 'evt up', says: 'everything, with the configured services', endless: true },
@@ -97,7 +99,7 @@ export default defineCommand({
     const store = await openOwnStore(runtime)
     try {
       const { config, signal, output } = runtime
-      const http = options.only === undefined || options.only === 'http' ? httpOf(options, runtime) : undefined
+      const http = httpOf(options, runtime)
       const roles = rolesOf(options.only, runtime).filter((role) => role !== 'http' || http)
       const grace = formatDuration(config.get('graceMs').value)
       const bridge = createBridge({
@@ -157,8 +159,12 @@ const logOf = ({ config, terminal, output, now }: Runtime) =>
   createLog({ level: config.get('logLevel').value, stderr: terminal.stderr, paint: output.paintNotice, now })
 
 /** Who asks for HTTP alone gets it also where nothing says which port. */
-const httpOf = ({ only }: { readonly only: BridgeRole | undefined }, { config }: Runtime): HttpOptions | undefined =>
-  config.get('http').value ?? (only === 'http' ? {} : undefined)
+function httpOf({ only }: { readonly only: BridgeRole | undefined }, { config }: Runtime): HttpOptions | undefined {
+  const { value, origin } = config.get('http')
+  if (only === 'http') return value ?? {}
+  // A file speaks to all processes of a machine, and only one of them can have its port.
+  return only === undefined || ['--http', variableOf('http')].includes(origin) ? value : undefined
+}
 
 /** `processing: false` (EVENT_PROCESSING_ENABLED) is the kill switch: capture and relay go on, handlers wait. */
 function rolesOf(only: BridgeRole | undefined, { config, output }: Runtime): readonly BridgeRole[] {

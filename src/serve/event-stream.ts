@@ -1,6 +1,6 @@
 import type { LogEntry } from '../store/log.ts'
 import { eventText } from './event-text.ts'
-import type { HttpPorts } from './ports.ts'
+import type { EventPorts, HttpPorts } from './ports.ts'
 import type { SharedPages } from './shared-pages.ts'
 import type { StreamQuery } from './stream-query.ts'
 import type { Access } from './token-cache.ts'
@@ -8,7 +8,7 @@ import type { Access } from './token-cache.ts'
 export interface EventStreamOptions extends StreamQuery {
   readonly access: Access
   readonly pages: SharedPages
-  readonly log: Pick<HttpPorts['log'], 'beyond'>
+  readonly log: Pick<EventPorts['log'], 'beyond'>
   readonly registry: HttpPorts['registry']
   readonly heartbeatMs: number
   /** The stream ends; with an EvtError or HttpProblem as reason, the reader is told why. */

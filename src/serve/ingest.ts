@@ -6,7 +6,7 @@ import type { Store } from '../store/connection.ts'
 import { isOutage, isRefusal } from '../store/errors.ts'
 import { findKnownIds } from '../store/event-keys.ts'
 import { publishEncoded } from '../store/outbox.ts'
-import type { Candidate, HttpPorts, Outcome } from './ports.ts'
+import type { Candidate, EventPorts, Outcome } from './ports.ts'
 
 export interface IngestOptions {
   readonly store: Store
@@ -27,7 +27,7 @@ type Refused = Extract<Outcome, { outcome: 'refused' }>
  * Checks each event by itself, and commits all that may be in one statement, under their ids as keys. Of one id, the first bytes
  * count: the same again is a duplicate, others are refused and kept by the store as it does with everybody's.
  */
-export function createIngest({ store, registry, source }: IngestOptions): HttpPorts['publish'] {
+export function createIngest({ store, registry, source }: IngestOptions): EventPorts['publish'] {
   function prepare(given: Candidate, mayPublish: (type: string) => boolean): EncodedEvent {
     if ('error' in given) throw given.error
     const { event, dataText } = given

@@ -30,10 +30,16 @@ export interface Denial {
   readonly reason: string
 }
 
-export interface HttpPorts {
+/** Taking events in, and following the log. */
+export interface EventPorts {
   /** All that is not refused is committed when it resolves, in one statement. Throws what the store throws. */
   publish(given: readonly Candidate[], mayPublish: (type: string) => boolean): Promise<readonly Outcome[]>
   readonly log: Pick<LogReader, 'read' | 'head' | 'positionAt' | 'start' | 'beyond'>
+}
+
+export interface HttpPorts {
+  /** Absent: this process is only looked at. */
+  readonly events?: EventPorts | undefined
   readonly tokens: {
     live(): Promise<readonly LiveToken[]>
     used(ids: readonly string[]): Promise<void>

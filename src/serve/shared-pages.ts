@@ -1,5 +1,5 @@
 import type { LogEntry } from '../store/log.ts'
-import type { HttpPorts } from './ports.ts'
+import type { EventPorts } from './ports.ts'
 
 export interface SharedPages {
   /** As `LogReader.read`; those who stand at the same place read once. */
@@ -7,7 +7,7 @@ export interface SharedPages {
 }
 
 /** Streams that have caught up all stand at the end of the log, and one query answers all of them. */
-export function createSharedPages(log: Pick<HttpPorts['log'], 'read'>): SharedPages {
+export function createSharedPages(log: Pick<EventPorts['log'], 'read'>): SharedPages {
   const open = new Map<string, Promise<readonly LogEntry[]>>()
   return {
     read(after, max) {

@@ -3,7 +3,7 @@ import { parseInstant } from '../core/instant.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
 import { compileWhere, eventFields, type Where } from '../core/where.ts'
 import type { LogEntry } from '../store/log.ts'
-import type { HttpPorts } from './ports.ts'
+import type { EventPorts } from './ports.ts'
 import { HttpProblem } from './problem.ts'
 import type { Access } from './token-cache.ts'
 
@@ -29,7 +29,7 @@ const firstPage = 100
 const known = ['pattern', 'where', 'since']
 
 /** Throws HttpProblem: 400 for what cannot be read, 403 for types that the token has not, 410 for a place that is gone. */
-export async function readStreamQuery(given: GivenQuery, log: HttpPorts['log']): Promise<StreamQuery> {
+export async function readStreamQuery(given: GivenQuery, log: EventPorts['log']): Promise<StreamQuery> {
   const { query, access, nowMs } = given
   const odd = Object.keys(query).find((name) => !known.includes(name))
   if (odd !== undefined) throw bad('there are only the parameters pattern, where and since')
@@ -56,7 +56,7 @@ export async function readStreamQuery(given: GivenQuery, log: HttpPorts['log']):
   return { pattern, where, after, first }
 }
 
-async function startOf(text: string, { log, nowMs }: { log: HttpPorts['log']; nowMs: number }): Promise<bigint> {
+async function startOf(text: string, { log, nowMs }: { log: EventPorts['log']; nowMs: number }): Promise<bigint> {
   const since = asked(() => parseInstant(text, nowMs))
   if (since === 'now') return log.head()
   if (since === 'start') return log.start()

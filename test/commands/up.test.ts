@@ -41,6 +41,17 @@ describe('up', () => {
       }
       expect(await running.ended).toMatchObject({ exit: 0 })
     }
+    const worker = start(['up', '--only', 'handlers', '--http', `${port}`], { store: url, cwd: nowhere.path })
+    try {
+      await worker.said(new RegExp(`HTTP: http://127\\.0\\.0\\.1:${port};`))
+      const of = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
+      expect(await (await of('/metrics')).text()).toContain('evt_store_up 1')
+      expect(await (await of('/stats')).json()).toMatchObject({ roles: ['handlers'] })
+      expect((await of('/events')).status).toBe(404)
+    } finally {
+      worker.signal('SIGTERM')
+    }
+    expect(await worker.ended).toMatchObject({ exit: 0 })
     const open = await runHere(['up', '--http', '0.0.0.0:0'], { store: url, cwd: nowhere.path })
     expect(open).toMatchObject({ exit: 4, stderr: expect.stringContaining('evt token create') })
   })

@@ -9,6 +9,7 @@ import { createTestDatabase } from '../setup/database.ts'
 import { startTcpProxy } from '../setup/tcp-proxy.ts'
 import { until } from '../setup/until.ts'
 import { registry } from './contracts.ts'
+import { openApi } from './openapi.ts'
 import { bearer, makeToken, serve, serveOn } from './served.ts'
 
 type Json = Record<string, unknown>
@@ -28,6 +29,20 @@ describe('what HTTP tells', () => {
     await store.query('alter table evt.relay_away rename to relay')
   })
 
+  it('tells of a bridge that takes no events in, and serves nothing else there', async () => {
+    const { url } = await serve({}, { roles: ['relay'] })
+    await until(async () => (await fetch(`${url}/readyz`)).status === 200)
+    expect(await json(`${url}/stats`)).toMatchObject({ roles: ['relay'] })
+    expect(await (await fetch(`${url}/metrics`)).text()).toMatch(/^evt_store_up 1$/m)
+    expect(Object.keys((await json(`${url}/openapi.json`)).paths as object).sort()).toEqual([
+      '/healthz',
+      '/metrics',
+      '/readyz',
+      '/stats',
+    ])
+    for (const method of ['GET', 'POST']) expect((await fetch(`${url}/events`, { method })).status).toBe(404)
+  })
+
   it('gives counters and histograms that can be added up', async () => {
     const { url, post } = await serve()
     await post({ type: 'user.created', data: { name: 'Ada' } })
@@ -37,32 +52,30 @@ describe('what HTTP tells', () => {
 
   it('describes itself as OpenAPI 3', async () => {
     const { url } = await serve()
-    const document = (await json(`${url}/openapi.json`)) as unknown as OpenApi
-    expect(document.openapi).toMatch(/^3\.0\.\d$/)
+    const document = openApi.parse(await json(`${url}/openapi.json`))
     expect(document.info).toMatchObject({ title: 'evt', version: expect.stringMatching(/^\d+\.\d+\.\d+/) })
     expect(Object.keys(document.paths).sort()).toEqual(['/events', '/healthz', '/metrics', '/readyz', '/stats'])
-    const operations = Object.values(document.paths).flatMap((path) => Object.entries(path))
-    for (const [method, operation] of operations) {
-      expect(['get', 'post']).toContain(method)
-      expect(operation.summary).toMatch(/\w/)
-      for (const [status, response] of Object.entries(operation.responses)) {
-        expect(status).toMatch(/^[2-5]\d\d$/)
-        expect(response.description).toMatch(/\w/)
-        for (const media of Object.values(response.content ?? {})) expect(media.schema).toBeTypeOf('object')
-      }
-      for (const { name, in: place, schema } of operation.parameters ?? []) {
-        expect([name.length > 0, ['query', 'header'].includes(place), typeof schema]).toEqual([true, true, 'object'])
-      }
-      for (const need of operation.security ?? [])
-        expect(Object.keys(document.components.securitySchemes)).toEqual(expect.arrayContaining(Object.keys(need)))
-    }
     const body = document.paths['/events']?.post?.requestBody
     expect(Object.keys(body?.content ?? {}).sort()).toEqual([
       'application/cloudevents+json',
       'application/cloudevents-batch+json',
       'application/json',
     ])
-    expect(referencesIn(document)).toEqual([])
+    // Whoever reads it can tell apart what needs a token, and what may come back.
+    const open = Object.entries(document.paths).filter(([, path]) => (path.get ?? path.post)?.security.length === 0)
+    expect(open.map(([path]) => path)).toEqual(['/healthz', '/readyz'])
+    expect(Object.keys(document.paths['/events']?.post?.responses ?? {})).toEqual([
+      '202',
+      '207',
+      '400',
+      '401',
+      '403',
+      '413',
+      '415',
+      '422',
+      '429',
+      '503',
+    ])
   })
 
   it('says that the store is away, asks to come again, and goes on when it is back', async () => {
@@ -154,27 +167,4 @@ function statusOver(url: string, ca: string): Promise<number | undefined> {
     })
     asked.on('error', () => resolve(undefined))
   })
-}
-
-interface OpenApi {
-  readonly openapi: string
-  readonly info: Json
-  readonly components: { readonly securitySchemes: Json }
-  readonly paths: Record<string, Record<string, Operation>>
-}
-interface Operation {
-  readonly summary: string
-  readonly security?: readonly Json[]
-  readonly parameters?: readonly { name: string; in: string; schema: object }[]
-  readonly requestBody?: { readonly content: Json }
-  readonly responses: Record<
-    string,
-    { readonly description: string; readonly content?: Record<string, { schema: object }> }
-  >
-}
-
-/** Of names that must stand somewhere in the document. */
-function referencesIn(value: unknown): string[] {
-  if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([key, inner]) => (key === '$ref' ? [String(inner)] : referencesIn(inner)))
 }

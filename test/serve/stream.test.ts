@@ -157,8 +157,7 @@ describe('GET /events', () => {
     }
     const quiet = { debug() {}, info() {}, warn() {}, error() {} }
     const server = await openHttpServer(resolveHttp({ port: 0 }), {
-      publish: async () => [],
-      log: counted,
+      events: { publish: async () => [], log: counted },
       tokens: { live: async () => [], used: async () => {} },
       denied: async () => {},
       health: async () => [],
@@ -186,6 +185,6 @@ describe('GET /events', () => {
     // 60 MB are there; what sockets and one page hold is a few.
     expect(read).toBeLessThan(1_500)
     client.socket.resume()
-    await until(() => read === 3_000)
+    await until(() => read === 3_000, { withinMs: 20_000 })
   })
 })
