@@ -23,6 +23,7 @@ export async function startSagas(context: PartContext): Promise<void> {
   const { openTransport } = await import('../transports/registry.ts')
   const { openLoggedMessages } = await import('../store/logged-messages.ts')
   const { createEarlyReader } = await import('../sagas/read-early.ts')
+  const { unsealedNames } = await import('../sagas/guard-state.ts')
   const { createSagaHandler } = await import('../sagas/saga-handler.ts')
   const { startTimerScan } = await import('../sagas/timer-scan.ts')
   const { createSubscribers } = await import('../handle/subscribers.ts')
@@ -39,13 +40,23 @@ export async function startSagas(context: PartContext): Promise<void> {
   const host: SagaHost = {
     instance,
     timeoutMs,
+    keyring: registry.guard?.keyring,
     readEvent: async ({ name }, position) => {
       const handler = made.get(name)
       return handler && readEarly(handler, position)
     },
     onTimer: (delayMs) => scan.ring(delayMs),
   }
-  for (const saga of sagas) made.set(saga.name, createSagaHandler(saga, host))
+  for (const saga of sagas) {
+    made.set(saga.name, createSagaHandler(saga, host))
+    const fields = unsealedNames(saga)
+    if (fields.length > 0)
+      log.warn('events of a saga encrypt a field, and its state does not', {
+        saga: saga.name,
+        fields: fields.join(', '),
+        hint: 'sensitive(…, { encrypt: … }) in the schema of its state, or leave it out of the state',
+      })
+  }
   const handlers = [...made.values()]
   const mayPublish = createPublishRules(options.services ?? [], context)
   const publish: Parameters<typeof createSubscribers>[0]['publish'] = (sql, events, saga) => {

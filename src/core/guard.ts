@@ -18,6 +18,8 @@ export interface Guard {
   pass(event: EvtEvent, contract: Contract | undefined): EvtEvent
   /** Whether it has keys: else nothing needs to be loaded. */
   readonly opens: boolean
+  /** For what is sealed and is no event. */
+  readonly keyring: Keyring | undefined
   /** As `load`, before `reveal`. */
   loadSealed(bodies: readonly Uint8Array[]): Promise<void> | undefined
   /** The event with its fields opened; null where a key was deleted. Throws `contract` for a key that is unknown or does not fit. */
@@ -35,6 +37,7 @@ export interface GuardOptions {
 export function createGuard({ keyring, drafts, inspect }: GuardOptions): Guard {
   return {
     opens: keyring !== undefined,
+    keyring,
     load(events, get) {
       if (!keyring) return undefined
       const owners = ownersOf(events, get)

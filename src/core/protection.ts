@@ -81,7 +81,10 @@ const erasedOnPublish = ({ type, version }: EvtEvent, { path }: SensitiveField) 
   )
 
 /** `user/{customerId}` with the data's own values; undefined where one is missing. */
-function ownerName({ subject, data }: Pick<NewEvent, 'subject' | 'data'>, encrypt: string | true): string | undefined {
+export function ownerName(
+  { subject, data }: Pick<NewEvent, 'subject' | 'data'>,
+  encrypt: string | true,
+): string | undefined {
   if (encrypt === true) return subject
   let isWhole = true
   const name = encrypt.replace(/\{([^}]*)\}/g, (_, path: string) => {

@@ -55,6 +55,7 @@ function resolveSaga(options: AnyOptions): SagaConfig {
     correlate: options.correlate ? (event) => options.correlate?.(event) : ({ subject }) => subject,
     schema: options.state as z.ZodType,
     begin: options.begin ? (event) => options.begin?.(event) : ({ data }) => data,
+    beginsAsData: options.begin === undefined,
     stages: stages.map((stage) => stage.steps.map((one) => one.name)),
     steps,
     timeoutMs: options.timeout === undefined ? undefined : msOf(options.timeout, 'timeout', refuse),

@@ -5,7 +5,7 @@ import { factsOf } from '../handle/failure.ts'
 import type { HandlerContext, HandlerSql } from '../handle/handler.ts'
 import type { SagaContext } from './saga.ts'
 import type { SagaConfig, State } from './saga-config.ts'
-import type { Turn } from './turn.ts'
+import { holderOf, type Turn } from './turn.ts'
 
 export type CodeResult =
   | { readonly ok: true }
@@ -24,18 +24,23 @@ export async function runCode(
   code: (draft: State, ctx: SagaContext) => unknown,
 ): Promise<CodeResult> {
   const within = openSavepoint(turn.ctx)
+  let draft: State | undefined
   try {
-    const draft = structuredClone(checkedState(turn.config, turn.row.state)) as State
+    draft = structuredClone(checkedState(turn.config, turn.row.state)) as State
     await code(draft, contextOf(turn, attempt, within))
     await within.settle()
-    turn.row.state = checkedState(turn.config, draft)
+    const state = checkedState(turn.config, draft)
+    await turn.guard.sealer?.loadOwners(state, holderOf(turn.row), turn.opened)
+    turn.row.state = state
     return { ok: true }
   } catch (thrown) {
     const facts = factsOf(thrown)
     const verdict = classify(thrown, facts, new Set())
     if (verdict === 'transient' || turn.ctx.signal.aborted) throw thrown
     await within.undo()
-    return { ok: false, message: `${facts.class}: ${facts.message}`, isHopeless: verdict === 'hopeless' }
+    const text = `${facts.class}: ${facts.message}`
+    const message = turn.guard.discreet(text, { event: turn.event, states: [turn.row.state, draft] })
+    return { ok: false, message, isHopeless: verdict === 'hopeless' }
   }
 }
 

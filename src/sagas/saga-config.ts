@@ -15,6 +15,8 @@ export interface SagaConfig extends Saga {
   readonly correlate: (event: EvtEvent) => SagaKey | undefined
   readonly schema: z.ZodType
   readonly begin: (event: EvtEvent) => unknown
+  /** The state at first is the event's data. */
+  readonly beginsAsData: boolean
   /** The names of its steps, stage by stage. */
   readonly stages: readonly (readonly string[])[]
   readonly steps: ReadonlyMap<string, StepConfig>

@@ -1,21 +1,25 @@
 import { EvtError, toError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
-import { fieldPaths, shapeOf } from '../core/json-shape.ts'
+import type { Keyring } from '../core/protection.ts'
+import type { OpenedState } from '../core/state-sealing.ts'
 import type { HandlerContext, HandlerDefinition } from '../handle/handler.ts'
 import { type Entered, enterSaga, keepEarlyEvent, noteSaga, type SagaRow, saveSaga } from '../store/sagas.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import { advance } from './advance.ts'
+import { createStateGuard, type StateGuard } from './guard-state.ts'
 import { checkedState } from './run-code.ts'
 import { contractsOf, type SagaConfig, type StepConfig, typesOf } from './saga-config.ts'
 import { consume } from './take.ts'
 import { type Due, timeOut } from './time-out.ts'
-import { hasEnded, isoOf, keyOf, note, type Offer, stick, type Turn, timersOf } from './turn.ts'
+import { hasEnded, holderOf, isoOf, keyOf, note, type Offer, stick, type Turn, timersOf } from './turn.ts'
 
 /** What sagas need of the process that runs them. */
 export interface SagaHost {
   readonly instance: string
   /** Of sagas that say none themselves. */
   readonly timeoutMs: number
+  /** For sagas whose state is encrypted. */
+  readonly keyring: Keyring | undefined
   /** An event of the log as the saga's code gets it; undefined when the log has it no more or nobody can read it. */
   readEvent(config: SagaConfig, position: bigint): Promise<EvtEvent | undefined>
   /** A timer of these many ms was set. */
@@ -28,8 +32,12 @@ const dueTypeOf = (saga: string) => `saga.due.${saga}`
 /** Deliveries of one event; the last of them finds out that the ones before never came back. */
 const mostDeliveries = 5
 
-/** The saga as a handler: its events move it, one transaction each, with all promises that handlers have. */
+/**
+ * The saga as a handler: its events move it, one transaction each, with all promises that handlers have. Throws EvtError('config') where its
+ * state is encrypted and there are no keys.
+ */
 export function createSagaHandler(config: SagaConfig, host: SagaHost): HandlerDefinition {
+  const guard = createStateGuard(config, host.keyring)
   const dueType = dueTypeOf(config.name)
   return {
     name: config.name,
@@ -41,7 +49,7 @@ export function createSagaHandler(config: SagaConfig, host: SagaHost): HandlerDe
     retry: { attempts: mostDeliveries, initial: '200ms', max: '1m' },
     start: config.start,
     async handle(event: EvtEvent, ctx) {
-      const at = { config, host, ctx, event, sql: executorOf(ctx) }
+      const at = { config, host, guard, ctx, event, sql: executorOf(ctx) }
       if (event.type === dueType) return takeDue(at, event.data as Due)
       const startKey = event.type === config.startsOn.type ? keyOf(config, event, config.correlate) : null
       const stepKeys = stepsFor(config, event.type).map((step) => keyOf(config, event, step.correlate))
@@ -59,6 +67,7 @@ const stepsFor = ({ steps }: SagaConfig, type: string): readonly StepConfig[] =>
 interface At {
   readonly config: SagaConfig
   readonly host: SagaHost
+  readonly guard: StateGuard
   readonly ctx: HandlerContext
   readonly event: EvtEvent
   readonly sql: SqlExecutor
@@ -80,14 +89,14 @@ async function takeEvent(at: At, { key, starts, answers }: Place): Promise<void>
   const { found } = entered
   const about = { eventId: event.id, type: event.type }
   if (found && found.endedAt === null) {
-    const turn = turnOf(at, entered, found)
+    const turn = await turnOf(at, entered, found)
     if (starts && !answers) {
       if (found.startedBy !== event.id) note(turn, 'ignored', { ...about, detail: 'it has begun already' })
     } else turn.offers.add(offerOf(at))
     return move(at, turn)
   }
   if (starts && !(config.once && found)) {
-    const turn = turnOf(at, entered, newRow(at, key, entered))
+    const turn = await turnOf(at, entered, newRow(at, key, entered))
     note(turn, 'started', about)
     return move(at, turn)
   }
@@ -102,7 +111,7 @@ async function takeDue(at: At, due: Due): Promise<void> {
   const entered = await enterSaga(at.sql, at.config.name, due.key)
   const { found } = entered
   if (found?.id !== due.saga || found.endedAt !== null) return
-  const turn = turnOf(at, entered, found)
+  const turn = await turnOf(at, entered, found)
   if (due.kind === 'timeout') await timeOut(turn, due)
   await move(at, turn)
 }
@@ -110,16 +119,26 @@ async function takeDue(at: At, due: Due): Promise<void> {
 /** Everything that this event does to the saga, and its row. */
 async function move({ config, host, sql }: At, turn: Turn): Promise<void> {
   const { row } = turn
+  const erased = turn.opened?.erased ?? []
+  if (erased.length > 0) note(turn, 'erased', { detail: erased.join(', ') })
   try {
     checkedState(config, row.state)
   } catch (error) {
-    if (row.status !== 'stuck') stick(turn, { reason: toError(error).message })
+    const why = erased.length > 0 ? `its ${erased.join(', ')} was erased with its key: ` : ''
+    if (row.status !== 'stuck') stick(turn, { reason: why + toError(error).message })
   }
   await advance(turn)
   for (const offer of turn.offers) settle(turn, offer)
   const timers = timersOf(turn)
-  await saveSaga(sql, { row, history: turn.history, by: host.instance, timers, used: turn.used, kept: turn.kept })
+  const kept = { ...row, state: await closedState(turn) }
+  await saveSaga(sql, { row: kept, history: turn.history, by: host.instance, timers, used: turn.used, kept: turn.kept })
   for (const { due } of timers) host.onTimer(Date.parse(due) - turn.nowMs)
+}
+
+async function closedState({ guard: { sealer }, row, opened }: Turn): Promise<unknown> {
+  if (!sealer) return row.state
+  await sealer.loadOwners(row.state, holderOf(row), opened)
+  return sealer.close(row.state, holderOf(row), opened)
 }
 
 /** What no step has taken: kept for a later one, or of no use. */
@@ -157,7 +176,18 @@ function offerOf({ event, ctx }: At): Offer {
   }
 }
 
-function turnOf({ config, host, ctx }: At, { nowMs, early }: Entered, row: SagaRow): Turn {
+/** Opens the state of a saga that is under way. */
+async function turnOf(
+  { config, host, guard, ctx, event }: At,
+  { found, nowMs, early }: Entered,
+  row: SagaRow,
+): Promise<Turn> {
+  let opened: OpenedState | undefined
+  if (guard.sealer && row === found) {
+    await guard.sealer.loadKept(row.state)
+    opened = guard.sealer.open(row.state)
+    row.state = opened.state
+  }
   const offers = early.map(
     (one): Offer => ({
       ...one,
@@ -170,7 +200,10 @@ function turnOf({ config, host, ctx }: At, { nowMs, early }: Entered, row: SagaR
   return {
     config,
     ctx,
+    event,
     row,
+    guard,
+    opened,
     nowMs,
     timeoutMs: config.timeoutMs ?? host.timeoutMs,
     // After an attempt that did not come back, one piece at a time: so the guilty one is known.
@@ -185,8 +218,7 @@ function turnOf({ config, host, ctx }: At, { nowMs, early }: Entered, row: SagaR
 }
 
 /** Throws EvtError('contract') when the event gives no state that fits. */
-function newRow({ config, event }: At, key: string, { nowMs, nextId = '' }: Entered): SagaRow {
-  const sensitive = fieldPaths(shapeOf(config.schema), '').filter(({ field }) => field.sensitive)
+function newRow({ config, guard, event }: At, key: string, { nowMs, nextId = '' }: Entered): SagaRow {
   return {
     id: nextId,
     saga: config.name,
@@ -194,7 +226,7 @@ function newRow({ config, event }: At, key: string, { nowMs, nextId = '' }: Ente
     status: 'running',
     phase: 'running',
     version: config.version,
-    plan: { stages: config.stages, sensitive: sensitive.map(({ path }) => path) },
+    plan: { stages: config.stages, sensitive: guard.sensitive, subject: event.subject },
     stage: 0,
     steps: {},
     state: checkedState(config, config.begin(event)),

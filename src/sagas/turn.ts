@@ -1,7 +1,9 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
+import type { OpenedState, StateHolder } from '../core/state-sealing.ts'
 import type { HandlerContext } from '../handle/handler.ts'
 import type { EarlyEvent, KeptEvent, SagaHistory, SagaRow, SagaTimer, StepRow } from '../store/sagas.ts'
+import type { StateGuard } from './guard-state.ts'
 import type { SagaConfig, StepConfig } from './saga-config.ts'
 
 /** An event that a step may take: the one in hand, or one that came early. */
@@ -17,7 +19,13 @@ export interface Offer extends EarlyEvent {
 export interface Turn {
   readonly config: SagaConfig
   readonly ctx: HandlerContext
+  /** The one in hand. */
+  readonly event: EvtEvent
+  /** Its state is open: the code's. */
   readonly row: SagaRow
+  readonly guard: StateGuard
+  /** Undefined for a saga that begins. */
+  readonly opened: OpenedState | undefined
   /** The store's clock. */
   readonly nowMs: number
   readonly timeoutMs: number
@@ -32,6 +40,12 @@ export interface Turn {
   readonly used: string[]
   readonly kept: KeptEvent[]
 }
+
+export const holderOf = ({ id, tenant, plan, key }: SagaRow): StateHolder => ({
+  id,
+  tenant: tenant ?? '',
+  subject: plan.subject ?? key,
+})
 
 export const isoOf = (ms: number) => new Date(ms).toISOString()
 

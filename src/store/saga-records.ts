@@ -1,3 +1,4 @@
+import { sealedBy, sealingIds } from '../core/sealing.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { SagaStatus, StepRow } from './sagas.ts'
 
@@ -89,6 +90,8 @@ export interface WaitingEvent {
 }
 
 export interface ShownSaga extends SagaRecord {
+  /** Paths of the state that nobody can read any more: their keys were deleted. Null stands there. */
+  readonly erased: readonly string[]
   readonly history: readonly SagaMoment[]
   readonly early: readonly WaitingEvent[]
 }
@@ -108,7 +111,33 @@ export async function showSaga(sql: SqlExecutor, id: string): Promise<ShownSaga 
   )
   return {
     ...found,
+    ...(await withoutErased(sql, found.state)),
     history: history.rows as unknown as readonly SagaMoment[],
     early: found.endedAt === null ? (early.rows as unknown as readonly WaitingEvent[]) : [],
   }
+}
+
+/** The state with null where what sealed it is gone. */
+async function withoutErased(sql: SqlExecutor, state: unknown): Promise<Pick<ShownSaga, 'state' | 'erased'>> {
+  const ids = sealingIds(JSON.stringify(state))
+  if (ids.length === 0) return { state, erased: [] }
+  const { rows } = await sql.query(
+    'select id::text from evt.subject_keys where id::text = any($1::text[]) and wrapped is null',
+    [ids],
+  )
+  const gone = new Set(rows.map(({ id }) => String(id)))
+  const erased = new Set<string>()
+  function clear(value: unknown, path: string): unknown {
+    const id = sealedBy(value)
+    if (id !== undefined && gone.has(id)) {
+      erased.add(path)
+      return null
+    }
+    if (Array.isArray(value)) return value.map((one) => clear(one, path))
+    if (typeof value !== 'object' || value === null) return value
+    return Object.fromEntries(
+      Object.entries(value).map(([name, one]) => [name, clear(one, path === '' ? name : `${path}.${name}`)]),
+    )
+  }
+  return { state: clear(state, ''), erased: [...erased] }
 }

@@ -44,9 +44,12 @@ export interface SagaRow {
     readonly stages: readonly (readonly string[])[]
     /** Paths of the state, for masking. */
     readonly sensitive: readonly string[]
+    /** Of the event that it began with: whose key encrypts its state. */
+    readonly subject?: string | undefined
   }
   stage: number
   steps: Record<string, StepRow>
+  /** As it is kept: with its encrypted fields sealed. */
   state: unknown
   /** Why it is undone. */
   reason: string | null

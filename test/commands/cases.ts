@@ -344,6 +344,7 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
       'correlationId',
       'early',
       'endedAt',
+      'erased',
       'history',
       'history[].at',
       'history[].attempt',

@@ -1,6 +1,7 @@
 import { formatAge } from '../../core/duration.ts'
 import { EvtError } from '../../core/errors.ts'
 import { maskFields } from '../../core/mask.ts'
+import { withoutSealed } from '../../core/sealing.ts'
 import type { Store } from '../../store/connection.ts'
 import type { SagaRecord } from '../../store/saga-records.ts'
 
@@ -64,7 +65,14 @@ export function waitsFor(saga: SagaRecord): readonly string[] {
 const attemptsOf = ({ phase, steps }: SagaRecord, name: string) =>
   (phase === 'running' ? steps[name]?.attempts : steps[name]?.undoAttempts) ?? 0
 
-export const maskedState = ({ state, sensitive }: SagaRecord): unknown => maskFields(state, sensitive)
+/** What is encrypted is hidden also where an older plan does not name it; what was erased is null. */
+export function maskedState({ state, sensitive, erased = [] }: SagaRecord & { readonly erased?: readonly string[] }) {
+  const shown = maskFields(
+    state,
+    sensitive.filter((path) => !erased.includes(path)),
+  )
+  return JSON.parse(withoutSealed(JSON.stringify(shown))) as unknown
+}
 
 /** `in 3m`, `12s ago`. */
 export function distance(at: string, nowMs: number): string {

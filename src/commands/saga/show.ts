@@ -12,7 +12,8 @@ export default defineCommand({
   name: 'saga show',
   section: 'watch',
   summary: 'one saga, step by step: times, attempts, errors, events',
-  description: 'Fields of its state that are marked sensitive are ***. `evt tail` and `evt why` show its events.',
+  description:
+    'Fields of its state that are marked sensitive are ***, and null when they were erased. `evt tail` and `evt why` show its events.',
   examples: [
     { line: 'evt saga show 1', says: 'by its number', needs: 'saga' },
     { line: 'evt saga show ada --saga accounts.registration --json', says: 'the latest of a key', needs: 'saga' },
@@ -49,6 +50,7 @@ function render(saga: ShownSaga, nowMs: number, { paint }: Output): string {
     ['next', next ? `${next.kind}${next.step ? ` of ${next.step}` : ''} ${distance(next.at, nowMs)}` : undefined],
     ['began', `${startedAt} · by ${saga.startedBy} · correlation ${saga.correlationId}`],
     ['ended', endedAt ?? undefined],
+    ['erased', saga.erased.length > 0 ? `${saga.erased.join(', ')}: the key was deleted` : undefined],
   ]
   return [
     ...facts.flatMap(([name, fact]) =>
