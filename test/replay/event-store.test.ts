@@ -93,10 +93,35 @@ it('rolled back, it was never appended; removed by retention, it is not passed o
   await expect(failing).rejects.toThrow('no')
   expect(await read('cart/1')).toHaveLength(1)
   expect(await events.append('cart/1', 1, add('c'))).toMatchObject({ sequence: 2n })
-  await store.query("update evt.streams set day = '2020-01-01' where sequence = 1")
+  await store.query("update evt.streams set day = '2020-01-01', xid = '1' where sequence = 1")
   await expect(read('cart/1')).rejects.toMatchObject({
     code: 'partial',
     message: expect.stringContaining('at sequence 1'),
   })
   expect(await read('cart/1', 2)).toHaveLength(1)
+})
+
+it('a subject is read over the days that its events lie in, also when the day that was read last is gone', async () => {
+  const { store, events, add, read } = await opened()
+  await events.append('cart/1', 0, add('a', 'b', 'c'))
+  const today = `'evt.outbox_default_' || to_char(evt.today(), 'YYYYMMDD')`
+  await store.query(`select evt.make_partitions(date '2020-01-01', date '2020-01-01')`)
+  const moveBefore = (sequence: number) =>
+    store.query(`do $$ begin
+      execute 'create temp table moved on commit drop as select * from ' || ${today} || ' where sequence < ${sequence}';
+      execute 'delete from ' || ${today} || ' where sequence < ${sequence}';
+      update moved set day = '2020-01-01';
+      insert into evt.outbox select * from moved;
+      update evt.streams set day = '2020-01-01' where sequence < ${sequence};
+    end $$`)
+  const skus = async () => (await read('cart/1')).map(({ data }) => (data as { sku: string }).sku)
+  await moveBefore(3)
+  // The second time it begins with the day that the first one ended with.
+  expect([await skus(), await skus()]).toEqual([
+    ['a', 'b', 'c'],
+    ['a', 'b', 'c'],
+  ])
+  await moveBefore(4)
+  await store.query(`do $$ begin execute 'drop table ' || ${today}; end $$`)
+  expect(await skus()).toEqual(['a', 'b', 'c'])
 })
