@@ -18,6 +18,7 @@ import type {
   HandlerLog,
   SubscribeOptions,
 } from './handle/handler.ts'
+import type { ResultObserver } from './handle/results.ts'
 import type { Subscribing } from './handle/subscribing.ts'
 import type { PublishOutcome } from './publish/outcome.ts'
 import type { PublishedAll } from './publish/publish-all.ts'
@@ -56,6 +57,8 @@ export interface EventBusOptions {
   readonly duplicates?: { readonly count?: number; readonly window?: string }
   /** Events in all handlers of this process at the same time. Default: what the configuration says; else what each handler says. */
   readonly maxConcurrentHandlers?: number | undefined
+  /** Is told what became of each try to process an event. What it throws is logged; nothing waits for it; one that is far behind misses some. */
+  readonly onResult?: ResultObserver | undefined
   /** Between two calls of a handler's `check`, where it does not say so itself. Default: what the configuration says, '10s'. */
   readonly checkInterval?: string | undefined
   /** How it publishes: batches, rate, duplicates, order, bounds, compression; before what the configuration says. */
@@ -157,6 +160,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
     const { count, window } = options.duplicates ?? {}
     const subscribers = createDirectSubscribers({
       maxConcurrentHandlers: options.maxConcurrentHandlers ?? place.together.maxConcurrentHandlers,
+      onResult: options.onResult,
       checkIntervalMs: parseDuration(options.checkInterval ?? place.together.checkInterval ?? '10s'),
       transport,
       registry,

@@ -44,6 +44,7 @@ export type {
   SubscribeOptions,
 } from './handle/handler.ts'
 export type { Projection } from './handle/projection.ts'
+export type { ProcessingResult, ResultObserver } from './handle/results.ts'
 export type { Saga } from './handle/saga.ts'
 export type { Subscribing } from './handle/subscribing.ts'
 export type { PublishOutcome } from './publish/outcome.ts'

@@ -20,14 +20,14 @@ export async function startHandlers(context: PartContext): Promise<Subscribers> 
   const publisher = createStorePublisher({ store, registry, source: instance })
   const intake = await openPlaced(context)
   context.signal.throwIfAborted()
-  const { connections, maxConcurrentHandlers, watchdog, checkInterval } = options
+  const { connections, maxConcurrentHandlers, watchdog, checkInterval, onResult } = options
   const bounds = {
     ...(connections === undefined ? {} : { connections }),
     ...(maxConcurrentHandlers === undefined ? {} : { maxConcurrentHandlers }),
     ...(watchdog === undefined ? {} : { watchdogMs: parseDuration(watchdog) }),
     ...(checkInterval === undefined ? {} : { checkIntervalMs: parseDuration(checkInterval) }),
   }
-  const shared = { store, ...intake, handlers, registry, recorder, instance, log, ...bounds }
+  const shared = { store, ...intake, handlers, registry, recorder, instance, log, onResult, ...bounds }
   const mayPublish = createPublishRules(options.services ?? [], context)
   const made = createSubscribers({
     ...shared,

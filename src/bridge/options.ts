@@ -6,6 +6,7 @@ import type { RetentionOptions } from '../core/retention.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import type { ServiceDefinition } from '../handle/define-service.ts'
 import type { AnyHandlerDefinition, HandlerLog } from '../handle/handler.ts'
+import type { ResultObserver } from '../handle/results.ts'
 import type { Saga } from '../handle/saga.ts'
 import type { Store } from '../store/connection.ts'
 import type { TracingOptions } from '../watch/tracing/current.ts'
@@ -41,6 +42,8 @@ export interface BridgeOptions {
    * any work between two awaits; not for a process that is debugged. Default: never.
    */
   readonly watchdog?: string | undefined
+  /** Is told what became of each try to process an event. What it throws is logged; nothing waits for it; one that is far behind misses some. */
+  readonly onResult?: ResultObserver | undefined
   /** Between two calls of a handler's `check`, where it does not say so itself; default '10s'. */
   readonly checkInterval?: string | undefined
   /** Where the relay carries the log to, each with a cursor of its own. */

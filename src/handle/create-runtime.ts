@@ -9,6 +9,7 @@ import { createHealthJudge } from './health.ts'
 import { createPace } from './pace.ts'
 import { createPreparer } from './prepare.ts'
 import type { HandlerMeter } from './recorder.ts'
+import type { Results } from './results.ts'
 import { createSelfStops, type SelfStops } from './self-stops.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { SubscribersOptions } from './subscribers.ts'
@@ -24,6 +25,7 @@ export interface SharedRuntime {
   readonly watch: StoreWatch
   readonly schedule: DueSchedule
   readonly watchdog: Watchdog | undefined
+  readonly results: Results | undefined
   alone<T>(work: () => Promise<T>): Promise<T>
 }
 
@@ -32,7 +34,7 @@ const probeGraceMs = 10_000
 
 /** `forced` is aborted when the handler's time to drain is over. */
 export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forced: AbortSignal): HandlerRuntime {
-  const { options, sessions, gate, mostConcurrent, watch, watchdog, schedule, alone } = shared
+  const { options, sessions, gate, mostConcurrent, watch, watchdog, results, schedule, alone } = shared
   const { store, log, instance } = options
   const { name: handler, service: group, priority, concurrency } = config
   const meter = options.recorder.handler({ handler, group, priority, concurrency })
@@ -67,6 +69,7 @@ export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forc
     storeIsBack: watch.isBack,
     alone,
     ...(watchdog ? { watchdog } : {}),
+    ...(results ? { results } : {}),
     ...selfStopsOf(config, { options, meter }),
     outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
   }

@@ -10,6 +10,7 @@ import type { DueJob, OwnedLane } from './item.ts'
 import type { Pace } from './pace.ts'
 import type { Preparer } from './prepare.ts'
 import type { HandlerMeter } from './recorder.ts'
+import type { Results } from './results.ts'
 import type { Watchdog } from './watchdog.ts'
 
 /** What the workers of one handler share. */
@@ -42,4 +43,6 @@ export interface HandlerRuntime {
   /** Where one watches over the process. */
   readonly watchdog?: Watchdog
   outcomes(succeeded: number, failed: number): void
+  /** Where somebody wants to hear what becomes of events. */
+  readonly results?: Results
 }

@@ -7,7 +7,7 @@ import { type Interruptible, runAttempt } from './attempt.ts'
 import { classify } from './classify.ts'
 import { factsOf } from './failure.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
-import type { Entry } from './item.ts'
+import type { Entry, Item } from './item.ts'
 import { failureOf } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { callBatch, runBatch } from './run-batch.ts'
@@ -26,7 +26,7 @@ export type ChunkOutcome =
   | {
       readonly kind: 'committed'
       readonly runs: readonly Run[]
-      readonly skipped: number
+      readonly skipped: ReadonlySet<Item>
       readonly after: readonly AfterCommit[]
     }
   /** This entry's attempt failed. */
@@ -89,7 +89,7 @@ async function runWithin(runtime: HandlerRuntime, within: Within): Promise<Chunk
     if (unsuccessful || (width > 1 && runtime.pace.severalSeen))
       return { kind: 'crowded', timedOut: unsuccessful?.result.why === 'timeout' }
     const after = await finish(runtime, session, { entries, skipped })
-    return { kind: 'committed', runs, skipped: skipped.size, after }
+    return { kind: 'committed', runs, skipped, after }
   } catch (thrown) {
     return judgeTransaction(runtime, { thrown, at: undefined, session })
   }
@@ -107,7 +107,7 @@ async function runWithinBatch(
   if (lost) return judgeTransaction(runtime, { ...lost, session })
   if (unsuccessful) return judge(runtime, { ...unsuccessful, session, size })
   const after = await finish(runtime, session, { entries, skipped })
-  return { kind: 'committed', runs, skipped: skipped.size, after }
+  return { kind: 'committed', runs, skipped, after }
 }
 
 /** What became of the others, the lanes' positions, the commit: where nothing else is to be written, all are sent at once. */
@@ -241,7 +241,7 @@ async function runBare(
     }
     runs.push({ item: entry.item, times: entry.item.done })
   }
-  return { kind: 'committed', runs, skipped: 0, after: [] }
+  return { kind: 'committed', runs, skipped: new Set(), after: [] }
 }
 
 async function finishBare(

@@ -12,6 +12,7 @@ import type { AnyHandlerDefinition, HandlerLog } from './handler.ts'
 import { checkedMost, type HandlerConfig, resolveHandler } from './handler-config.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { HandleRecorder } from './recorder.ts'
+import { createResults, type ResultObserver } from './results.ts'
 import { createStoreWatch } from './store-watch.ts'
 import { type Subscriber, startSubscriber } from './subscriber.ts'
 import { followStopped } from './switches.ts'
@@ -36,6 +37,8 @@ export interface SubscribersOptions {
   readonly maxConcurrentHandlers?: number
   /** Between two checks of a handler that does not say how often it is asked; default 10,000. */
   readonly checkIntervalMs?: number | undefined
+  /** Is told what becomes of events. Neither its errors nor its time are the handlers'. */
+  readonly onResult?: ResultObserver | undefined
   /** The process is ended when its event loop stands still for so long. Default: never. */
   readonly watchdogMs?: number
 }
@@ -94,7 +97,8 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
           options.watchdogMs,
           configs.map(({ name }) => name),
         )
-  const shared: SharedRuntime = { options, watchdog, sessions, gate, mostConcurrent, watch, schedule, alone }
+  const results = options.onResult && createResults(options.onResult, log)
+  const shared: SharedRuntime = { options, watchdog, results, sessions, gate, mostConcurrent, watch, schedule, alone }
   const running = new Map<string, Running>()
   let stopped: Promise<void> | undefined
   /** By `pause`, and by an operator's switch: either is enough. */
@@ -148,6 +152,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       late: () => void sessions.terminate(),
     })
     schedule.stop()
+    results?.end()
     await watchdog?.stop()
     const closed = Promise.all([sessions.close(), logged.close()])
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, closingMs).unref())])

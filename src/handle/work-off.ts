@@ -3,6 +3,7 @@ import type { Interruptible } from './attempt.ts'
 import { factsOf } from './failure.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { closeLane, type Entry, type Item, isResting } from './item.ts'
+import { noteCommitted } from './item-results.ts'
 import { loadKeys } from './load-keys.ts'
 import { breakerKeyOf, failureOf, planEntries } from './plan.ts'
 import { progressOf } from './progress.ts'
@@ -129,7 +130,8 @@ async function commit(
     runtime.meter.handled(spent, message.headers['ce-type'])
     if (attempt > 1) runtime.meter.retried()
   }
-  if (outcome.skipped > 0) runtime.meter.skipped(outcome.skipped)
+  if (outcome.skipped.size > 0) runtime.meter.skipped(outcome.skipped.size)
+  if (runtime.results) noteCommitted(runtime, outcome)
   if (outcome.runs.length === 0) return
   const { breaker } = runtime
   breaker.succeeded(breaker.isCounting ? outcome.runs.map(({ item }) => breakerKeyOf(item)) : [])

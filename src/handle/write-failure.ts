@@ -15,6 +15,7 @@ import { writeDeadLetter } from '../store/write-dead-letter.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { DueJob, Entry, Failure, Item } from './item.ts'
+import { noteFailed } from './item-results.ts'
 import { queueOf } from './plan.ts'
 import type { AfterCommit } from './write-entries.ts'
 
@@ -80,7 +81,7 @@ export async function writeFailure(
   const subject = queueOf(runtime, item)
   const scheduled = (id: string | undefined): AfterCommit[] => {
     const job: DueJob = subject === null ? { id: id ?? '' } : { subject }
-    return [() => runtime.schedule(item.owned, job, delayMs)]
+    return [() => runtime.schedule(item.owned, job, delayMs), () => noteFailed(runtime, entry, 'retried')]
   }
   if (item.stored) {
     await postponeDelivery(sql, item.stored.id, state)
@@ -93,9 +94,10 @@ export async function writeFailure(
 async function bury(
   runtime: HandlerRuntime,
   sql: SqlExecutor,
-  { item, failure }: Extract<Entry, { kind: 'failed' }>,
+  entry: Extract<Entry, { kind: 'failed' }>,
 ): Promise<AfterCommit[]> {
   const { config } = runtime
+  const { item, failure } = entry
   const { class: name, message } = failure.record
   const cause = causeOf(runtime, item, failure)
   const { id, wasOpen } = await writeDeadLetter(sql, {
@@ -118,6 +120,7 @@ async function bury(
   const parked = config.blockAfterDead ? await park(runtime, sql, { item, blockedBy: id }) : []
   const died = () => {
     runtime.meter.dead(item.message.headers['ce-type'])
+    noteFailed(runtime, entry, 'dead')
     const facts = { event: item.message.id, deadLetter: id, cause, error: `${name}: ${message}` }
     if (wasOpen) runtime.log.debug('an event is a dead letter already', { handler: config.name, ...facts })
     else runtime.log.error('an event became a dead letter', { handler: config.name, ...facts })

@@ -9,6 +9,8 @@ export interface Death {
   readonly class: string
   readonly message: string
   readonly attempts: number
+  /** Of the last attempt, where there was one. */
+  readonly durationMs?: number
 }
 
 const again: BackoffPolicy = { backoff: 'exponential', initialMs: 100, maxMs: 5_000 }

@@ -5,6 +5,7 @@ import type { HandlerLog } from '../handler.ts'
 import type { HealthCheck } from '../health-check.ts'
 import type { Preparer } from '../prepare.ts'
 import type { HandlerMeter } from '../recorder.ts'
+import type { Results } from '../results.ts'
 import type { DirectConfig } from './direct-config.ts'
 import type { DuplicateWindow } from './duplicates.ts'
 import type { OneAtATime } from './one-at-a-time.ts'
@@ -35,4 +36,6 @@ export interface DirectRuntime {
   /** Where the handler speaks for itself. */
   readonly check?: HealthCheck
   outcomes(succeeded: number, failed: number): void
+  /** Where somebody wants to hear what becomes of events. */
+  readonly results?: Results
 }

@@ -10,6 +10,7 @@ import { checkedMost } from '../handler-config.ts'
 import { createHealthJudge } from '../health.ts'
 import { createPreparer } from '../prepare.ts'
 import type { HandleRecorder, HandlerMeter } from '../recorder.ts'
+import { createResults, type ResultObserver } from '../results.ts'
 import { createSelfStops } from '../self-stops.ts'
 import { type DirectConfig, resolveDirect } from './direct-config.ts'
 import type { DirectRuntime } from './direct-runtime.ts'
@@ -34,6 +35,8 @@ export interface DirectSubscribersOptions {
   readonly duplicates?: DuplicateOptions
   /** Attempts of all handlers at the same time; a batch is one. Default: only what each handler says limits it. */
   readonly maxConcurrentHandlers?: number | undefined
+  /** Is told what becomes of events. Neither its errors nor its time are the handlers'. */
+  readonly onResult?: ResultObserver | undefined
   /** Between two checks of a handler that does not say how often it is asked; default 10,000. */
   readonly checkIntervalMs?: number | undefined
 }
@@ -68,6 +71,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
   >()
   const suspects = createOneAtATime()
   const breathe = createBreath()
+  const results = options.onResult && createResults(options.onResult, log)
   const most = checkedMost(options.maxConcurrentHandlers)
   const gate = most === undefined ? undefined : createConnectionGate(most)
   let stopping: Promise<void> | undefined
@@ -90,6 +94,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       suspects,
       breathe,
       ...(gate ? { enter: () => gate.enter(priority) } : {}),
+      ...(results ? { results } : {}),
       ...createSelfStops({ config, desk: ownDesk, meter, log, checkIntervalMs: options.checkIntervalMs }),
       outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
     }
@@ -152,7 +157,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
     pause: (handler) => find(handler).pause(true),
     resume: (handler) => find(handler).pause(false),
     stop({ graceMs = 10_000 } = {}) {
-      stopping ??= Promise.all([...running.keys()].map((handler) => end(handler, graceMs))).then(() => {})
+      stopping ??= Promise.all([...running.keys()].map((handler) => end(handler, graceMs))).then(() => results?.end())
       return stopping
     },
   }

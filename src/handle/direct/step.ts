@@ -1,10 +1,12 @@
 import { backoffMs } from '../../core/backoff.ts'
+import { typeIn } from '../../core/codec.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import { classify } from '../classify.ts'
 import { factsOf } from '../failure.ts'
 import type { RunTimes } from '../item.ts'
 import { loadKeys } from '../load-keys.ts'
 import type { Prepared } from '../prepare.ts'
+import type { ProcessingResult } from '../results.ts'
 import { wallMs } from '../wall-clock.ts'
 import { bury, type Death } from './bury.ts'
 import { type DirectResult, runDirect } from './direct-attempt.ts'
@@ -48,6 +50,7 @@ export function createStep(runtime: DirectRuntime): Step {
       if (runtime.duplicates.has(id) || runnable.some((one) => one.job.message.id === id)) {
         meter.skipped(1)
         finishJobs(line, [job])
+        note(job, { state: 'skipped', durationMs: 0 })
         continue
       }
       const prepared = runtime.preparer.prepare(job.message)
@@ -96,6 +99,7 @@ export function createStep(runtime: DirectRuntime): Step {
     for (const job of jobs) {
       meter.handled(timesOf(job, times, doneMs), job.message.headers['ce-type'])
       runtime.duplicates.add(job.message.id)
+      note(job, { state: 'handled', durationMs: times.runUs / 1000 })
     }
     widenBehind(line, jobs)
     finishJobs(line, jobs)
@@ -117,18 +121,20 @@ export function createStep(runtime: DirectRuntime): Step {
       line.most = Math.ceil(jobs.length / 2)
       return 0
     }
+    const durationMs = result.runUs / 1000
     const isHopeless = classify(result.thrown, failure, config.nonRetryable) === 'hopeless'
     if (!isHopeless) runtime.breaker.failed(keyOf(job), error)
     // Open, the handler fails and not the event: it has its attempt again.
     const isFree = !isHopeless && runtime.breaker.isOpen
     if (!isFree && (isHopeless || job.attempt >= config.attempts)) {
-      await die(line, job, { class: failure.class, message: failure.message, attempts: job.attempt })
+      await die(line, job, { class: failure.class, message: failure.message, attempts: job.attempt, durationMs })
       return 0
     }
     meter.failed(error)
     runtime.outcomes(0, 1)
     const facts = { handler: config.name, event: job.message.id, attempt: job.attempt, error }
     runtime.log.warn('an attempt failed; its subject waits', facts)
+    note(job, { state: 'retried', durationMs, error: { class: failure.class, message: failure.message } })
     if (isFree) return config.breaker?.probeMs ?? 0
     const restMs = backoffMs(config.backoff, job.attempt, Math.random())
     job.attempt += 1
@@ -140,9 +146,19 @@ export function createStep(runtime: DirectRuntime): Step {
     meter.failed(`${death.class}: ${death.message}`)
     runtime.outcomes(0, 1)
     if (!(await bury(runtime, job, death))) return false
+    const { class: name, message, attempts, durationMs = 0 } = death
+    note({ ...job, attempt: attempts }, { state: 'dead', durationMs, error: { class: name, message } })
     widenBehind(line, [job])
     finishJobs(line, [job])
     return true
+  }
+
+  function note(
+    { message: { id: eventId, headers, key: subject }, attempt }: Job,
+    known: Pick<ProcessingResult, 'state' | 'durationMs' | 'error'>,
+  ): void {
+    const { name: handler, service: group } = config
+    runtime.results?.note({ handler, group, eventId, type: typeIn(headers), subject, attempt, ...known })
   }
 
   function widenBehind(line: Line, jobs: readonly Job[]): void {
