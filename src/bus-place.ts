@@ -8,9 +8,13 @@ import type { PublishOptions } from './core/publish-options.ts'
 import type { EventBusOptions } from './event-bus.ts'
 import type { HandlerLog } from './handle/handler.ts'
 import type { Transport } from './transports/transport.ts'
+import type { TracingOptions } from './watch/tracing/current.ts'
 
 /** What of the options of a bus says where it is. */
-export type PlaceOptions = Pick<EventBusOptions, 'url' | 'env' | 'cwd' | 'group' | 'layout' | 'topic' | 'lanes'>
+export type PlaceOptions = Pick<
+  EventBusOptions,
+  'url' | 'env' | 'cwd' | 'group' | 'layout' | 'topic' | 'lanes' | 'tracing'
+>
 
 export interface Place {
   readonly url: string
@@ -27,12 +31,13 @@ export interface Place {
   readonly publish: PublishOptions
   /** `EVENT_PROCESSING_ENABLED=false`: handlers are subscribed and wait. */
   readonly isPaused: boolean
+  readonly tracing: boolean | TracingOptions | undefined
 }
 
 /** Throws `config` when neither says where. */
 export async function placeOf(options: PlaceOptions, log: HandlerLog): Promise<Place> {
   const { url, env, group, layout, topic } = options
-  const unsaid = { handling: {}, together: {}, publish: {}, isPaused: false }
+  const unsaid = { handling: {}, together: {}, publish: {}, isPaused: false, tracing: options.tracing }
   if (url !== undefined) return { url, group, layout, topic, prefix: topic, ...unsaid }
   if (env === undefined)
     throw new EvtError('config', 'cannot start the bus: neither url nor env is given', {
@@ -62,6 +67,7 @@ export async function placeOf(options: PlaceOptions, log: HandlerLog): Promise<P
     together: handlingOf(config),
     publish: publishOf(config),
     isPaused: !config.get('processing').value,
+    tracing: options.tracing ?? config.get('tracing').value,
   }
 }
 

@@ -18,6 +18,7 @@ import type {
   HandlerLog,
   SubscribeOptions,
 } from './handle/handler.ts'
+import type { Middleware } from './handle/middleware.ts'
 import type { ResultObserver } from './handle/results.ts'
 import type { Subscribing } from './handle/subscribing.ts'
 import type { PublishOutcome } from './publish/outcome.ts'
@@ -26,6 +27,7 @@ import type { TransportPublisher } from './publish/transport-publisher.ts'
 import type { ServerProblem, Transport } from './transports/transport.ts'
 import { createCalmLog } from './watch/calm-log.ts'
 import { createRecorder, type Recorder } from './watch/recorder.ts'
+import { openTracing, type TracingOptions } from './watch/tracing/current.ts'
 
 export interface EventBusOptions {
   /** `memory://name`, `redis://…`, `kafka://…`, `amqp://…`; a topic that it names is the bus's. */
@@ -57,6 +59,8 @@ export interface EventBusOptions {
   readonly duplicates?: { readonly count?: number; readonly window?: string }
   /** Events in all handlers of this process at the same time. Default: what the configuration says; else what each handler says. */
   readonly maxConcurrentHandlers?: number | undefined
+  /** Code around every handler, outside of its own. */
+  readonly use?: Middleware | undefined
   /** Is told what became of each try to process an event. What it throws is logged; nothing waits for it; one that is far behind misses some. */
   readonly onResult?: ResultObserver | undefined
   /** Between two calls of a handler's `check`, where it does not say so itself. Default: what the configuration says, '10s'. */
@@ -65,6 +69,8 @@ export interface EventBusOptions {
   readonly publish?: PublishOptions
   /** Everything that was not published, whatever is done with the outcome. */
   readonly onError?: (error: EvtError, event: NewEvent) => void
+  /** OpenTelemetry spans for publishing and handling. Default: what the configuration says; else when there is a provider at the start. */
+  readonly tracing?: boolean | TracingOptions | undefined
   readonly log?: HandlerLog
   /** Names this process; unique among those that run. Default: a random one. */
   readonly instance?: string
@@ -116,6 +122,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
 
   async function open(): Promise<void> {
     const place = await placeOf(options, calm)
+    await openTracing(place.tracing)
     const { openTransport } = await import('./transports/registry.ts')
     const onProblem = (error: Error) =>
       calm.error('something fails under the bus', { error: error.message, hint: (error as EvtError).hint })
@@ -161,6 +168,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
     const subscribers = createDirectSubscribers({
       maxConcurrentHandlers: options.maxConcurrentHandlers ?? place.together.maxConcurrentHandlers,
       onResult: options.onResult,
+      use: options.use,
       checkIntervalMs: parseDuration(options.checkInterval ?? place.together.checkInterval ?? '10s'),
       transport,
       registry,

@@ -9,10 +9,11 @@ import type { HandlerLog } from './handle/handler.ts'
 import { createSending, type OpenPipelineOptions, type Sending, type SendingOptions } from './publish/sending.ts'
 import type { ServerProblem, Transport } from './transports/transport.ts'
 import { createCalmLog } from './watch/calm-log.ts'
+import { openTracing } from './watch/tracing/current.ts'
 
 export interface DirectPublisherOptions
   extends SendingOptions,
-    Pick<EventBusOptions, 'url' | 'env' | 'cwd' | 'layout' | 'topic' | 'lanes' | 'dialect'> {
+    Pick<EventBusOptions, 'url' | 'env' | 'cwd' | 'layout' | 'topic' | 'lanes' | 'dialect' | 'tracing'> {
   /** There is none: what `send` has resolved is with the broker. */
   readonly store?: undefined
   /** Events of its types must fit their contracts; others pass. */
@@ -38,9 +39,8 @@ export function createPublisherToBroker(options: DirectPublisherOptions): Direct
   let opened: Transport | undefined
 
   async function open({ meter, onError }: OpenPipelineOptions) {
-    const { openTracing } = await import('./watch/tracing/current.ts')
-    await openTracing(undefined)
     const place = await placeOf(options, log)
+    await openTracing(place.tracing)
     const { openTransport } = await import('./transports/registry.ts')
     const { createTransportPublisher } = await import('./publish/transport-publisher.ts')
     const onProblem = ({ message, hint }: Error & { readonly hint?: string }) =>

@@ -115,6 +115,7 @@ export default defineCommand({
         drafts: config.get('drafts').value,
         sagaTimeout: formatDuration(config.get('sagaTimeoutMs').value),
         ...handlingOf(config),
+        tracing: config.get('tracing').value,
         http,
         ...connections.settings,
       })

@@ -17,8 +17,9 @@ import { type PublishValues, publishKeys } from './publish-keys.ts'
 import { atLeastOne, durationOf, listOf, oneOf, truth } from './read-value.ts'
 import { parseRetention, shownRetention } from './retention.ts'
 import type { Service } from './services.ts'
+import { type TracingValues, tracingKeys } from './tracing.ts'
 
-export interface ConfigValues extends PublishValues, HandlingValues {
+export interface ConfigValues extends TracingValues, PublishValues, HandlingValues {
   /** URL of the store; without one the embedded store that runs is used. */
   readonly store: string | undefined
   readonly profile: string | undefined
@@ -182,6 +183,7 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
     show: (drafts) => drafts.join(','),
   },
   ...publishKeys,
+  ...tracingKeys,
   bus: {
     name: 'bus',
     says: 'one broker for all events',

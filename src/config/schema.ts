@@ -201,6 +201,7 @@ export const configFileSchema = z.strictObject({
   alerts: alerts.optional(),
   monitoringInterval: quantity.optional(),
   sagaTimeout: quantity.optional(),
+  tracing: z.union([z.boolean(), z.strictObject({ conventions: z.enum(['1.24', '1.30']).optional() })]).optional(),
   profiles: z.record(z.string(), profile).optional(),
 })
 /** The argument of `defineConfig`. */

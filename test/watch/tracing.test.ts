@@ -1,10 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Context, type ContextManager, context, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { createBridge, createPublisher, createRegistry, defineEvent, defineHandler } from '../../src/index.ts'
 import { currentTracing, openTracing } from '../../src/watch/tracing/current.ts'
+import { createNowhere, runHere } from '../commands/evt.ts'
 import { createTestDatabase } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
 
@@ -137,5 +140,36 @@ describe('spans', () => {
     await store.query(`select evt.publish('order.paid', '{}')`)
     await until(() => handled === 1, { withinMs: 20_000 })
     expect(spans().length).toBe(count)
+  })
+
+  it('are switched off and on by EVT_TRACING; off stays off for who says nothing', async () => {
+    const { url, store } = await createTestDatabase()
+    const nowhere = createNowhere()
+    onTestFinished(nowhere.dispose)
+    const handler = `{ name: 'shop.told', on: ['order.told'], start: 'earliest', handle() {} }`
+    const service = `{ name: 'shop', contracts: [], handlers: [${handler}] }`
+    writeFileSync(join(nowhere.path, 'evt.config.mjs'), `export default { services: [${service}] }`)
+    const handled = async () =>
+      Number((await store.query(`select count(*) as n from evt.inbox where handler = 'shop.told'`)).rows[0]?.n)
+    const up = async (env: Record<string, string>, work: () => Promise<unknown>) => {
+      const ending = new AbortController()
+      const running = runHere(['up'], { store: url, cwd: nowhere.path, env, signal: ending.signal })
+      await store.query(`select evt.publish('order.told', '{}')`)
+      await work()
+      ending.abort()
+      await running
+    }
+    const count = spans().length
+    await up({ EVT_TRACING: 'false' }, () => until(async () => (await handled()) === 1, { withinMs: 20_000 }))
+    const publisher = createPublisher({ url: 'memory://traced-not', source: 'shop' })
+    onTestFinished(() => publisher.close())
+    await publisher.send({ type: 'order.told', data: {} })
+    expect(spans().length).toBe(count)
+    const asked = createPublisher({ env: { EVENT_BUS_TYPE: 'memory', EVT_TRACING: 'true' }, cwd: '/', source: 'shop' })
+    onTestFinished(() => asked.close())
+    await asked.send({ type: 'order.asked', data: {} })
+    expect(named('publish order.asked')).toHaveLength(1)
+    await openTracing(false)
+    await up({ EVT_TRACING: 'true' }, () => until(() => named('handle shop.told').length === 1, { withinMs: 20_000 }))
   })
 })

@@ -43,6 +43,7 @@ export interface Tracing {
 }
 
 let current: Tracing | undefined
+let isOff = false
 export const currentTracing = (): Tracing | undefined => current
 
 /** Where @opentelemetry/api 1.x keeps what an application has registered. */
@@ -52,12 +53,15 @@ const hasProvider = (): boolean =>
 
 /**
  * Traces from now on, in this process: with `true` or options in any case; undefined: when the application has registered a provider by
- * now; `false`: no.
+ * now; `false`: no, and not until it is wanted again.
  */
 export async function openTracing(wanted: boolean | TracingOptions | undefined): Promise<void> {
-  if (wanted === false) current = undefined
-  else if (wanted !== undefined || (current === undefined && hasProvider())) {
-    const { createTracing } = await import('./tracing.ts')
-    current = createTracing(wanted === true || wanted === undefined ? {} : wanted)
+  if (wanted === undefined && (isOff || current !== undefined || !hasProvider())) return
+  isOff = wanted === false
+  if (wanted === false) {
+    current = undefined
+    return
   }
+  const { createTracing } = await import('./tracing.ts')
+  current = createTracing(wanted === true || wanted === undefined ? {} : wanted)
 }
