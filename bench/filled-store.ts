@@ -8,45 +8,49 @@ import { type PrivateServer, startPrivateServer } from '../test/setup/private-se
 export interface FilledStore {
   readonly server: PrivateServer
   readonly store: Store
-  /** Writes and sequences so many more. */
-  fill(events: number): Promise<void>
+  /** Writes so many more, of subjects of their own, for a relay to sequence. */
+  write(events: number): Promise<void>
   close(): Promise<void>
 }
 
 const atOnce = 100_000
 
-/** PostgreSQL with fsync; events `bench.happened` of `subjects` subjects, about 300 bytes each. */
+/** PostgreSQL with fsync; events `bench.happened` of `subjects` subjects, about 300 bytes each, as if they had been appended. */
 export async function openFilledStore(events: number, { subjects = 1_000 } = {}): Promise<FilledStore> {
   const server = await startPrivateServer({
     version: 18,
     durable: true,
-    settings: ['max_prepared_transactions=0', 'max_wal_size=4GB'],
+    settings: ['max_prepared_transactions=0', 'max_wal_size=4GB', 'shared_buffers=1GB'],
   })
   await migrateUp(server.socketUrl)
   const store = await openStore(server.socketUrl, { applicationName: 'evt bench', max: 12 })
   let written = 0
 
-  async function fill(more: number): Promise<void> {
+  async function write(more: number, prefix: string): Promise<void> {
     for (const end = written + more; written < end; ) {
       const count = Math.min(atOnce, end - written)
       await store.query(
-        `insert into evt.outbox (id, type, source, subject, sequence, data, correlation_id)
-         select 'bench-' || n, 'bench.happened', 'bench', 'subject/' || n % $3, n / $3 + 1,
-           json_build_object('n', n / $3 + 1, 'filler', repeat('x', 180)), 'c' || n % 100
-         from generate_series($1::int, $2::int) n`,
-        [written, written + count - 1, subjects],
+        `with written as (
+           insert into evt.outbox (id, type, source, subject, sequence, data, correlation_id)
+           select 'bench-' || n, 'bench.happened', 'bench', $4 || n % $3, n / $3 + 1,
+             json_build_object('n', n / $3 + 1, 'filler', repeat('x', 180)), 'c' || n % 100
+           from generate_series($1::int, $2::int) n
+           returning subject, sequence, class, day, xid, seq)
+         insert into evt.streams select * from written`,
+        [written, written + count - 1, subjects, prefix],
       )
       written += count
     }
-    await sequence(store)
-    await store.query('vacuum analyze')
   }
 
-  await fill(events)
+  await write(events, 'subject/')
+  await sequence(store)
+  await store.query('vacuum analyze')
+  await store.query('checkpoint')
   return {
     server,
     store,
-    fill,
+    write: (more) => write(more, 'later/'),
     async close() {
       await store.close()
       await server.stop()
