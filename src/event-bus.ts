@@ -16,9 +16,9 @@ import type {
   HandlerContext,
   HandlerDefinition,
   HandlerLog,
+  Middleware,
   SubscribeOptions,
 } from './handle/handler.ts'
-import type { Middleware } from './handle/middleware.ts'
 import type { ResultObserver } from './handle/results.ts'
 import type { Subscribing } from './handle/subscribing.ts'
 import type { PublishOutcome } from './publish/outcome.ts'

@@ -38,8 +38,10 @@ export type {
   BreakerOptions,
   HandlerContext,
   HandlerDefinition,
+  Handled,
   HandlerLog,
   HandlerSql,
+  Middleware,
   RetryPolicy,
   SubscribeOptions,
 } from './handle/handler.ts'

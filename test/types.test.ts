@@ -12,6 +12,7 @@ import {
   type EventBus,
   type EvtEvent,
   type HttpOptions,
+  type Middleware,
   type PublishOutcome,
   publishersOf,
   sensitive,
@@ -61,6 +62,22 @@ it('a handler gets the data of the version that it names', () => {
     handle: ({ data }) => void expectTypeOf(data).toEqualTypeOf<unknown>(),
   })
   expect(handler.name).toBe('types.latest')
+})
+
+it('middleware has no order that could be wrong, and cannot pass over the handler', () => {
+  const use: Middleware = { after() {}, around: (_events, _ctx, next) => next(), before() {} }
+  const handler = defineHandler({ name: 'types.use', on: [orderPaid], use, handle() {} })
+  // @ts-expect-error a list would have an order
+  defineHandler({ name: 'types.list', on: [orderPaid], use: [use, use], handle() {} })
+  // @ts-expect-error there is no place of that name: before the inbox, or outside of the time-out
+  const elsewhere: Middleware = { beforeInbox() {} }
+  // @ts-expect-error the handler did not run
+  const silent: Middleware = { async around() {} }
+  // @ts-expect-error nothing but next() says that it ran
+  const claiming: Middleware = { around: async () => ({}) }
+  // @ts-expect-error what next() says has to go on to who is outside
+  const swallowing: Middleware = { around: async (_events, _ctx, next) => void (await next()) }
+  expect([handler.use, elsewhere, silent, claiming, swallowing]).toHaveLength(5)
 })
 
 it('data that was erased is to be reckoned with', () => {

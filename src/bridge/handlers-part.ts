@@ -1,4 +1,5 @@
 import { parseDuration } from '../core/duration.ts'
+import { handlersOf } from '../handle/define-service.ts'
 import type { Subscribers, SubscribersOptions } from '../handle/subscribers.ts'
 import { settlesWithin } from '../store/close-within.ts'
 import type { Intake } from '../store/handler-places.ts'
@@ -14,7 +15,7 @@ const besideMs = 1_000
 /** The handlers of the bridge and of its services, and the inbox behind them. */
 export async function startHandlers(context: PartContext): Promise<Subscribers> {
   const { options, store, registry, instance, recorder, log, graceMs } = context
-  const handlers = [...(options.handlers ?? []), ...(options.services ?? []).flatMap((service) => service.handlers)]
+  const handlers = [...(options.handlers ?? []), ...(options.services ?? []).flatMap(handlersOf)]
   const { createSubscribers } = await import('../handle/subscribers.ts')
   const { createStorePublisher } = await import('../publish/publisher.ts')
   const publisher = createStorePublisher({ store, registry, source: instance })
@@ -27,7 +28,8 @@ export async function startHandlers(context: PartContext): Promise<Subscribers> 
     ...(watchdog === undefined ? {} : { watchdogMs: parseDuration(watchdog) }),
     ...(checkInterval === undefined ? {} : { checkIntervalMs: parseDuration(checkInterval) }),
   }
-  const shared = { store, ...intake, handlers, registry, recorder, instance, log, onResult, ...bounds }
+  const { use } = options
+  const shared = { store, ...intake, handlers, use, registry, recorder, instance, log, onResult, ...bounds }
   const mayPublish = createPublishRules(options.services ?? [], context)
   const made = createSubscribers({
     ...shared,

@@ -5,7 +5,7 @@ import type { Registry } from '../core/registry.ts'
 import type { RetentionOptions } from '../core/retention.ts'
 import type { SinkOptions, SourceOptions } from '../core/sinks-and-sources.ts'
 import type { ServiceDefinition } from '../handle/define-service.ts'
-import type { AnyHandlerDefinition, HandlerLog } from '../handle/handler.ts'
+import type { AnyHandlerDefinition, HandlerLog, Middleware } from '../handle/handler.ts'
 import type { ResultObserver } from '../handle/results.ts'
 import type { Saga } from '../handle/saga.ts'
 import type { Store } from '../store/connection.ts'
@@ -42,6 +42,8 @@ export interface BridgeOptions {
    * any work between two awaits; not for a process that is debugged. Default: never.
    */
   readonly watchdog?: string | undefined
+  /** Code around every handler, outside of its service's and its own. */
+  readonly use?: Middleware | undefined
   /** Is told what became of each try to process an event. What it throws is logged; nothing waits for it; one that is far behind misses some. */
   readonly onResult?: ResultObserver | undefined
   /** Between two calls of a handler's `check`, where it does not say so itself; default '10s'. */

@@ -2,7 +2,8 @@ import type { AlertRule } from '../core/alerts/alert-rule.ts'
 import type { EventContract } from '../core/define-event.ts'
 import { EvtError } from '../core/errors.ts'
 import type { CaptureOptions } from '../store/capture/config.ts'
-import type { AnyHandlerDefinition, HandlerLog } from './handler.ts'
+import type { AnyHandlerDefinition, HandlerLog, Middleware } from './handler.ts'
+import { usedBy } from './middleware.ts'
 import type { Projection } from './projection.ts'
 import type { Saga } from './saga.ts'
 
@@ -25,6 +26,8 @@ export interface ServiceDefinition {
   // biome-ignore lint/suspicious/noExplicitAny: contracts of different payloads
   readonly contracts: readonly EventContract<any>[]
   readonly handlers: readonly AnyHandlerDefinition[]
+  /** Code around each of its handlers, inside of the bridge's. */
+  readonly use?: Middleware | undefined
   /** Patterns of the types that its handlers and sagas may publish; another one is refused. Default: everything. */
   readonly publishes?: readonly string[]
   /** Patterns of the types that its handlers and sagas may subscribe to. Default: everything. */
@@ -53,3 +56,10 @@ export function defineService(definition: ServiceDefinition): ServiceDefinition 
   }
   return definition
 }
+
+/** The handlers of a service as they run: within its middleware. */
+export const handlersOf = ({
+  handlers,
+  use,
+}: Pick<ServiceDefinition, 'handlers' | 'use'>): readonly AnyHandlerDefinition[] =>
+  handlers.map((one) => usedBy(use, one))

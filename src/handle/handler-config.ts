@@ -5,6 +5,7 @@ import { type EvtEvent, type Priority, priorities } from '../core/event.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
 import type { BreakerPolicy } from './breaker-count.ts'
 import type { AnyHandlerDefinition, BatchHandlerDefinition, HandlerContext, HandlerDefinition } from './handler.ts'
+import { assertMiddleware, surround } from './middleware.ts'
 
 /** A definition with its defaults filled in and its texts parsed. */
 export interface HandlerConfig {
@@ -70,6 +71,7 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
     throw refuse('a name is lower-case words with dots', 'for example icons.user-preferences')
   }
   if (definition.on.length === 0) throw refuse('it listens to nothing', 'list contracts or patterns in `on`')
+  assertMiddleware(definition.use, refuse)
   const priority = definition.priority ?? 'normal'
   if (!priorities.includes(priority))
     throw refuse(`priority ${String(priority)} is unknown`, `one of ${priorities.join(', ')}`)
@@ -124,12 +126,22 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
     breaker: breakerOf(definition.breaker),
     check: checkOf(),
     batch: isBatchHandler(definition) ? within('batch', definition.batch, mostOfBatch) : 1,
-    // As methods of the definition: they may use `this`.
-    handle: (event, context) => (definition as HandlerDefinition).handle(event, context),
-    handleBatch: (events, context) =>
-      isBatchHandler(definition)
-        ? definition.handle(events, context)
-        : (definition as HandlerDefinition).handle(events[0] as EvtEvent, context),
+    ...callsOf(definition),
+  }
+}
+
+/** The handler with its middleware, as methods of the definition: they may use `this`. */
+function callsOf(definition: AnyHandlerDefinition): Pick<HandlerConfig, 'handle' | 'handleBatch'> {
+  const { name, use } = definition
+  if (isBatchHandler(definition)) {
+    const handleBatch = surround(name, use, (events, context) => definition.handle(events, context))
+    return { handle: (event, context) => handleBatch([event], context), handleBatch }
+  }
+  const one = definition as HandlerDefinition
+  const handleBatch = surround(name, use, (events, context) => one.handle(events[0] as EvtEvent, context))
+  return {
+    handle: use ? (event, context) => handleBatch([event], context) : (event, context) => one.handle(event, context),
+    handleBatch,
   }
 }
 

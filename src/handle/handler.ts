@@ -34,6 +34,29 @@ export interface HandlerContext {
   readonly replay?: { readonly id: string; readonly count: number }
 }
 
+declare const handled: unique symbol
+/** Proof that the handler has succeeded: nothing makes one but `next()`. */
+export interface Handled {
+  readonly [handled]: true
+}
+
+/**
+ * Code around a handler, in its transaction and within its time: it runs for every attempt, and not at all for an event that was handled
+ * before. Its parts have their places by their names, whatever order they are written in, and all of them throw to fail the attempt. Each gets
+ * the events of the call: one, but for batch handlers.
+ *
+ * A bridge's (or a bus's) is outside, then its service's, then the handler's own. All `before` run first, from outside to inside; then `around`,
+ * each around the next; then all `after`, from inside to outside.
+ */
+export interface Middleware {
+  /** Looks at the events before anything is done with them. */
+  before?(events: readonly EvtEvent[], ctx: HandlerContext): Promise<void> | void
+  /** Calls `next()`, once, and resolves to what that resolves to: nothing can pass over the handler in silence. */
+  around?(events: readonly EvtEvent[], ctx: HandlerContext, next: () => Promise<Handled>): Promise<Handled>
+  /** Adds to what the handler has done; it commits together with that. */
+  after?(events: readonly EvtEvent[], ctx: HandlerContext): Promise<void> | void
+}
+
 export interface RetryPolicy {
   /** Attempts in all, the first included. Default 5. */
   readonly attempts?: number
@@ -96,6 +119,8 @@ export interface HandlerDefinition {
   check?(signal: AbortSignal): Promise<unknown> | unknown
   /** Between two checks. Default: what the bridge or the bus says, '10s'. Every second at least while the answer is no. */
   readonly checkInterval?: string
+  /** Code around it, inside of its service's and its bridge's. */
+  readonly use?: Middleware | undefined
   /** Errors that no retry can mend: error class names or codes, beside decode, contract and checksum. */
   readonly nonRetryable?: readonly string[]
   // biome-ignore lint/suspicious/noExplicitAny: narrowed by defineHandler's overloads

@@ -8,9 +8,10 @@ import type { SqlExecutor, Transport } from '../transports/transport.ts'
 import { createConnectionGate } from './connection-gate.ts'
 import { createRuntime, type SharedRuntime } from './create-runtime.ts'
 import { createDueSchedule } from './due-schedule.ts'
-import type { AnyHandlerDefinition, HandlerLog } from './handler.ts'
+import type { AnyHandlerDefinition, HandlerLog, Middleware } from './handler.ts'
 import { checkedMost, type HandlerConfig, resolveHandler } from './handler-config.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
+import { usedBy } from './middleware.ts'
 import type { HandleRecorder } from './recorder.ts'
 import { createResults, type ResultObserver } from './results.ts'
 import { createStoreWatch } from './store-watch.ts'
@@ -37,6 +38,8 @@ export interface SubscribersOptions {
   readonly maxConcurrentHandlers?: number
   /** Between two checks of a handler that does not say how often it is asked; default 10,000. */
   readonly checkIntervalMs?: number | undefined
+  /** Around every handler. */
+  readonly use?: Middleware | undefined
   /** Is told what becomes of events. Neither its errors nor its time are the handlers'. */
   readonly onResult?: ResultObserver | undefined
   /** The process is ended when its event loop stands still for so long. Default: never. */
@@ -78,7 +81,8 @@ export const logTopic = 'log'
 
 export function createSubscribers(options: SubscribersOptions): Subscribers {
   const { store, log } = options
-  const configs = resolveAll(options.handlers)
+  const resolve = (definition: AnyHandlerDefinition) => resolveHandler(usedBy(options.use, definition))
+  const configs = unlike(options.handlers.map(resolve))
   const ending = new AbortController()
   const connections = options.connections ?? 16
   const mostConcurrent = checkedMost(options.maxConcurrentHandlers)
@@ -177,7 +181,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
       await Promise.all([...running.values()].map(({ one }) => one.joined))
     },
     async add(definition) {
-      const config = resolveHandler(definition)
+      const config = resolve(definition)
       const { name } = config
       const assertFree = () => {
         if (stopped) throw new EvtError('closed', `cannot subscribe ${name}: the bridge was stopped`)
@@ -232,8 +236,7 @@ const twice = (name: string) =>
     hint: 'a name stands for one position in the log',
   })
 
-function resolveAll(handlers: readonly AnyHandlerDefinition[]): HandlerConfig[] {
-  const configs = handlers.map(resolveHandler)
+function unlike(configs: readonly HandlerConfig[]): readonly HandlerConfig[] {
   const seen = new Set<string>()
   for (const { name } of configs) {
     if (seen.has(name)) throw twice(name)

@@ -1,7 +1,7 @@
 import { EvtError } from '../../core/errors.ts'
 import type { Instant } from '../../core/instant.ts'
 import { suggestion } from '../../core/suggest.ts'
-import type { ServiceDefinition } from '../../handle/define-service.ts'
+import { handlersOf, type ServiceDefinition } from '../../handle/define-service.ts'
 import type { AnyHandlerDefinition } from '../../handle/handler.ts'
 import type { LogReader } from '../../store/log.ts'
 
@@ -12,7 +12,7 @@ export function chooseHandlers(
   services: readonly ServiceDefinition[],
   { handler: names, group }: { readonly handler: readonly string[]; readonly group?: string | undefined },
 ): readonly AnyHandlerDefinition[] {
-  const all = services.flatMap(({ handlers }) => handlers)
+  const all = services.flatMap(handlersOf)
   const chosen = names.map((name) => {
     const found = all.find((one) => one.name === name)
     if (found) return found

@@ -3,7 +3,7 @@
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { AnyHandlerDefinition, HandlerContext } from '../handler.ts'
-import { type HandlerConfig, isBatchHandler, resolveHandler } from '../handler-config.ts'
+import { type HandlerConfig, resolveHandler } from '../handler-config.ts'
 
 /** Of what the stored topology has, a handler without a store takes the call with several events. */
 export interface DirectConfig extends Omit<HandlerConfig, 'handle' | 'handleBatch'> {
@@ -33,9 +33,6 @@ export function resolveDirect(definition: AnyHandlerDefinition): DirectConfig {
   return {
     ...config,
     backoff: { ...config.backoff, maxMs: Math.min(config.backoff.maxMs, longestRestMs) },
-    // As a method of the definition: it may use `this`.
-    handle: isBatchHandler(definition)
-      ? (events, ctx) => definition.handle(events, ctx)
-      : (events, ctx) => definition.handle(events[0] as EvtEvent, ctx),
+    handle: config.handleBatch,
   }
 }

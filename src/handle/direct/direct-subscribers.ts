@@ -5,9 +5,10 @@ import type { Registry } from '../../core/registry.ts'
 import type { Transport } from '../../transports/transport.ts'
 import type { BreakerDesk } from '../breaker.ts'
 import { createConnectionGate } from '../connection-gate.ts'
-import type { AnyHandlerDefinition, HandlerLog } from '../handler.ts'
+import type { AnyHandlerDefinition, HandlerLog, Middleware } from '../handler.ts'
 import { checkedMost } from '../handler-config.ts'
 import { createHealthJudge } from '../health.ts'
+import { usedBy } from '../middleware.ts'
 import { createPreparer } from '../prepare.ts'
 import type { HandleRecorder, HandlerMeter } from '../recorder.ts'
 import { createResults, type ResultObserver } from '../results.ts'
@@ -35,6 +36,8 @@ export interface DirectSubscribersOptions {
   readonly duplicates?: DuplicateOptions
   /** Attempts of all handlers at the same time; a batch is one. Default: only what each handler says limits it. */
   readonly maxConcurrentHandlers?: number | undefined
+  /** Around every handler. */
+  readonly use?: Middleware | undefined
   /** Is told what becomes of events. Neither its errors nor its time are the handlers'. */
   readonly onResult?: ResultObserver | undefined
   /** Between two checks of a handler that does not say how often it is asked; default 10,000. */
@@ -129,7 +132,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
 
   return {
     async add(definition, { isPaused = false } = {}) {
-      const config = resolveDirect(definition)
+      const config = resolveDirect(usedBy(options.use, definition))
       const { name } = config
       if (stopping) throw new EvtError('closed', `cannot subscribe ${name}: the bus was stopped`)
       if (running.has(name))
