@@ -24,7 +24,10 @@ export async function startRelay(context: PartContext): Promise<void> {
   })
   const sinks = resolveSinks(options.sinks ?? []).map(opener)
   const sources = resolveSources(options.sources ?? []).map(opener)
-  const relay = createRelay({ store, instance, recorder, log: calm, sinks, sources, archive })
+  const { createSealTaken } = await import('../relay/seal-taken.ts')
+  const keyring = context.registry.guard?.keyring
+  const seal = keyring && createSealTaken(context.registry.get, keyring)
+  const relay = createRelay({ store, instance, recorder, log: calm, sinks, sources, seal, archive })
   relay.start()
   const { startDueScan } = await import('../relay/due-scan.ts')
   const due = startDueScan(store, calm)

@@ -7,6 +7,7 @@ import { createHeadBell } from './head-bell.ts'
 import { lead } from './lead.ts'
 import { createLeadGate } from './lead-gate.ts'
 import type { RelayLog, RelayRecorder } from './relay-recorder.ts'
+import type { SealTaken } from './seal-taken.ts'
 import { createSinkMeters, declareSinks, type Sink, startSinks } from './sinks.ts'
 import { type Source, startSources } from './sources.ts'
 import { createStandingBy } from './standing-by.ts'
@@ -25,6 +26,8 @@ export interface RelayOptions {
   readonly sinks?: readonly Sink[]
   /** What each process brings in; where nothing remembers what was read, only the leader does. */
   readonly sources?: readonly Source[]
+  /** What contracts encrypt, in what sources bring. */
+  readonly seal?: SealTaken | undefined
   readonly timings?: Partial<RelayTimings>
   /** A directory: partitions are written there before they are dropped. */
   readonly archive?: string | undefined

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { EncodedEvent } from '../core/codec.ts'
 import { EvtError, toError } from '../core/errors.ts'
 import { planTopics } from '../core/layout.ts'
 import { redactUrl } from '../core/mask.ts'
@@ -11,6 +12,7 @@ import type { Lane, Received, Transport } from '../transports/transport.ts'
 import { makeTopics } from './read-sink.ts'
 import type { RelayLog, SourceMeter } from './relay-recorder.ts'
 import { followReplays } from './replays.ts'
+import type { SealTaken } from './seal-taken.ts'
 import type { SinkConfig } from './sink-config.ts'
 import type { SourceConfig } from './source-config.ts'
 import { deadLetterOf, type TakenIn, takeIn } from './take-in.ts'
@@ -26,6 +28,8 @@ export interface SourceTask {
   readonly log: RelayLog
   readonly stopping: AbortSignal
   readonly ours: readonly SinkConfig[]
+  /** Undefined where no contract encrypts. */
+  readonly seal?: SealTaken | undefined
   open(): Promise<Transport>
   /** Until this process leads; then a signal that aborts when it does no more. Undefined when it stops before. */
   leading(): Promise<AbortSignal | undefined>
@@ -102,7 +106,7 @@ const again =
     if (taken.kind === 'looped') return undefined
     await sql.query('savepoint taken')
     try {
-      await publishEncoded(sql, taken.events, { keyed: true })
+      await publishEncoded(sql, await sealed(task, taken.events), { keyed: true })
       return undefined
     } catch (error) {
       const refusal = isOutage(error) ? undefined : refusalOf(error)
@@ -248,9 +252,15 @@ function refusalOf(error: unknown): EvtError | undefined {
   return new EvtError('contract', `cannot store it: ${message}`, { cause: error })
 }
 
+const sealed = ({ seal }: SourceTask, events: readonly EncodedEvent[]) => (seal ? seal(events) : events)
+
 /** One transaction: all events and all dead letters of the batch. */
-async function commit({ store, meter, log, config }: SourceTask, taken: readonly TakenIn[]): Promise<void> {
-  const events = taken.flatMap((one) => (one.kind === 'events' ? one.events : []))
+async function commit(task: SourceTask, taken: readonly TakenIn[]): Promise<void> {
+  const { store, meter, log, config } = task
+  const events = await sealed(
+    task,
+    taken.flatMap((one) => (one.kind === 'events' ? one.events : [])),
+  )
   const dead = taken.flatMap((one) => (one.kind === 'dead' ? [one.dead] : []))
   if (events.length > 0 && dead.length === 0) await publishEncoded(store, events, { keyed: true })
   else if (dead.length > 0)

@@ -5,6 +5,7 @@ import { openStore, type Store } from '../store/connection.ts'
 import { readStoreId } from '../store/identity.ts'
 import type { Transport } from '../transports/transport.ts'
 import { type RelayLog, type RelayRecorder, silentSourceMeter } from './relay-recorder.ts'
+import type { SealTaken } from './seal-taken.ts'
 import type { SinkConfig } from './sink-config.ts'
 import { runSource } from './source.ts'
 import type { SourceConfig } from './source-config.ts'
@@ -23,6 +24,7 @@ export interface SourcesOptions {
   readonly instance: string
   readonly recorder: RelayRecorder
   readonly log: RelayLog
+  readonly seal?: SealTaken | undefined
   /** Until this process leads, for a source that only the leader may read. */
   leading(source: string): Promise<AbortSignal | undefined>
 }

@@ -6,6 +6,7 @@ import { type CaptureConfig, type CaptureOptions, configureCapture } from './cap
 import { captureStatements, dropStatements, operations, triggerOf } from './capture/statements.ts'
 import { noTableName, readTableShape } from './capture/table-shape.ts'
 import type { Store } from './connection.ts'
+import { assertSealed, capturedTypes, readSealed } from './sealed-fields.ts'
 
 export type { CaptureOptions, CaptureRule } from './capture/config.ts'
 
@@ -80,6 +81,7 @@ async function planned(sql: SqlExecutor, options: CaptureOptions) {
   await assertCapturable(sql, options.table, shape)
   const config = configureCapture(options, shape)
   for (const rule of config.rules) await checkRule(sql, rule)
+  assertSealed(config, await readSealed(sql, capturedTypes(config)))
   if (config.retentionClass === undefined) return { ...config, retentionClass: await sharedClass(sql, config) }
   const { rows } = await sql.query('select class from evt.classes order by class')
   const classes = rows.map((row) => String(row.class))
@@ -94,10 +96,9 @@ async function planned(sql: SqlExecutor, options: CaptureOptions) {
 }
 
 /** The class of all its events when they share one: then each write is spared the question. */
-async function sharedClass(sql: SqlExecutor, { entity, rules }: CaptureConfig): Promise<string | undefined> {
-  const types = ['created', 'updated', 'deleted'].map((verb) => `${entity}.${verb}`)
+async function sharedClass(sql: SqlExecutor, config: CaptureConfig): Promise<string | undefined> {
   const { rows } = await sql.query('select distinct evt.class_of(type) as class from unnest($1::text[]) type', [
-    [...types, ...rules.map(({ type }) => type)],
+    capturedTypes(config),
   ])
   return rows.length === 1 ? String(rows[0]?.class) : undefined
 }
