@@ -3,8 +3,9 @@ import type { Channel } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import { lock } from './about.ts'
+import { createAcks } from './acks.ts'
 import { argumentsOf } from './burial.ts'
-import { closeChannel, type Link, within } from './connect.ts'
+import { closeChannel, type Link, pause, within } from './connect.ts'
 import type { Delivery } from './driver.ts'
 import { queueState } from './queue-state.ts'
 import { isAtLeast } from './server-version.ts'
@@ -37,6 +38,7 @@ export function looksHarmless({ server }: Link, given: Readonly<Record<string, u
 /** What one consumer is sent before another one is added: holding everything needs no acknowledgement and no unbounded memory. */
 const atOnce = 500
 const silentMs = 3_000
+const settleWithinMs = 15_000
 
 export interface Held {
   /** All that was ready, oldest first, in batches. */
@@ -51,31 +53,61 @@ export interface Held {
 export async function holdQueue(link: Link, queue: string): Promise<Held> {
   const holder = await lock(link, `${queue}/looking`)
   const channel = await link.channel()
+  const reading: Reading = { link, channel, queue, consumers: [], others: 0 }
+  const acks = createAcks((deliveryTag, multiple) => {
+    if (channel.active) channel.basicAck({ deliveryTag, multiple })
+  })
 
   async function giveBack(): Promise<void> {
-    // Explicitly: that is what RabbitMQ 4.3 does not count.
-    if (channel.active) channel.basicNack({ deliveryTag: 0, multiple: true, requeue: true })
-    await closeChannel(channel)
-    await closeChannel(holder)
+    try {
+      acks.flush()
+      if (channel.active) await giveAllBack(reading)
+    } finally {
+      await closeChannel(channel)
+      await closeChannel(holder)
+    }
   }
 
   return {
-    batches: (signal) => readAll(link, channel, queue, signal),
-    remove(deliveries) {
-      for (const { deliveryTag } of deliveries) if (channel.active) channel.basicAck({ deliveryTag })
-    },
+    batches: (signal) => readAll(reading, signal),
+    remove: (deliveries) => acks.settle(deliveries.map(({ deliveryTag }) => deliveryTag)),
     giveBack,
   }
 }
 
-async function* readAll(
-  link: Link,
-  channel: Channel,
-  queue: string,
-  signal: AbortSignal,
-): AsyncGenerator<readonly Delivery[]> {
+interface Reading {
+  readonly link: Link
+  readonly channel: Channel
+  readonly queue: string
+  /** Tags of ours. */
+  readonly consumers: string[]
+  /** How many consumers the queue had before. */
+  others: number
+}
+
+/**
+ * A quorum queue's acknowledgements wait in the server, 32 commands at a time, and a channel that is closed forgets them. The answer to nothing
+ * says that they were taken; but such a queue counts a consumer that was cancelled for as long as it holds messages.
+ */
+async function giveAllBack({ link, channel, queue, consumers, others }: Reading): Promise<void> {
+  const cancelled = Promise.all(consumers.map((tag) => channel.basicCancel(tag)))
+  await within(cancelled, `look into ${queue}`).catch(() => {})
+  // Explicitly: that is what RabbitMQ 4.3 does not count.
+  if (channel.active) channel.basicNack({ deliveryTag: 0, multiple: true, requeue: true })
+  const deadline = performance.now() + settleWithinMs
+  while (channel.active && performance.now() < deadline) {
+    const state = await queueState(link, queue).catch(() => undefined)
+    if (state === undefined || state.consumerCount <= others) return
+    await pause(10, link.lost)
+  }
+}
+
+async function* readAll(reading: Reading, signal: AbortSignal): AsyncGenerator<readonly Delivery[]> {
+  const { link, channel, queue, consumers } = reading
   const bell = createDoorbell()
-  const count = (await queueState(link, queue))?.messageCount ?? 0
+  const state = await queueState(link, queue)
+  const count = state?.messageCount ?? 0
+  reading.others = state?.consumerCount ?? 0
   let arrived: Delivery[] = []
   const onMessage = (delivery: unknown) => {
     arrived.push(delivery as Delivery)
@@ -84,7 +116,8 @@ async function* readAll(
   await within(channel.basicQos({ prefetchCount: atOnce }), `look into ${queue}`)
   for (let taken = 0, room = 0; taken < count && !signal.aborted; ) {
     if (room === 0) {
-      await within(channel.basicConsume({ queue }, onMessage), `look into ${queue}`)
+      const { consumerTag } = await within(channel.basicConsume({ queue }, onMessage), `look into ${queue}`)
+      consumers.push(consumerTag)
       room = atOnce
     }
     // A ring may be that of a message that was taken long ago.
