@@ -64,6 +64,7 @@ export function createHealthCheck({ config, meter, log, everyMs = usualCheckMs }
   }
 
   function ask(): Promise<boolean> {
+    if (stopping.signal.aborted) return Promise.resolve(false)
     asking ??= answer()
     return asking
   }

@@ -99,7 +99,7 @@ export function createStep(runtime: DirectRuntime): Step {
     for (const job of jobs) {
       meter.handled(timesOf(job, times, doneMs), job.message.headers['ce-type'])
       runtime.duplicates.add(job.message.id)
-      note(job, { state: 'handled', durationMs: times.runUs / 1000 })
+      if (runtime.results) note(job, { state: 'handled', durationMs: times.runUs / 1000 })
     }
     widenBehind(line, jobs)
     finishJobs(line, jobs)
