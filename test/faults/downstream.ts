@@ -41,8 +41,8 @@ export async function brokenDownstream(world: World, { seconds }: Trouble): Prom
   const resumedMs = await atMost(resumed, within)
   await downstream.answered(names, 5)
   await writer.end('SIGTERM')
-  const verdict = await world.settle(within)
   const poisonDead = await poisoned(world)
+  const verdict = await world.settle(within)
   const trips = await tripsOf(world)
   const note = `paused in ${Math.round(pausedMs)} ms, ${probes} probes, resumed in ${Math.round(resumedMs)} ms, ${trips.get(mailer) ?? 0} trips, ${poisonDead} of the poison dead`
   return {
