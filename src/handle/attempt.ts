@@ -67,6 +67,8 @@ async function attempt(runtime: HandlerRuntime, item: Item, at: AttemptPlace): P
     const unfinished = AttemptContext.settled(context)
     if (unfinished) await within(runtime, item, { work: unfinished, ...at })
     AttemptContext.close(context, 'the handler has returned')
+    if (session && AttemptContext.sqlError(context) !== undefined)
+      await within(runtime, item, { work: heard(session), ...at })
     assertOpen(session, context)
     const runUs = (performance.now() - began) * 1000
     runtime.pace.handled(runUs)
@@ -132,6 +134,11 @@ async function within(runtime: HandlerRuntime, item: Item, { work, place, batch 
     place.delete(here)
     for (const one of there) place.delete(one)
   }
+}
+
+/** The server says what became of the transaction only behind the error: who waits for one more answer has heard both. */
+async function heard(session: Session): Promise<void> {
+  await session.sql.query('select').catch(() => {})
 }
 
 /** A handler that swallowed an SQL error, or ended the transaction itself, has not succeeded: nothing could be committed. */
