@@ -19,9 +19,7 @@ interface Variable {
   readonly instead?: string
 }
 
-const load = 'test/config/load.test.ts'
-const seedNames = [load, 'understands the names of the seed systems, after its own'] as const
-const buses = ['test/config/connections.test.ts', 'the bus of the seed systems'] as const
+const effects = 'test/config/variables.test.ts'
 const program = [
   'test/event-bus.test.ts',
   'goes on where it was after a restart, and shares the work of one name',
@@ -35,42 +33,69 @@ const retention = [
   'test/commands/retention.test.ts',
   'EVENT_STORE_TTL_DAYS is how long the class default is kept',
 ] as const
-const batches = [
-  'test/handle/batch.test.ts',
-  'a batch handler takes several events at once, in one transaction',
-] as const
+const group = [effects, 'shares its work within %s'] as const
+const stored = [effects, 'carries the store to the bus with ENABLE_EVENT_STORE, under REDIS_CHANNEL_PREFIX'] as const
 
 const variables: readonly Variable[] = [
-  { name: 'EVENT_PROCESSING_ENABLED', document: 1, says: 'true or false', unit: '', test: seedNames },
-  { name: 'EVENT_RETRY_ATTEMPTS', document: 1, says: 'a number', unit: 'attempts in all', test: seedNames },
+  {
+    name: 'EVENT_PROCESSING_ENABLED',
+    document: 1,
+    says: 'true or false',
+    unit: '',
+    test: [effects, 'runs no handlers with EVENT_PROCESSING_ENABLED=false, and stores on'],
+  },
+  {
+    name: 'EVENT_RETRY_ATTEMPTS',
+    document: 1,
+    says: 'a number',
+    unit: 'attempts in all',
+    test: [effects, 'tries a failing event EVENT_RETRY_ATTEMPTS times'],
+  },
   {
     name: 'EVENT_BATCH_SIZE',
     document: 1,
     says: 'a number',
     unit: 'events',
-    test: batches,
-    instead: '`batch` of `defineBatchHandler`',
+    test: [effects, 'lets a handler take EVENT_BATCH_SIZE events at once, and no more'],
   },
-  { name: 'EVENT_TIMEOUT', document: 1, says: 'a time', unit: 's', test: seedNames },
-  { name: 'EVENT_LOG_LEVEL', document: 1, says: 'a level', unit: '', test: seedNames },
+  {
+    name: 'EVENT_TIMEOUT',
+    document: 1,
+    says: 'a time',
+    unit: 's',
+    test: [effects, 'gives an attempt EVENT_TIMEOUT seconds'],
+  },
+  { name: 'EVENT_LOG_LEVEL', document: 1, says: 'a level', unit: '', test: [effects, 'logs from EVENT_LOG_LEVEL on'] },
   {
     name: 'EVENT_MONITORING_INTERVAL',
     document: 1,
     says: 'a time',
     unit: 's',
-    test: ['test/config/alerts.test.ts', 'reads alerts and how often they are looked at'],
+    test: [effects, 'looks at traffic every EVENT_MONITORING_INTERVAL'],
   },
   { name: 'EVENT_BUS_TYPE', document: 2, says: 'redis', unit: '', test: program },
   { name: 'REDIS_EVENT_URL', document: 2, says: 'redis://redis:6379', unit: '', test: program },
-  { name: 'REDIS_CHANNEL_PREFIX', document: 2, says: 'events', unit: '', test: buses },
+  { name: 'REDIS_CHANNEL_PREFIX', document: 2, says: 'events', unit: '', test: stored },
   { name: 'KAFKA_BOOTSTRAP_SERVERS', document: 2, says: 'localhost:9092', unit: '', test: program },
-  { name: 'KAFKA_TOPIC_PREFIX', document: 2, says: 'events', unit: '', test: buses },
-  { name: 'KAFKA_CONSUMER_GROUP', document: 2, says: 'event-handlers', unit: '', test: buses },
-  { name: 'ENABLE_EVENT_STORE', document: 2, says: 'true', unit: '', test: buses },
+  {
+    name: 'KAFKA_TOPIC_PREFIX',
+    document: 2,
+    says: 'events',
+    unit: '',
+    test: [effects, 'has its topic under KAFKA_TOPIC_PREFIX'],
+  },
+  { name: 'KAFKA_CONSUMER_GROUP', document: 2, says: 'event-handlers', unit: '', test: group },
+  { name: 'ENABLE_EVENT_STORE', document: 2, says: 'true', unit: '', test: stored },
   { name: 'EVENT_STORE_TTL_DAYS', document: 2, says: '90', unit: 'days', test: retention },
   { name: 'ENABLE_SAGAS', document: 2, says: 'true', unit: '', test: sagas },
   { name: 'SAGA_TIMEOUT_SECONDS', document: 2, says: '3600', unit: 's', test: sagas },
-  { name: 'EVENT_PUBLISHER_REDIS_URL', document: 3, says: 'redis://localhost:6379/0', unit: '', test: buses },
+  {
+    name: 'EVENT_PUBLISHER_REDIS_URL',
+    document: 3,
+    says: 'redis://localhost:6379/0',
+    unit: '',
+    test: [effects, 'goes to EVENT_PUBLISHER_REDIS_URL'],
+  },
   {
     name: 'EVENT_PUBLISHER_MAX_BATCH_SIZE',
     document: 3,
@@ -83,16 +108,15 @@ const variables: readonly Variable[] = [
     document: 3,
     says: '5000',
     unit: 'ms',
-    test: [settings, 'EVENT_PUBLISHER_PUBLISH_TIMEOUT is in milliseconds, and counts before the object of settings'],
+    test: [effects, 'gives up after EVENT_PUBLISHER_PUBLISH_TIMEOUT milliseconds'],
   },
-  { name: 'EVENT_SUBSCRIBER_CONSUMER_GROUP', document: 3, says: 'my-service', unit: '', test: buses },
+  { name: 'EVENT_SUBSCRIBER_CONSUMER_GROUP', document: 3, says: 'my-service', unit: '', test: group },
   {
     name: 'EVENT_SUBSCRIBER_BATCH_SIZE',
     document: 3,
     says: '10',
     unit: 'events',
-    test: batches,
-    instead: '`batch` of `defineBatchHandler`',
+    test: [effects, 'takes EVENT_SUBSCRIBER_BATCH_SIZE events at once, and no more'],
   },
   {
     name: 'EVENT_SUBSCRIBER_BLOCK_TIME',
@@ -176,7 +200,7 @@ function variableTable(root: string): string {
       throw new Error(`scripts/settings-table.ts: ${name}: ${file} has no test '${title}'`)
     const key = Object.values(configKeys).find(({ alias }) => aliasesOf(alias).includes(name))
     if (!key && !instead) throw new Error(`scripts/settings-table.ts: ${name} is read by no key`)
-    const tested = `[${title}](../${file})`
+    const tested = `[${title.replace('%s', name)}](../${file})`
     return `| \`${name}\` | ${document} | ${says} | ${unit || '–'} | ${key ? `\`${key.name}\`` : instead} | ${tested} |`
   })
   return [

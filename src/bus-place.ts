@@ -1,7 +1,6 @@
 // Where the bus of the direct topology is: what its options, the environment or the project's configuration say.
 import { resolve } from 'node:path'
-import type { Config } from './config/config.ts'
-import type { HandlingOptions } from './config/handling.ts'
+import type { HandlerDefaults, HandlingOptions } from './config/handling.ts'
 import { EvtError } from './core/errors.ts'
 import { type Layout, planTopics, type TopicPlan } from './core/layout.ts'
 import type { PublishOptions } from './core/publish-options.ts'
@@ -24,7 +23,7 @@ export interface Place {
   /** Of layout `per-type`. */
   readonly prefix: string | undefined
   /** What the configuration says where a handler says nothing: `EVENT_RETRY_ATTEMPTS`, `EVENT_TIMEOUT`. */
-  readonly handling: { readonly attempts?: number; readonly timeout?: string }
+  readonly handling: Partial<HandlerDefaults>
   /** What the configuration says of all handlers together. */
   readonly together: Partial<HandlingOptions>
   /** What the configuration says about publishing. */
@@ -45,7 +44,7 @@ export async function placeOf(options: PlaceOptions, log: HandlerLog): Promise<P
     })
   const { loadConfig } = await import('./config/load.ts')
   const { busOf } = await import('./config/bus.ts')
-  const { handlingOf } = await import('./config/handling.ts')
+  const { handlerDefaultsOf, handlingOf } = await import('./config/handling.ts')
   const { publishOf } = await import('./config/publish.ts')
   const config = await loadConfig({ cwd: resolve(options.cwd ?? ''), env, flags: {} })
   const bus = busOf(config)
@@ -63,19 +62,11 @@ export async function placeOf(options: PlaceOptions, log: HandlerLog): Promise<P
     layout: layout ?? bus.layout,
     topic: topic ?? bus.topic,
     prefix: topic ?? bus.prefix,
-    handling: eachOf(config),
+    handling: handlerDefaultsOf(config),
     together: handlingOf(config),
     publish: publishOf(config),
     isPaused: !config.get('processing').value,
     tracing: options.tracing ?? config.get('tracing').value,
-  }
-}
-
-function eachOf(config: Config): Place['handling'] {
-  const [attempts, timeout] = [config.get('retryAttempts'), config.get('timeoutMs')]
-  return {
-    ...(attempts.origin === 'default' ? {} : { attempts: attempts.value }),
-    ...(timeout.origin === 'default' ? {} : { timeout: `${timeout.value}ms` }),
   }
 }
 

@@ -276,12 +276,7 @@ function publishedId(outcome: PublishOutcome): string {
 
 /** What it does not say itself, the configuration says. */
 async function addTo({ place, subscribers }: Parts, definition: AnyHandlerDefinition): Promise<string> {
-  const { attempts, timeout } = place.handling
-  const whole = {
-    ...definition,
-    ...(attempts === undefined ? {} : { retry: { attempts, ...definition.retry } }),
-    ...(timeout === undefined ? {} : { timeout: definition.timeout ?? timeout }),
-  }
-  await subscribers.add(whole, { isPaused: place.isPaused })
+  const { withDefaults } = await import('./handle/with-defaults.ts')
+  await subscribers.add(withDefaults(definition, place.handling), { isPaused: place.isPaused })
   return definition.name
 }

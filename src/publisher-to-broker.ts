@@ -1,5 +1,5 @@
 // Publishing in the direct topology, for programs that handle nothing: as the bus of `event-bus.ts` publishes, opened by the first event.
-import { makeTopics, placeOf, planOf } from './bus-place.ts'
+import { makeTopics, type Place, placeOf, planOf } from './bus-place.ts'
 import { EvtError } from './core/errors.ts'
 import { createGuard } from './core/guard.ts'
 import { compilePatterns } from './core/pattern.ts'
@@ -37,9 +37,14 @@ export function createPublisherToBroker(options: DirectPublisherOptions): Direct
   const known = options.registry ?? createRegistry([])
   const guard = known.guard ?? createGuard({ drafts: compilePatterns(options.drafts ?? []) })
   let opened: Transport | undefined
+  let placed: Promise<Place> | undefined
+  const findPlace = () => {
+    placed ??= placeOf(options, log)
+    return placed
+  }
 
   async function open({ meter, onError }: OpenPipelineOptions) {
-    const place = await placeOf(options, log)
+    const place = await findPlace()
     await openTracing(place.tracing)
     const { openTransport } = await import('./transports/registry.ts')
     const { createTransportPublisher } = await import('./publish/transport-publisher.ts')
@@ -62,5 +67,9 @@ export function createPublisherToBroker(options: DirectPublisherOptions): Direct
     }
   }
 
-  return createSending(options, { open, release: async () => opened?.close() })
+  return createSending(options, {
+    settings: async () => (await findPlace()).publish,
+    open,
+    release: async () => opened?.close(),
+  })
 }

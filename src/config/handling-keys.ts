@@ -8,6 +8,8 @@ export interface HandlingValues {
   /** Undefined: nothing watches. */
   readonly watchdogMs: number | undefined
   readonly checkIntervalMs: number
+  /** Undefined: what each handler says. */
+  readonly batchSize: number | undefined
 }
 
 export const handlingKeys = {
@@ -30,6 +32,13 @@ export const handlingKeys = {
     default: 10_000,
     parse: checkIntervalOf,
     show: formatDuration,
+  },
+  batchSize: {
+    name: 'batchSize',
+    says: 'events that a handler takes at once, at most',
+    default: undefined,
+    parse: atLeastOne,
+    alias: ['EVENT_BATCH_SIZE', 'EVENT_SUBSCRIBER_BATCH_SIZE'],
   },
 } as const
 

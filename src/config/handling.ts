@@ -8,6 +8,23 @@ export interface HandlingOptions {
   readonly checkInterval: string
 }
 
+/** What it says about each handler, where it says something. Attempts and time are for those that say nothing themselves. */
+export interface HandlerDefaults {
+  readonly attempts: number | undefined
+  readonly timeout: string | undefined
+  /** None takes more at once, whatever it says. */
+  readonly most: number | undefined
+}
+
+export function handlerDefaultsOf(config: Config): HandlerDefaults {
+  const [attempts, timeout] = [config.get('retryAttempts'), config.get('timeoutMs')]
+  return {
+    attempts: attempts.origin === 'default' ? undefined : attempts.value,
+    timeout: timeout.origin === 'default' ? undefined : `${timeout.value}ms`,
+    most: config.get('batchSize').value,
+  }
+}
+
 export function handlingOf(config: Config): HandlingOptions {
   const watchdogMs = config.get('watchdogMs').value
   return {

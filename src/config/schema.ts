@@ -177,6 +177,7 @@ export const configFileSchema = z.strictObject({
   maxConcurrentHandlers: quantity.optional(),
   watchdog: quantity.optional(),
   checkInterval: quantity.optional(),
+  batchSize: quantity.optional(),
   sinks: z.array(sink).superRefine(unique).optional(),
   sources: z.array(source).superRefine(unique).optional(),
   consume: z.string().optional(),

@@ -52,6 +52,7 @@ export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forc
       widest: Math.max(1, Math.min(config.width, widest)),
       timeoutMs: config.timeoutMs,
       transactions: config.transaction === 'batch' ? 'shared' : 'own',
+      largest: config.takes,
     }),
     forced,
     async openSession() {

@@ -37,6 +37,8 @@ export interface HandlerConfig {
   readonly check: { run(signal: AbortSignal): unknown; readonly everyMs?: number } | undefined
   /** Events of one call; 1 for a handler that takes single ones. */
   readonly batch: number
+  /** Undefined: what suits how quick it is. */
+  readonly takes: number | undefined
   readonly handle: HandlerDefinition['handle']
   handleBatch(events: readonly EvtEvent[], ctx: HandlerContext): Promise<void> | void
 }
@@ -100,6 +102,7 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
     const every = checkInterval === undefined ? {} : { everyMs: duration('checkInterval', checkInterval) }
     return { run: (signal) => definition.check?.(signal), ...every }
   }
+  const takes = isBatchHandler(definition) ? undefined : definition.takes
   const patterns = definition.on.map((one) => (typeof one === 'string' ? one : one.type))
   return {
     name,
@@ -126,6 +129,7 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
     breaker: breakerOf(definition.breaker),
     check: checkOf(),
     batch: isBatchHandler(definition) ? within('batch', definition.batch, mostOfBatch) : 1,
+    takes: takes === undefined ? undefined : within('takes', takes, mostOfBatch),
     ...callsOf(definition),
   }
 }

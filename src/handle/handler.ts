@@ -95,6 +95,11 @@ export interface HandlerDefinition {
    * at most, several to a transaction. Default 16 with `transaction: 'batch'`, else 4. 1 runs one after the other.
    */
   readonly concurrency?: number
+  /**
+   * Events that it takes at once, at most: they share a transaction with `transaction: 'batch'`; without a store they are fetched together.
+   * Default 100, without a store 200.
+   */
+  readonly takes?: number
   /** Default '30s'. Aborts the signal and fences the transaction. */
   readonly timeout?: string
   readonly retry?: RetryPolicy
@@ -131,7 +136,8 @@ export interface HandlerDefinition {
  * A handler of several events at once, in the order of each subject, in one transaction. When it fails, it is narrowed down to the guilty
  * events: the others are handled, by calls with fewer of them.
  */
-export interface BatchHandlerDefinition extends Omit<HandlerDefinition, 'handle' | 'ordering' | 'transaction'> {
+export interface BatchHandlerDefinition
+  extends Omit<HandlerDefinition, 'handle' | 'ordering' | 'transaction' | 'takes'> {
   /** Events of one call, at most; there may be fewer at any time. */
   readonly batch: number
   /** 'batch' (default), or 'none': no transaction, `ctx.sql` throws. */

@@ -30,9 +30,11 @@ export interface PaceOptions {
   readonly timeoutMs: number
   /** Events share transactions, or have their own or none. */
   readonly transactions: keyof typeof chunkUs
+  /** Default 100. */
+  readonly largest?: number | undefined
 }
 
-export function createPace({ widest, timeoutMs, transactions }: PaceOptions): Pace {
+export function createPace({ widest, timeoutMs, transactions, largest = largestChunk }: PaceOptions): Pace {
   let handled = 0
   let severalSeen = false
   let narrowUntilMs = 0
@@ -41,13 +43,12 @@ export function createPace({ widest, timeoutMs, transactions }: PaceOptions): Pa
   function width(): number {
     if (severalSeen || handled < enough || performance.now() < narrowUntilMs) return 1
     // Each waits for the statements of those before it: well within its time.
-    return Math.max(1, Math.min(widest, Math.floor((timeoutMs * 1000) / 4 / averageUs)))
+    return Math.max(1, Math.min(widest, largest, Math.floor((timeoutMs * 1000) / 4 / averageUs)))
   }
 
   return {
     width,
-    chunkSize: () =>
-      Math.max(width(), Math.min(largestChunk, Math.round((chunkUs[transactions] * width()) / averageUs))),
+    chunkSize: () => Math.max(width(), Math.min(largest, Math.round((chunkUs[transactions] * width()) / averageUs))),
     handled(runUs) {
       handled += 1
       averageUs += learning * (runUs - averageUs)

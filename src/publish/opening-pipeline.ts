@@ -10,7 +10,8 @@ import { full } from './refusals.ts'
 export interface OpeningOptions {
   /** Throws `connect` while its server is away: then it is asked again. */
   open(): Promise<Pipeline>
-  readonly config: PublishConfig
+  /** As far as it is known; `open` may learn more. */
+  config(): PublishConfig
   readonly onError: (error: EvtError, event: NewEvent) => void
 }
 
@@ -22,15 +23,16 @@ export function createOpeningPipeline({ open, config, onError }: OpeningOptions)
   let waiting = 0
 
   async function openPatiently(): Promise<Pipeline> {
-    const endMs = performance.now() + config.timeoutMs
+    const startMs = performance.now()
     for (let failures = 1; ; failures++) {
       try {
         opened = await open()
         return opened
       } catch (thrown) {
         const isAway = thrown instanceof EvtError && thrown.code === 'connect'
-        if (!isAway || closing || performance.now() >= endMs) throw thrown
-        await delay(backoffMs({ backoff: 'exponential', ...config.retry }, failures, Math.random()))
+        const { timeoutMs, retry } = config()
+        if (!isAway || closing || performance.now() >= startMs + timeoutMs) throw thrown
+        await delay(backoffMs({ backoff: 'exponential', ...retry }, failures, Math.random()))
       }
     }
   }
@@ -70,7 +72,7 @@ export function createOpeningPipeline({ open, config, onError }: OpeningOptions)
       if (opened && waiting === 0) return opened.publish(event)
       if (closing)
         return Promise.resolve(refuse(new EvtError('closed', 'cannot publish: the publisher was closed'), event))
-      if (waiting < config.most.events) return publishWhenOpen(event)
+      if (waiting < config().most.events) return publishWhenOpen(event)
       return Promise.resolve(refuse(full(event.type, { queued: waiting }), event))
     },
     async flush() {

@@ -50,6 +50,8 @@ export interface OpenPipelineOptions {
 
 /** What stands at the end. */
 export interface SendingEnd {
+  /** What the configuration says; before it, what the options say. Asked once, by the first event. Throws `config`. */
+  settings?(): Promise<PublishOptions>
   /** Asked by the first event. Throws `connect` while its server is away: then it is asked again. */
   open(options: OpenPipelineOptions): Promise<Pipeline>
   /** Writes down that a rule refused an event. */
@@ -58,12 +60,21 @@ export interface SendingEnd {
   release(): Promise<unknown>
 }
 
-export function createSending(options: SendingOptions, { open, denied, release }: SendingEnd): Sending {
+export function createSending(options: SendingOptions, end: SendingEnd): Sending {
   const access = createAccess({ name: options.source, publishes: options.publishes })
   const meter = createPublishMeter()
-  const config = resolvePublish(options.settings)
+  let config = resolvePublish(options.settings)
+  let configured: Promise<void> | undefined
   const onError = options.onError ?? (() => {})
-  const pipeline = createOpeningPipeline({ open: () => open({ config, meter, onError }), config, onError })
+  const configure = async () => {
+    config = resolvePublish({ ...(await end.settings?.()), ...options.settings })
+  }
+  const open = async () => {
+    configured ??= configure()
+    await configured
+    return end.open({ config, meter, onError })
+  }
+  const pipeline = createOpeningPipeline({ open, config: () => config, onError })
   let closing: Promise<void> | undefined
 
   const send = (event: NewEvent): Promise<PublishOutcome> => {
@@ -78,7 +89,7 @@ export function createSending(options: SendingOptions, { open, denied, release }
 
   async function refuse(event: NewEvent, thrown: unknown): Promise<PublishOutcome> {
     const error = thrown instanceof EvtError ? thrown : notAnEvent(thrown)
-    if (isDenied(error)) await denied?.(error, event.type).catch(() => {})
+    if (isDenied(error)) await end.denied?.(error, event.type).catch(() => {})
     meter.refused += 1
     try {
       onError(error, event)
@@ -96,7 +107,7 @@ export function createSending(options: SendingOptions, { open, denied, release }
     close({ grace = '30s' } = {}) {
       closing ??= (async () => {
         await pipeline.close({ graceMs: parseDuration(grace) })
-        await release()
+        await end.release()
       })()
       return closing
     },

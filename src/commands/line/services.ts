@@ -1,14 +1,15 @@
-import type { Config } from '../../config/config.ts'
+import { handlerDefaultsOf } from '../../config/handling.ts'
 import { EvtError } from '../../core/errors.ts'
 import { createRegistry, type Registry } from '../../core/registry.ts'
 import { suggestion } from '../../core/suggest.ts'
 import type { ServiceDefinition } from '../../handle/define-service.ts'
+import { withDefaults } from '../../handle/with-defaults.ts'
 import { services } from '../../services/registry.ts'
 import type { Runtime } from '../runtime.ts'
 
 /**
  * The configured services: reference services by name, and the project's own. What the configuration says about attempts
- * and time limits holds for handlers that say nothing themselves. Throws EvtError('config') for an unknown name.
+ * and time limits holds for handlers that say nothing themselves, of batches for all. Throws EvtError('config') for an unknown name.
  */
 export async function loadServices({ config }: Pick<Runtime, 'config'>): Promise<readonly ServiceDefinition[]> {
   const { value, origin } = config.get('services')
@@ -16,7 +17,13 @@ export async function loadServices({ config }: Pick<Runtime, 'config'>): Promise
     value.map((one) => (typeof one === 'string' ? byName(one, origin) : (one as ServiceDefinition))),
   )
   const isOff = !config.get('sagas').value
-  return found.map((service) => withDefaults(isOff ? { ...service, sagas: [] } : service, config))
+  const defaults = handlerDefaultsOf(config)
+  if (!isOff && Object.values(defaults).every((one) => one === undefined)) return found
+  return found.map((service) => ({
+    ...service,
+    handlers: service.handlers.map((handler) => withDefaults(handler, defaults)),
+    ...(isOff ? { sagas: [] } : {}),
+  }))
 }
 
 /** Contracts of the configured services. */
@@ -30,15 +37,4 @@ async function byName(name: string, origin: string): Promise<ServiceDefinition> 
   throw new EvtError('config', `cannot use service ${name} (${origin}): evt brings none of that name`, {
     hint: suggestion(name, known) ?? `it brings ${known.join(', ')}; services of your own stand in evt.config.ts`,
   })
-}
-
-function withDefaults(service: ServiceDefinition, config: Config): ServiceDefinition {
-  const [attempts, timeout] = [config.get('retryAttempts'), config.get('timeoutMs')]
-  if (attempts.origin === 'default' && timeout.origin === 'default') return service
-  const handlers = service.handlers.map((handler) => ({
-    ...handler,
-    retry: { attempts: attempts.value, ...handler.retry },
-    timeout: handler.timeout ?? `${timeout.value}ms`,
-  }))
-  return { ...service, handlers }
 }

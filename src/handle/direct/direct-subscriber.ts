@@ -21,7 +21,7 @@ export interface DirectSubscriber {
 
 /** Ordered shards of a group, where the group decides. */
 const lanesOf = (concurrency: number) => (concurrency <= 16 ? 16 : 64)
-const takeSize = 200
+const mostTaken = 200
 const againMs = 1_000
 /**
  * Others wait for their turn meanwhile. A lane that has come back hands out the suspect for which it was given back, and then the next one; one
@@ -31,6 +31,7 @@ const suspectWithinMs = { first: 500, next: 50 }
 
 export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly string[]): DirectSubscriber {
   const { config, transport, log } = runtime
+  const takeSize = config.takes ?? mostTaken
   const crew = createCrew(runtime)
   runtime.breaker.attach({ hold: crew.halt, probe: crew.probe })
   const interrupted = createInterrupted()
