@@ -7,17 +7,17 @@ import type { Transport } from '../../src/transports/transport.ts'
 import { until } from '../setup/until.ts'
 import { run } from './running.ts'
 
-let kill = () => {}
+let kill = (_attempt: AbortSignal) => {}
 
 /** A "process" is a transport of its own that dies without releasing anything, and subscribers that do nothing from then on. */
 async function untilDeath(transport: MemoryTransport, starting: Promise<Subscribers>): Promise<void> {
-  const dying = Promise.withResolvers<void>()
+  const dying = Promise.withResolvers<AbortSignal>()
   kill = dying.resolve
   const subscribers = await starting
-  await dying.promise
-  const stopped = subscribers.stop({ graceMs: 0 })
-  transport.die()
-  await stopped
+  const attempt = await dying.promise
+  // When it does nothing more, and not before: a process that lives and loses its lanes has not died.
+  attempt.addEventListener('abort', () => transport.die())
+  await subscribers.stop({ graceMs: 0 })
 }
 
 describe('events that their owner may have died of', () => {
@@ -35,7 +35,7 @@ describe('events that their owner may have died of', () => {
         if (event.id !== 'guilty') return
         const die = kill
         kill = () => {}
-        die()
+        die(ctx.signal)
         await new Promise(() => {})
       },
     })
@@ -81,7 +81,7 @@ describe('events that their owner may have died of', () => {
         if (ctx.attempt === 1) throw new Error('first')
         const die = kill
         kill = () => {}
-        die()
+        die(ctx.signal)
         await new Promise(() => {})
       },
     })
