@@ -1,7 +1,7 @@
 // What a full store costs: the same work on a store of 10,000 events and on one of many, in turns on the same machine, so that what else
 // runs there weighs on both. No figure may be more than 20 % worse, but for a subject of 100 events: it is read from as many pages, which of a
 // small store are all in memory; that has to be done in 10 ms.
-// `node bench/big-store.ts [events=1000000] [rounds=3] [words of what is to be measured …]`
+// `node bench/big-store.ts [events=1000000] [rounds=5] [words of what is to be measured …]`
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { argv, execPath, stdout } from 'node:process'
@@ -19,7 +19,7 @@ import { publishEncoded } from '../src/store/outbox.ts'
 import { type FilledStore, openFilledStore } from './filled-store.ts'
 
 const many = Number(argv[2] ?? 1_000_000)
-const rounds = Number(argv[3] ?? 3)
+const rounds = Number(argv[3] ?? 5)
 const wanted = argv.slice(4)
 const few = 10_000
 const eventsPerSubject = 100
@@ -152,8 +152,6 @@ const works: Readonly<Record<string, Work>> = {
 
 const goalMs: Readonly<Record<string, number>> = { 'readSubject of 100, p95': 10 }
 
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
-
 const [small, big] = [
   await openFilledStore(few, { subjects: few / eventsPerSubject }),
   await openFilledStore(many, { subjects: many / eventsPerSubject }),
@@ -162,12 +160,15 @@ sizes.set(big.store, many)
 try {
   for (const [name, work] of Object.entries(works)) {
     if (wanted.length > 0 && !wanted.some((word) => name.includes(word))) continue
-    const pairs: [number, number][] = []
+    const took: [small: number[], big: number[]] = [[], []]
     // Code is compiled, connections and caches are there.
     for (const filled of [small, big]) await work(filled, rounds)
-    for (let round = 0; round < rounds; round += 1) pairs.push([await work(small, round), await work(big, round)])
-    const [a, b] = [median(pairs.map(([one]) => one)), median(pairs.map(([, other]) => other))]
-    const ratio = median(pairs.map(([one, other]) => other / one))
+    for (let round = 0; round < rounds; round += 1)
+      for (const which of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const))
+        took[which].push(await work(which === 0 ? small : big, round))
+    // The best of each: what else runs on the machine only ever adds.
+    const [a, b] = took.map((times) => Math.min(...times)) as [number, number]
+    const ratio = b / a
     const verdict = ratio <= 1 + mostWorse || b * 1_000 < (goalMs[name] ?? 0) ? 'ok' : 'NOT MET'
     if (verdict !== 'ok') process.exitCode = 1
     stdout.write(
