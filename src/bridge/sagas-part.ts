@@ -27,7 +27,7 @@ export async function startSagas(context: PartContext): Promise<void> {
   const { createSagaHandler } = await import('../sagas/saga-handler.ts')
   const { startTimerScan } = await import('../sagas/timer-scan.ts')
   const { createSubscribers } = await import('../handle/subscribers.ts')
-  const { createStorePublisher } = await import('../publish/publisher.ts')
+  const { createStorePublisher, prepareEvent } = await import('../publish/publisher.ts')
   const transport = await openTransport(store.connectionString, reportsOf(context, 'the sagas'))
   context.keep('the log of the sagas', () => transport.close())
   const logged = openLoggedMessages(store)
@@ -36,6 +36,7 @@ export async function startSagas(context: PartContext): Promise<void> {
   const scan = startTimerScan(store, calm)
   context.keep('the timers', () => settlesWithin(scan.stop(), besideMs))
   const readEarly = createEarlyReader(logged, registry)
+  const mayPublish = createPublishRules(options.services ?? [], context)
   const made = new Map<string, HandlerDefinition>()
   const host: SagaHost = {
     instance,
@@ -44,6 +45,11 @@ export async function startSagas(context: PartContext): Promise<void> {
     readEvent: async ({ name }, position) => {
       const handler = made.get(name)
       return handler && readEarly(handler, position)
+    },
+    async prepare(saga, event) {
+      mayPublish?.(saga, [event])
+      await registry.guard?.load([event], registry.get)
+      return prepareEvent(event, { registry, source: instance })
     },
     onTimer: (delayMs) => scan.ring(delayMs),
   }
@@ -58,7 +64,6 @@ export async function startSagas(context: PartContext): Promise<void> {
       })
   }
   const handlers = [...made.values()]
-  const mayPublish = createPublishRules(options.services ?? [], context)
   const publish: Parameters<typeof createSubscribers>[0]['publish'] = (sql, events, saga) => {
     mayPublish?.(saga, events)
     return publisher.publish(sql, events)

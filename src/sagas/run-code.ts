@@ -1,8 +1,10 @@
+import type { EncodedEvent } from '../core/codec.ts'
 import { EvtError } from '../core/errors.ts'
 import type { NewEvent } from '../core/event.ts'
+import { caused } from '../handle/caused.ts'
 import { classify } from '../handle/classify.ts'
 import { factsOf } from '../handle/failure.ts'
-import type { HandlerContext, HandlerSql } from '../handle/handler.ts'
+import type { HandlerSql } from '../handle/handler.ts'
 import type { SagaContext } from './saga.ts'
 import type { SagaConfig, State } from './saga-config.ts'
 import { holderOf, type Turn } from './turn.ts'
@@ -23,15 +25,16 @@ export async function runCode(
   attempt: number,
   code: (draft: State, ctx: SagaContext) => unknown,
 ): Promise<CodeResult> {
-  const within = openSavepoint(turn.ctx)
+  const within = openWithin(turn)
   let draft: State | undefined
   try {
     draft = structuredClone(checkedState(turn.config, turn.row.state)) as State
     await code(draft, contextOf(turn, attempt, within))
-    await within.settle()
+    const published = await within.settle()
     const state = checkedState(turn.config, draft)
     await turn.guard.sealer?.loadOwners(state, holderOf(turn.row), turn.opened)
     turn.row.state = state
+    turn.published.push(...published)
     return { ok: true }
   } catch (thrown) {
     const facts = factsOf(thrown)
@@ -63,18 +66,23 @@ export function checkedState(config: Pick<SagaConfig, 'name' | 'schema'>, state:
   throw refuse(problems.slice(0, 4).join('; '))
 }
 
-interface Savepoint {
+interface Within {
   readonly sql: HandlerSql
   publish(event: NewEvent): Promise<string>
-  /** Waits for what the code did not wait for; throws when nothing could be committed. */
-  settle(): Promise<void>
+  /** Waits for what the code did not wait for; throws when nothing could be committed. Returns what it published, in order. */
+  settle(): Promise<readonly EncodedEvent[]>
   undo(): Promise<void>
 }
 
-/** Made with the code's first statement: code without one costs the store nothing. */
-function openSavepoint(ctx: HandlerContext): Savepoint {
+/**
+ * A savepoint is made with the code's first statement: code without one costs the store nothing. What it publishes is checked at once, and
+ * written with the saga's row.
+ */
+function openWithin({ ctx, config, event: cause, prepare }: Turn): Within {
   const pending: Promise<unknown>[] = []
+  const published: (EncodedEvent | undefined)[] = []
   let isOpen = false
+  let isOver = false
   function begin(): void {
     if (isOpen) return
     isOpen = true
@@ -84,6 +92,14 @@ function openSavepoint(ctx: HandlerContext): Savepoint {
     work.catch(() => {})
     pending.push(work)
     return work
+  }
+  async function publish(event: NewEvent): Promise<string> {
+    if (isOver) throw new EvtError('fenced', `cannot publish ${event.type} in ${config.name}: its code has returned`)
+    // Its place is that of the call, whoever is checked first.
+    const place = published.push(undefined) - 1
+    const encoded = await prepare(caused(event, [cause]))
+    published[place] = encoded
+    return encoded.id
   }
   const template = (strings: TemplateStringsArray, ...values: readonly unknown[]) => {
     begin()
@@ -95,26 +111,27 @@ function openSavepoint(ctx: HandlerContext): Savepoint {
   }
   return {
     sql: template as HandlerSql,
-    publish(event) {
-      begin()
-      return follow(ctx.publish(event))
-    },
+    publish: (event) => follow(publish(event)),
     async settle() {
-      if (!isOpen) return
       const failed = (await Promise.allSettled(pending)).some(({ status }) => status === 'rejected')
-      // Fails when the code swallowed an error and did not go back to a savepoint of its own.
-      const released = ctx.sql.query('release savepoint evt_saga')
-      if (failed) await released
-      else released.catch(() => {})
+      isOver = true
+      if (isOpen) {
+        // Fails when the code swallowed an error and did not go back to a savepoint of its own.
+        const released = ctx.sql.query('release savepoint evt_saga')
+        if (failed) await released
+        else released.catch(() => {})
+      }
+      return published.filter((one) => one !== undefined)
     },
     async undo() {
       await Promise.allSettled(pending)
+      isOver = true
       if (isOpen) await ctx.sql.query('rollback to savepoint evt_saga')
     },
   }
 }
 
-function contextOf({ ctx, row }: Turn, attempt: number, { sql, publish }: Savepoint): SagaContext {
+function contextOf({ ctx, row }: Turn, attempt: number, { sql, publish }: Within): SagaContext {
   return {
     sql,
     publish: (event) =>

@@ -1,8 +1,10 @@
+import type { EncodedEvent } from '../core/codec.ts'
 import { EvtError, toError } from '../core/errors.ts'
-import type { EvtEvent } from '../core/event.ts'
+import type { EvtEvent, NewEvent } from '../core/event.ts'
 import type { Keyring } from '../core/protection.ts'
 import type { OpenedState } from '../core/state-sealing.ts'
 import type { HandlerContext, HandlerDefinition } from '../handle/handler.ts'
+import { publishEncoded } from '../store/outbox.ts'
 import { type Entered, enterSaga, keepEarlyEvent, noteSaga, type SagaRow, saveSaga } from '../store/sagas.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import { advance } from './advance.ts'
@@ -22,6 +24,8 @@ export interface SagaHost {
   readonly keyring: Keyring | undefined
   /** An event of the log as the saga's code gets it; undefined when the log has it no more or nobody can read it. */
   readEvent(config: SagaConfig, position: bigint): Promise<EvtEvent | undefined>
+  /** An event that the saga of that name publishes, as it is written. Throws what publishing it would. */
+  prepare(saga: string, event: NewEvent): Promise<EncodedEvent>
   /** A timer of these many ms was set. */
   onTimer(delayMs: number): void
 }
@@ -131,7 +135,8 @@ async function move({ config, host, sql }: At, turn: Turn): Promise<void> {
   for (const offer of turn.offers) settle(turn, offer)
   const timers = timersOf(turn)
   const kept = { ...row, state: await closedState(turn) }
-  await saveSaga(sql, { row: kept, history: turn.history, by: host.instance, timers, used: turn.used, kept: turn.kept })
+  const change = { row: kept, history: turn.history, by: host.instance, timers, used: turn.used, kept: turn.kept }
+  await Promise.all([publishEncoded(sql, turn.published), saveSaga(sql, change)])
   for (const { due } of timers) host.onTimer(Date.parse(due) - turn.nowMs)
 }
 
@@ -214,6 +219,8 @@ async function turnOf(
     history: [],
     used: [],
     kept: [],
+    published: [],
+    prepare: (given) => host.prepare(config.name, given),
   }
 }
 

@@ -1,5 +1,6 @@
+import type { EncodedEvent } from '../core/codec.ts'
 import { EvtError } from '../core/errors.ts'
-import type { EvtEvent } from '../core/event.ts'
+import type { EvtEvent, NewEvent } from '../core/event.ts'
 import type { OpenedState, StateHolder } from '../core/state-sealing.ts'
 import type { HandlerContext } from '../handle/handler.ts'
 import type { EarlyEvent, KeptEvent, SagaHistory, SagaRow, SagaTimer, StepRow } from '../store/sagas.ts'
@@ -39,6 +40,9 @@ export interface Turn {
   readonly history: SagaHistory[]
   readonly used: string[]
   readonly kept: KeptEvent[]
+  /** By code that returned; written with the row. */
+  readonly published: EncodedEvent[]
+  prepare(event: NewEvent): Promise<EncodedEvent>
 }
 
 export const holderOf = ({ id, tenant, plan, key }: SagaRow): StateHolder => ({

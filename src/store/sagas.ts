@@ -145,11 +145,11 @@ export interface KeptEvent extends EarlyEvent {
   readonly correlationId: string | undefined
 }
 
-const save = `with written as (
+const textOf = (events: string) => `with written as (
     insert into evt.sagas (id, saga, key, status, phase, version, plan, stage, steps, state, reason, due, correlation_id, tenant,
       started_by, started_at, ended_at, stuck)
     values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9::jsonb, $10::json, $11, $12, $13, $14, $15, $16,
-      case when $4::text in ('completed', 'failed') then clock_timestamp() end, $22)
+      case when $4::text in ('completed', 'failed') then clock_timestamp() end, $20)
     on conflict (id) do update set status = excluded.status, phase = excluded.phase, stage = excluded.stage, steps = excluded.steps,
       state = excluded.state, reason = excluded.reason, stuck = excluded.stuck, due = excluded.due, moved_at = clock_timestamp(), ended_at = excluded.ended_at
   ), told as (
@@ -161,23 +161,28 @@ const save = `with written as (
   ), cancelled as (
     delete from evt.timers t where t.saga_id = $1
       and not exists (select from wanted w where w.step = t.step and w.kind = t.kind)
-  ), used as (
-    delete from evt.saga_events e where e.saga = $2 and e.key = $3 and e.event_id = any($20::text[])
-  ), kept as (
-    insert into evt.saga_events (saga, key, event_id, type, position, correlation_id)
-    select $2, $3, k."eventId", k.type, k.position::bigint, k."correlationId"
-    from json_to_recordset($21::json) as k("eventId" text, type text, position text, "correlationId" text)
-    on conflict (saga, key, event_id) do update set keep_until = null
-  )
+${events}  )
   insert into evt.timers (saga_id, step, kind, due_at, token)
   select $1, step, kind, due::timestamptz, due from wanted
   on conflict (saga_id, step, kind) do update set due_at = excluded.due_at, token = excluded.token
   where timers.token <> excluded.token`
 
+const save = textOf('')
+/** Few turns take, or leave, an event that came early. */
+const saveWithEvents = textOf(`  ), used as (
+    delete from evt.saga_events e where e.saga = $2 and e.key = $3 and e.event_id = any($21::text[])
+  ), kept as (
+    insert into evt.saga_events (saga, key, event_id, type, position, correlation_id)
+    select $2, $3, k."eventId", k.type, k.position::bigint, k."correlationId"
+    from json_to_recordset($22::json) as k("eventId" text, type text, position text, "correlationId" text)
+    on conflict (saga, key, event_id) do update set keep_until = null
+`)
+
 /** In the transaction that entered it. */
 export async function saveSaga(sql: SqlExecutor, change: SagaChange): Promise<void> {
   const { row } = change
-  await sql.query(save, [
+  const isEarly = change.used.length + change.kept.length > 0
+  await sql.query(isEarly ? saveWithEvents : save, [
     row.id,
     row.saga,
     row.key,
@@ -197,9 +202,10 @@ export async function saveSaga(sql: SqlExecutor, change: SagaChange): Promise<vo
     JSON.stringify(change.history),
     change.by,
     JSON.stringify(change.timers),
-    change.used,
-    JSON.stringify(change.kept.map((one) => ({ ...one, position: String(one.position) }))),
     row.stuck,
+    ...(isEarly
+      ? [change.used, JSON.stringify(change.kept.map((one) => ({ ...one, position: String(one.position) })))]
+      : []),
   ])
 }
 
