@@ -15,8 +15,6 @@ interface Variable {
   readonly says: string
   readonly unit: string
   readonly test: readonly [file: string, title: string]
-  /** Where it is no key of the configuration: what stands in its place. */
-  readonly instead?: string
 }
 
 const effects = 'test/config/variables.test.ts'
@@ -123,8 +121,7 @@ const variables: readonly Variable[] = [
     document: 3,
     says: '1000',
     unit: 'ms',
-    test: program,
-    instead: 'nothing to set: a reader waits in the broker, and is woken by the event',
+    test: [effects, 'looks by itself every EVENT_SUBSCRIBER_BLOCK_TIME milliseconds on Redis'],
   },
   {
     name: 'EVENT_SUBSCRIBER_MAX_RETRIES',
@@ -195,13 +192,13 @@ function keyTable(): string {
 }
 
 function variableTable(root: string): string {
-  const rows = variables.map(({ name, document, says, unit, test: [file, title], instead }) => {
+  const rows = variables.map(({ name, document, says, unit, test: [file, title] }) => {
     if (!readFileSync(join(root, file), 'utf8').includes(title))
       throw new Error(`scripts/settings-table.ts: ${name}: ${file} has no test '${title}'`)
     const key = Object.values(configKeys).find(({ alias }) => aliasesOf(alias).includes(name))
-    if (!key && !instead) throw new Error(`scripts/settings-table.ts: ${name} is read by no key`)
+    if (!key) throw new Error(`scripts/settings-table.ts: ${name} is read by no key`)
     const tested = `[${title.replace('%s', name)}](../${file})`
-    return `| \`${name}\` | ${document} | ${says} | ${unit || '–'} | ${key ? `\`${key.name}\`` : instead} | ${tested} |`
+    return `| \`${name}\` | ${document} | ${says} | ${unit || '–'} | \`${key.name}\` | ${tested} |`
   })
   return [
     '| variable | document | set to | unit | key of evt | test |',

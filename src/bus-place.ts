@@ -1,11 +1,12 @@
 // Where the bus of the direct topology is: what its options, the environment or the project's configuration say.
 import { resolve } from 'node:path'
-import type { HandlerDefaults, HandlingOptions } from './config/handling.ts'
+import type { HandlingOptions } from './config/handling.ts'
 import { EvtError } from './core/errors.ts'
 import { type Layout, planTopics, type TopicPlan } from './core/layout.ts'
 import type { PublishOptions } from './core/publish-options.ts'
 import type { EventBusOptions } from './event-bus.ts'
 import type { HandlerLog } from './handle/handler.ts'
+import type { HandlerDefaults } from './handle/with-defaults.ts'
 import type { Transport } from './transports/transport.ts'
 import type { TracingOptions } from './watch/tracing/current.ts'
 
@@ -23,7 +24,7 @@ export interface Place {
   /** Of layout `per-type`. */
   readonly prefix: string | undefined
   /** What the configuration says where a handler says nothing: `EVENT_RETRY_ATTEMPTS`, `EVENT_TIMEOUT`. */
-  readonly handling: Partial<HandlerDefaults>
+  readonly handling: HandlerDefaults
   /** What the configuration says of all handlers together. */
   readonly together: Partial<HandlingOptions>
   /** What the configuration says about publishing. */

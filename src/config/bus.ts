@@ -47,7 +47,7 @@ function brokerOf(config: Config, type: BusType): Broker {
   const redisPrefix = config.get('redisPrefix').value ?? defaultPrefix
   switch (type) {
     case 'redis':
-      return { url: config.get('redisUrl').value ?? 'redis://localhost:6379', prefix: redisPrefix, separator: ':' }
+      return { url: redisUrl(config), prefix: redisPrefix, separator: ':' }
     case 'kafka':
       return {
         url: kafkaUrl(config.get('kafkaServers').value ?? 'localhost:9092'),
@@ -59,6 +59,13 @@ function brokerOf(config: Config, type: BusType): Broker {
     case 'memory':
       return { url: 'memory://bus', prefix: defaultPrefix, separator: '.' }
   }
+}
+
+/** What the URL says itself counts before the key. */
+function redisUrl(config: Config): string {
+  const [url, blockTimeMs] = [config.get('redisUrl').value ?? 'redis://localhost:6379', config.get('blockTimeMs').value]
+  if (blockTimeMs === undefined || /[?&]look=/.test(url)) return url
+  return `${url}${url.includes('?') ? '&' : '?'}look=${blockTimeMs}ms`
 }
 
 /** A list of hosts, as Kafka's own clients take it, or a URL. */

@@ -1,6 +1,6 @@
 import { formatDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
-import { atLeastOne, durationOf } from './read-value.ts'
+import { atLeastOne, durationOf, millisecondsOf } from './read-value.ts'
 
 export interface HandlingValues {
   /** Of one process; undefined: what each handler says. */
@@ -10,6 +10,8 @@ export interface HandlingValues {
   readonly checkIntervalMs: number
   /** Undefined: what each handler says. */
   readonly batchSize: number | undefined
+  /** Of Redis: until a reader that nobody wakes looks by itself; undefined: what its URL says. */
+  readonly blockTimeMs: number | undefined
 }
 
 export const handlingKeys = {
@@ -40,7 +42,24 @@ export const handlingKeys = {
     parse: atLeastOne,
     alias: ['EVENT_BATCH_SIZE', 'EVENT_SUBSCRIBER_BATCH_SIZE'],
   },
+  blockTimeMs: {
+    name: 'blockTime',
+    says: 'time until a reader on Redis looks by itself',
+    default: undefined,
+    parse: blockTimeOf,
+    alias: 'EVENT_SUBSCRIBER_BLOCK_TIME',
+    show: (ms: number | undefined) => (ms === undefined ? '' : formatDuration(ms)),
+  },
 } as const
+
+/** Below it, looking would only keep the server busy. */
+const leastBlockMs = 10
+
+function blockTimeOf(text: string): number {
+  const ms = millisecondsOf(text)
+  if (ms >= leastBlockMs) return ms
+  throw new EvtError('usage', `cannot read '${text}': it is below ${leastBlockMs} ms`)
+}
 
 function checkIntervalOf(text: string): number {
   const ms = durationOf(text)

@@ -8,15 +8,8 @@ export interface HandlingOptions {
   readonly checkInterval: string
 }
 
-/** What it says about each handler, where it says something. Attempts and time are for those that say nothing themselves. */
-export interface HandlerDefaults {
-  readonly attempts: number | undefined
-  readonly timeout: string | undefined
-  /** None takes more at once, whatever it says. */
-  readonly most: number | undefined
-}
-
-export function handlerDefaultsOf(config: Config): HandlerDefaults {
+/** What it says about each handler, where it says something: `most` for all, the rest for those that say nothing themselves. */
+export function handlerDefaultsOf(config: Config) {
   const [attempts, timeout] = [config.get('retryAttempts'), config.get('timeoutMs')]
   return {
     attempts: attempts.origin === 'default' ? undefined : attempts.value,

@@ -1,7 +1,7 @@
-import { formatDuration, parseDuration } from '../core/duration.ts'
+import { formatDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
 import { type PublishOptions, resolvePublish } from '../core/publish-options.ts'
-import { atLeastOne } from './read-value.ts'
+import { atLeastOne, millisecondsOf } from './read-value.ts'
 
 export interface PublishValues {
   /** How a bus publishes. */
@@ -29,7 +29,7 @@ export const publishKeys = {
     name: 'publishTimeout',
     says: 'time an event is tried to publish',
     default: 30_000,
-    parse: parseTimeout,
+    parse: millisecondsOf,
     alias: 'EVENT_PUBLISHER_PUBLISH_TIMEOUT',
     show: formatDuration,
   },
@@ -52,9 +52,4 @@ function objectOf(text: string): PublishOptions {
   throw new EvtError('usage', `cannot read '${text.slice(0, 100)}': it is no JSON object`, {
     hint: 'such as {"rate":"1000/s","compress":"16kB"}',
   })
-}
-
-/** A number without a unit is milliseconds: so the seed system's publisher has it. */
-function parseTimeout(text: string): number {
-  return /^\d+(\.\d+)?$/.test(text) ? Number(text) : parseDuration(text)
 }

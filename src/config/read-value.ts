@@ -20,6 +20,11 @@ export function durationOf(text: string): number {
   return /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : parseDuration(text)
 }
 
+/** A number without a unit means milliseconds: so some of the seed systems' settings are. */
+export function millisecondsOf(text: string): number {
+  return /^\d+(\.\d+)?$/.test(text) ? Number(text) : parseDuration(text)
+}
+
 export function atLeastOne(text: string): number {
   const count = parseCount(text)
   if (count >= 1) return count

@@ -178,6 +178,7 @@ export const configFileSchema = z.strictObject({
   watchdog: quantity.optional(),
   checkInterval: quantity.optional(),
   batchSize: quantity.optional(),
+  blockTime: quantity.optional(),
   sinks: z.array(sink).superRefine(unique).optional(),
   sources: z.array(source).superRefine(unique).optional(),
   consume: z.string().optional(),

@@ -1,7 +1,9 @@
 // What the variables of the five documents do, each under the name that a document gives it. docs/settings.md names these tests.
 import { randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { EvtEvent } from '../../src/core/event.ts'
 import { createPublisher } from '../../src/create-publisher.ts'
@@ -198,6 +200,26 @@ describe('a bus', () => {
     await until(() => waiting() > 0)
     expect(waiting()).toBeLessThanOrEqual(4)
   })
+
+  it.skipIf(!hasServer('redis'))(
+    'looks by itself every EVENT_SUBSCRIBER_BLOCK_TIME milliseconds on Redis',
+    async () => {
+      const url = await serverUrl('redis')
+      const topic = `t${randomUUID().slice(0, 8)}`
+      const monitor = connect(Number(new URL(url).port), new URL(url).hostname)
+      onTestFinished(() => void monitor.destroy())
+      let looks = 0
+      createInterface(monitor).on('line', (line) => {
+        if (line.includes('"xrange"') && line.includes(topic)) looks += 1
+      })
+      monitor.write('MONITOR\r\n')
+      const env = { EVENT_BUS_TYPE: 'redis', REDIS_EVENT_URL: url, EVENT_SUBSCRIBER_BLOCK_TIME: '20' }
+      const bus = await busOn({ env, topic })
+      await bus.subscribe('a.*', () => {})
+      // By default a reader without traffic looks every two seconds.
+      await until(() => looks > 30, { withinMs })
+    },
+  )
 
   it.skipIf(!hasServer('kafka'))('has its topic under KAFKA_TOPIC_PREFIX', async () => {
     const url = await serverUrl('kafka')

@@ -16,8 +16,11 @@ import type { Topic } from './topic.ts'
 const beatMs = 500
 /** How long a settled place may stay in memory. */
 const flushMs = 100
-/** How often a waiting lane looks by itself: while it hears its bell, while somebody writes who does not ring it, and while it hears nothing. */
-const lookMs = { audible: 2_000, unrung: 500, silent: 25 } as const
+/**
+ * How often a waiting lane looks by itself while somebody writes who does not ring its bell, and while it hears nothing; else as the URL
+ * says.
+ */
+const mostLookMs = { audible: Number.POSITIVE_INFINITY, unrung: 500, silent: 25 } as const
 /** How often it asks how its stream ends, and whether that is still the one that was read. */
 const verifyMs = 2_000
 /** How long who has not rung is expected to write again. */
@@ -77,10 +80,10 @@ export function createLanes(context: RedisContext): RedisLanes {
 
   function lookLater(): void {
     if (closed || lookTimer !== undefined || owned.size === 0) return
-    lookTimer = setTimeout(look, lookMs[hearing()])
+    lookTimer = setTimeout(look, Math.min(context.options.lookMs, mostLookMs[hearing()]))
   }
 
-  function hearing(): keyof typeof lookMs {
+  function hearing(): keyof typeof mostLookMs {
     if (bells?.audible) return performance.now() < unrungTillMs ? 'unrung' : 'audible'
     // While the server is away, whoever could not read tries again by itself.
     return client.status === 'ready' ? 'silent' : 'unrung'
@@ -88,7 +91,7 @@ export function createLanes(context: RedisContext): RedisLanes {
 
   function look(): void {
     lookTimer = undefined
-    const isTime = performance.now() - verifiedMs >= verifyMs - lookMs.silent
+    const isTime = performance.now() - verifiedMs >= verifyMs - mostLookMs.silent
     if (isTime) void verify()
     else for (const lane of owned) lane.wake()
     lookLater()
@@ -143,6 +146,7 @@ export function createLanes(context: RedisContext): RedisLanes {
         epoch,
         state,
         prefetch: options.prefetch,
+        suspects: options.suspects ?? 1,
         wanted,
         problems,
         onSettled,

@@ -33,9 +33,12 @@ export interface RedisOptions {
   readonly retain: Retain
   /** Each published message is PUBLISHed too, on this and its type. */
   readonly broadcast: string | undefined
+  /** How long a lane that hears its bell waits before it looks by itself. */
+  readonly lookMs: number
 }
 
 const defaultWindowMs = 10 * 60_000
+const defaultLookMs = 2_000
 const defaultRetain: Retain = { entries: 10_000 }
 
 const known: Readonly<Record<string, string>> = {
@@ -44,6 +47,7 @@ const known: Readonly<Record<string, string>> = {
   cluster: 'true or false; asked of the server by default',
   window: 'how long publishing remembers message ids, 10m by default, 0 for not at all',
   retain: 'settled entries to keep of each lane: 10k by default, or for how long: 1h',
+  look: 'how long a reader waits to be woken before it looks by itself, 2s by default',
   broadcast: 'prefix of channels on which each message is PUBLISHed too',
   ca: 'file of PEM with who signed the server’s certificate; rediss:// only, as the next three',
   cert: 'file of PEM with our own certificate',
@@ -92,6 +96,7 @@ export function parseRedisUrl(url: string): RedisOptions {
     windowMs: read(url, 'window', params, parseDuration) ?? defaultWindowMs,
     retain: read(url, 'retain', params, retainOf) ?? defaultRetain,
     broadcast: params.get('broadcast') ?? undefined,
+    lookMs: read(url, 'look', params, lookOf) ?? defaultLookMs,
   }
 }
 
@@ -133,6 +138,15 @@ function switchOf(url: string, name: string, text: string | null): boolean | und
   if (text === null) return undefined
   if (text === 'true' || text === 'false') return text === 'true'
   throw wrong(url, `?${name}=${text} is neither true nor false`, `write ?${name}=true`)
+}
+
+/** Shorter would only keep the server busy. */
+const leastLookMs = 10
+
+function lookOf(text: string): number {
+  const ms = parseDuration(text)
+  if (ms >= leastLookMs) return ms
+  throw new EvtError('usage', `${text} is too short`)
 }
 
 /** `m` is minutes here. */

@@ -23,6 +23,7 @@ describe('a URL of Redis', () => {
       tls: undefined,
       database: 0,
       windowMs: 600_000,
+      lookMs: 2_000,
       retain: { entries: 10_000 },
       broadcast: undefined,
       place: { user: 'default' },
