@@ -1,6 +1,7 @@
 import type { Channel, Envelope, ReturnedMessage } from 'rabbitmq-client'
 import { EvtError } from '../../core/errors.ts'
 import { type Link, within } from './connect.ts'
+import { createPublishing } from './driver.ts'
 import { codeOf, sizeLimitOf } from './errors.ts'
 import type { Session } from './session.ts'
 
@@ -34,8 +35,6 @@ export interface ConfirmChannel {
   isReturned(envelope: Envelope): boolean
   /** Called back once, in any order; a promise a message would cost as much as the message. */
   send(sending: Sending, onConfirmed: (confirmed: Confirmed) => void): void
-  /** Aborts a turn after the channel has ended, when all are told of it that will be: the library forgets what it was just about to write. */
-  readonly ended: AbortSignal
   /** Why it ended, as far as that is known; the server may mean any message that was in flight. */
   readonly closure: unknown
   /** Bytes of the biggest body that the server takes, once it has refused one; else Infinity. */
@@ -77,8 +76,7 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
   let bytes = 0
   let answers = 0
   let closure: unknown
-  const ended = new AbortController()
-  channel.once('close', () => setImmediate(() => ended.abort()))
+  const publish = createPublishing(channel)
   const waiting: (() => void)[] = []
   /** What came back as unroutable and is not yet told to its sender, by id and way. */
   const returned = new Map<string, number>()
@@ -109,7 +107,6 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
 
   return {
     link,
-    ended: ended.signal,
     get closure() {
       return closure
     },
@@ -144,24 +141,26 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
     send({ envelope, body }, onConfirmed) {
       messages++
       bytes += body.length
-      channel.basicPublish(envelope, body).then(
-        () => {
+      publish(envelope, body, {
+        resolve() {
           free(body.length)
           onConfirmed(stored)
         },
-        (cause) => {
+        reject(cause) {
           free(body.length)
           const isNack = codeOf(cause) === 'NACK'
           if (!isNack) noteClosure(cause)
-          onConfirmed({ state: isNack ? 'nacked' : 'open' })
+          onConfirmed(isNack ? nacked : open)
         },
-      )
+      })
     },
     abandon: () => link.destroy(),
   }
 }
 
 const stored: Confirmed = { state: 'stored' }
+const nacked: Confirmed = { state: 'nacked' }
+const open: Confirmed = { state: 'open' }
 
 export const noAnswer = (ms: number, blocked: string | undefined): EvtError =>
   blocked === undefined

@@ -1,5 +1,7 @@
 // What rabbitmq-client keeps to itself and evt needs, in one place: a test fails when a new version of it moves something here.
-import { type AsyncMessage, type Channel, Connection, type ConnectionOptions } from 'rabbitmq-client'
+import { type AsyncMessage, type Channel, Connection, type ConnectionOptions, type Envelope } from 'rabbitmq-client'
+import * as codec from 'rabbitmq-client/lib/codec.js'
+import { createPublishFrames } from './frames.ts'
 
 /** A message as it came, its body as bytes whatever its content type says. */
 export interface Delivery extends Omit<AsyncMessage, 'body'> {
@@ -80,6 +82,62 @@ export function keepBytes(channel: Channel): Channel {
     onHeader(frame)
   }
   return channel
+}
+
+/** Told once; what the library keeps for each unconfirmed message. */
+export interface Answer {
+  /** The server confirmed it. */
+  resolve(): void
+  /** The server refused it (`NACK`), or the channel ended before an answer. */
+  reject(cause: unknown): void
+}
+
+interface Publishing {
+  readonly _state: {
+    readonly maxFrameSize: number
+    readonly unconfirmed: Map<number, Answer>
+    deliveryCount: number
+    readonly stream: { write(frames: Iterator<Buffer>, done: () => void): void }
+  }
+}
+
+const { genContentFrames } = codec as unknown as {
+  genContentFrames(channelId: number, params: object, body: Buffer, frameMax: number): Iterable<Buffer>
+}
+
+/**
+ * Publishes over a channel with confirms on which nothing else publishes. In the order of the calls; what one turn publishes is written together,
+ * and answered by callback, where the library makes four promises and three buffers of each message.
+ */
+export function createPublishing(channel: Channel): (envelope: Envelope, body: Buffer, answer: Answer) => void {
+  const { _state: state } = channel as unknown as Publishing
+  const frames = createPublishFrames(channel.id, state.maxFrameSize)
+  let isWaiting = false
+  const write = (buffers: Iterable<Buffer>) => state.stream.write(buffers[Symbol.iterator](), () => {})
+
+  function flush(): void {
+    isWaiting = false
+    const buffers = frames.take()
+    if (channel.active && buffers.length > 0) write(buffers)
+  }
+
+  return (envelope, body, answer) => {
+    if (!channel.active) return answer.reject(Object.assign(new Error('channel is closed'), { code: 'CH_CLOSE' }))
+    if (frames.add(envelope, body)) {
+      if (!isWaiting) queueMicrotask(flush)
+      isWaiting = true
+    } else {
+      try {
+        const params = { ...envelope, deliveryMode: envelope.durable ? 2 : 1, rsvp1: 0 }
+        const encoded = [...genContentFrames(channel.id, params, body, state.maxFrameSize)]
+        flush()
+        write(encoded)
+      } catch (error) {
+        return answer.reject(error)
+      }
+    }
+    state.unconfirmed.set(state.deliveryCount++, answer)
+  }
 }
 
 /** `connection.start`: class, method and version (6 bytes), then a table of the server's properties, texts for the most part. */

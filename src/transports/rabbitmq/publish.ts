@@ -130,7 +130,7 @@ interface Sent {
 /** Sends what has no result, in order, and gives results to what was answered. Returns why it waits no longer, if it does not. */
 async function sendOpen({ topic, outgoing, channel, signal, deadline }: SendInit): Promise<EvtError | undefined> {
   const ended = new AbortController()
-  const stop = AbortSignal.any([signal, ended.signal, channel.ended])
+  const stop = AbortSignal.any([signal, ended.signal])
   const { largest } = channel
   const refused = new Set<number>()
   const sent: Sent[] = []
