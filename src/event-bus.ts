@@ -63,6 +63,11 @@ export interface EventBusOptions {
   readonly use?: Middleware | undefined
   /** Is told what became of each try to process an event. What it throws is logged; nothing waits for it; one that is far behind misses some. */
   readonly onResult?: ResultObserver | undefined
+  /**
+   * Ends the process when a handler has not given back its event loop for so long, '1m': who takes over finds the guilty event. Default:
+   * what the configuration says; else never.
+   */
+  readonly watchdog?: string | undefined
   /** Between two calls of a handler's `check`, where it does not say so itself. Default: what the configuration says, '10s'. */
   readonly checkInterval?: string | undefined
   /** How it publishes: batches, rate, duplicates, order, bounds, compression; before what the configuration says. */
@@ -165,8 +170,10 @@ export function createEventBus(options: EventBusOptions): EventBus {
     })
     recorder.publisher(publisher.stats)
     const { count, window } = options.duplicates ?? {}
+    const watchdog = options.watchdog ?? place.together.watchdog
     const subscribers = createDirectSubscribers({
       maxConcurrentHandlers: options.maxConcurrentHandlers ?? place.together.maxConcurrentHandlers,
+      watchdogMs: watchdog === undefined ? undefined : parseDuration(watchdog),
       onResult: options.onResult,
       use: options.use,
       checkIntervalMs: parseDuration(options.checkInterval ?? place.together.checkInterval ?? '10s'),

@@ -23,7 +23,7 @@ export const handlingKeys = {
   },
   watchdogMs: {
     name: 'watchdog',
-    says: 'ends a bridge whose event loop stands still so long',
+    says: 'ends a process whose event loop stands still so long',
     default: undefined,
     parse: watchdogOf,
     show: (ms: number | undefined) => (ms === undefined ? '' : formatDuration(ms)),

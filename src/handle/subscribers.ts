@@ -94,13 +94,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
     log.warn('cannot look for what is due', { error: toError(error).message }),
   )
   const alone = createMutex()
-  const watchdog =
-    options.watchdogMs === undefined
-      ? undefined
-      : startWatchdog(
-          options.watchdogMs,
-          configs.map(({ name }) => name),
-        )
+  const watchdog = options.watchdogMs === undefined ? undefined : startWatchdog(options.watchdogMs)
   const results = options.onResult && createResults(options.onResult, log)
   const shared: SharedRuntime = { options, watchdog, results, sessions, gate, mostConcurrent, watch, schedule, alone }
   const running = new Map<string, Running>()
@@ -116,6 +110,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
 
   function begin(config: HandlerConfig, topics: readonly string[]): Subscriber {
     const forced = new AbortController()
+    watchdog?.know(config.name)
     const runtime = createRuntime(config, shared, forced.signal)
     const one = startSubscriber({ runtime, topics, schedule, readLogged: logged.read })
     running.set(config.name, { one, runtime, forced })

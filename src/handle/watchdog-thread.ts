@@ -1,9 +1,11 @@
 // The thread behind `watchdog.ts`: looks whether the event loop of its process still turns.
 import { writeSync } from 'node:fs'
-import { workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { ownCells, type WatchdogSetup } from './watchdog.ts'
 
-const { limitMs, cells: shared, handlers } = workerData as WatchdogSetup
+const { limitMs, cells: shared } = workerData as WatchdogSetup
+const handlers: string[] = []
+parentPort?.on('message', (handler: string) => void handlers.push(handler))
 const cells = new Int32Array(shared)
 const looks = 10
 const everyMs = Math.max(20, limitMs / looks)

@@ -6,7 +6,6 @@ export interface WatchdogSetup {
   readonly limitMs: number
   /** Int32s: beats of the event loop, 1 + the handler begun last, then the events of each handler that are in it. */
   readonly cells: SharedArrayBuffer
-  readonly handlers: readonly string[]
 }
 
 /**
@@ -14,6 +13,8 @@ export interface WatchdogSetup {
  * no time-out can fire. Who takes over runs the events that were begun one at a time, and the guilty one becomes a dead letter.
  */
 export interface Watchdog {
+  /** One more handler, to be named when it is the one. Its name is also what the thread hears. */
+  know(handler: string): void
   begun(handler: string): void
   ended(handler: string): void
   stop(): Promise<void>
@@ -25,12 +26,15 @@ export const ownCells = 2
 // The same file is TypeScript under Node's type stripping and JavaScript in the package.
 const threadFile = new URL(`./watchdog-thread${extname(import.meta.url)}`, import.meta.url)
 
-/** Handlers that it does not know are not named. Does not keep the process alive. */
-export function startWatchdog(limitMs: number, handlers: readonly string[]): Watchdog {
-  const shared = new SharedArrayBuffer(4 * (ownCells + handlers.length))
+/** Further ones are watched, but not named. */
+const mostKnown = 1_000
+
+/** Does not keep the process alive. */
+export function startWatchdog(limitMs: number): Watchdog {
+  const shared = new SharedArrayBuffer(4 * (ownCells + mostKnown))
   const cells = new Int32Array(shared)
-  const indexOf = new Map(handlers.map((name, at) => [name, at]))
-  const worker = new Worker(threadFile, { workerData: { limitMs, cells: shared, handlers } satisfies WatchdogSetup })
+  const indexOf = new Map<string, number>()
+  const worker = new Worker(threadFile, { workerData: { limitMs, cells: shared } satisfies WatchdogSetup })
   worker.unref()
   const timer = setInterval(() => Atomics.add(cells, 0, 1), beatMs)
   timer.unref()
@@ -41,6 +45,11 @@ export function startWatchdog(limitMs: number, handlers: readonly string[]): Wat
     if (by > 0) cells[1] = at + 1
   }
   return {
+    know(handler) {
+      if (indexOf.has(handler) || indexOf.size >= mostKnown) return
+      indexOf.set(handler, indexOf.size)
+      worker.postMessage(handler)
+    },
     begun: (handler) => count(handler, 1),
     ended: (handler) => count(handler, -1),
     async stop() {

@@ -44,6 +44,7 @@ async function attemptDirect(
   const attempt = Math.max(...jobs.map((job) => job.attempt))
   const context = new DirectContext({ runtime, events, attempt })
   const timesOf = () => ({ startedMs, runUs: (performance.now() - began) * 1000 })
+  runtime.watchdog?.begun(config.name)
   try {
     const running = config.handle(events, context)
     if (isThenable(running)) await within(runtime, jobs, running)
@@ -57,6 +58,8 @@ async function attemptDirect(
     const hasToEnd = isInterrupted || thrown instanceof TimeOver
     DirectContext.close(context, 'its attempt has ended', hasToEnd ? { reason } : undefined)
     return { ok: false, why: isInterrupted ? 'interrupted' : 'threw', thrown: reason, ...timesOf() }
+  } finally {
+    runtime.watchdog?.ended(config.name)
   }
 }
 

@@ -6,6 +6,7 @@ import type { HealthCheck } from '../health-check.ts'
 import type { Preparer } from '../prepare.ts'
 import type { HandlerMeter } from '../recorder.ts'
 import type { Results } from '../results.ts'
+import type { Watchdog } from '../watchdog.ts'
 import type { DirectConfig } from './direct-config.ts'
 import type { DuplicateWindow } from './duplicates.ts'
 import type { OneAtATime } from './one-at-a-time.ts'
@@ -36,6 +37,8 @@ export interface DirectRuntime {
   /** Where the handler speaks for itself. */
   readonly check?: HealthCheck
   outcomes(succeeded: number, failed: number): void
+  /** Where one watches over the process. */
+  readonly watchdog?: Watchdog
   /** Where somebody wants to hear what becomes of events. */
   readonly results?: Results
 }

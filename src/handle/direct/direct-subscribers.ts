@@ -13,6 +13,7 @@ import { createPreparer } from '../prepare.ts'
 import type { HandleRecorder, HandlerMeter } from '../recorder.ts'
 import { createResults, type ResultObserver } from '../results.ts'
 import { createSelfStops } from '../self-stops.ts'
+import { startWatchdog } from '../watchdog.ts'
 import { type DirectConfig, resolveDirect } from './direct-config.ts'
 import type { DirectRuntime } from './direct-runtime.ts'
 import { type DirectSubscriber, startDirectSubscriber } from './direct-subscriber.ts'
@@ -36,6 +37,8 @@ export interface DirectSubscribersOptions {
   readonly duplicates?: DuplicateOptions
   /** Attempts of all handlers at the same time; a batch is one. Default: only what each handler says limits it. */
   readonly maxConcurrentHandlers?: number | undefined
+  /** The process is ended when its event loop stands still for so long. Default: never. */
+  readonly watchdogMs?: number | undefined
   /** Around every handler. */
   readonly use?: Middleware | undefined
   /** Is told what becomes of events. Neither its errors nor its time are the handlers'. */
@@ -74,6 +77,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
   >()
   const suspects = createOneAtATime()
   const breathe = createBreath()
+  const watchdog = options.watchdogMs === undefined ? undefined : startWatchdog(options.watchdogMs)
   const results = options.onResult && createResults(options.onResult, log)
   const most = checkedMost(options.maxConcurrentHandlers)
   const gate = most === undefined ? undefined : createConnectionGate(most)
@@ -98,6 +102,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       breathe,
       ...(gate ? { enter: () => gate.enter(priority) } : {}),
       ...(results ? { results } : {}),
+      ...(watchdog ? { watchdog } : {}),
       ...createSelfStops({ config, desk: ownDesk, meter, log, checkIntervalMs: options.checkIntervalMs }),
       outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
     }
@@ -144,6 +149,7 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
       if (stopping || running.has(name))
         throw new EvtError('closed', `cannot subscribe ${name}: it was stopped, or added twice at once`)
       const forced = new AbortController()
+      watchdog?.know(name)
       const runtime = runtimeOf(config, forced.signal)
       const one = startDirectSubscriber(runtime, topics)
       if (isPaused) one.pause(true)
@@ -160,7 +166,10 @@ export function createDirectSubscribers(options: DirectSubscribersOptions): Dire
     pause: (handler) => find(handler).pause(true),
     resume: (handler) => find(handler).pause(false),
     stop({ graceMs = 10_000 } = {}) {
-      stopping ??= Promise.all([...running.keys()].map((handler) => end(handler, graceMs))).then(() => results?.end())
+      stopping ??= Promise.all([...running.keys()].map((handler) => end(handler, graceMs))).then(async () => {
+        results?.end()
+        await watchdog?.stop()
+      })
       return stopping
     },
   }

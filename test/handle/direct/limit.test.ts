@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { expect, it, onTestFinished } from 'vitest'
 import { createEventBus, type EventBusOptions } from '../../../src/event-bus.ts'
 import { defineBatchHandler } from '../../../src/handle/define-batch-handler.ts'
@@ -62,3 +63,10 @@ it('a limit that is none is refused', async () => {
   const bus = createEventBus({ url: 'memory://direct-limit-wrong', maxConcurrentHandlers: 0 })
   await expect(bus.start()).rejects.toThrow('maxConcurrentHandlers is 0, not a whole number from 1 on')
 })
+
+it('a handler that never gives back the event loop ends its process, which names it, also one that came later', () => {
+  const file = new URL('./blocking-bus.ts', import.meta.url).pathname
+  const { signal, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8', cwd: import.meta.dirname })
+  expect(signal).toBe('SIGKILL')
+  expect(stderr).toContain('stood still for 400 ms; begun last: test.blocking; in a handler: test.blocking\n')
+}, 30_000)
