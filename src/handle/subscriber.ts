@@ -6,6 +6,7 @@ import type { HandlerRuntime } from './handler-runtime.ts'
 import { takeIn } from './intake.ts'
 import { closeLane, type OwnedLane } from './item.ts'
 import type { ReadLogged } from './rebuild-item.ts'
+import { suspectsTogether } from './suspects.ts'
 import { createWorkers } from './workers.ts'
 
 /** Ordered shards of a handler; fixed when its group is created. */
@@ -47,6 +48,7 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
   const stopping = new AbortController()
   const options: LaneOptions = {
     prefetch,
+    suspects: suspectsTogether(config),
     patterns: config.patterns,
     start: config.start,
     lanes: lanesOf(config.concurrency),

@@ -2,6 +2,7 @@ import { toError } from '../core/errors.ts'
 import type { AttemptRecord } from '../store/attempts.ts'
 import { countSuspect, discountSuspect, readSuspect, type StartedAttempt } from '../store/suspects.ts'
 import type { Interruptible } from './attempt.ts'
+import type { HandlerConfig } from './handler-config.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Entry, Item } from './item.ts'
 import { loadKeys } from './load-keys.ts'
@@ -10,8 +11,19 @@ import { progressOf } from './progress.ts'
 import { lockWaitMs } from './run-chunk.ts'
 import { noteFailure, workOff, workOffEntries } from './work-off.ts'
 
+/** Of what one dead owner may have started: nearly all of it is innocent, so that many run as usual, until an owner dies again. */
+const mostTogether = 32
+
+/** An event has so few attempts that none may be left uncounted. */
+const hasFew = ({ attempts }: Pick<HandlerConfig, 'attempts'>) => attempts < 3
+
+export const suspectsTogether = (config: Pick<HandlerConfig, 'attempts'>) => (hasFew(config) ? 1 : mostTogether)
+
+export const comesAlone = (config: Pick<HandlerConfig, 'attempts'>, { message }: Pick<Item, 'message'>) =>
+  message.deliveries > (hasFew(config) ? 1 : 2)
+
 /**
- * An event that an earlier owner may have died of: alone in this process, and counted before it runs. So a handler that
+ * An event that earlier owners may have died of: alone in this process, and counted before it runs. So a handler that
  * ends the process ends it a bounded number of times, and takes no other suspect along.
  */
 export async function workOffSuspect(runtime: HandlerRuntime, item: Item, place: Interruptible): Promise<void> {
@@ -57,11 +69,12 @@ async function count(runtime: HandlerRuntime, item: Item): Promise<Counted | und
         )
         const known = await readSuspect(sql, config.name, eventId)
         const last = known.at(-1)
+        const ended = (known[0]?.attempt ?? (hasFew(config) ? 2 : 3)) - 1
         if (last && last.attempt >= config.attempts)
-          return { attempt: last.attempt, earlier: endedRecords(known, instance), spent: true }
-        const started = await countSuspect(sql, { handler: config.name, eventId, instance })
-        const earlier = endedRecords(started.slice(0, -1), instance)
-        return { attempt: started.at(-1)?.attempt ?? 2, earlier, spent: false }
+          return { attempt: last.attempt, earlier: endedRecords(known, ended, instance), spent: true }
+        const started = await countSuspect(sql, { handler: config.name, eventId, instance, ended })
+        const earlier = endedRecords(started.slice(0, -1), ended, instance)
+        return { attempt: started.at(-1)?.attempt ?? ended + 1, earlier, spent: false }
       })
     } catch (error) {
       runtime.log.warn('cannot count an attempt; trying again', {
@@ -85,16 +98,17 @@ async function discount(runtime: HandlerRuntime, { message, attempt }: Item): Pr
     )
 }
 
-/** The first one is presumed: its owner had taken the event and ended. */
-function endedRecords(started: readonly StartedAttempt[], instance: string): AttemptRecord[] {
-  const first: StartedAttempt = { attempt: 1, at: started[0]?.at ?? new Date().toISOString(), instance: 'unknown' }
-  return [first, ...started].map((one) => ({
+/** Those before the first counted one are presumed: their owners had taken the event and ended. */
+function endedRecords(started: readonly StartedAttempt[], ended: number, instance: string): AttemptRecord[] {
+  const at = started[0]?.at ?? new Date().toISOString()
+  const presumed = Array.from({ length: ended }, (_, n) => ({ attempt: n + 1, at, instance: 'unknown' }))
+  return [...presumed, ...started].map((one) => ({
     attempt: one.attempt,
     at: new Date(one.at).toISOString(),
     durationMs: 0,
     class: 'ProcessEnded',
     message:
-      one.attempt === 1 ? 'the process that had taken the event ended' : 'the process ended while the handler ran',
+      one.attempt <= ended ? 'the process that had taken the event ended' : 'the process ended while the handler ran',
     instance: one.instance || instance,
   }))
 }

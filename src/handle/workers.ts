@@ -4,7 +4,7 @@ import type { HandlerRuntime } from './handler-runtime.ts'
 import { type DueJob, type Item, isResting, lowWater, type OwnedLane } from './item.ts'
 import type { ReadLogged } from './rebuild-item.ts'
 import { workOffJob } from './stored-job.ts'
-import { workOffSuspect } from './suspects.ts'
+import { comesAlone, workOffSuspect } from './suspects.ts'
 import { workOff } from './work-off.ts'
 
 /** The workers of one handler, over all its lanes in this process. A lane is in one worker's hands at a time: order needs no locks. */
@@ -60,12 +60,12 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     return undefined
   }
 
-  /** What is there, in each lane's order; the lane with the oldest event first, so that all stay near each other in the log. A suspect comes alone. */
+  /** What is there, in each lane's order; the lane with the oldest event first, so that all stay near each other in the log. What an owner died of a second time comes alone. */
   function nextItems(most: number): Item[] {
     const items: Item[] = []
     const ready = lanes.filter((owned) => owned.buffer.length > 0 && isFree(owned))
     for (const owned of ready.sort((a, b) => ageOf(a) - ageOf(b))) {
-      const suspect = owned.buffer.findIndex((item) => item.message.deliveries > 1)
+      const suspect = owned.buffer.findIndex((item) => comesAlone(runtime.config, item))
       const isAlone = suspect === 0 && items.length === 0
       const count = isAlone ? 1 : Math.min(most - items.length, suspect < 0 ? most : suspect)
       items.push(...owned.buffer.splice(0, count))
@@ -78,7 +78,7 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
   async function runItems(items: readonly Item[], place: Interruptible): Promise<void> {
     runtime.meter.started(items.length)
     const [first] = items
-    if (first && first.message.deliveries > 1) await workOffSuspect(runtime, first, place)
+    if (first && comesAlone(runtime.config, first)) await workOffSuspect(runtime, first, place)
     else await workOff(runtime, items, place)
     runtime.meter.finished(items.length)
   }

@@ -8,20 +8,20 @@ export interface StartedAttempt {
 }
 
 /**
- * Counts an attempt on an event that an earlier owner may have died of, before it runs: the first one counts as the
- * second, because that owner may have run it. Never waits for the disk: the count has to outlive the process, not the server.
+ * Counts an attempt on an event that earlier owners may have died of, before it runs, behind the `ended` ones that those may
+ * have made. Never waits for the disk: the count has to outlive the process, not the server.
  */
 export async function countSuspect(
   sql: SqlExecutor,
-  event: { readonly handler: string; readonly eventId: string; readonly instance: string },
+  event: { readonly handler: string; readonly eventId: string; readonly instance: string; readonly ended: number },
 ): Promise<readonly StartedAttempt[]> {
   const { rows } = await sql.query(
     `insert into evt.suspects as s (handler, event_id, attempts, started)
-     values ($1, $2, 2, jsonb_build_array(jsonb_build_object('attempt', 2, 'at', clock_timestamp(), 'instance', $3::text)))
+     values ($1, $2, $4::int + 1, jsonb_build_array(jsonb_build_object('attempt', $4::int + 1, 'at', clock_timestamp(), 'instance', $3::text)))
      on conflict (handler, event_id) do update set attempts = s.attempts + 1,
        started = s.started || jsonb_build_object('attempt', s.attempts + 1, 'at', clock_timestamp(), 'instance', $3::text)
      returning started`,
-    [event.handler, event.eventId, event.instance],
+    [event.handler, event.eventId, event.instance, event.ended],
   )
   return rows[0]?.started as readonly StartedAttempt[]
 }
@@ -55,5 +55,8 @@ export async function discountSuspect(
      where handler = $1 and event_id = $2 and started @> jsonb_build_array($3::jsonb)`,
     [handler, eventId, JSON.stringify({ attempt, instance })],
   )
-  await sql.query('delete from evt.suspects where handler = $1 and event_id = $2 and attempts < 2', [handler, eventId])
+  await sql.query("delete from evt.suspects where handler = $1 and event_id = $2 and started = '[]'", [
+    handler,
+    eventId,
+  ])
 }

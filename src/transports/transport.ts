@@ -32,7 +32,8 @@ export interface Received extends Message {
   readonly sequencedMs?: number
   /**
    * 1 for a first delivery. Above 1: earlier owners may have started it and died; count it durably before running it.
-   * Such a message comes alone: `take` hands out nothing else of the lane until it is settled.
+   * Above 2 such a message comes alone: `take` hands out nothing else of the lane until it is settled. With 2 it comes
+   * with at most `LaneOptions.suspects` of its kind, and nothing else.
    */
   readonly deliveries: number
 }
@@ -86,6 +87,11 @@ export interface LaneProgress {
 export interface LaneOptions {
   /** Unsettled messages that one lane may hand out. */
   readonly prefetch: number
+  /**
+   * Messages that one dead owner may have started: so many may be out at the same time, at most. Default 1: each comes alone. When another
+   * owner dies with several in hand, these come alone, with deliveries above 2. A transport may hand out fewer.
+   */
+  readonly suspects?: number
   /** Only types (header `ce-type`) that match one of these; a substrate that cannot filter hands out all. The pattern language of core. */
   readonly patterns: readonly string[]
   /** Where a group that never existed starts. */

@@ -81,7 +81,7 @@ async function measureDelivery(world: World, openedAt: Date): Promise<Delivery> 
 
 /** A6: the bridge is killed at random moments, also while it starts, and another one takes its place. */
 export async function killBridge(world: World, trouble: Trouble): Promise<Outcome> {
-  // Not more than one bridge works off between two kills: suspects run one at a time.
+  // Not more than one bridge works off between two kills.
   const writer = await world.startWriter({ pauseMs: 6 })
   let kills = 0
   let leaders = 0

@@ -13,7 +13,7 @@ async function doom({ topic, group, options, take, settle }: DoomedPlan): Promis
   const signal = new AbortController().signal
   for await (const lane of transport.lanes?.([topic], group, { ...options, signal }) ?? []) {
     const taken = [...(await lane.take(take, signal))]
-    if (taken[0]?.deliveries === 1)
+    if (taken[0]?.deliveries === 1 || options.suspects !== 1)
       while (taken.length < take) taken.push(...(await lane.take(take - taken.length, signal)))
     await lane.settle(taken.slice(0, settle))
     return { taken, kill: async () => transport.die() }

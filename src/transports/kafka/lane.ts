@@ -1,7 +1,7 @@
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import { drainMs } from '../drain.ts'
-import { deliveriesOf, type Suspicion } from '../suspicion.ts'
+import { deliveriesOf, readyOf, type Suspicion } from '../suspicion.ts'
 import type { Lane, LogPosition, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createWindow } from '../window.ts'
@@ -41,6 +41,8 @@ export interface KafkaLaneInit {
   /** The group has nothing here yet: its start is to be committed. */
   readonly isNew: boolean
   readonly prefetch: number
+  /** As `LaneOptions.suspects`. */
+  readonly suspects: number
   readonly wanted: Wanted
   readonly fetcher: Fetcher
   /** The member may have been taken for dead: the lane is asked before it hands anything out. */
@@ -119,15 +121,10 @@ export function createKafkaLane(init: KafkaLaneInit): KafkaLane {
     if (!isOpen()) return 0
     const room = Math.min(max, prefetch - window.unsettled)
     fill(room)
-    const [first] = queue
-    // What may have killed an owner comes alone: not behind others, and nothing behind it.
-    const isAlone = (first !== undefined && behind(first) <= suspicion.suspectTo) || isHoldingSuspect()
-    if (isAlone) return window.unsettled === 0 ? 1 : 0
-    return Math.max(0, Math.min(room, queue.length))
+    const { unsettled } = window
+    const first = unsettled === 0 ? undefined : committable() + 1n
+    return readyOf(suspicion, { queue, positionOf: behind, unsettled, first, room, together: init.suspects })
   }
-
-  /** What is unsettled inside the suspicion is one message, and the first. */
-  const isHoldingSuspect = () => window.unsettled > 0 && committable() < suspicion.suspectTo
 
   /** Before anything is handed out: whoever comes after our death must know that it may have been started. */
   async function mark(upTo: bigint, signal: AbortSignal): Promise<boolean> {

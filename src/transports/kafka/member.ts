@@ -168,6 +168,7 @@ export function joinGroup(init: MemberInit): Member {
       ...start,
       epoch: BigInt(generation),
       prefetch: options.prefetch,
+      suspects: options.suspects ?? 1,
       wanted: init.wanted,
       fetcher: init.fetcher,
       isMember: () => !expire(),

@@ -20,6 +20,8 @@ export interface Shard {
 export interface Member {
   readonly name: string
   readonly prefetch: number
+  /** As `LaneOptions.suspects`. */
+  readonly suspects: number
   readonly wanted: Wanted
   offer(lane: MemoryLane): void
 }
@@ -100,7 +102,8 @@ export function createGroup(topic: Topic, lanes: number, start: bigint): Group {
     },
     join(options, offer) {
       const name = `${options.member} ${++turns}`
-      const member = { name, prefetch: options.prefetch, wanted: createWanted(options.patterns), offer }
+      const { prefetch, suspects = 1, patterns } = options
+      const member = { name, prefetch, suspects, wanted: createWanted(patterns), offer }
       members.add(member)
       balance()
       return member

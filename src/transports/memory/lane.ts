@@ -1,7 +1,7 @@
 import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import { drainMs } from '../drain.ts'
-import { afterDeath, deliveriesOf } from '../suspicion.ts'
+import { afterDeath, deliveriesOf, readyOf } from '../suspicion.ts'
 import type { Lane, Received } from '../transport.ts'
 import { createWindow } from '../window.ts'
 import type { Member, Shard } from './group.ts'
@@ -37,7 +37,6 @@ export function createMemoryLane({ topic, shard, lanes, member, onReleased }: Me
   let draining: NodeJS.Timeout | undefined
 
   const isMine = (stored: Stored) => stored.slot % lanes === shard.index && member.wanted(stored.type)
-  const isSuspect = (position: bigint) => position <= shard.suspicion.suspectTo
 
   function handOut(stored: Stored): Received {
     window.add(stored.position)
@@ -51,17 +50,23 @@ export function createMemoryLane({ topic, shard, lanes, member, onReleased }: Me
     }
   }
 
+  function mayGoOut(stored: Stored): boolean {
+    const { unsettled } = window
+    const first = unsettled === 0 ? undefined : window.prefix(0n) + 1n
+    const one = { queue: [stored], positionOf: ({ position }: Stored) => position, unsettled, first, room: 1 }
+    return readyOf(shard.suspicion, { ...one, together: member.suspects }) > 0
+  }
+
   function collect(max: number): readonly Received[] {
     const batch: Received[] = []
-    // While something is unsettled inside the suspect range, it is the suspect that went out alone.
-    if (draining !== undefined || (window.unsettled > 0 && isSuspect(window.prefix(cursor) + 1n))) return batch
-    const room = Math.min(max, member.prefetch - window.unsettled)
+    const room = draining === undefined ? Math.min(max, member.prefetch - window.unsettled) : 0
     while (batch.length < room && cursor < topic.head) {
       const stored = topic.at(cursor + 1n)
+      if (stored !== undefined && isMine(stored)) {
+        if (!mayGoOut(stored)) break
+        batch.push(handOut(stored))
+      }
       cursor++
-      if (stored === undefined || !isMine(stored)) continue
-      batch.push(handOut(stored))
-      if (isSuspect(stored.position)) break
     }
     shard.position = window.prefix(cursor)
     return batch

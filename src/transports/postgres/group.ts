@@ -13,6 +13,8 @@ export interface LocalGroup extends Follower {
   /** Of the group, everywhere; 0 once it was removed, until somebody makes it again. */
   readonly laneCount: number
   readonly prefetch: number
+  /** As `LaneOptions.suspects`. */
+  readonly suspects: number
   readonly wanted: Wanted
   /** It still claims lanes. */
   readonly joined: boolean
@@ -27,7 +29,7 @@ export interface LocalGroup extends Follower {
 export function createLocalGroup(
   name: string,
   lanes: number,
-  options: Pick<LaneOptions, 'prefetch' | 'patterns'>,
+  options: Pick<LaneOptions, 'prefetch' | 'suspects' | 'patterns'>,
   onLane: (lane: LogLane) => void,
 ): LocalGroup {
   const owned = new Map<number, LogLane>()
@@ -40,6 +42,7 @@ export function createLocalGroup(
       return laneCount
     },
     prefetch: options.prefetch,
+    suspects: options.suspects ?? 1,
     wanted,
     owned,
     get joined() {

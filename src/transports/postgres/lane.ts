@@ -4,7 +4,7 @@ import type { LogEntry } from '../../store/log.ts'
 import { createDoorbell } from '../doorbell.ts'
 import { drainMs } from '../drain.ts'
 import type { Problems } from '../problems.ts'
-import { deliveriesOf } from '../suspicion.ts'
+import { deliveriesOf, readyOf } from '../suspicion.ts'
 import type { Lane, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createWindow } from '../window.ts'
@@ -39,6 +39,8 @@ export interface LogLaneInit {
   readonly claimed: ClaimedLane
   readonly lanes: number
   readonly prefetch: number
+  /** As `LaneOptions.suspects`. */
+  readonly suspects: number
   readonly wanted: Wanted
   readonly feed: Feed
   readonly problems: Problems
@@ -63,7 +65,6 @@ export function createLogLane(init: LogLaneInit): LogLane {
   let releasing: Promise<void> | undefined
   let settlesIn: bigint | undefined
 
-  const isSuspect = (position: bigint) => position <= claimed.suspicion.suspectTo
   const isFull = () => queue.length >= prefetch * 2 || queuedBytes > maxQueuedBytes
   const isMine = (entry: LogEntry) => entry.slot % init.lanes === claimed.lane && wanted(entry.type)
   const reached = () => (live && feed.tip > cursor ? feed.tip : cursor)
@@ -104,12 +105,15 @@ export function createLogLane(init: LogLaneInit): LogLane {
   /** How many of the queue's first may be handed out now. */
   function ready(max: number): number {
     if (!isOpen()) return 0
-    const next = queue[0]
-    if (next === undefined) return 0
-    // What may have killed an owner comes alone: not behind others, and nothing behind it.
-    if (isSuspect(next.position)) return window.unsettled === 0 ? 1 : 0
-    if (window.unsettled > 0 && isSuspect(window.prefix(next.position) + 1n)) return 0
-    return Math.max(0, Math.min(max, prefetch - window.unsettled, queue.length))
+    const { unsettled } = window
+    return readyOf(claimed.suspicion, {
+      queue,
+      positionOf: ({ position }) => position,
+      unsettled,
+      first: unsettled === 0 ? undefined : window.prefix(0n) + 1n,
+      room: Math.min(max, prefetch - unsettled),
+      together: init.suspects,
+    })
   }
 
   function handOut(count: number): readonly Received[] {

@@ -76,6 +76,7 @@ export async function openLogLanes(
       claimed,
       lanes: group.laneCount,
       prefetch: group.prefetch,
+      suspects: group.suspects,
       wanted: group.wanted,
       feed,
       problems,

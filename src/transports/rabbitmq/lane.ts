@@ -34,6 +34,8 @@ export interface LaneInit {
   readonly epoch: bigint
   /** Unsettled messages that it may hand out. */
   readonly prefetch: number
+  /** As `LaneOptions.suspects`. */
+  readonly together: number
   /** What the server sends ahead of settling; at least `prefetch`. */
   readonly ahead: number
   /** The queue is as evt makes it: what comes back comes before everything else, and its fetches are counted. */
@@ -59,7 +61,10 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
     if (channel.active) channel.basicAck({ deliveryTag, multiple })
   })
   /** Handed out, or about to be, and not settled: by tag. */
-  const unsettled = new Map<number, { readonly identity: string; readonly timeMs: number | undefined }>()
+  const unsettled = new Map<
+    number,
+    { readonly identity: string; readonly owners: number; readonly timeMs: number | undefined }
+  >()
   const suspects = new Map(init.suspects)
   /** So many that nobody had fetched are reached: nothing of what others had in hand is to come. */
   let newOnes = 0
@@ -96,19 +101,23 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
     if (suspects.size > 0 && !wasFetched(reached) && ++newOnes >= mostBeforeReturned) suspects.clear()
   }
 
-  const isSuspectOut = () => suspects.size > 0 && [...unsettled.values()].some(({ identity }) => suspects.has(identity))
+  const mostOut = (owners: number) => (owners === 0 ? prefetch : owners === 1 ? Math.min(init.together, prefetch) : 1)
+
+  /** What may have ended an owner comes with few others or alone: not behind what did not, and nothing of that behind it. */
+  function mayGoOut(owners: number): boolean {
+    const [out] = unsettled.values()
+    return unsettled.size < mostOut(owners) && (out === undefined || out.owners === owners)
+  }
 
   function collect(max: number): readonly Received[] {
     const batch: Received[] = []
     const passed: number[] = []
-    const room = draining === undefined && !isSuspectOut() ? Math.min(max, prefetch - unsettled.size) : 0
-    while (batch.length < room) {
+    while (draining === undefined && batch.length < max) {
       const delivery = fetched[head]
       if (delivery === undefined) break
-      forgetSettled(delivery)
       const owners = ownersOf(delivery)
-      // What may have ended an owner comes alone: not behind others, and nothing behind it.
-      if (owners > 0 && unsettled.size > 0) break
+      if (!mayGoOut(owners)) break
+      forgetSettled(delivery)
       passFirst()
       const log = logOf(delivery)
       if (!wanted(typeOf(delivery)) || (log !== undefined && !seen.add(log))) {
@@ -116,9 +125,8 @@ export async function openLane(init: LaneInit): Promise<RabbitLane> {
         continue
       }
       const received = fromDelivery(delivery, topic, `${epoch}.${delivery.deliveryTag}`, owners + 1)
-      unsettled.set(delivery.deliveryTag, { identity: identityOf(delivery), timeMs: received.timeMs })
+      unsettled.set(delivery.deliveryTag, { identity: identityOf(delivery), owners, timeMs: received.timeMs })
       batch.push(received)
-      if (owners > 0) break
     }
     acks.settle(passed)
     return batch

@@ -182,6 +182,7 @@ function createBalance({ init, link, group, seat, owned, onFree }: BalanceInit):
         group: group.name,
         epoch,
         prefetch: init.options.prefetch,
+        together: init.options.suspects ?? 1,
         ahead,
         isOurs: at.bindingKey !== undefined,
         wanted,

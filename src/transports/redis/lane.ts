@@ -3,7 +3,7 @@ import { EvtError } from '../../core/errors.ts'
 import { createDoorbell } from '../doorbell.ts'
 import { drainMs } from '../drain.ts'
 import type { Problems } from '../problems.ts'
-import { deliveriesOf, noSuspicion } from '../suspicion.ts'
+import { deliveriesOf, noSuspicion, readyOf } from '../suspicion.ts'
 import type { Lane, Received } from '../transport.ts'
 import type { Wanted } from '../wanted.ts'
 import { createWindow } from '../window.ts'
@@ -41,6 +41,8 @@ export interface RedisLaneInit {
   readonly epoch: bigint
   readonly state: LaneState
   readonly prefetch: number
+  /** As `LaneOptions.suspects`. */
+  readonly suspects: number
   readonly wanted: Wanted
   readonly problems: Problems
   /** Settled, and not durable yet. */
@@ -74,7 +76,6 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
   let drainTimer: NodeJS.Timeout | undefined
   let releasing: Promise<void> | undefined
 
-  const isSuspect = (place: Place) => place <= suspicion.suspectTo
   const isOpen = () => !lost.signal.aborted && releasing === undefined && drainTimer === undefined
   const isFull = () => queue.length >= prefetch * 2 || queuedBytes > maxQueuedBytes
 
@@ -132,13 +133,16 @@ export function createRedisLane(init: RedisLaneInit): RedisLane {
 
   /** How many of the queue's first may be handed out now. */
   function ready(max: number): number {
-    const next = queue[0]
-    if (!isOpen() || retrying !== undefined || next === undefined) return 0
-    // What may have killed an owner comes alone: not behind others, and nothing behind it.
-    if (isSuspect(next.place)) return window.unsettled === 0 ? 1 : 0
-    const first = firstHeld()
-    if (first !== undefined && isSuspect(first.place)) return 0
-    return Math.max(0, Math.min(max, prefetch - window.unsettled, queue.length))
+    if (!isOpen() || retrying !== undefined) return 0
+    const { unsettled } = window
+    return readyOf(suspicion, {
+      queue,
+      positionOf: ({ place }) => place,
+      unsettled,
+      first: firstHeld()?.place,
+      room: Math.min(max, prefetch - unsettled),
+      together: init.suspects,
+    })
   }
 
   function handOut(count: number): readonly Received[] {

@@ -15,7 +15,7 @@ async function takeAll(lane: Lane): Promise<void> {
   while (taken.length < plan.take) {
     taken.push(...(await lane.take(plan.take - taken.length, signal)))
     // What comes alone stays alone for as long as it is not settled.
-    if ((taken[0]?.deliveries ?? 1) > 1) break
+    if ((taken[0]?.deliveries ?? 1) > 1 && taken.length >= (plan.options.suspects ?? 1)) break
   }
   await lane.settle(taken.slice(0, plan.settle))
   process.send?.({ taken: taken.map(({ id, deliveries }) => ({ id, deliveries })) })

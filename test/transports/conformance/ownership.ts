@@ -40,8 +40,8 @@ function createHolders() {
 
 const tick = () => new Promise((resolve) => setImmediate(resolve))
 
-async function doom(world: World, take: number, settle: number): Promise<Doomed> {
-  const { signal: _, ...options } = world.options({ member: 'doomed' })
+async function doom(world: World, take: number, settle: number, suspects = 1): Promise<Doomed> {
+  const { signal: _, ...options } = world.options({ member: 'doomed', suspects })
   return means(world.setup, 'doom')({ topic: world.topic, group: world.group, options, take, settle })
 }
 
@@ -153,6 +153,35 @@ export function ownership(setup: Setup): void {
       await until('the heir has all', () => heir.received.length === 12)
       expect(heir.received.map(({ deliveries }) => deliveries)).toEqual([3, 2, 2, ...Array(9).fill(1)])
       expect(sizes.slice(0, 3)).toEqual([1, 1, 1])
+      await heir.stop()
+    },
+  )
+
+  it.skipIf(!capabilities.marksStarted)(
+    'hands out together what one dead owner may have started where a member says so, and alone what two had in hand',
+    async () => {
+      const world = createWorld(setup, 1)
+      const transport = await world.open()
+      const messages = world.messages(12, 1)
+      await world.publish(transport, messages)
+      await (await doom(world, 6, 0)).kill()
+      const second = await doom(world, 4, 0, 4)
+      expect(second.taken.map(({ deliveries }) => deliveries)).toEqual([2, 2, 2, 2])
+      await second.kill()
+      const batches: (readonly Received[])[] = []
+      const heir = consume(world, transport, {
+        suspects: 4,
+        async onBatch(batch, lane) {
+          batches.push(batch)
+          await lane.settle(batch)
+        },
+      })
+      await until('the heir has all', () => heir.received.length === 12)
+      expect(idsOf(heir.received)).toEqual(idsOf(messages))
+      const counts = batches.map((batch) => batch.map(({ deliveries }) => (deliveries > 2 ? 'alone' : deliveries)))
+      expect(counts.slice(0, 4)).toEqual(Array(4).fill(['alone']))
+      expect(counts.slice(4).flat()).toEqual([2, 2, ...Array(6).fill(1)])
+      for (const batch of counts.slice(4)) expect(new Set(batch).size).toBe(1)
       await heir.stop()
     },
   )
