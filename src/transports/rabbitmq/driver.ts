@@ -92,6 +92,8 @@ export interface Answer {
   reject(cause: unknown): void
 }
 
+const writeBytes = 16 * 1024
+
 interface Publishing {
   readonly _state: {
     readonly maxFrameSize: number
@@ -124,19 +126,22 @@ export function createPublishing(channel: Channel): (envelope: Envelope, body: B
   return (envelope, body, answer) => {
     if (!channel.active) return answer.reject(Object.assign(new Error('channel is closed'), { code: 'CH_CLOSE' }))
     if (frames.add(envelope, body)) {
+      state.unconfirmed.set(state.deliveryCount++, answer)
       if (!isWaiting) queueMicrotask(flush)
       isWaiting = true
-    } else {
-      try {
-        const params = { ...envelope, deliveryMode: envelope.durable ? 2 : 1, rsvp1: 0 }
-        const encoded = [...genContentFrames(channel.id, params, body, state.maxFrameSize)]
-        flush()
-        write(encoded)
-      } catch (error) {
-        return answer.reject(error)
-      }
+      // The server has something to do while the rest is encoded.
+      if (frames.bytes >= writeBytes) flush()
+      return
     }
-    state.unconfirmed.set(state.deliveryCount++, answer)
+    try {
+      const params = { ...envelope, deliveryMode: envelope.durable ? 2 : 1, rsvp1: 0 }
+      const encoded = [...genContentFrames(channel.id, params, body, state.maxFrameSize)]
+      state.unconfirmed.set(state.deliveryCount++, answer)
+      flush()
+      write(encoded)
+    } catch (error) {
+      answer.reject(error)
+    }
   }
 }
 

@@ -15,6 +15,8 @@ const fixedBytes = 256
 export interface PublishFrames {
   /** False for what it does not know (headers that are no texts or times, rare properties): then nothing was added. */
   add(envelope: Envelope, body: Buffer): boolean
+  /** How much was added since the last time. */
+  readonly bytes: number
   /** What was added since the last time, in order. */
   take(): Buffer[]
 }
@@ -24,10 +26,12 @@ export function createPublishFrames(channelId: number, frameMax: number): Publis
   let from = 0
   let at = 0
   let full: Buffer[] = []
+  let fullBytes = 0
 
   function makeRoom(bytes: number): void {
     if (at + bytes <= chunk.length) return
     if (at > from) full.push(chunk.subarray(from, at))
+    fullBytes += at - from
     chunk = Buffer.allocUnsafeSlow(Math.max(chunkBytes, bytes))
     from = 0
     at = 0
@@ -143,6 +147,9 @@ export function createPublishFrames(channelId: number, frameMax: number): Publis
 
   return {
     add,
+    get bytes() {
+      return fullBytes + at - from
+    },
     take() {
       if (at > from) full.push(chunk.subarray(from, at))
       from = at
@@ -154,6 +161,7 @@ export function createPublishFrames(channelId: number, frameMax: number): Publis
       }
       const taken = full
       full = []
+      fullBytes = 0
       return taken
     },
   }
