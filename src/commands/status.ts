@@ -158,7 +158,7 @@ function standingOf(
 
 function nextStep(bridges: number, snapshot: Snapshot): string {
   if (bridges === 0) return 'evt up'
-  if (snapshot.stopped.some(({ state }) => state === 'broken')) return 'evt handlers list'
+  if (snapshot.stopped.some(({ state }) => state === 'broken' || state === 'unhealthy')) return 'evt handlers list'
   if (snapshot.dead.open > 0) return 'evt dlq list'
   if (snapshot.head.position === '0') return 'evt gen user.created --count 10'
   return 'evt dash'

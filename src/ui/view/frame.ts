@@ -5,7 +5,7 @@ import { bindings } from '../state/keymap.ts'
 import { type Model, type Panel, panels } from '../state/model.ts'
 import { rowCount } from '../state/rows.ts'
 import { detailLines } from './detail.ts'
-import { panelLines } from './panels.ts'
+import { panelLines, stoppedMark } from './panels.ts'
 import {
   age,
   blank,
@@ -135,16 +135,18 @@ function noticeLines(model: Model): readonly Line[] {
   return lines
 }
 
-/** In one line, whatever is scrolled or filtered: what is broken is the first thing to know. */
+/** In a line each, whatever is scrolled or filtered: what is broken, or says so itself, is the first thing to know. */
 function brokenLines({ snapshots }: Model): readonly Line[] {
   const latest = snapshots.at(-1)
-  const broken = latest?.stopped.filter(({ state }) => state === 'broken') ?? []
-  if (!latest || broken.length === 0) return []
-  const whys = broken.map((one) => {
-    const why = whyStopped(one, Date.parse(latest.takenAt))
-    return why ? `${one.handler}, ${why}` : one.handler
+  if (!latest) return []
+  return (['broken', 'unhealthy'] as const).flatMap((state) => {
+    const whys = latest.stopped.flatMap((one) => {
+      if (one.state !== state) return []
+      const why = whyStopped(one, Date.parse(latest.takenAt))
+      return [why ? `${one.handler}, ${why}` : one.handler]
+    })
+    return whys.length === 0 ? [] : [[span(visible(`${stoppedMark[state]} ${state}: ${whys.join('; ')}`), 'bad')]]
   })
-  return [[span(visible(`⊘ broken: ${whys.join('; ')}`), 'bad')]]
 }
 
 /** All panels one above the other: each gets a title and its share, the focused one the most. */
@@ -195,7 +197,7 @@ function helpLines(columns: number): readonly Line[] {
     [span('Filter: a word, or a where expression', 'title')],
     [span(clip("  handler ~ '^icons' and lag > 10    type == 'user.created'", columns))],
     blank,
-    [span('Marks', 'title'), span('  ● healthy  ▲ degraded  ✖ failing')],
+    [span('Marks', 'title'), span('  ● healthy  ▲ degraded  ✖ failing, or unhealthy by its own word')],
     [span('         ‖ paused  ⊘ its breaker is open  ○ run by nobody')],
     [span(clip('  Latencies are of the last ten seconds, added over all bridges (never averaged).', columns), 'dim')],
   ]

@@ -8,7 +8,7 @@ import { age, type Line, milliseconds, perSecond, short, sparkline, type Tone } 
 const healthMark = { healthy: '●', degraded: '▲', failing: '✖' } as const
 const healthTone = { healthy: 'good', degraded: 'warn', failing: 'bad' } as const
 
-const stoppedMark = { paused: '‖', broken: '⊘', unhealthy: '✖', nobody: '○' } as const
+export const stoppedMark = { paused: '‖', broken: '⊘', unhealthy: '✖', nobody: '○' } as const
 const stoppedTone = { paused: 'warn', broken: 'bad', unhealthy: 'bad', nobody: 'warn' } as const
 
 const stateOf = ({ stopped, health }: HandlerRow) => (stopped ? stoppedMark[stopped.state] : healthMark[health])
