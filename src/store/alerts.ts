@@ -33,12 +33,12 @@ const columns = `alert, key, severity, state, ${ms('since')} as "sinceMs", ${ms(
 /** Those that fire first, then pending ones, then resolved ones of the last days; the newest first. */
 export async function listAlerts(
   sql: SqlExecutor,
-  { all = false, limit = 1_000 }: { readonly all?: boolean; readonly limit?: number } = {},
+  { all = false, limit = 1_000 }: { readonly all?: boolean; readonly limit?: number | 'none' } = {},
 ): Promise<readonly AlertRow[]> {
   const { rows } = await sql.query(
     `select ${columns} from evt.alerts where $1 or state <> 'resolved'
      order by array_position(array['firing', 'pending', 'resolved'], state), since desc, alert, key limit $2`,
-    [all, limit],
+    [all, limit === 'none' ? null : limit],
   )
   return rows as unknown as readonly AlertRow[]
 }

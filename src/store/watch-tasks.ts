@@ -11,6 +11,7 @@ export interface WatchTask {
 /** Where it stands: a place in the log, and what the task has written down. */
 export interface WatchState {
   readonly position: bigint
+  /** Undefined when it is saved: what was written down before stays. */
   readonly memory: unknown
 }
 
@@ -35,8 +36,8 @@ export async function holdTask(
 /** In the transaction of what it came to. Throws `fenced` when somebody else holds it by now: then nothing of it counts. */
 export async function saveTask(sql: SqlExecutor, { task, holder }: WatchTask, state: WatchState): Promise<void> {
   const { rows } = await sql.query(
-    'update evt.watch_tasks set position = $3, memory = $4 where task = $1 and holder = $2 returning task',
-    [task, holder, String(state.position), JSON.stringify(state.memory)],
+    'update evt.watch_tasks set position = $3, memory = coalesce($4, memory) where task = $1 and holder = $2 returning task',
+    [task, holder, String(state.position), state.memory === undefined ? null : JSON.stringify(state.memory)],
   )
   if (rows.length > 0) return
   throw new EvtError('fenced', `cannot go on with ${task}: another bridge does it`)

@@ -86,6 +86,37 @@ describe('alerts', () => {
     await until(async () => (await told(store)).length === 2, patience)
   })
 
+  it('are told once each, of 100 keys a rule, whatever comes of them in which order', async () => {
+    const { store } = await createTestDatabase()
+    const flood = { count: 'login.failed', atLeast: 1, within: '1h', by: 'subject' } as const
+    const rules = Array.from({ length: 11 }, (_, n) => ({ name: `flood-${n}`, when: flood, to: ['log'] }))
+    const { lines, stop } = start(store, rules)
+    const task = async () =>
+      (
+        await store.query(
+          `select position::int, (memory->'patterns'->>'position')::int as written from evt.watch_tasks where task = 'alerts'`,
+        )
+      ).rows[0] as { position: number; written: number } | undefined
+    const publishAll = async (from: number, to: number) => {
+      await store.query(`select evt.publish('login.failed', '{}', 's' || n) from generate_series($1::int, $2::int) n`, [
+        from,
+        to,
+      ])
+      await sequence(store)
+    }
+    await until(async () => (await task()) !== undefined, patience)
+    await publishAll(1, 150)
+    await until(() => lines.length > 0, patience)
+    const before = lines.length
+    await publishAll(1, 50)
+    await until(async () => (await task())?.position === 200, patience)
+    // What is remembered is not written at each look.
+    expect((await task())?.written).toBe(0)
+    await stop()
+    expect(await task()).toEqual({ position: 200, written: 200 })
+    expect([before, lines.length]).toEqual([1_100, 1_100])
+  })
+
   it('wait for as long as their condition has to hold, and are told again while it does', async () => {
     const { store } = await createTestDatabase()
     const rules = [

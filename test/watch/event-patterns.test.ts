@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { EventCondition } from '../../src/core/alerts/alert-rule.ts'
 import { type EventPattern, resolveAlerts } from '../../src/core/alerts/resolve-alerts.ts'
@@ -16,6 +17,7 @@ function keysAfter(when: EventCondition, events: readonly (readonly [number, str
     // As after a restart.
     watch = createPatternWatch(pattern, JSON.parse(JSON.stringify(watch.memory())))
   }
+  watch.holding((events.at(-1)?.[0] ?? 0) * 1000)
   return watch.holding(nowSeconds * 1000).map(({ key }) => key)
 }
 
@@ -177,10 +179,55 @@ describe('a pattern of events', () => {
     expect([see(5), see(500)]).toEqual([0, 1])
   })
 
-  it('remembers a bounded number of keys', () => {
-    const watch = createPatternWatch(patternOf(burst))
-    for (let n = 0; n < 20_000; n++)
-      watch.see({ atMs: 1, event: { id: String(n), type: 'login.failed', subject: `s${n}` } })
-    expect(Object.keys(watch.memory()).length).toBe(2_000)
+  it.each([
+    ['a burst', burst, ['login.failed', 'login.failed', 'login.failed']],
+    ['a sequence', steps, ['login.failed', 'password.changed', 'payment.made', 'login.failed']],
+  ] as const)('tells once of %s that came and went before anybody looked', (_, when, types) => {
+    const watch = createPatternWatch(patternOf(when))
+    for (const type of types) watch.see({ atMs: 1_000, event: { id: '1', type, subject: 'k', correlationId: 'k' } })
+    watch.see({ atMs: 50_000, event: { id: '2', type: 'login.failed', subject: 'k', correlationId: 'k' } })
+    expect(watch.holding(60_000).map(({ key }) => key)).toEqual(['k'])
+    expect(watch.holding(60_000)).toEqual([])
+  })
+
+  const login = (n: number, atMs: number) => ({ atMs, event: { id: `${n}`, type: 'login.failed', subject: `s${n}` } })
+
+  it('remembers a bounded number of keys, and of each a bounded number of times', () => {
+    const many = createPatternWatch(patternOf({ ...burst, atLeast: 1 }))
+    for (let n = 0; n < 50; n++) many.see(login(n, 1))
+    many.keep(many.holding(1).map(({ key }) => key))
+    for (let n = 50; n < 20_050; n++) many.see(login(n, 2))
+    expect(Object.keys(many.memory()).length).toBe(2_000)
+    // Who was told that one fires is not told that it is over because others came.
+    expect(many.holding(3).filter(({ key }) => Number(key.slice(1)) < 50).length).toBe(50)
+    expect([many.takeForgotten(), many.takeForgotten()]).toEqual([18_050, 0])
+
+    const often = createPatternWatch(patternOf({ ...burst, atLeast: 10_000, within: '1h' }))
+    const lookAfter = (from: number, to: number) => {
+      for (let n = from; n < to; n++) often.see(login(1, n * 300))
+      return often.holding(to * 300).length
+    }
+    expect(lookAfter(0, 9_999)).toBe(0)
+    expect(lookAfter(9_999, 10_000)).toBe(1)
+    expect(JSON.stringify(often.memory()).length).toBeLessThan(3_000)
+    lookAfter(10_000, 100_000)
+    expect(JSON.stringify(often.memory()).length).toBeLessThan(3_000)
+  })
+
+  it('counts as one who looks at all of the events, in whatever order they were committed', () => {
+    const times = fc.array(fc.integer({ min: 0, max: 60_000 }), { minLength: 1, maxLength: 40 })
+    fc.assert(
+      fc.property(times, fc.integer({ min: 1, max: 5 }), (atMs, atLeast) => {
+        const watch = createPatternWatch(patternOf({ ...burst, atLeast }))
+        let expected = false
+        for (const [n, at] of atMs.entries()) {
+          watch.see(login(1, at))
+          const newest = Math.max(...atMs.slice(0, n + 1))
+          const lately = atMs.slice(0, n + 1).filter((one) => newest - one <= 10_000)
+          expected ||= lately.length >= atLeast
+        }
+        expect(watch.holding(200_000).length).toBe(expected ? 1 : 0)
+      }),
+    )
   })
 })

@@ -1,6 +1,6 @@
 import { parseDuration } from '../duration.ts'
 import { EvtError, toError } from '../errors.ts'
-import { compilePatterns } from '../pattern.ts'
+import { compilePatterns, patternExpression } from '../pattern.ts'
 import { suggestion } from '../suggest.ts'
 import { parseExpression } from '../where/parser.ts'
 import type { Path } from '../where/tree.ts'
@@ -28,8 +28,10 @@ export interface MetricTest {
 }
 
 export interface EventTest {
-  /** Whether an event of this type can match: others need not be decoded. */
-  hasType(type: string): boolean
+  /** Types that can match, as `patternExpression` writes them: other events need not be read. */
+  readonly expression: string
+  /** It has an expression over the whole event: without one, type and keys are enough. */
+  readonly looksInside: boolean
   matches(event: { readonly type: string }): boolean
 }
 
@@ -181,10 +183,10 @@ function eventTest(
 ): EventTest {
   const types = told(name, `when.${field}`, () => compilePatterns(typesOf(selector)))
   const text = typeof selector === 'string' ? undefined : selector.where
-  const hasType = (type: string) => types.matches(type)
-  if (text === undefined) return { hasType, matches: ({ type }) => types.matches(type) }
+  const expression = typesOf(selector).map(patternExpression).join('|')
+  if (text === undefined) return { expression, looksInside: false, matches: ({ type }) => types.matches(type) }
   const where = told(name, `when.${field}.where`, () => compileWhere(text, { nowMs, fields: eventFields }))
-  return { hasType, matches: (event) => types.matches(event.type) && where.test(event) }
+  return { expression, looksInside: true, matches: (event) => types.matches(event.type) && where.test(event) }
 }
 
 const typesOf = (selector: EventSelector): readonly string[] =>

@@ -1,10 +1,10 @@
 // Alerts: one bridge at a time looks at what all of them measure and at the log, and tells what begins and what ends.
 
 import type { AlertRule } from '../../core/alerts/alert-rule.ts'
-import { type AlertConfig, type EventPattern, resolveAlerts } from '../../core/alerts/resolve-alerts.ts'
+import { type AlertConfig, resolveAlerts } from '../../core/alerts/resolve-alerts.ts'
 import { toError } from '../../core/errors.ts'
 import type { HandlerLog } from '../../handle/handler.ts'
-import { listAlerts } from '../../store/alerts.ts'
+import { type AlertRow, listAlerts } from '../../store/alerts.ts'
 import {
   readCountedPosition,
   readLastOfTypes,
@@ -13,18 +13,16 @@ import {
   type TypeTraffic,
 } from '../../store/analytics.ts'
 import type { Store } from '../../store/connection.ts'
-import { createLogReader, type LogReader } from '../../store/log.ts'
-import { holdTask, leaveTask, type WatchTask } from '../../store/watch-tasks.ts'
+import { holdTask, leaveTask, saveTask, type WatchTask } from '../../store/watch-tasks.ts'
 import { readPressure } from '../metrics/read-pressure.ts'
 import { readSnapshot } from '../read-snapshot.ts'
 import { startTask } from '../run-task.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { Baseline } from './baseline.ts'
-import { createPatternWatch, type PatternMemory, type PatternWatch } from './event-patterns.ts'
 import { expectedActive } from './expected.ts'
 import { factsOf, latenciesWith, type MeasuredFacts } from './facts.ts'
-import { measuredActive, mostKeys } from './measured.ts'
-import { readSeen } from './read-seen.ts'
+import { followPatterns, isPattern, type Patterns, type PatternsMemory } from './follow-patterns.ts'
+import { measuredActive, mostOf } from './measured.ts'
 import { tell } from './tell.ts'
 import { type Active, type Transitions, transitionsOf } from './transitions.ts'
 import { createWebhooks } from './webhooks.ts'
@@ -46,23 +44,28 @@ export interface AlertsOptions {
 /** JSON of the task's row. */
 interface Memory {
   readonly latencies?: Readonly<Record<string, Baseline>>
-  /** By rule: what its pattern says, since when it is looked at, and what it has seen. */
-  readonly rules?: Readonly<
-    Record<string, { readonly text: string; readonly sinceMs: number; readonly seen?: PatternMemory }>
-  >
+  /** By rule: what its condition says, and since when it is looked at. */
+  readonly rules?: Readonly<Record<string, { readonly text: string; readonly sinceMs: number }>>
+  readonly patterns?: PatternsMemory
 }
 
 interface Held {
-  position: bigint
   latencies: ReadonlyMap<string, Baseline>
   readonly snapshots: Snapshot[]
-  readonly since: Map<string, number>
-  readonly watches: ReadonlyMap<string, PatternWatch>
+  readonly since: ReadonlyMap<string, number>
+  /** Undefined: no rule is about events. */
+  readonly patterns: Patterns | undefined
   headBefore: bigint
+  /** What is remembered is what was told; in between it is not to be written. */
+  isSettled: boolean
+  /** By `performance.now()`. */
+  writtenMs: number
 }
 
-const isPattern = ({ when }: AlertConfig) =>
-  when.kind === 'count' || when.kind === 'sequence' || when.kind === 'absence'
+/** What is remembered is written so often; who takes over before reads on from there. */
+const writeEveryMs = 60_000
+/** One look reads for so long at least. */
+const leastReadMs = 1_000
 
 /** Throws EvtError('config') for a rule that cannot be used. */
 export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
@@ -72,42 +75,48 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
   const ending = new AbortController()
   const webhooks = createWebhooks({ sql: store, log: calm, signal: ending.signal })
   let held: Held | undefined
-  let reader: LogReader | undefined
 
   async function step(): Promise<void> {
+    while (await look());
+  }
+
+  /** True when there is more to read. */
+  async function look(): Promise<boolean> {
     const now = await holdTask(store, task)
     if (!now) {
-      held = undefined
-      return
+      await forget()
+      return false
     }
-    held ??= heldOf(rules, now)
+    held ??= heldOf(store, rules, now)
+    held.isSettled = false
+    const rows = await listAlerts(store, { limit: 'none' })
     const [snapshot, pressure] = await Promise.all([readSnapshot(store), readPressure(store)])
     remember(held.snapshots, snapshot, minuteMs)
     const earlier = held.snapshots[0] ?? snapshot
     const isWhole = snapshot.clockMs - earlier.clockMs >= minuteMs * 0.9
     const usualPerMinute = await readUsualPerMinute(store)
     const facts = factsOf({ earlier, later: snapshot, isWhole, pressure, usualPerMinute, latencies: held.latencies })
-    await followLog(held, now.head)
+    await followLog(held, rows, now.nowMs)
     const traffic = await trafficOf(held.headBefore)
     held.headBefore = now.head
-    await judge(held, { facts, traffic, isWhole, nowMs: now.nowMs })
     held.latencies = latenciesWith(held.latencies, facts.handler)
+    await judge(held, { rows, facts, traffic, isWhole, nowMs: now.nowMs, head: now.head })
     await webhooks.send()
+    return held.patterns?.isBehind === true && !ending.signal.aborted
   }
 
-  async function followLog(own: Held, head: bigint): Promise<void> {
-    if (own.watches.size === 0) own.position = head
-    else {
-      reader ??= createLogReader(store)
-      const patterns = rules.filter(isPattern).map(({ when }) => when as EventPattern)
-      const watches = [...own.watches.values()]
-      own.position = await readSeen(
-        { reader, patterns, from: own.position, to: head, signal: ending.signal },
-        (seen) => {
-          for (const watch of watches) watch.see(seen)
-        },
+  async function followLog({ patterns }: Held, rows: readonly AlertRow[], nowMs: number): Promise<void> {
+    if (!patterns) return
+    for (const { name } of rules)
+      patterns.keep(
+        name,
+        rows.filter(({ alert }) => alert === name).map(({ key }) => key),
       )
-    }
+    await patterns.follow({ nowMs, mostMs: Math.max(leastReadMs, everyMs), signal: ending.signal })
+    if (patterns.isBehind && !ending.signal.aborted)
+      calm.warn('alerts over events are behind the log; they are judged by the time of what was read')
+    for (const [alert, keys] of patterns.takeForgotten())
+      if (keys > 0) calm.warn('an alert has more keys than are remembered; it may miss some', { alert })
   }
 
   /** Undefined while analytics is behind: then nobody knows what did not come. */
@@ -118,16 +127,35 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
   }
 
   async function judge(own: Held, seen: Seen): Promise<void> {
-    const rows = await listAlerts(store)
+    const { rows, nowMs } = seen
     const all = rules.map((rule) => {
+      const mine = rows.filter(({ alert }) => alert === rule.name)
       const active = activeOf(rule, own, seen)
       const isSure = active !== undefined && (rule.when.kind !== 'metric' || seen.isWhole)
-      const mine = rows.filter(({ alert }) => alert === rule.name)
-      return transitionsOf({ rule, rows: mine, active: active ?? new Map(), isSure, nowMs: seen.nowMs })
+      const byMs = isPattern(rule) ? (own.patterns?.judgedMs ?? nowMs) : nowMs
+      return transitionsOf({ rule, rows: mine, active: mostOf(active ?? new Map(), mine), isSure, nowMs: byMs })
     })
     const gone = rows.filter(({ alert }) => !rules.some(({ name }) => name === alert))
-    const state = { position: own.position, memory: memoryOf(rules, own) }
-    await tell({ store, log, task, state }, [...all, ...withoutRule(gone, seen.nowMs)])
+    const isDue = performance.now() - own.writtenMs >= writeEveryMs
+    const state = { position: own.patterns?.position ?? seen.head, memory: isDue ? memoryOf(rules, own) : undefined }
+    await tell({ store, log, task, state }, [...all, ...withoutRule(gone, nowMs)])
+    if (isDue) own.writtenMs = performance.now()
+    own.isSettled = true
+  }
+
+  async function forget(): Promise<void> {
+    const before = held
+    held = undefined
+    await before?.patterns?.close()
+  }
+
+  /** Whoever goes on need not read again. */
+  async function leave(): Promise<void> {
+    if (held?.isSettled) {
+      const position = held.patterns?.position
+      if (position !== undefined) await saveTask(store, task, { position, memory: memoryOf(rules, held) })
+    }
+    await leaveTask(store, task)
   }
 
   const running = startTask({
@@ -136,7 +164,7 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
     step,
     onError(error) {
       // What was remembered may be older than what is stored.
-      held = undefined
+      forget().catch(() => {})
       calm.warn('cannot look for alerts', { error: toError(error).message })
     },
   })
@@ -145,8 +173,8 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
       ending.abort()
       await running
       await webhooks.idle()
-      await leaveTask(store, task).catch(() => {})
-      await reader?.close()
+      await leave().catch(() => {})
+      await forget()
     },
   }
 }
@@ -157,10 +185,12 @@ interface Traffic {
 }
 
 interface Seen {
+  readonly rows: readonly AlertRow[]
   readonly facts: MeasuredFacts
   readonly traffic: Traffic | undefined
   readonly isWhole: boolean
   readonly nowMs: number
+  readonly head: bigint
 }
 
 /** Undefined: not known at this moment. */
@@ -176,44 +206,38 @@ function activeOf(
     const known = when.withinMs === undefined ? traffic.recent : traffic.ever
     return expectedActive({ rule: when, traffic: known, sinceMs: own.since.get(rule.name) ?? nowMs, nowMs })
   }
-  const matches = own.watches.get(rule.name)?.holding(nowMs) ?? []
-  return new Map(matches.slice(0, mostKeys).map(({ key, value, text }) => [key, { value, says: text }]))
+  const matches = own.patterns?.holding(rule.name)
+  return matches && new Map(matches.map(({ key, value, text }) => [key, { value, says: text }]))
 }
 
 function heldOf(
+  store: Store,
   rules: readonly AlertConfig[],
   now: { position: bigint; memory: unknown; nowMs: number; head: bigint },
 ): Held {
   const memory = (now.memory ?? {}) as Memory
-  const known = (rule: AlertConfig) => {
-    const own = memory.rules?.[rule.name]
-    return own?.text === rule.text ? own : undefined
+  const sinceOf = ({ name, text }: AlertConfig) => {
+    const known = memory.rules?.[name]
+    return known?.text === text ? known.sinceMs : now.nowMs
   }
   return {
-    position: now.position,
     latencies: new Map(Object.entries(memory.latencies ?? {})),
     snapshots: [],
-    since: new Map(rules.map((rule) => [rule.name, known(rule)?.sinceMs ?? now.nowMs])),
-    watches: new Map(
-      rules
-        .filter(isPattern)
-        .map((rule) => [rule.name, createPatternWatch(rule.when as EventPattern, known(rule)?.seen)]),
-    ),
+    since: new Map(rules.map((rule) => [rule.name, sinceOf(rule)])),
+    patterns: rules.some(isPattern)
+      ? followPatterns({ store, rules, memory: memory.patterns, told: now.position })
+      : undefined,
     headBefore: now.head,
+    isSettled: false,
+    writtenMs: Number.NEGATIVE_INFINITY,
   }
 }
 
-function memoryOf(rules: readonly AlertConfig[], own: Held): Memory {
-  return {
-    latencies: Object.fromEntries(own.latencies),
-    rules: Object.fromEntries(
-      rules.map(({ name, text }) => {
-        const watch = own.watches.get(name)
-        return [name, { text, sinceMs: own.since.get(name) ?? 0, ...(watch ? { seen: watch.memory() } : {}) }]
-      }),
-    ),
-  }
-}
+const memoryOf = (rules: readonly AlertConfig[], own: Held): Memory => ({
+  latencies: Object.fromEntries(own.latencies),
+  rules: Object.fromEntries(rules.map(({ name, text }) => [name, { text, sinceMs: own.since.get(name) ?? 0 }])),
+  ...(own.patterns ? { patterns: own.patterns.memory() } : {}),
+})
 
 /** Keeps those of the last minute, and one that is older. */
 function remember(snapshots: Snapshot[], snapshot: Snapshot, minuteMs: number): void {
@@ -222,7 +246,7 @@ function remember(snapshots: Snapshot[], snapshot: Snapshot, minuteMs: number): 
 }
 
 /** Whose rule is gone from the configuration is over. */
-const withoutRule = (rows: Awaited<ReturnType<typeof listAlerts>>, nowMs: number): readonly Transitions[] =>
+const withoutRule = (rows: readonly AlertRow[], nowMs: number): readonly Transitions[] =>
   rows.map((row) => {
     const resolved = { ...row, state: 'resolved', resolvedMs: nowMs, toldMs: nowMs } as const
     if (row.state === 'pending') return { put: [], dropped: [row], told: [] }

@@ -1,6 +1,5 @@
 import type { Expectation } from '../../core/alerts/resolve-alerts.ts'
 import type { TypeTraffic } from '../../store/analytics.ts'
-import { mostKeys } from './measured.ts'
 import type { Active } from './transitions.ts'
 
 /** Of the hour before its last event, a type came in at least so many minutes: then it is expected to go on. */
@@ -35,5 +34,5 @@ export function expectedActive({ rule, traffic, sinceMs, nowMs }: Expected): Rea
     const usualMs = (60 / Math.max(1, activeMinutes)) * 60_000
     return activeMinutes >= regularMinutes && nowMs - lastMs > Math.max(leastSilenceMs, gaps * usualMs)
   })
-  return new Map(late.slice(0, mostKeys).map(({ type, lastMs }) => [type, active(nowMs - lastMs)]))
+  return new Map(late.map(({ type, lastMs }) => [type, active(nowMs - lastMs)]))
 }

@@ -1,33 +1,28 @@
 import type { EventPattern, EventTest } from '../../core/alerts/resolve-alerts.ts'
-import { fromHeaders } from '../../core/codec/headers.ts'
-import type { LogEntry, LogReader } from '../../store/log.ts'
-import type { SeenEvent } from './event-patterns.ts'
+import type { TypedEvent, TypeReader, TypeReaderOptions } from '../../store/log-by-type.ts'
 
 export interface SeenRange {
-  readonly reader: Pick<LogReader, 'read'>
-  readonly patterns: readonly EventPattern[]
+  readonly reader: Pick<TypeReader, 'read'>
   readonly from: bigint
   readonly to: bigint
+  /** By `performance.now()`: the rest is for the next look. */
+  readonly deadlineMs: number
   readonly signal: AbortSignal
 }
 
-const page = 1_000
-/** Events of one look; the rest is for the next one. */
-const mostPages = 50
+export interface SeenSoFar {
+  readonly position: bigint
+  /** When the last event up to there was committed; undefined where nothing was read. */
+  readonly lastMs: number | undefined
+}
 
-/** Hands over the events that a pattern can match, in their order; returns the position that it has reached. */
-export async function readSeen(range: SeenRange, see: (seen: SeenEvent) => void): Promise<bigint> {
-  const tests = range.patterns.flatMap(testsOf)
-  let at = range.from
-  for (let pages = 0; pages < mostPages && at < range.to && !range.signal.aborted; pages++) {
-    const entries = await range.reader.read(at, page)
-    const last = entries.at(-1)
-    // What retention has removed is nobody's business any more.
-    if (!last) return range.to
-    for (const entry of entries) if (tests.some((test) => test.hasType(entry.type))) seeEntry(entry, see)
-    at = last.position
+/** What has to be read of the log for these patterns. */
+export function readingOf(patterns: readonly EventPattern[]): TypeReaderOptions {
+  const tests = patterns.flatMap(testsOf)
+  return {
+    expression: [...new Set(tests.map(({ expression }) => expression))].join('|'),
+    isWhole: tests.some(({ looksInside }) => looksInside),
   }
-  return at
 }
 
 function testsOf(pattern: EventPattern): readonly EventTest[] {
@@ -35,10 +30,15 @@ function testsOf(pattern: EventPattern): readonly EventTest[] {
   return pattern.kind === 'sequence' ? pattern.steps : [pattern.after, pattern.of]
 }
 
-function seeEntry(entry: LogEntry, see: (seen: SeenEvent) => void): void {
-  try {
-    see({ event: fromHeaders(entry.headers, Buffer.from(entry.dataText), { verify: false }), atMs: entry.recordedMs })
-  } catch {
-    // What cannot be decoded matches nothing; handlers make a dead letter of it.
+/** Hands over the events that the reader chooses, in their order. A page at least, so that a slow server gets on as well. */
+export async function readSeen(range: SeenRange, see: (seen: TypedEvent) => void): Promise<SeenSoFar> {
+  let [position, lastMs] = [range.from, undefined as number | undefined]
+  while (position < range.to && !range.signal.aborted) {
+    const page = await range.reader.read(position, range.to)
+    for (const event of page.events) see(event)
+    position = page.reached
+    lastMs = page.reachedMs ?? lastMs
+    if (performance.now() >= range.deadlineMs) break
   }
+  return { position, lastMs }
 }
