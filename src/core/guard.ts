@@ -9,6 +9,8 @@ type Get = (type: string, version?: number) => Contract | undefined
 
 /** What stands between an event and its bytes, on the way in and on the way out. It travels with the registry. */
 export interface Guard {
+  /** Whether there is something in it that is to be sealed. */
+  needsKeys(event: NewEvent, get: Get): boolean
   /** To be awaited before `pass`, where it is a promise: the keys that these events need. Throws `connect` and `config`. */
   load(events: readonly NewEvent[], get: Get): Promise<void> | undefined
   /**
@@ -38,6 +40,7 @@ export function createGuard({ keyring, drafts, inspect }: GuardOptions): Guard {
   return {
     opens: keyring !== undefined,
     keyring,
+    needsKeys: (event, get) => keyring !== undefined && ownersOf([event], get).length > 0,
     load(events, get) {
       if (!keyring) return undefined
       const owners = ownersOf(events, get)

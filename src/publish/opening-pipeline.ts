@@ -6,6 +6,7 @@ import type { PublishConfig } from '../core/publish-options.ts'
 import type { PublishOutcome } from './outcome.ts'
 import type { Pipeline } from './pipeline.ts'
 import { full } from './refusals.ts'
+import { roughBytes } from './rough-bytes.ts'
 
 export interface OpeningOptions {
   /** Throws `connect` while its server is away: then it is asked again. */
@@ -20,7 +21,7 @@ export function createOpeningPipeline({ open, config, onError }: OpeningOptions)
   let opening: Promise<Pipeline> | undefined
   let opened: Pipeline | undefined
   let closing: Promise<void> | undefined
-  let waiting = 0
+  const waiting = { queued: 0, queuedBytes: 0 }
 
   async function openPatiently(): Promise<Pipeline> {
     const startMs = performance.now()
@@ -56,24 +57,28 @@ export function createOpeningPipeline({ open, config, onError }: OpeningOptions)
   }
 
   async function publishWhenOpen(event: NewEvent): Promise<PublishOutcome> {
-    waiting += 1
+    const bytes = roughBytes(event)
+    waiting.queued += 1
+    waiting.queuedBytes += bytes
     try {
       const pipeline = await demand()
       return pipeline.publish(event)
     } catch (thrown) {
       return refuse(thrown, event)
     } finally {
-      waiting -= 1
+      waiting.queued -= 1
+      waiting.queuedBytes -= bytes
     }
   }
 
   return {
     publish(event) {
-      if (opened && waiting === 0) return opened.publish(event)
+      if (opened && waiting.queued === 0) return opened.publish(event)
       if (closing)
         return Promise.resolve(refuse(new EvtError('closed', 'cannot publish: the publisher was closed'), event))
-      if (waiting < config().most.events) return publishWhenOpen(event)
-      return Promise.resolve(refuse(full(event.type, { queued: waiting }), event))
+      const { most } = config()
+      if (waiting.queued < most.events && waiting.queuedBytes < most.bytes) return publishWhenOpen(event)
+      return Promise.resolve(refuse(full(event.type, waiting), event))
     },
     async flush() {
       await opening?.catch(() => {})

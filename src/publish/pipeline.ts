@@ -1,9 +1,12 @@
 import { v7 as uuid7 } from 'uuid'
+import { checksumOf } from '../core/checksum.ts'
+import type { EncodedEvent } from '../core/codec.ts'
 import { EvtError } from '../core/errors.ts'
 import { type EvtEvent, type NewEvent, priorities } from '../core/event.ts'
 import type { PublishConfig } from '../core/publish-options.ts'
 import type { Published } from '../transports/transport.ts'
 import { createDuplicateWindow, type Known } from './duplicate-window.ts'
+import { createKeyQueue } from './key-queue.ts'
 import { createOutbound, type Outbound } from './outbound.ts'
 import type { PublishOutcome } from './outcome.ts'
 import type { Outgoing, PublishEnd } from './publish-end.ts'
@@ -55,7 +58,15 @@ export function createPipeline<P>(options: PipelineOptions<P>): Pipeline {
   const byContent = config.duplicates?.by === 'content'
   const sequences = config.sequence && createSubjectSequences<Job<P>>({ config: config.sequence, go: goHeld })
   const others = new Set<Promise<unknown>>()
-  let loading: Promise<void> | undefined
+  const keys = createKeyQueue({
+    load: (events) => guard?.load(events, get),
+    admit,
+    refuse: refuseThrown,
+    giveUp,
+    config,
+    meter,
+    signal: ending.signal,
+  })
   let closing: Promise<void> | undefined
 
   function outboundOf(name: string): Outbound<P> {
@@ -72,9 +83,10 @@ export function createPipeline<P>(options: PipelineOptions<P>): Pipeline {
     const { payload, bytes } = end.encode(encoded)
     const nowMs = performance.now()
     const isForeign = event.id !== undefined
-    const key = window && (byContent ? contentKey(encoded) : isForeign ? encoded.id : undefined)
+    const checksum = byContent ? plainChecksum(event, encoded) : encoded.checksum
+    const key = window && (byContent ? contentKey(encoded, checksum) : isForeign ? encoded.id : undefined)
     const known = key === undefined ? undefined : window?.find(key, nowMs)
-    if (known) return follow(known, encoded)
+    if (known) return follow(known, { ...encoded, checksum })
     return new Promise((resolve) => {
       const job: Job<P> = {
         id: encoded.id,
@@ -90,13 +102,18 @@ export function createPipeline<P>(options: PipelineOptions<P>): Pipeline {
         startMs: nowMs,
         resolve,
         sequence: sequences && encoded.subject !== undefined ? (encoded.sequence ?? 0) : 0,
-        known: key === undefined ? undefined : window?.add(key, encoded.checksum, nowMs),
+        known: key === undefined ? undefined : window?.add(key, checksum, nowMs),
       }
       meter.queued += 1
       meter.queuedBytes += bytes
       if (job.sequence > 0) inSequence(job)
       else outboundOf(job.queue).add(job)
     })
+  }
+
+  /** What is sealed is of other bytes each time. */
+  function plainChecksum(event: NewEvent, { checksum }: EncodedEvent): string {
+    return guard?.needsKeys(event, get) ? checksumOf(JSON.stringify(event.data)) : checksum
   }
 
   /** What becomes of the first becomes of it. */
@@ -199,32 +216,11 @@ export function createPipeline<P>(options: PipelineOptions<P>): Pipeline {
     void work.finally(() => others.delete(work))
   }
 
-  /** After those that wait for keys of their subjects, so that nothing overtakes. */
-  function afterLoading(event: NewEvent, own: Promise<void> | undefined): Promise<PublishOutcome> {
-    meter.queued += 1
-    const before = loading
-    const outcome = (async () => {
-      await before?.catch(() => {})
-      try {
-        await own
-      } finally {
-        meter.queued -= 1
-      }
-      return { admitted: admit(event) }
-    })()
-    const turn = outcome.then(
-      () => {},
-      () => {},
-    )
-    loading = turn
-    void turn.then(() => {
-      if (loading === turn) loading = undefined
-    })
-    finish(turn)
-    return outcome.then(
-      ({ admitted }) => admitted,
-      (thrown: unknown) => refuseThrown(thrown, event),
-    )
+  /** Nothing of it has left: it may be published again under its id, if it has one. */
+  function giveUp(error: EvtError, event: NewEvent): PublishOutcome {
+    meter.failed += 1
+    tell(error, event)
+    return { state: 'unknown', id: idOf(event), error }
   }
 
   function assertRoom(event: NewEvent): void {
@@ -235,18 +231,18 @@ export function createPipeline<P>(options: PipelineOptions<P>): Pipeline {
 
   async function flush(): Promise<void> {
     do {
+      await keys.idle()
       await Promise.all([...[...outbounds.values()].map((outbound) => outbound.idle()), ...others])
       // Events that wait for a number before theirs have a time-out of their own.
       if (sequences && meter.queued > 0) await new Promise((resolve) => setTimeout(resolve, 1))
-    } while ((sequences && meter.queued > 0) || others.size > 0)
+    } while (!keys.isEmpty || (sequences && meter.queued > 0) || others.size > 0)
   }
 
   return {
     publish(event) {
       try {
         assertRoom(event)
-        const own = guard?.load([event], get)
-        return own || loading ? afterLoading(event, own) : admit(event)
+        return !keys.isEmpty || guard?.needsKeys(event, get) ? keys.add(event) : admit(event)
       } catch (thrown) {
         return refuseThrown(thrown, event)
       }
@@ -264,7 +260,7 @@ export function createPipeline<P>(options: PipelineOptions<P>): Pipeline {
   }
 }
 
-const contentKey = ({ type, tenant, subject, checksum }: EvtEvent) =>
+const contentKey = ({ type, tenant, subject }: EvtEvent, checksum: string) =>
   `${type}\n${tenant ?? ''}\n${subject ?? ''}\n${checksum}`
 
 function outcomeOf(id: string, result: Published): PublishOutcome {

@@ -55,18 +55,29 @@ export function createStorePublisher(options: StorePublisherOptions): StorePubli
         batch = []
         bytes = 0
       }
-      for await (const event of events) {
-        const loading = options.registry.guard?.load([event], options.registry.get)
-        if (loading) await loading
-        const encoded = prepare(event)
-        batch.push(encoded)
-        bytes += encoded.dataText.length
-        if (batch.length >= batchEvents || bytes >= batchBytes) await flush()
+      for await (const some of inBatches(events)) {
+        await options.registry.guard?.load(some, options.registry.get)
+        for (const event of some) {
+          const encoded = prepare(event)
+          batch.push(encoded)
+          bytes += encoded.dataText.length
+          if (bytes >= batchBytes) await flush()
+        }
+        if (batch.length > 0) await flush()
       }
-      if (batch.length > 0) await flush()
       return ids
     },
   }
+}
+
+async function* inBatches(events: Iterable<NewEvent> | AsyncIterable<NewEvent>): AsyncGenerator<NewEvent[]> {
+  let batch: NewEvent[] = []
+  for await (const event of events) {
+    if (batch.push(event) < batchEvents) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
 }
 
 /** Fills in what evt knows, checks the contract, fixes the bytes and checks their size. */

@@ -21,7 +21,7 @@ interface Row {
   readonly wrapped: Uint8Array | null
 }
 
-/** The keys of subjects in the store, with those of the last seconds in memory. Never holds a key longer than ten seconds. */
+/** The keys of subjects in the store; to open, with those of the last ten seconds in memory. */
 export function createStoreKeyring(sql: SqlExecutor, masters: MasterKeys): Keyring {
   const byOwner = createCache<SealingKey>()
   const byId = createCache<SealingKey | 'forgotten'>()
@@ -55,10 +55,10 @@ export function createStoreKeyring(sql: SqlExecutor, masters: MasterKeys): Keyri
   }
 
   return {
+    // Each time: what a key seals that was deleted in the meantime could never be read.
     loadOwners(owners) {
       const wanted = new Map(owners.map((owner) => [nameOf(owner), owner]))
-      const missing = [...wanted].flatMap(([name, owner]) => (byOwner.has(name) ? [] : [owner]))
-      return missing.length === 0 ? undefined : takeOwners(missing)
+      return wanted.size === 0 ? undefined : takeOwners([...wanted.values()])
     },
     loadIds(ids) {
       const missing = ids.filter((id) => !byId.has(id))
@@ -78,7 +78,11 @@ function createCache<V>() {
   return {
     has(name: string): boolean {
       const one = known.get(name)
-      return one !== undefined && performance.now() - one.sinceMs < freshMs
+      if (one === undefined || performance.now() - one.sinceMs >= freshMs) return false
+      // Who asks needs it soon: others go before it.
+      known.delete(name)
+      known.set(name, one)
+      return true
     },
     get: (name: string): V | undefined => known.get(name)?.value,
     set(name: string, value: V): void {
