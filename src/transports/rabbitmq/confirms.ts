@@ -19,6 +19,8 @@ export type Confirmed =
   | { readonly state: 'stored' }
   /** The server has not got it. */
   | { readonly state: 'nacked' }
+  /** It was never sent: its headers are more than one frame holds. */
+  | { readonly state: 'unfit'; readonly cause: unknown }
   /** No answer: the channel or the connection ended before. */
   | { readonly state: 'open' }
 
@@ -148,9 +150,11 @@ function createConfirmChannel(link: Link, channel: Channel): ConfirmChannel {
         },
         reject(cause) {
           free(body.length)
-          const isNack = codeOf(cause) === 'NACK'
-          if (!isNack) noteClosure(cause)
-          onConfirmed(isNack ? nacked : open)
+          const code = codeOf(cause)
+          if (code === 'NACK') return onConfirmed(nacked)
+          if (code === 'CODEC') return onConfirmed({ state: 'unfit', cause })
+          noteClosure(cause)
+          onConfirmed(open)
         },
       })
     },

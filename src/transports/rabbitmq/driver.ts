@@ -1,6 +1,7 @@
 // What rabbitmq-client keeps to itself and evt needs, in one place: a test fails when a new version of it moves something here.
 import { type AsyncMessage, type Channel, Connection, type ConnectionOptions, type Envelope } from 'rabbitmq-client'
 import * as codec from 'rabbitmq-client/lib/codec.js'
+import { toError } from '../../core/errors.ts'
 import { createPublishFrames } from './frames.ts'
 
 /** A message as it came, its body as bytes whatever its content type says. */
@@ -88,7 +89,7 @@ export function keepBytes(channel: Channel): Channel {
 export interface Answer {
   /** The server confirmed it. */
   resolve(): void
-  /** The server refused it (`NACK`), or the channel ended before an answer. */
+  /** The server refused it (`NACK`), it cannot be written (`CODEC`), or the channel ended before an answer. */
   reject(cause: unknown): void
 }
 
@@ -140,7 +141,7 @@ export function createPublishing(channel: Channel): (envelope: Envelope, body: B
       flush()
       write(encoded)
     } catch (error) {
-      answer.reject(error)
+      answer.reject(Object.assign(toError(error), { code: 'CODEC' }))
     }
   }
 }

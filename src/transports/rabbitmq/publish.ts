@@ -159,7 +159,7 @@ async function sendOpen({ topic, outgoing, channel, signal, deadline }: SendInit
     channel.send(message, (confirmed) => {
       entry.confirmed = confirmed
       // No use in sending the rest of its lane.
-      if (confirmed.state === 'nacked') refused.add(message.lane)
+      if (confirmed.state === 'nacked' || confirmed.state === 'unfit') refused.add(message.lane)
       if (--unanswered === 0) onAllAnswered()
     })
     if (length > aloneBytes) await allAnswered()
@@ -178,6 +178,9 @@ function giveResults(topic: string, sent: readonly Sent[], channel: ConfirmChann
     if (confirmed === undefined || confirmed.state === 'open') continue
     if (confirmed.state === 'stored' && !channel.isReturned(message.envelope)) {
       message.result = refused.has(message.lane) ? { state: 'unknown', error: outOfOrder(topic) } : { state: 'stored' }
+    } else if (confirmed.state === 'unfit') {
+      refused.add(message.lane)
+      message.result = { state: 'refused', error: tooWide(topic, toError(confirmed.cause)) }
     } else {
       refused.add(message.lane)
       message.result = { state: 'refused', error: confirmed.state === 'stored' ? unroutable(topic) : nacked(topic) }
@@ -262,6 +265,11 @@ const tooLarge = (topic: string, size: number, limit: number): Published => ({
     { hint: 'make it smaller, or raise max_message_size in rabbitmq.conf and restart RabbitMQ' },
   ),
 })
+
+const tooWide = (topic: string, cause: Error) =>
+  new EvtError('too-large', `cannot publish to ${topic}: its headers do not fit (${cause.message})`, {
+    hint: 'all headers of a message go in one frame: put into its data what its attributes carry',
+  })
 
 const notTried = (topic: string) =>
   new EvtError('refused', `cannot publish to ${topic}: an earlier message of its lane was refused`)

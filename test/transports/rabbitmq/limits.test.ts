@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { encodeEvent } from '../../../src/core/codec.ts'
 import { publishEncoded } from '../../../src/store/outbox.ts'
 import { openRabbit, rabbitCapabilities } from '../../../src/transports/rabbitmq/index.ts'
-import type { Transport } from '../../../src/transports/transport.ts'
+import type { Message, Transport } from '../../../src/transports/transport.ts'
 import { eventOf } from '../../handle/running.ts'
 import { runSinks } from '../../relay/sinking.ts'
 import { createTestDatabase } from '../../setup/database.ts'
@@ -87,6 +87,18 @@ describeWithOwn('rabbitmq', 'queues that refuse or are gone', () => {
       Array.from({ length: 60 }, (_, n) => state(n % 10 === 5 ? [big()] : world.messages(20, 5))),
     )
     for (const [n, own] of states.entries()) expect(own).toEqual(n % 10 === 5 ? ['refused'] : Array(20).fill('stored'))
+  })
+
+  it('refuses at once what has more headers than the server takes, and nothing behind it is stored', async () => {
+    const world = createWorld(setup(), 1)
+    const transport = await world.open()
+    await world.publish(transport, [])
+    const wide = (one: Message) => ({ ...one, headers: { ...one.headers, 'ce-wide': 'x'.repeat(200_000) } })
+    const messages = world.messages(5, 1).map((one, i) => (i === 2 ? wide(one) : one))
+    const results = await transport.publish(world.topic, messages, new AbortController().signal)
+    expect(results.map(({ state }) => state)).toEqual(['stored', 'stored', 'refused', 'refused', 'refused'])
+    expect(results[2]).toMatchObject({ error: { code: 'too-large', hint: expect.stringContaining('data') } })
+    await world.publish(transport, world.messages(1, 1))
   })
 
   it('makes a relay bury what is above the limit, with the reason, and carry everything else', async () => {
