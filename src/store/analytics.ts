@@ -8,6 +8,9 @@ export interface TypeTraffic {
   readonly activeMinutes: number
 }
 
+/** What evt says of itself is neither expected nor usual, and no sign that anybody publishes. */
+const others = `type not like 'alert.%' and type not like 'saga.due.%'`
+
 /** Types of the last two hours; those that were silent for longer are not missed any more. */
 export async function readTypeTraffic(sql: SqlExecutor): Promise<readonly TypeTraffic[]> {
   const { rows } = await sql.query(`
@@ -15,7 +18,7 @@ export async function readTypeTraffic(sql: SqlExecutor): Promise<readonly TypeTr
       (select count(distinct m.minute)::int from evt.analytics_minutes m
         where m.type = t.type and m.minute > t.last_at - interval '1 hour' and m.minute <= t.last_at) as "activeMinutes"
     from (select type, max(last_at) as last_at from evt.analytics_totals group by type) t
-    where t.last_at > now() - interval '2 hours' order by t.last_at limit 1000`)
+    where t.last_at > now() - interval '2 hours' and ${others} order by t.last_at limit 1000`)
   return rows as unknown as readonly TypeTraffic[]
 }
 
@@ -23,21 +26,27 @@ export async function readTypeTraffic(sql: SqlExecutor): Promise<readonly TypeTr
 export async function readLastOfTypes(sql: SqlExecutor): Promise<readonly TypeTraffic[]> {
   const { rows } = await sql.query(`
     select type, (extract(epoch from max(last_at)) * 1000)::float8 as "lastMs", 0 as "activeMinutes"
-    from evt.analytics_totals group by type limit 5000`)
+    from evt.analytics_totals where ${others} group by type limit 5000`)
   return rows as unknown as readonly TypeTraffic[]
 }
 
 /** Fewer minutes say nothing of what is usual. */
 const leastMinutes = 10
 
-/** The median minute of the last hour, the running one left out; null while too little is known. */
+/**
+ * The median minute of the hour before the last event, so that silence does not become usual; null while too little is known, and when the last event
+ * is a day old. The running minute and what evt says of itself do not count.
+ */
 export async function readUsualPerMinute(sql: SqlExecutor): Promise<number | null> {
   const { rows } = await sql.query(`
-    with counted as (
-      select minute, sum(events) as events from evt.analytics_minutes
-      where minute >= date_trunc('minute', now()) - interval '1 hour' and minute < date_trunc('minute', now()) group by 1
+    with last as (
+      select max(minute) as minute from evt.analytics_minutes
+      where minute >= now() - interval '1 day' and minute < date_trunc('minute', now()) and ${others}
+    ), counted as (
+      select m.minute, sum(m.events) as events from evt.analytics_minutes m, last
+      where m.minute > last.minute - interval '1 hour' and m.minute <= last.minute and ${others} group by 1
     ), span as (
-      select generate_series(min(minute), date_trunc('minute', now()) - interval '1 minute', interval '1 minute') as minute from counted
+      select generate_series((select min(minute) from counted), (select minute from last), interval '1 minute') as minute
     )
     select count(*)::int as minutes, percentile_cont(0.5) within group (order by coalesce(c.events, 0))::float8 as usual
     from span left join counted c using (minute)`)
@@ -45,8 +54,17 @@ export async function readUsualPerMinute(sql: SqlExecutor): Promise<number | nul
   return row === undefined || row.minutes < leastMinutes ? null : row.usual
 }
 
-/** How far analytics has counted. */
-export async function readCountedPosition(sql: SqlExecutor): Promise<bigint> {
-  const { rows } = await sql.query(`select position::text as position from evt.watch_tasks where task = 'analytics'`)
-  return BigInt((rows[0] as { position: string } | undefined)?.position ?? -1)
+export interface CountedTraffic {
+  /** How far analytics has counted. */
+  readonly position: bigint
+  /** Since the beginning, but for what evt says of itself. */
+  readonly events: number
+}
+
+export async function readCounted(sql: SqlExecutor): Promise<CountedTraffic> {
+  const { rows } = await sql.query(`
+    select coalesce((select position from evt.watch_tasks where task = 'analytics'), -1)::text as position,
+      (select coalesce(sum(events), 0) from evt.analytics_totals where ${others})::float8 as events`)
+  const row = rows[0] as { position: string; events: number }
+  return { position: BigInt(row.position), events: row.events }
 }

@@ -147,6 +147,39 @@ describe('alerts', () => {
     expect((await told(store)).slice(0, 2)).toEqual(['alert.raised alert/heartbeat', 'alert.resolved alert/heartbeat'])
   })
 
+  it('say that generation has stopped until it goes on, whatever evt itself publishes meanwhile', async () => {
+    const { store } = await createTestDatabase()
+    await store.query(`insert into evt.analytics_minutes (minute, type, source, events, bytes)
+      select date_trunc('minute', now()) - n * interval '1 minute', 'a.b', 's', 60, 1 from generate_series(31, 59) n`)
+    const { startAnalytics } = await import('../../src/watch/analytics/count-traffic.ts')
+    const analytics = startAnalytics({ store, instance: 'x', log: silent, everyMs: 20 })
+    onTestFinished(() => analytics.stop())
+    start(store, [
+      { name: 'stopped', when: 'events.usualPerMinute >= 30 and events.perMinute == 0' },
+      { name: 'flows', when: 'events.perMinute > 0' },
+    ])
+    const leaseMs = async () =>
+      Number(
+        (
+          await store.query(
+            `select extract(epoch from lease_until) * 1000 as ms from evt.watch_tasks where task = 'alerts'`,
+          )
+        ).rows[0]?.ms,
+      )
+    await until(async () => (await told(store)).length === 1, patience)
+    for (const type of ['saga.due.sign-up', 'alert.raised']) await publish(store, type)
+    // Several minutes of it, as this bridge has them.
+    const beforeMs = await leaseMs()
+    await until(async () => (await leaseMs()) > beforeMs + 600, patience)
+    expect(await told(store)).toEqual(['alert.raised alert/stopped', 'alert.raised s'])
+    await publish(store, 'a.b')
+    await until(async () => (await told(store)).length >= 4, patience)
+    expect((await told(store)).slice(2, 4).toSorted()).toEqual([
+      'alert.raised alert/flows',
+      'alert.resolved alert/stopped',
+    ])
+  })
+
   it('tell webhooks, again when they fail; one that never answers holds up no other', async () => {
     const { store } = await createTestDatabase()
     const bodies: string[] = []

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createHistogram } from '../../src/core/histogram.ts'
 import { median, robustScore, withValue } from '../../src/watch/alerts/baseline.ts'
+import { createEventRate } from '../../src/watch/alerts/event-rate.ts'
 import { factsOf, latenciesWith } from '../../src/watch/alerts/facts.ts'
 import type { HandlerSample, InstanceSample, Snapshot } from '../../src/watch/snapshot.ts'
 
@@ -58,7 +59,8 @@ const snapshotOf = (instances: readonly InstanceSample[], more: Partial<Snapshot
 })
 
 const input = (earlier: Snapshot, later: Snapshot) => ({
-  ...{ earlier, later, isWhole: true, usualPerMinute: null, latencies: new Map<string, readonly number[]>() },
+  ...{ earlier, later, latencies: new Map<string, readonly number[]>() },
+  events: { perMinute: 40, usualPerMinute: null },
   pressure: { horizon: undefined, notifyQueue: 0 },
 })
 
@@ -66,7 +68,7 @@ describe('what alerts look at', () => {
   it('is what happened within the minute', () => {
     const earlier = snapshotOf([instanceOf({ handlers: [handlerOf({ handled: 10, failed: 5, dead: 1 })] })])
     const later = snapshotOf([instanceOf({ handlers: [handlerOf({ handled: 16, failed: 7, dead: 2 })] })], {
-      head: { position: '40', outboxPending: 3, oldestPendingMs: 2_000 },
+      head: { position: '0', outboxPending: 3, oldestPendingMs: 2_000 },
     })
     const facts = factsOf(input(earlier, later))
     expect(facts.handler).toMatchObject([
@@ -74,7 +76,6 @@ describe('what alerts look at', () => {
     ])
     expect(facts.events).toEqual({ perMinute: 40, usualPerMinute: null })
     expect(facts.store).toMatchObject({ outboxPending: 3, oldestPendingMs: 2_000, led: true })
-    expect(factsOf({ ...input(earlier, later), isWhole: false }).events.perMinute).toBeNull()
   })
 
   const crashed = (...instances: readonly InstanceSample[]) =>
@@ -119,6 +120,14 @@ describe('what alerts look at', () => {
     lookAt([5_000])
     expect(latencies.get('mail.welcome')?.length).toBe(known)
   })
+})
+
+it('the rate of events is what it was while analytics is behind, and not known after a minute of that', () => {
+  const rate = createEventRate(60_000)
+  const at = (position: bigint, events: number, upTo: bigint, seconds: number) =>
+    rate({ counted: { position, events }, before: { position: 0n, events: 5 }, upTo, nowMs: seconds * 1000 })
+  expect(rate({ counted: { position: 9n, events: 9 }, before: undefined, upTo: 9n, nowMs: 0 })).toBeNull()
+  expect([at(9n, 8, 9n, 1), at(9n, 8, 20n, 2), at(9n, 8, 20n, 62), at(20n, 19, 20n, 63)]).toEqual([3, 3, null, 14])
 })
 
 it('a robust score is moved little by few outliers, and does not make an alarm of a trifle', () => {

@@ -18,5 +18,7 @@ export const defaultAlerts: readonly (AlertRule & Required<Pick<AlertRule, 'when
     severity: 'critical',
   },
   { name: 'handler-crashed', when: "handler.crashed or handler.health == 'failing'", severity: 'critical' },
+  { name: 'breaker-open', when: 'handler.broken', severity: 'critical' },
+  { name: 'sink-waits', when: 'sink.waiting', for: '30s' },
   { name: 'dead-letters-grow', when: 'handler.deadPerMinute > 0' },
 ]

@@ -18,6 +18,7 @@ export const alertFacts = {
     queued: 'taken and not begun',
     inFlight: 'begun',
     paused: 'true while paused',
+    broken: 'true while its circuit breaker is open',
     health: 'healthy, degraded or failing',
     crashed: 'true when a bridge that ran it ended without a word',
   },
@@ -42,7 +43,10 @@ export const alertFacts = {
     notifyQueue: 'how full the notification queue is, 0 to 1',
   },
   dead: { open: 'dead letters that nobody has dealt with' },
-  events: { perMinute: 'events of the last minute', usualPerMinute: 'the median minute of the last hour' },
+  events: {
+    perMinute: 'events of the last minute, without those that evt itself publishes',
+    usualPerMinute: 'the median minute of the hour before the last event, also without them',
+  },
 } as const
 
 export type FactRoot = keyof typeof alertFacts

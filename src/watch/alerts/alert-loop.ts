@@ -6,7 +6,8 @@ import { toError } from '../../core/errors.ts'
 import type { HandlerLog } from '../../handle/handler.ts'
 import { type AlertRow, listAlerts } from '../../store/alerts.ts'
 import {
-  readCountedPosition,
+  type CountedTraffic,
+  readCounted,
   readLastOfTypes,
   readTypeTraffic,
   readUsualPerMinute,
@@ -19,6 +20,7 @@ import { readSnapshot } from '../read-snapshot.ts'
 import { startTask } from '../run-task.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { Baseline } from './baseline.ts'
+import { createEventRate, type RateAt } from './event-rate.ts'
 import { expectedActive } from './expected.ts'
 import { factsOf, latenciesWith, type MeasuredFacts } from './facts.ts'
 import { followPatterns, isPattern, type Patterns, type PatternsMemory } from './follow-patterns.ts'
@@ -49,9 +51,16 @@ interface Memory {
   readonly patterns?: PatternsMemory
 }
 
+interface Looked {
+  readonly snapshot: Snapshot
+  readonly counted: CountedTraffic
+}
+
 interface Held {
   latencies: ReadonlyMap<string, Baseline>
-  readonly snapshots: Snapshot[]
+  /** Of the last minute, and one that is older. */
+  readonly looks: Looked[]
+  readonly rateOf: (at: RateAt) => number | null
   readonly since: ReadonlyMap<string, number>
   /** Undefined: no rule is about events. */
   readonly patterns: Patterns | undefined
@@ -87,17 +96,27 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
       await forget()
       return false
     }
-    held ??= heldOf(store, rules, now)
+    held ??= heldOf({ store, rules, minuteMs }, now)
     held.isSettled = false
     const rows = await listAlerts(store, { limit: 'none' })
     const [snapshot, pressure] = await Promise.all([readSnapshot(store), readPressure(store)])
-    remember(held.snapshots, snapshot, minuteMs)
-    const earlier = held.snapshots[0] ?? snapshot
-    const isWhole = snapshot.clockMs - earlier.clockMs >= minuteMs * 0.9
-    const usualPerMinute = await readUsualPerMinute(store)
-    const facts = factsOf({ earlier, later: snapshot, isWhole, pressure, usualPerMinute, latencies: held.latencies })
+    const counted = await readCounted(store)
+    remember(held.looks, { snapshot, counted }, minuteMs)
+    const earlier = held.looks[0] ?? { snapshot, counted }
+    const isWhole = snapshot.clockMs - earlier.snapshot.clockMs >= minuteMs * 0.9
+    const events = {
+      perMinute: held.rateOf({
+        ...{ counted, upTo: held.headBefore, nowMs: now.nowMs },
+        before: isWhole ? earlier.counted : undefined,
+      }),
+      usualPerMinute: await readUsualPerMinute(store),
+    }
+    const facts = factsOf({
+      ...{ earlier: earlier.snapshot, later: snapshot, pressure, events },
+      latencies: held.latencies,
+    })
     await followLog(held, rows, now.nowMs)
-    const traffic = await trafficOf(held.headBefore)
+    const traffic = counted.position < held.headBefore ? undefined : await trafficOf()
     held.headBefore = now.head
     held.latencies = latenciesWith(held.latencies, facts.handler)
     await judge(held, { rows, facts, traffic, isWhole, nowMs: now.nowMs, head: now.head })
@@ -119,10 +138,8 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
       if (keys > 0) calm.warn('an alert has more keys than are remembered; it may miss some', { alert })
   }
 
-  /** Undefined while analytics is behind: then nobody knows what did not come. */
-  async function trafficOf(head: bigint): Promise<Traffic | undefined> {
-    if (!rules.some(({ when }) => when.kind === 'expected') || (await readCountedPosition(store)) < head)
-      return undefined
+  async function trafficOf(): Promise<Traffic | undefined> {
+    if (!rules.some(({ when }) => when.kind === 'expected')) return undefined
     return { recent: await readTypeTraffic(store), ever: await readLastOfTypes(store) }
   }
 
@@ -187,6 +204,7 @@ interface Traffic {
 interface Seen {
   readonly rows: readonly AlertRow[]
   readonly facts: MeasuredFacts
+  /** Undefined while analytics is behind: then nobody knows what did not come. */
   readonly traffic: Traffic | undefined
   readonly isWhole: boolean
   readonly nowMs: number
@@ -211,8 +229,11 @@ function activeOf(
 }
 
 function heldOf(
-  store: Store,
-  rules: readonly AlertConfig[],
+  {
+    store,
+    rules,
+    minuteMs,
+  }: { readonly store: Store; readonly rules: readonly AlertConfig[]; readonly minuteMs: number },
   now: { position: bigint; memory: unknown; nowMs: number; head: bigint },
 ): Held {
   const memory = (now.memory ?? {}) as Memory
@@ -222,7 +243,8 @@ function heldOf(
   }
   return {
     latencies: new Map(Object.entries(memory.latencies ?? {})),
-    snapshots: [],
+    looks: [],
+    rateOf: createEventRate(minuteMs),
     since: new Map(rules.map((rule) => [rule.name, sinceOf(rule)])),
     patterns: rules.some(isPattern)
       ? followPatterns({ store, rules, memory: memory.patterns, told: now.position })
@@ -240,9 +262,9 @@ const memoryOf = (rules: readonly AlertConfig[], own: Held): Memory => ({
 })
 
 /** Keeps those of the last minute, and one that is older. */
-function remember(snapshots: Snapshot[], snapshot: Snapshot, minuteMs: number): void {
-  snapshots.push(snapshot)
-  while ((snapshots[1]?.clockMs ?? Number.POSITIVE_INFINITY) <= snapshot.clockMs - minuteMs) snapshots.shift()
+function remember(looks: Looked[], look: Looked, minuteMs: number): void {
+  looks.push(look)
+  while ((looks[1]?.snapshot.clockMs ?? Number.POSITIVE_INFINITY) <= look.snapshot.clockMs - minuteMs) looks.shift()
 }
 
 /** Whose rule is gone from the configuration is over. */

@@ -16,11 +16,8 @@ export interface Expected {
   readonly nowMs: number
 }
 
-/** What evt says of itself is expected by nobody. */
-const isOwn = (type: string) => type.startsWith('alert.') || type.startsWith('saga.due.')
-
 export function expectedActive({ rule, traffic, sinceMs, nowMs }: Expected): ReadonlyMap<string, Active> {
-  const known = traffic.filter(({ type }) => !isOwn(type) && rule.matches(type))
+  const known = traffic.filter(({ type }) => rule.matches(type))
   const { withinMs } = rule
   const active = (silentMs: number): Active => ({
     value: silentMs / 1000,

@@ -20,17 +20,14 @@ export interface FactsInput {
   /** The first of the last minute, and the newest. */
   readonly earlier: Snapshot
   readonly later: Snapshot
-  /** They are about a minute apart: what is zero between them is zero. */
-  readonly isWhole: boolean
   readonly pressure: Pick<Pressure, 'horizon' | 'notifyQueue'>
-  readonly usualPerMinute: number | null
+  readonly events: { readonly perMinute: number | null; readonly usualPerMinute: number | null }
   readonly latencies: ReadonlyMap<string, Baseline>
 }
 
 export function factsOf(input: FactsInput): MeasuredFacts {
-  const { earlier, later, isWhole, pressure } = input
+  const { later, pressure, events } = input
   const { head, instances, dead } = later
-  const moved = Number(BigInt(head.position) - BigInt(earlier.head.position))
   return {
     handler: handlersOf(input),
     sink: sinksOf(input),
@@ -46,7 +43,7 @@ export function factsOf(input: FactsInput): MeasuredFacts {
       notifyQueue: pressure.notifyQueue,
     },
     dead: { open: dead.open },
-    events: { perMinute: isWhole ? moved : null, usualPerMinute: input.usualPerMinute },
+    events,
   }
 }
 
@@ -74,6 +71,7 @@ function handlersOf({ earlier, later, latencies }: FactsInput): readonly Facts[]
       queued: own.queued,
       inFlight: own.inFlight,
       paused: own.paused,
+      broken: isBroken(own.handler, later),
       health: healthOf(own.handler, later.instances),
       crashed: hasCrashed(own.handler, later),
     }
@@ -93,6 +91,10 @@ function healthOf(handler: string, instances: readonly InstanceSample[]): string
   const worst = (['failing', 'degraded'] as const).find((health) => own.some((sample) => sample.health === health))
   return worst ?? 'healthy'
 }
+
+/** What the store says: a dead bridge's last word may be that it is. */
+const isBroken = (handler: string, { stopped }: Snapshot): boolean =>
+  stopped.some((one) => one.handler === handler && one.breaker?.state === 'open')
 
 /** A bridge that came after it and has run for so long takes its place. */
 const replacedAfterMs = 30_000
