@@ -10,6 +10,8 @@ it('has built-in alerts, which rules of their names tune or switch off', () => {
     'missing-expected-event',
     'generation-stopped',
     'handler-crashed',
+    'breaker-open',
+    'sink-waits',
     'dead-letters-grow',
   ])
   const tuned = resolveAlerts(
