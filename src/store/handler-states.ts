@@ -49,6 +49,12 @@ export async function readHandlerStates(sql: SqlExecutor): Promise<readonly Hand
   }))
 }
 
+/** Handlers that have a place in the log or in a sink: who was taken away has none. */
+export async function readPlacedHandlers(sql: SqlExecutor): Promise<ReadonlySet<string>> {
+  const { rows } = await sql.query('select name from evt.groups union select handler from evt.handler_places')
+  return new Set(rows.map(({ name }) => String(name)))
+}
+
 const iso = (value: unknown) => (value instanceof Date ? value : new Date(String(value))).toISOString()
 const textOf = (value: unknown) => (value === null || value === undefined ? null : String(value))
 

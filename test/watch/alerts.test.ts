@@ -4,9 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { AlertRule } from '../../src/core/alerts/alert-rule.ts'
 import { defaultAlerts } from '../../src/core/alerts/defaults.ts'
+import { createHistogram } from '../../src/core/histogram.ts'
 import { createBridge, defineHandler } from '../../src/index.ts'
 import { listAlerts } from '../../src/store/alerts.ts'
 import type { Store } from '../../src/store/connection.ts'
+import { findReader, removeReader } from '../../src/store/decommission.ts'
 import { type AlertsOptions, startAlerts } from '../../src/watch/alerts/alert-loop.ts'
 import { sequence } from '../commands/sequence.ts'
 import { createTestDatabase } from '../setup/database.ts'
@@ -104,7 +106,7 @@ describe('alerts', () => {
       ])
       await sequence(store)
     }
-    await until(async () => (await task()) !== undefined, patience)
+    await until(async () => (await task())?.written === 0, patience)
     await publishAll(1, 150)
     await until(() => lines.length > 0, patience)
     const before = lines.length
@@ -177,6 +179,39 @@ describe('alerts', () => {
     expect((await told(store)).slice(2, 4).toSorted()).toEqual([
       'alert.raised alert/flows',
       'alert.resolved alert/stopped',
+    ])
+  })
+
+  it('say that a handler crashed until it is taken away', async () => {
+    const { store } = await createTestDatabase()
+    const empty = createHistogram().encode()
+    const handler = {
+      handler: 'mail.welcome',
+      group: 'mail',
+      priority: 'normal',
+      concurrency: 1,
+      handled: 0,
+      failed: 0,
+    }
+    const sample = {
+      handlers: [
+        { ...handler, retried: 0, dead: 0, skipped: 0, inFlight: 0, queued: 0, runTime: empty, endToEnd: empty },
+      ],
+      stages: { relay: empty, deliver: empty, queue: empty, handle: empty },
+    }
+    await store.query(
+      `insert into evt.instances (instance, host, pid, version, roles, leader, started_at, beat_at, sample)
+       values ('dead', 'h', 1, '0', '{handlers}', false, now() - interval '2 days', now() - interval '1 day', $1)`,
+      [JSON.stringify(sample)],
+    )
+    await store.query(`select evt.ensure_group('mail.welcome', 4, 0)`)
+    start(store, [{ name: 'crashed', when: 'handler.crashed' }])
+    await until(async () => (await told(store)).length === 1, patience)
+    await removeReader(store, await findReader(store, 'mail.welcome'))
+    await until(async () => (await told(store)).length === 2, patience)
+    expect(await told(store)).toEqual([
+      'alert.raised alert/crashed/mail.welcome',
+      'alert.resolved alert/crashed/mail.welcome',
     ])
   })
 

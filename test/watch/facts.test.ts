@@ -59,7 +59,7 @@ const snapshotOf = (instances: readonly InstanceSample[], more: Partial<Snapshot
 })
 
 const input = (earlier: Snapshot, later: Snapshot) => ({
-  ...{ earlier, later, latencies: new Map<string, readonly number[]>() },
+  ...{ earlier, later, latencies: new Map<string, readonly number[]>(), placed: new Set(['mail.welcome']) },
   events: { perMinute: 40, usualPerMinute: null },
   pressure: { horizon: undefined, notifyQueue: 0 },
 })
@@ -102,6 +102,11 @@ describe('what alerts look at', () => {
     ],
   ] as const)('knows %s', (_, instances, isCrashed) => {
     expect(crashed(...instances)).toBe(isCrashed)
+  })
+
+  it('knows no crash of a handler that was taken away', () => {
+    const later = snapshotOf([instanceOf({ alive: false, ageMs: 5_000 })])
+    expect(factsOf({ ...input(later, later), placed: new Set() }).handler[0]?.crashed).toBe(false)
   })
 
   it('scores latency against what is usual, and only with enough events', () => {

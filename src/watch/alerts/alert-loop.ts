@@ -14,6 +14,7 @@ import {
   type TypeTraffic,
 } from '../../store/analytics.ts'
 import type { Store } from '../../store/connection.ts'
+import { readPlacedHandlers } from '../../store/handler-states.ts'
 import { holdTask, leaveTask, saveTask, type WatchTask } from '../../store/watch-tasks.ts'
 import { readPressure } from '../metrics/read-pressure.ts'
 import { readSnapshot } from '../read-snapshot.ts'
@@ -113,7 +114,7 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
     }
     const facts = factsOf({
       ...{ earlier: earlier.snapshot, later: snapshot, pressure, events },
-      latencies: held.latencies,
+      ...{ latencies: held.latencies, placed: await readPlacedHandlers(store) },
     })
     await followLog(held, rows, now.nowMs)
     const traffic = counted.position < held.headBefore ? undefined : await trafficOf()

@@ -23,6 +23,8 @@ export interface FactsInput {
   readonly pressure: Pick<Pressure, 'horizon' | 'notifyQueue'>
   readonly events: { readonly perMinute: number | null; readonly usualPerMinute: number | null }
   readonly latencies: ReadonlyMap<string, Baseline>
+  /** Handlers that the store knows; of others nothing is missed. */
+  readonly placed: ReadonlySet<string>
 }
 
 export function factsOf(input: FactsInput): MeasuredFacts {
@@ -47,7 +49,7 @@ export function factsOf(input: FactsInput): MeasuredFacts {
   }
 }
 
-function handlersOf({ earlier, later, latencies }: FactsInput): readonly Facts[] {
+function handlersOf({ earlier, later, latencies, placed }: FactsInput): readonly Facts[] {
   const { handlers } = windowBetween(earlier, later)
   return handlers.map((own) => {
     const backlog = later.backlog.find(({ handler }) => handler === own.handler)
@@ -73,7 +75,7 @@ function handlersOf({ earlier, later, latencies }: FactsInput): readonly Facts[]
       paused: own.paused,
       broken: isBroken(own.handler, later),
       health: healthOf(own.handler, later.instances),
-      crashed: hasCrashed(own.handler, later),
+      crashed: placed.has(own.handler) && hasCrashed(own.handler, later),
     }
   })
 }
