@@ -158,6 +158,7 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
       'handlers[].ratePerSecond',
       'handlers[].retrying',
       'handlers[].state',
+      'handlers[].unhealthy',
     ],
   },
   'handlers pause': {
@@ -420,6 +421,7 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
       'scheduled.next',
       'sinks',
       'sources',
+      'stopped',
       'store',
       'store.origin',
       'store.url',
