@@ -38,7 +38,7 @@ async function moveStep(turn: Turn, name: string): Promise<boolean> {
   if (known?.status !== 'waiting') return begin(turn, step)
   // An operator has sent it on: it has its time again.
   if (known.due === undefined && step.timeoutMs !== undefined) known.due = isoOf(turn.nowMs + step.timeoutMs)
-  return offerEvents(turn, step, known)
+  return (await offerEvents(turn, step, known)) === 'moved'
 }
 
 async function begin(turn: Turn, step: StepConfig): Promise<boolean> {

@@ -4,8 +4,14 @@ import { attemptStep } from './attempt-step.ts'
 import { type StepConfig, typesOf } from './saga-config.ts'
 import { fail, keyOf, note, type Offer, type Turn } from './turn.ts'
 
-/** Hands the events that came, the earliest first, to a step that waits. True when one of them moved the saga. */
-export async function offerEvents(turn: Turn, step: StepConfig, row: StepRow): Promise<boolean> {
+/**
+ * What became of the events that came for a step.
+ * - `later`: it has an answer, which is taken another time
+ */
+export type Offered = 'moved' | 'later' | 'nothing'
+
+/** Hands the events that came, the earliest first, to a step that waits. */
+export async function offerEvents(turn: Turn, step: StepConfig, row: StepRow): Promise<Offered> {
   const types = typesOf(step)
   for (const offer of turn.offers) {
     if (!types.includes(offer.type)) continue
@@ -21,11 +27,14 @@ export async function offerEvents(turn: Turn, step: StepConfig, row: StepRow): P
       continue
     }
     if (!isForThis(turn, { step, offer, event })) continue
-    if (event.type === step.refusedBy?.type) return refuse(turn, { step, row, offer })
+    if (event.type === step.refusedBy?.type) {
+      refuse(turn, { step, row, offer })
+      return 'moved'
+    }
     const moved = await take(turn, { step, row, offer, event })
-    if (moved !== 'stranger') return moved === 'yes'
+    if (moved !== 'stranger') return moved
   }
-  return false
+  return 'nothing'
 }
 
 interface Taking {
@@ -52,18 +61,17 @@ export function consume(turn: Turn, offer: Offer): void {
   if (!offer.isNew) turn.used.push(offer.eventId)
 }
 
-function refuse(turn: Turn, { step, row, offer }: Taking): true {
+function refuse(turn: Turn, { step, row, offer }: Taking): void {
   consume(turn, offer)
   row.status = 'refused'
   note(turn, 'refused', { step: step.name, eventId: offer.eventId, type: offer.type })
   fail(turn, `step ${step.name} was refused by ${offer.type}`)
-  return true
 }
 
 async function take(
   turn: Turn,
   { step, row, offer, event }: Taking & { readonly event: EvtEvent },
-): Promise<'yes' | 'no' | 'stranger'> {
+): Promise<'moved' | 'later' | 'stranger'> {
   let sender: string | undefined
   const isExpected = () => row.missing === undefined || row.missing.includes(sender ?? '')
   const attempt = await attemptStep(turn, {
@@ -78,12 +86,12 @@ async function take(
       if (isExpected()) await step.on?.(draft, event, ctx)
     },
   })
-  if (attempt === 'later') return 'no'
+  if (attempt === 'later') return 'later'
   if (attempt === 'given-up') {
     consume(turn, offer)
     row.status = 'failed'
     fail(turn, `step ${step.name} failed: ${row.error}`)
-    return 'yes'
+    return 'moved'
   }
   consume(turn, offer)
   row.takeAttempts = 0
@@ -93,7 +101,7 @@ async function take(
   }
   row.missing = row.missing?.filter((name) => name !== sender)
   if (row.missing === undefined || row.missing.length === 0) finish(row)
-  return 'yes'
+  return 'moved'
 }
 
 export function finish(row: StepRow): void {

@@ -2,7 +2,7 @@ import { formatDuration } from '../core/duration.ts'
 import { attemptStep } from './attempt-step.ts'
 import type { StepConfig } from './saga-config.ts'
 import { finish, offerEvents } from './take.ts'
-import { fail, note, stepOf, type Turn } from './turn.ts'
+import { fail, isoOf, note, stepOf, type Turn } from './turn.ts'
 
 /** What a timer says when it fires. */
 export interface Due {
@@ -30,8 +30,9 @@ export async function timeOut(turn: Turn, { step: name, due }: Due): Promise<voi
   const step = stepOf(turn, name)
   if (!step) return
   // What came and could not be taken yet is an answer.
-  if (await offerEvents(turn, step, waiting)) return
-  await timeOutStep(turn, step)
+  const offered = await offerEvents(turn, step, waiting)
+  if (offered === 'nothing') await timeOutStep(turn, step)
+  else if (offered === 'later') again(turn, step)
 }
 
 async function timeOutStep(turn: Turn, step: StepConfig): Promise<void> {
@@ -61,14 +62,14 @@ async function timeOutStep(turn: Turn, step: StepConfig): Promise<void> {
       code: (draft, ctx) => onTimeout(draft, missing, ctx),
     })
     if (attempt === 'done') return finish(row)
-    if (attempt === 'later') return later(turn, step)
+    if (attempt === 'later') return again(turn, step)
   }
   row.status = 'timed-out'
   fail(turn, reason)
 }
 
-/** Its code is to run in a transaction of its own: the timer fires again. */
-function later(turn: Turn, step: StepConfig): void {
+/** Something of its code is to run another time: then it is asked anew. */
+function again(turn: Turn, step: StepConfig): void {
   const row = turn.row.steps[step.name]
-  if (row && turn.row.status === 'running') row.due = new Date(turn.nowMs).toISOString()
+  if (row && turn.row.status === 'running') row.due = row.again ?? isoOf(turn.nowMs)
 }
