@@ -1,4 +1,4 @@
-// Runs the sagas of `killed.test.ts`: `node killed-process.ts <URL> <folder>`. Ends itself by SIGKILL, once at each point.
+// Runs the sagas of `killed.test.ts`: `node killed-process.ts <URL> <folder>`, from the first byte on its stdin. Ends itself by SIGKILL, once at each point.
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createBridge, type SagaContext } from '../../src/index.ts'
@@ -57,5 +57,5 @@ const saga = jobs({
 
 const bridge = createBridge({ store: url, sagas: [saga], registry, roles: ['handlers'] })
 process.stdin.on('end', () => process.exit(0))
-process.stdin.resume()
-await bridge.start()
+// It is there, with all that it needs to load, before its turn comes.
+process.stdin.once('data', () => void bridge.start())

@@ -21,8 +21,12 @@ it('a saga whose process is killed at each of its steps does everything once', a
   const isOver = async () =>
     (await store.query('select from evt.sagas where ended_at is not null')).rows.length === keys.length
   let deaths = 0
+  let spare = startChild(url, folder)
+  onTestFinished(() => void spare.kill('SIGKILL'))
   while (!(await isOver()) && performance.now() < deadline) {
-    const child = startChild(url, folder)
+    const child = spare
+    child.stdin?.write('go')
+    spare = startChild(url, folder)
     while (child.exitCode === null && child.signalCode === null && !(await isOver()))
       await new Promise((resolve) => setTimeout(resolve, 20))
     if (child.signalCode === 'SIGKILL') deaths += 1
