@@ -12,6 +12,7 @@ it('has built-in alerts, which rules of their names tune or switch off', () => {
     'handler-crashed',
     'breaker-open',
     'sink-waits',
+    'saga-stuck',
     'dead-letters-grow',
   ])
   const tuned = resolveAlerts(

@@ -24,7 +24,8 @@ function start(store: Store, rules: readonly AlertRule[], more: Partial<AlertsOp
   const lines: string[] = []
   const line = (message: string, fields?: object) => void lines.push(`${message} ${JSON.stringify(fields ?? {})}`)
   const log = { debug: line, info: line, warn: line, error: line }
-  const all = { store, instance: `i${Math.random()}`, rules: [...onlyOwn, ...rules.map(asEvents)], log, calm: silent }
+  const others = onlyOwn.filter(({ name }) => !rules.some((rule) => rule.name === name))
+  const all = { store, instance: `i${Math.random()}`, rules: [...others, ...rules.map(asEvents)], log, calm: silent }
   const alerts = startAlerts({ ...all, everyMs: 50, minuteMs: 200, ...more })
   onTestFinished(() => alerts.stop())
   return { ...alerts, lines }
@@ -212,6 +213,29 @@ describe('alerts', () => {
     expect(await told(store)).toEqual([
       'alert.raised alert/crashed/mail.welcome',
       'alert.resolved alert/crashed/mail.welcome',
+    ])
+  })
+
+  it('say that a saga is stuck until it goes on', async () => {
+    const { store } = await createTestDatabase()
+    for (const [key, status] of [
+      ['a', 'running'],
+      ['b', 'stuck'],
+      ['c', 'stuck'],
+    ])
+      await store.query(
+        `insert into evt.sagas (saga, key, status, phase, version, plan, stage, steps, state, correlation_id, started_by)
+         values ('sign-up', $1, $2, 'running', 1, '[]', 0, '{}', '{}', 'c', 'test')`,
+        [key, status],
+      )
+    start(store, [{ name: 'saga-stuck' }])
+    await until(async () => (await told(store)).length === 1, patience)
+    expect(await listAlerts(store)).toMatchObject([{ key: 'sign-up', severity: 'critical', value: 2 }])
+    await store.query(`update evt.sagas set status = 'running'`)
+    await until(async () => (await told(store)).length === 2, patience)
+    expect(await told(store)).toEqual([
+      'alert.raised alert/saga-stuck/sign-up',
+      'alert.resolved alert/saga-stuck/sign-up',
     ])
   })
 

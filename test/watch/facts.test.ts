@@ -61,7 +61,7 @@ const snapshotOf = (instances: readonly InstanceSample[], more: Partial<Snapshot
 const input = (earlier: Snapshot, later: Snapshot) => ({
   ...{ earlier, later, latencies: new Map<string, readonly number[]>(), placed: new Set(['mail.welcome']) },
   events: { perMinute: 40, usualPerMinute: null },
-  pressure: { horizon: undefined, notifyQueue: 0 },
+  pressure: { horizon: undefined, notifyQueue: 0, sagas: [] },
 })
 
 describe('what alerts look at', () => {

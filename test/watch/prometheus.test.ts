@@ -57,7 +57,7 @@ describe.skipIf(program === undefined)('a real Prometheus that scrapes a real br
     })
     await bridge.start()
     await database.store.query(`insert into evt.sagas (saga, key, status, phase, version, plan, stage, steps, state, correlation_id, started_by)
-      values ('sign-up', 'k', 'running', 'running', 1, '[]', 0, '{}', '{}', 'c', 'test')`)
+      select 'sign-up', status, status, 'running', 1, '[]', 0, '{}', '{}', 'c', 'test' from unnest(array['running', 'stuck']) status`)
     void publishUntil(database, stopping.signal)
     const { host } = new URL(bridge.httpUrl ?? '')
     const config = textOf('prometheus/scrape.yml')

@@ -38,7 +38,7 @@ export interface AlertRule {
   /** One of the built-in rules' names changes that rule, field by field. */
   readonly name: string
   /**
-   * When it fires: an expression over what is measured (`handler.failedPerMinute > 5`; with `handler.`, `sink.` or `bridge.` for each of
+   * When it fires: an expression over what is measured (`handler.failedPerMinute > 5`; with `handler.`, `sink.`, `saga.` or `bridge.` for each of
    * them), or a pattern of events.
    */
   readonly when?: string | EventCondition | undefined

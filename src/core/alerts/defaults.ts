@@ -20,5 +20,6 @@ export const defaultAlerts: readonly (AlertRule & Required<Pick<AlertRule, 'when
   { name: 'handler-crashed', when: "handler.crashed or handler.health == 'failing'", severity: 'critical' },
   { name: 'breaker-open', when: 'handler.broken', severity: 'critical' },
   { name: 'sink-waits', when: 'sink.waiting', for: '30s' },
+  { name: 'saga-stuck', when: 'saga.stuck > 0', severity: 'critical' },
   { name: 'dead-letters-grow', when: 'handler.deadPerMinute > 0' },
 ]

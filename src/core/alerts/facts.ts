@@ -28,6 +28,12 @@ export const alertFacts = {
     waiting: 'true while its broker is away',
     deadPerMinute: 'events refused for good in the last minute',
   },
+  saga: {
+    name: 'saga',
+    running: 'of its sagas, those that go on or wait',
+    compensating: 'those that are being undone',
+    stuck: 'those that wait for an operator',
+  },
   bridge: {
     name: 'bridge',
     alive: 'false when it ended without a word',
@@ -51,5 +57,5 @@ export const alertFacts = {
 
 export type FactRoot = keyof typeof alertFacts
 /** An expression with one of these is tested for each of them. */
-export const eachOf = ['handler', 'sink', 'bridge'] as const
+export const eachOf = ['handler', 'sink', 'saga', 'bridge'] as const
 export type EachOf = (typeof eachOf)[number]

@@ -10,6 +10,7 @@ export type Facts = Readonly<Record<string, Fact>>
 export interface MeasuredFacts {
   readonly handler: readonly Facts[]
   readonly sink: readonly Facts[]
+  readonly saga: readonly Facts[]
   readonly bridge: readonly Facts[]
   readonly store: Facts
   readonly dead: Facts
@@ -20,7 +21,7 @@ export interface FactsInput {
   /** The first of the last minute, and the newest. */
   readonly earlier: Snapshot
   readonly later: Snapshot
-  readonly pressure: Pick<Pressure, 'horizon' | 'notifyQueue'>
+  readonly pressure: Pick<Pressure, 'horizon' | 'notifyQueue' | 'sagas'>
   readonly events: { readonly perMinute: number | null; readonly usualPerMinute: number | null }
   readonly latencies: ReadonlyMap<string, Baseline>
   /** Handlers that the store knows; of others nothing is missed. */
@@ -33,6 +34,7 @@ export function factsOf(input: FactsInput): MeasuredFacts {
   return {
     handler: handlersOf(input),
     sink: sinksOf(input),
+    saga: sagasOf(pressure),
     bridge: instances.map(({ instance, alive, ageMs, rssBytes, cpu }) => ({
       ...{ name: instance, alive, rssBytes, cpu },
       silentMs: ageMs,
@@ -114,6 +116,13 @@ function hasCrashed(handler: string, { instances, takenAt }: Snapshot): boolean 
       return startedMs > nowMs - gone.ageMs && nowMs - startedMs > replacedAfterMs
     })
     return !replaced && (alive.length === 0 || gone.ageMs < newsMs)
+  })
+}
+
+function sagasOf({ sagas }: FactsInput['pressure']): readonly Facts[] {
+  return [...Map.groupBy(sagas, ({ saga }) => saga)].map(([name, own]) => {
+    const countOf = (status: string) => own.find((one) => one.status === status)?.count ?? 0
+    return { name, running: countOf('running'), compensating: countOf('compensating'), stuck: countOf('stuck') }
   })
 }
 

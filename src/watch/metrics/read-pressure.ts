@@ -57,7 +57,8 @@ const numbersSql = `
 
 const sinksSql = `select name as sink, greatest(0, coalesce(evt.head(), 0) - position)::float8 as lag from evt.sinks order by name`
 
-const sagasSql = `select saga, status, count(*)::int as count from evt.sagas where ended_at is null group by 1, 2 order by 1, 2 limit 200`
+const sagasSql = `select saga, status, count(*)::int as count from evt.sagas where ended_at is null group by 1, 2
+  order by status <> 'stuck', 1, 2 limit 200`
 
 /** Reads only, catalogues and small tables; what other users' sessions do is shown as far as the role may see it. */
 export async function readPressure(sql: SqlExecutor): Promise<Pressure> {
