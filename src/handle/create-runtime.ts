@@ -48,6 +48,7 @@ export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forc
     meter,
     log,
     instance,
+    heldFor: new Set(),
     pace: createPace({
       widest: Math.max(1, Math.min(config.width, widest)),
       timeoutMs: config.timeoutMs,

@@ -41,7 +41,8 @@ async function openLane(runtime: HandlerRuntime, lane: Lane, signal: AbortSignal
   const handler = runtime.config.name
   while (!signal.aborted && !lane.lost.aborted) {
     try {
-      await wakeHeld(runtime.store, { handler, lane: lane.id }, runtime.preparer.isKnown)
+      const held = await wakeHeld(runtime.store, { handler, lane: lane.id }, runtime.preparer.isKnown)
+      for (const heldFor of held) runtime.heldFor.add(heldFor)
       const parked = await readParked(runtime.store, handler, lane.id)
       // Where position and dead letter commit together, no dead letter comes again.
       const { transactional } = runtime.transport.capabilities

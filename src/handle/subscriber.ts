@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError, toError } from '../core/errors.ts'
+import type { Registry } from '../core/registry.ts'
 import type { LaneOptions } from '../transports/transport.ts'
 import type { DueSchedule } from './due-schedule.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { takeIn } from './intake.ts'
 import { closeLane, type OwnedLane } from './item.ts'
 import type { ReadLogged } from './rebuild-item.ts'
+import { createStepAside } from './step-aside.ts'
 import { suspectsTogether } from './suspects.ts'
 import { createWorkers } from './workers.ts'
 
@@ -20,6 +22,7 @@ export interface SubscriberOptions {
   readonly topics: readonly string[]
   readonly schedule: DueSchedule
   readonly readLogged: ReadLogged
+  readonly registry: Registry
 }
 
 /** One handler, subscribed: its lanes and its workers. */
@@ -34,7 +37,7 @@ export interface Subscriber {
   force(reason: unknown): void
 }
 
-export function startSubscriber({ runtime, topics, schedule, readLogged }: SubscriberOptions): Subscriber {
+export function startSubscriber({ runtime, topics, schedule, readLogged, registry }: SubscriberOptions): Subscriber {
   const { config } = runtime
   const workers = createWorkers({ runtime, readLogged, count: config.workers })
   runtime.breaker.attach(workers)
@@ -46,6 +49,7 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
   })
   const owned = new Set<OwnedLane>()
   const stopping = new AbortController()
+  const stepAside = createStepAside(runtime, registry)
   const options: LaneOptions = {
     prefetch,
     suspects: suspectsTogether(config),
@@ -56,24 +60,48 @@ export function startSubscriber({ runtime, topics, schedule, readLogged }: Subsc
     signal: stopping.signal,
   }
 
-  async function subscribe(): Promise<void> {
+  async function subscribe(signal: AbortSignal): Promise<void> {
     if (!runtime.transport.lanes)
       throw new EvtError('unsupported', `cannot subscribe ${config.name}: ${runtime.transport.name} has no lanes`)
-    for await (const lane of runtime.transport.lanes(topics, config.name, options)) {
+    for await (const lane of runtime.transport.lanes(topics, config.name, { ...options, signal })) {
       for (const one of owned) if (one.closed) owned.delete(one)
-      const taken = await takeIn(runtime, lane, { workers, signal: stopping.signal })
+      const taken = await takeIn(runtime, lane, { workers, signal })
       if (!taken) continue
       owned.add(taken)
       schedule.own(taken, config.name, workers)
+      if (signal.aborted && !stopping.signal.aborted) await giveBack(taken)
     }
+  }
+
+  /** What runs ends first; what was not begun comes again at the next owner. */
+  async function giveBack(one: OwnedLane): Promise<void> {
+    closeLane(one, runtime.meter)
+    await workers.left(one)
+    await one.lane.release().catch(() => {})
+  }
+
+  async function leave(round: AbortController): Promise<true> {
+    const contracts = [...runtime.heldFor].join(', ')
+    runtime.log.info('gives its lanes to a bridge that knows the contract', { handler: config.name, contracts })
+    round.abort(new EvtError('interrupted', `${config.name} steps aside`))
+    await Promise.all([...owned].map(giveBack))
+    return true
   }
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
-      await subscribe().catch((error: unknown) =>
+      const round = new AbortController()
+      const signal = AbortSignal.any([stopping.signal, round.signal])
+      const leaving = stepAside.untilWanted(signal).then(() => (signal.aborted ? false : leave(round)))
+      await subscribe(signal).catch((error: unknown) =>
         runtime.log.error('cannot subscribe; trying again', { handler: config.name, error: toError(error).message }),
       )
-      if (!stopping.signal.aborted) await delay(restartMs, undefined, { signal: stopping.signal }).catch(() => {})
+      round.abort()
+      if (await leaving) {
+        await stepAside.untilOver(stopping.signal)
+        if (!stopping.signal.aborted) runtime.log.info('takes lanes again', { handler: config.name })
+      } else if (!stopping.signal.aborted)
+        await delay(restartMs, undefined, { signal: stopping.signal }).catch(() => {})
     }
   }
 

@@ -112,7 +112,7 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
     const forced = new AbortController()
     watchdog?.know(config.name)
     const runtime = createRuntime(config, shared, forced.signal)
-    const one = startSubscriber({ runtime, topics, schedule, readLogged: logged.read })
+    const one = startSubscriber({ runtime, topics, schedule, readLogged: logged.read, registry: options.registry })
     running.set(config.name, { one, runtime, forced })
     return one
   }

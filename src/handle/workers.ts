@@ -18,6 +18,8 @@ export interface Workers {
   hold(state: boolean): void
   /** Begins one event and resolves when it is done; false when there is none. */
   probe(): Promise<boolean>
+  /** Resolves when nothing of the lane is in a worker's hands. To be closed before. */
+  left(owned: OwnedLane): Promise<void>
   /** Resolves when what was begun is done; nothing new is begun. */
   stop(): Promise<void>
   /** What runs now has lost its lane, or its process has to stop. */
@@ -40,6 +42,7 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
   const lanes: OwnedLane[] = []
   /** In a worker's hands. */
   const held = new Set<OwnedLane>()
+  const leaving = new Map<OwnedLane, () => void>()
   const idle: (() => void)[] = []
   const places: readonly Interruptible[] = Array.from({ length: count }, () => new Set())
   const probePlace: Interruptible = new Set()
@@ -114,7 +117,10 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     try {
       await work.run(place)
     } finally {
-      for (const owned of work.lanes) held.delete(owned)
+      for (const owned of work.lanes) {
+        held.delete(owned)
+        leaving.get(owned)?.()
+      }
     }
   }
 
@@ -167,6 +173,10 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
       probing = perform(work, probePlace).catch(onDefect)
       await probing
       return true
+    },
+    async left(owned) {
+      if (held.has(owned)) await new Promise<void>((resolve) => leaving.set(owned, resolve))
+      leaving.delete(owned)
     },
     async stop() {
       stopping = true

@@ -48,22 +48,23 @@ export async function readDue(sql: SqlExecutor, owned: readonly OwnedPlace[], wi
   }))
 }
 
-/** Lets deliveries go on that were held for a contract which this process knows. */
+/** Lets deliveries go on that were held for a contract which this process knows. Returns what others wait for. */
 export async function wakeHeld(
   sql: SqlExecutor,
   place: OwnedPlace,
   isKnown: (heldFor: string) => boolean,
-): Promise<number> {
+): Promise<readonly string[]> {
   const { rows } = await sql.query(
     'select distinct held_for from evt.deliveries where handler = $1 and lane = $2 and held_for is not null',
     [place.handler, place.lane],
   )
-  const known = rows.map((row) => String(row.held_for)).filter(isKnown)
-  if (known.length === 0) return 0
-  const woken = await sql.query(
-    `update evt.deliveries set held_for = null, next_at = clock_timestamp()
-     where handler = $1 and lane = $2 and held_for = any($3::text[]) returning id`,
-    [place.handler, place.lane, known],
-  )
-  return woken.rows.length
+  const heldFor = rows.map((row) => String(row.held_for))
+  const known = heldFor.filter(isKnown)
+  if (known.length > 0)
+    await sql.query(
+      `update evt.deliveries set held_for = null, next_at = clock_timestamp()
+       where handler = $1 and lane = $2 and held_for = any($3::text[])`,
+      [place.handler, place.lane, known],
+    )
+  return heldFor.filter((held) => !known.includes(held))
 }
