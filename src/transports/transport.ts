@@ -87,10 +87,7 @@ export interface LaneProgress {
 export interface LaneOptions {
   /** Unsettled messages that one lane may hand out. */
   readonly prefetch: number
-  /**
-   * Messages that one dead owner may have started: so many may be out at the same time, at most. Default 1: each comes alone. When another
-   * owner dies with several in hand, these come alone, with deliveries above 2. A transport may hand out fewer.
-   */
+  /** Of what one dead owner may have started, so many may be out together, at most; default 1. A transport may hand out fewer. */
   readonly suspects?: number
   /** Only types (header `ce-type`) that match one of these; a substrate that cannot filter hands out all. The pattern language of core. */
   readonly patterns: readonly string[]
@@ -291,10 +288,7 @@ export interface Transport {
   inspect(topics: readonly string[]): Promise<Inspection>
   /** Product and version of the server, for the reader of a report: `Redis 7.0.15`. Absent where there is no server. */
   about?(): Promise<string>
-  /**
-   * Removes topics that `ensure` made, with their messages, groups and dead letters: what a test or a bench made for itself. Nothing of
-   * somebody else's; idempotent. Needs `removes`.
-   */
+  /** Removes topics that `ensure` made, with messages, groups and dead letters, and nothing of somebody else's; idempotent. Needs `removes`. */
   remove?(topics: readonly string[]): Promise<void>
   /** What a reader could leave behind: groups, offsets, pending entries, queues, locks. Equal before and after an `observe`. Absent where there is no server. */
   footprint?(topics: readonly string[]): Promise<Readonly<Record<string, string>>>

@@ -167,8 +167,7 @@ export function joinGroup(init: MemberInit): Member {
     const lane = createKafkaLane({
       ...start,
       epoch: BigInt(generation),
-      prefetch: options.prefetch,
-      suspects: options.suspects ?? 1,
+      ...{ prefetch: options.prefetch, suspects: options.suspects ?? 1 },
       wanted: init.wanted,
       fetcher: init.fetcher,
       isMember: () => !expire(),
