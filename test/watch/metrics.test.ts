@@ -64,6 +64,7 @@ describe('metrics of a bridge', () => {
       expect(text).toContain(`${line}\n`)
     expect(text).toMatch(/^evt_connections\{application="evt handlers"\} \d+$/m)
     expect(text).toMatch(/^evt_dead_letters_cause\{cause="\w+",handler="mail.welcome",type="user.created"\} 1$/m)
+    expect(text).toMatch(/^evt_watch_lag_events\{task="analytics"\} \d+$/m)
     expect(text).toMatch(/^nodejs_eventloop_lag_seconds /m)
     // Each family once, with its help and type.
     const families = [...text.matchAll(/^# TYPE (\S+) /gm)].map(([, name]) => name)

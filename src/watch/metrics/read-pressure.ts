@@ -22,6 +22,8 @@ export interface Pressure {
   /** Seconds; of stages where something waits. */
   readonly oldest: readonly { readonly stage: string; readonly seconds: number }[]
   readonly sinks: readonly { readonly sink: string; readonly lagEvents: number }[]
+  /** Work that one bridge does for all: events of the log that it has still to look at. */
+  readonly tasks: readonly { readonly task: string; readonly lagEvents: number }[]
   readonly sagas: readonly { readonly saga: string; readonly status: string; readonly count: number }[]
   /** Since the beginning. */
   readonly duplicates: number
@@ -57,6 +59,8 @@ const numbersSql = `
 
 const sinksSql = `select name as sink, greatest(0, coalesce(evt.head(), 0) - position)::float8 as lag from evt.sinks order by name`
 
+const tasksSql = `select task, greatest(0, coalesce(evt.head(), 0) - position)::float8 as lag from evt.watch_tasks order by task`
+
 const sagasSql = `select saga, status, count(*)::int as count from evt.sagas where ended_at is null group by 1, 2
   order by status <> 'stuck', 1, 2 limit 200`
 
@@ -66,6 +70,7 @@ export async function readPressure(sql: SqlExecutor): Promise<Pressure> {
   const connections = (await sql.query(connectionsSql)).rows
   const numbers = (await sql.query(numbersSql)).rows[0] ?? {}
   const sinks = (await sql.query(sinksSql)).rows
+  const tasks = (await sql.query(tasksSql)).rows
   const sagas = (await sql.query(sagasSql)).rows
   const [duplicates, refused] = (numbers.dropped as [number, number] | null) ?? [0, 0]
   return {
@@ -86,6 +91,7 @@ export async function readPressure(sql: SqlExecutor): Promise<Pressure> {
       numbers[stage] == null ? [] : [{ stage, seconds: Math.max(0, Number(numbers[stage])) }],
     ),
     sinks: sinks.map(({ sink, lag }) => ({ sink: String(sink), lagEvents: Number(lag) })),
+    tasks: tasks.map(({ task, lag }) => ({ task: String(task), lagEvents: Number(lag) })),
     sagas: sagas.map(({ saga, status, count }) => ({
       saga: String(saga),
       status: String(status),

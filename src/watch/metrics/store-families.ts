@@ -16,6 +16,11 @@ export function storeFamilies({ snapshot, pressure, traffic, alerts }: StoreRead
       pressure.sinks.map(({ sink, lagEvents }) => one(lagEvents, { sink })),
     ),
     gauge(
+      'evt_watch_lag_events',
+      'Events of the log that alerts, analytics and the log of payloads have still to look at.',
+      pressure.tasks.map(({ task, lagEvents }) => one(lagEvents, { task })),
+    ),
+    gauge(
       'evt_horizon_age_seconds',
       'How long the oldest transaction is open that keeps the server from tidying up, and whose it is.',
       horizon
