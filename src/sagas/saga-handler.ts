@@ -5,7 +5,15 @@ import type { Keyring } from '../core/protection.ts'
 import type { OpenedState } from '../core/state-sealing.ts'
 import type { HandlerContext, HandlerDefinition } from '../handle/handler.ts'
 import { publishEncoded } from '../store/outbox.ts'
-import { type Entered, enterSaga, keepEarlyEvent, noteSaga, type SagaRow, saveSaga } from '../store/sagas.ts'
+import {
+  type Entered,
+  enterSaga,
+  hadItsSaga,
+  keepEarlyEvent,
+  noteSaga,
+  type SagaRow,
+  saveSaga,
+} from '../store/sagas.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import { advance } from './advance.ts'
 import { createStateGuard, type StateGuard } from './guard-state.ts'
@@ -99,6 +107,7 @@ async function takeEvent(at: At, { key, starts, answers }: Place): Promise<void>
     } else turn.offers.add(offerOf(at))
     return move(at, turn)
   }
+  if (config.once && !found && (await hadItsSaga(sql, config.name, key))) return
   if (starts && !(config.once && found)) {
     const turn = await turnOf(at, entered, newRow(at, key, entered))
     note(turn, 'started', about)
@@ -233,7 +242,12 @@ function newRow({ config, guard, event }: At, key: string, { nowMs, nextId = '' 
     status: 'running',
     phase: 'running',
     version: config.version,
-    plan: { stages: config.stages, sensitive: guard.sensitive, subject: event.subject },
+    plan: {
+      stages: config.stages,
+      sensitive: guard.sensitive,
+      subject: event.subject,
+      ...(config.once ? { once: true } : {}),
+    },
     stage: 0,
     steps: {},
     state: checkedState(config, config.begin(event)),

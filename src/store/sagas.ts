@@ -46,6 +46,8 @@ export interface SagaRow {
     readonly sensitive: readonly string[]
     /** Of the event that it began with: whose key encrypts its state. */
     readonly subject?: string | undefined
+    /** Its key has no other saga after it. */
+    readonly once?: true | undefined
   }
   stage: number
   steps: Record<string, StepRow>
@@ -97,6 +99,15 @@ export async function enterSaga(sql: SqlExecutor, saga: string, key: string): Pr
     found: row?.saga_row ? toRow(row.saga_row) : undefined,
     early: (row?.early ?? []).map((one) => ({ ...one, position: BigInt(one.position) })),
   }
+}
+
+/** Whether the key had its only saga, and that is forgotten. In the transaction that entered the key. */
+export async function hadItsSaga(sql: SqlExecutor, saga: string, key: string): Promise<boolean> {
+  const { rows } = await sql.query(
+    `select from evt.saga_keys where saga = $1 and key_hash = sha256(convert_to($2, 'UTF8'))`,
+    [saga, key],
+  )
+  return rows.length > 0
 }
 
 function toRow(row: Record<string, unknown>): SagaRow {

@@ -12,11 +12,16 @@ export async function fireTimers(
 
 const mostAtOnce = 1_000
 
-/** Removes sagas that ended before `keepDays`, and early events whose saga never began. Safe to run anywhere, at any time. */
+/** Removes sagas that ended before `keepDays`, all but the keys that may not begin again, and early events whose saga never began. Safe to run anywhere, at any time. */
 export async function forgetSagas(sql: SqlExecutor, keepDays: number): Promise<{ readonly early: number }> {
   await sql.query(
     `with old as (
-       select id from evt.sagas where ended_at < clock_timestamp() - make_interval(days => $1) order by ended_at limit $2
+       select id, saga, key, ended_at, plan from evt.sagas
+       where ended_at < clock_timestamp() - make_interval(days => $1) order by ended_at limit $2
+     ), keys as (
+       insert into evt.saga_keys (saga, key_hash, ended_at)
+       select distinct on (saga, key) saga, sha256(convert_to(key, 'UTF8')), ended_at from old where plan->>'once' = 'true'
+       on conflict do nothing
      ), history as (
        delete from evt.saga_history h using old where h.saga_id = old.id
      ), timers as (
