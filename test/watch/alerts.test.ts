@@ -261,14 +261,21 @@ describe('alerts', () => {
     onTestFinished(() => void server.closeAllConnections())
     onTestFinished(() => void server.close())
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const { stop } = start(store, [
-      { name: 'one', when: 'store.outboxPending > 0', to: [`${url}/never`, `${url}/hook`] },
-    ])
+    const warned: string[] = []
+    const warn = (message: string, fields?: object) => void warned.push(`${message} ${JSON.stringify(fields)}`)
+    const { stop } = start(
+      store,
+      [{ name: 'one', when: 'store.outboxPending > 0', to: [`${url}/never`, `${url}/hook/SECRET?of=SECRET`] }],
+      { calm: { ...silent, warn, error: warn } },
+    )
     await store.query(`select evt.publish('a.b', '{}')`)
     await until(() => bodies.length === 1, patience)
     expect(JSON.parse(bodies[0] ?? '')).toMatchObject({ alert: 'one', kind: 'raised', severity: 'warning', value: 1 })
     expect(await told(store)).toEqual([])
     await stop()
+    // Where the webhook lies is its secret.
+    expect(warned).toContainEqual(expect.stringContaining(`"webhook":"${url}"`))
+    expect(warned.join()).not.toContain('SECRET')
     const { rows } = await store.query('select target from evt.alert_notices')
     expect(rows).toEqual([{ target: `${url}/never` }])
   })
