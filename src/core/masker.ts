@@ -87,23 +87,3 @@ function unsealed(data: unknown): unknown {
   const shown = text === undefined ? undefined : withoutSealed(text)
   return shown === undefined || shown === text ? data : JSON.parse(shown)
 }
-
-/** Texts of at least so many characters are looked for. */
-const shortest = 3
-
-/** The text without the values that stand in marked fields of the data: an error often repeats what it could not use. */
-export function withoutValues(text: string, fields: readonly SensitiveField[], data: unknown): string {
-  const values = new Set<string>()
-  for (const { path } of fields)
-    changeAt(data, path.slice(0, path.includes('*') ? path.indexOf('*') : undefined), (value) => {
-      collect(value, values)
-      return value
-    })
-  return [...values].sort((a, b) => b.length - a.length).reduce((shown, value) => shown.replaceAll(value, '***'), text)
-}
-
-function collect(value: unknown, into: Set<string>): void {
-  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) collect(inner, into)
-  else if (typeof value === 'string' && value.length >= shortest) into.add(value)
-  else if (typeof value === 'number' && String(value).length >= shortest) into.add(String(value))
-}

@@ -42,12 +42,12 @@ export function failureOf(
   item: Item,
   attempt: { readonly thrown: unknown; readonly startedMs: number; readonly runUs: number },
 ): Failure {
-  const facts = runtime.preparer.discreet(factsOf(attempt.thrown), item.prepared)
+  const facts = factsOf(attempt.thrown)
   const record: AttemptRecord = {
     attempt: item.attempt,
     at: new Date(attempt.startedMs).toISOString(),
     durationMs: Math.round(attempt.runUs) / 1000,
-    ...facts,
+    ...runtime.preparer.discreet(facts, item.prepared),
     instance: runtime.instance,
   }
   const verdict = classify(attempt.thrown, facts, runtime.config.nonRetryable)

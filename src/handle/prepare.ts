@@ -1,9 +1,9 @@
 import { fromHeaders } from '../core/codec/headers.ts'
 import type { EvtEvent } from '../core/event.ts'
 import { plainGuard } from '../core/guard.ts'
-import { withoutValues } from '../core/masker.ts'
 import { isNewerVersion, type Registry } from '../core/registry.ts'
 import { sensitiveFields } from '../core/sensitive-fields.ts'
+import { withoutValues } from '../core/without-values.ts'
 import type { Received } from '../transports/transport.ts'
 import type { ErrorFacts } from './failure.ts'
 import type { HandlerConfig } from './handler-config.ts'
@@ -22,7 +22,7 @@ export interface Preparer {
   load?(messages: readonly Received[]): Promise<void> | undefined
   /** Whether a `type@version` that was held can be prepared now. */
   isKnown(heldFor: string): boolean
-  /** What was thrown, without the values of sensitive fields: errors repeat what they could not use, and are kept and logged. */
+  /** What was thrown, for keeping and logging: without the values of sensitive fields. Errors repeat what they could not use. */
   discreet(facts: ErrorFacts, prepared: Prepared | undefined): ErrorFacts
 }
 
@@ -60,11 +60,13 @@ export function createPreparer(config: Pick<HandlerConfig, 'versions'>, registry
       const contract = event && registry.get(event.type, event.version)
       const fields = contract ? sensitiveFields(contract) : []
       if (!event || fields.length === 0) return facts
-      const { message, stack } = facts
+      const clean = (text: string) => withoutValues(text, fields, event.data)
+      const { class: name, code, message, stack } = facts
       return {
-        ...facts,
-        message: withoutValues(message, fields, event.data),
-        ...(stack === undefined ? {} : { stack: withoutValues(stack, fields, event.data) }),
+        class: clean(name),
+        message: clean(message),
+        ...(code === undefined ? {} : { code: clean(code) }),
+        ...(stack === undefined ? {} : { stack: clean(stack) }),
       }
     },
     isKnown(heldFor) {

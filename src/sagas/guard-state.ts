@@ -2,10 +2,10 @@ import type { Contract } from '../core/contract.ts'
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
 import { fieldPaths, shapeOf } from '../core/json-shape.ts'
-import { withoutValues } from '../core/masker.ts'
 import type { Keyring } from '../core/protection.ts'
 import { maskPath, type SensitiveField, sensitiveFields } from '../core/sensitive-fields.ts'
 import { createStateSealer, type StateSealer } from '../core/state-sealing.ts'
+import { withoutValues } from '../core/without-values.ts'
 import { contractsOf, type SagaConfig } from './saga-config.ts'
 
 /** What of a saga's state is not for everybody. */

@@ -4,11 +4,12 @@ import { defineEvent } from '../../src/core/define-event.ts'
 import { findUnmarked, suspicionOfName, suspicionOfValue } from '../../src/core/detect.ts'
 import { createInspector, unmarkedNames } from '../../src/core/inspector.ts'
 import { sensitive } from '../../src/core/json-shape.ts'
-import { createMasker, withoutValues } from '../../src/core/masker.ts'
+import { createMasker } from '../../src/core/masker.ts'
 import { pseudonymOf } from '../../src/core/pseudonym.ts'
 import { createRegistry } from '../../src/core/registry.ts'
 import { seal } from '../../src/core/sealing.ts'
 import { sensitiveFields } from '../../src/core/sensitive-fields.ts'
+import { withoutValues } from '../../src/core/without-values.ts'
 
 const address = z.object({ street: sensitive(z.string()), city: z.string() })
 const signed = defineEvent('person.signed', {
@@ -78,11 +79,26 @@ describe('a masker', () => {
     })
   })
 
+  const without = (text: string, of: unknown = data) => withoutValues(text, sensitiveFields(signed.v1), of)
+  const other = { email: 'Zoë <zoe+x@lovelace.org>', notes: { a: 'Große "Straße"' } }
+
   it('takes the values of marked fields out of texts that repeat them', () => {
-    const text = 'cannot write to ada@lovelace.org or Ada@Lovelace.org at Main St 1: private'
-    expect(withoutValues(text, sensitiveFields(signed.v1), data)).toBe(
-      'cannot write to ada@lovelace.org or *** at ***: ***',
+    expect(without('cannot write to ada@lovelace.com or Ada@Lovelace.org at Main St 1: private')).toBe(
+      'cannot write to ada@lovelace.com or *** at ***: ***',
     )
+    expect(without('Main St 1private, ssh')).toBe('******, ***')
+  })
+
+  it.each([
+    ['in another case', 'ADA@LOVELACE.ORG, main st 1', '***, ***', data],
+    ['with letters that have no capital', 'GROSSE "STRASSE"', '***', other],
+    ['in a URL', 'GET /u?mail=ada%40lovelace.org&at=Main+St+1&is=Main%20St%201', 'GET /u?mail=***&at=***&is=***', data],
+    ['in a URL, in parts', `/u/${encodeURI(other.email)}?q=${encodeURIComponent(other.email)}`, '/u/***?q=***', other],
+    ['in JSON', JSON.stringify({ it: other.notes.a }), '{"it":"***"}', other],
+    ['cut off', 'no Zoë <zoe+x… (3,000 characters)', 'no ***… (3,000 characters)', other],
+    ['cut off within its escapes', 'no Zo%C3%AB%20%3Czoe…', 'no ***…', other],
+  ])('takes them out %s', (_, text, expected, of) => {
+    expect(without(text, of)).toBe(expected)
   })
 })
 

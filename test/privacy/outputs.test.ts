@@ -16,7 +16,10 @@ import { until } from '../setup/until.ts'
 
 const secrets = ['planted-mail@example.org', 'planted-street-7', 'planted-card-4111', 'planted-note']
 const [mail = '', street = '', card = '', note = ''] = secrets
-const found = (text: string) => secrets.filter((secret) => text.includes(secret))
+const found = (text: string) =>
+  secrets.filter((secret) =>
+    [secret, encodeURIComponent(secret)].some((one) => text.toLowerCase().includes(one.toLowerCase())),
+  )
 
 const moved = defineEvent('person.moved', {
   1: z.object({
@@ -58,8 +61,11 @@ describe('secrets that were planted in sensitive fields', () => {
           retry: { attempts: 1 },
           handle(event) {
             seen.push(event.data)
-            throw new Error(
-              `cannot write to ${event.data.email} of ${event.data.homes[0]?.street} with ${event.data.card} (${event.data.notes.n})`,
+            const { email, homes, card, notes } = event.data
+            const asked = `GET /?mail=${encodeURIComponent(email)}&card=${String(card).toUpperCase()}`
+            throw Object.assign(
+              new Error(`cannot write to ${email} of ${homes[0]?.street} with ${card} (${notes.n}): ${asked}`),
+              { name: `NotFound ${email}`, code: `of-${card}` },
             )
           },
         }),
@@ -86,9 +92,14 @@ describe('secrets that were planted in sensitive fields', () => {
     await until(async () => (await store.query('select 1 from evt.dead_letters')).rows.length === 1)
     await until(() => logged.some((line) => line.includes('dead letter')))
     expect(seen).toEqual([data])
-    const dead = JSON.stringify((await store.query('select error_message, attempts from evt.dead_letters')).rows)
-    expect(dead).toContain('cannot write to *** of *** with *** (***)')
+    const dead = JSON.stringify(
+      (await store.query('select error_class, error_code, error_message, attempts from evt.dead_letters')).rows,
+    )
+    expect(dead).toContain('cannot write to *** of *** with *** (***): GET /?mail=***&card=***')
+    expect(dead).toContain('"error_class":"NotFound ***","error_code":"of-***"')
     expect(found(dead)).toEqual([])
+    await until(async () => /NotFound/.test(JSON.stringify((await store.query('select * from evt.instances')).rows)))
+    expect(found(JSON.stringify((await store.query('select * from evt.instances')).rows))).toEqual([])
     expect(found(logged.join('\n'))).toEqual([])
     const nowhere = createNowhere()
     onTestFinished(nowhere.dispose)

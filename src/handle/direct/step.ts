@@ -107,9 +107,10 @@ export function createStep(runtime: DirectRuntime): Step {
   }
 
   async function failed(line: Line, jobs: readonly Job[], result: Extract<DirectResult, { ok: false }>) {
+    const thrown = factsOf(result.thrown)
     const failure = jobs.reduce(
       (facts, { message }) => runtime.preparer.discreet(facts, runtime.preparer.prepare(message)),
-      factsOf(result.thrown),
+      thrown,
     )
     const error = `${failure.class}: ${failure.message}`
     const [job] = jobs
@@ -122,7 +123,7 @@ export function createStep(runtime: DirectRuntime): Step {
       return 0
     }
     const durationMs = result.runUs / 1000
-    const isHopeless = classify(result.thrown, failure, config.nonRetryable) === 'hopeless'
+    const isHopeless = classify(result.thrown, thrown, config.nonRetryable) === 'hopeless'
     if (!isHopeless) runtime.breaker.failed(keyOf(job), error)
     // Open, the handler fails and not the event: it has its attempt again.
     const isFree = !isHopeless && runtime.breaker.isOpen
