@@ -1,6 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent, NewEvent } from '../core/event.ts'
 import { originNames, originOf } from '../core/origin.ts'
+import type { HandlerSql } from './handler.ts'
 
 /** Longer than any intended chain of events that handlers cause by one another. */
 const mostCaused = 32
@@ -41,4 +42,20 @@ export function caused(given: NewEvent, events: readonly EvtEvent[]): NewEvent {
     ...given,
     metadata,
   }
+}
+
+/** The same for two copies of evt in one process: a program's, and the one that runs its services. */
+const cause = Symbol.for('evt.cause')
+
+type Cause = (given: NewEvent) => NewEvent
+
+/** Whoever writes an event with this `sql` learns from `causedIn` what caused it. */
+export function withCause(sql: HandlerSql, own: Cause): HandlerSql {
+  return Object.assign(sql, { [cause]: own })
+}
+
+/** As what `ctx.publish` would publish, where `sql` is a handler's; elsewhere as it was given. Throws HopLimit. */
+export function causedIn(sql: object, given: NewEvent): NewEvent {
+  const own = (sql as { readonly [cause]?: Cause })[cause]
+  return own ? own(given) : given
 }

@@ -1,7 +1,7 @@
 import { EvtError } from '../core/errors.ts'
-import type { EvtEvent } from '../core/event.ts'
+import type { EvtEvent, NewEvent } from '../core/event.ts'
 import type { Session } from '../store/sessions.ts'
-import { caused } from './caused.ts'
+import { caused, withCause } from './caused.ts'
 import type { HandlerContext, HandlerLog, HandlerSql } from './handler.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Item } from './item.ts'
@@ -56,15 +56,13 @@ export class AttemptContext implements HandlerContext {
     const template = (strings: TemplateStringsArray, ...values: readonly unknown[]) =>
       this.#query(textOf(strings), values)
     template.query = (text: string, values: readonly unknown[] = []) => this.#query(text, values)
-    return template as HandlerSql
+    return withCause(template as HandlerSql, (given) => this.#caused(given))
   }
 
   get publish(): HandlerContext['publish'] {
-    const { runtime, event, batch } = this.#of
+    const { runtime } = this.#of
     return (given) =>
-      this.#track(
-        async (session) => (await runtime.publish(session.sql, [caused(given, batch?.events ?? [event])]))[0] ?? '',
-      )
+      this.#track(async (session) => (await runtime.publish(session.sql, [this.#caused(given)]))[0] ?? '')
   }
 
   get signal(): AbortSignal {
@@ -101,6 +99,17 @@ export class AttemptContext implements HandlerContext {
     if (!abort) return
     context.#aborted = abort
     context.#controller?.abort(abort.reason)
+  }
+
+  /** A hop limit is found also where the handler swallows it. */
+  #caused(given: NewEvent): NewEvent {
+    const { event, batch } = this.#of
+    try {
+      return caused(given, batch?.events ?? [event])
+    } catch (error) {
+      this.#sqlError ??= error
+      throw error
+    }
   }
 
   #query(text: string, values: readonly unknown[]): Promise<readonly Record<string, unknown>[]> {

@@ -1,6 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent, NewEvent } from '../core/event.ts'
 import type { Registry } from '../core/registry.ts'
+import { causedIn } from '../handle/caused.ts'
 import type { HandlerSql } from '../handle/handler.ts'
 import { createPreparer } from '../handle/prepare.ts'
 import { prepareEvent } from '../publish/publisher.ts'
@@ -30,7 +31,8 @@ export interface EventStore {
    * Adds events behind the last one of a subject, when that one is `expected` (0: there is none yet; 'any': wherever it ends). In `sql`, the
    * caller's transaction, or in one of its own. Of several writers that expect the same one succeeds; the others wait for it, and get
    * EvtError('conflict') that names the actual sequence: nothing of theirs is written, and their transaction can go on. Throws
-   * `contract`, `unknown-type` and `too-large` as publishing does. Returns the last sequence and the ids.
+   * `contract`, `unknown-type` and `too-large` as publishing does. With `ctx.sql` of a handler they are caused by its event, as what it publishes
+   * is, and count towards the hop limit. Returns the last sequence and the ids.
    */
   append(
     subject: string,
@@ -60,25 +62,26 @@ export async function openEventStore({
   const preparer = createPreparer({ versions: new Map() }, registry)
   let closed: Promise<void> | undefined
 
-  async function append(sql: SqlExecutor, subject: string, expected: bigint | 'any', events: readonly AppendedEvent[]) {
-    await registry.guard?.load(
-      events.map((event) => ({ ...event, subject })),
-      registry.get,
-    )
+  async function append(sql: SqlExecutor, subject: string, expected: bigint | 'any', events: readonly NewEvent[]) {
+    await registry.guard?.load(events, registry.get)
     const last = await enterStream(sql, subject)
     if (expected !== 'any' && last !== expected) throw conflict(subject, expected, last)
     const encoded = events.map((event, n) =>
-      prepareEvent({ ...event, subject, sequence: Number(last) + n + 1 }, { registry, source }),
+      prepareEvent({ ...event, sequence: Number(last) + n + 1 }, { registry, source }),
     )
     if (encoded.length > 0) await appendEncoded(sql, encoded).catch((error: unknown) => rethrow(error, subject, last))
     return { sequence: last + BigInt(encoded.length), ids: encoded.map(({ id }) => id) }
   }
 
   return {
-    append(subject, expected, events, sql) {
+    async append(subject, expected, given, sql) {
       if (subject === '') throw new EvtError('usage', 'cannot append: the subject is empty')
       const at = expected === 'any' ? expected : BigInt(expected)
-      if (sql) return append(executorOf(sql), subject, at, events)
+      const events = given.map((event) => ({ ...event, subject }))
+      if (sql) {
+        const theirs = events.map((event) => causedIn(sql, event))
+        return append(executorOf(sql), subject, at, theirs)
+      }
       return store.transaction((own) => append(own, subject, at, events))
     },
     async *readSubject(subject, { from = 1 } = {}) {

@@ -1,7 +1,7 @@
 import type { EncodedEvent } from '../core/codec.ts'
 import { EvtError } from '../core/errors.ts'
 import type { NewEvent } from '../core/event.ts'
-import { caused } from '../handle/caused.ts'
+import { caused, withCause } from '../handle/caused.ts'
 import { classify } from '../handle/classify.ts'
 import { factsOf } from '../handle/failure.ts'
 import type { HandlerSql } from '../handle/handler.ts'
@@ -78,7 +78,7 @@ interface Within {
  * A savepoint is made with the code's first statement: code without one costs the store nothing. What it publishes is checked at once, and
  * written with the saga's row.
  */
-function openWithin({ ctx, config, event: cause, prepare }: Turn): Within {
+function openWithin({ ctx, config, event: cause, row, prepare }: Turn): Within {
   const pending: Promise<unknown>[] = []
   const published: (EncodedEvent | undefined)[] = []
   let isOpen = false
@@ -93,11 +93,15 @@ function openWithin({ ctx, config, event: cause, prepare }: Turn): Within {
     pending.push(work)
     return work
   }
+  const ofSaga = (event: NewEvent) =>
+    caused({ correlationId: row.correlationId, ...(row.tenant === null ? {} : { tenant: row.tenant }), ...event }, [
+      cause,
+    ])
   async function publish(event: NewEvent): Promise<string> {
     if (isOver) throw new EvtError('fenced', `cannot publish ${event.type} in ${config.name}: its code has returned`)
     // Its place is that of the call, whoever is checked first.
     const place = published.push(undefined) - 1
-    const encoded = await prepare(caused(event, [cause]))
+    const encoded = await prepare(ofSaga(event))
     published[place] = encoded
     return encoded.id
   }
@@ -110,7 +114,7 @@ function openWithin({ ctx, config, event: cause, prepare }: Turn): Within {
     return follow(ctx.sql.query(text, values))
   }
   return {
-    sql: template as HandlerSql,
+    sql: withCause(template as HandlerSql, ofSaga),
     publish: (event) => follow(publish(event)),
     async settle() {
       const failed = (await Promise.allSettled(pending)).some(({ status }) => status === 'rejected')
@@ -134,12 +138,7 @@ function openWithin({ ctx, config, event: cause, prepare }: Turn): Within {
 function contextOf({ ctx, row }: Turn, attempt: number, { sql, publish }: Within): SagaContext {
   return {
     sql,
-    publish: (event) =>
-      publish({
-        correlationId: row.correlationId,
-        ...(row.tenant === null ? {} : { tenant: row.tenant }),
-        ...event,
-      }),
+    publish,
     get signal() {
       return ctx.signal
     },
