@@ -1,3 +1,4 @@
+import { createMasker } from '../core/masker.ts'
 import type { Subscribers } from '../handle/subscribers.ts'
 import type { EventPorts } from '../serve/ports.ts'
 import { closeStoreWithin, settlesWithin } from '../store/close-within.ts'
@@ -35,7 +36,7 @@ export async function startHttp(context: PartContext, { roles, subscribers }: Ht
   const audits = new Map<string, ReturnType<typeof createAudit>>()
   const server = await openHttpServer(config, {
     events: roles.includes('http') ? await openEvents(context, store) : undefined,
-    registry,
+    masker: createMasker({ ...options.privacy, registry }),
     version: ownVersion(),
     report: calm,
     tokens: { live: () => readLiveTokens(store), used: (ids) => noteTokensUsed(store, ids) },

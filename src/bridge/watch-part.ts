@@ -1,4 +1,5 @@
 import { parseDuration } from '../core/duration.ts'
+import { createMasker } from '../core/masker.ts'
 import { closeStoreWithin, settlesWithin } from '../store/close-within.ts'
 import type { PartContext } from './part.ts'
 
@@ -27,6 +28,7 @@ export async function startWatch(context: PartContext): Promise<void> {
   context.keep('analytics', () => settlesWithin(analytics.stop(), besideMs))
   const alerts = startAlerts({ store, instance, rules, log, calm, everyMs })
   context.keep('the alerts', () => settlesWithin(alerts.stop(), besideMs))
-  const payloads = startPayloads({ store, instance, registry, log, calm, everyMs: Math.min(everyMs, payloadMs) })
+  const masker = createMasker({ ...options.privacy, registry })
+  const payloads = startPayloads({ store, instance, masker, log, calm, everyMs: Math.min(everyMs, payloadMs) })
   context.keep('the log of payloads', () => settlesWithin(payloads.stop(), besideMs))
 }

@@ -67,7 +67,7 @@ export function addEventRoutes(
       const texts = eventStream({
         ...query,
         log: events.log,
-        registry: ports.registry,
+        masker: ports.masker,
         access,
         pages,
         heartbeatMs,

@@ -9,7 +9,7 @@ export interface EventStreamOptions extends StreamQuery {
   readonly access: Access
   readonly pages: SharedPages
   readonly log: Pick<EventPorts['log'], 'beyond'>
-  readonly registry: HttpPorts['registry']
+  readonly masker: HttpPorts['masker']
   readonly heartbeatMs: number
   /** The stream ends; with an EvtError or HttpProblem as reason, the reader is told why. */
   readonly signal: AbortSignal
@@ -43,7 +43,7 @@ export async function* eventStream(options: EventStreamOptions): AsyncGenerator<
       if (position > at + 1n) text += gap(at + 1n, position - 1n)
       at = position
       size += entry.dataText.length
-      const line = isWanted(entry, options) ? eventText(entry, options, options.registry) : undefined
+      const line = isWanted(entry, options) ? eventText(entry, options, options.masker) : undefined
       if (line !== undefined) text += `id: ${position}\ndata: ${line}\n\n`
       if (line !== undefined) told = position
       if (text.length < textOfChunk) continue

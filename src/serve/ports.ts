@@ -1,7 +1,7 @@
 // Room serve: HTTP as a door to publishing and watching. It knows fastify, and of the bridge only what is handed to it here.
 import type { EvtError } from '../core/errors.ts'
 import type { NewEvent } from '../core/event.ts'
-import type { Registry } from '../core/registry.ts'
+import type { Masker } from '../core/masker.ts'
 import type { HandlerLog } from '../handle/handler.ts'
 import type { LogReader } from '../store/log.ts'
 import type { LiveToken } from '../store/tokens.ts'
@@ -55,7 +55,8 @@ export interface HttpPorts {
     readonly contentType: string
     readonly text: string
   }>
-  readonly registry: Pick<Registry, 'sensitivePaths'>
+  /** Hides what is personal from everybody who follows the log. */
+  readonly masker: Masker
   readonly version: string
   readonly report: HandlerLog
 }

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { createMasker } from '../../src/core/masker.ts'
 import { createRegistry } from '../../src/core/registry.ts'
+import { defineEvent, sensitive } from '../../src/index.ts'
 import { resolveHttp } from '../../src/serve/http-config.ts'
 import { openHttpServer } from '../../src/serve/http-server.ts'
 import { createLogReader } from '../../src/store/log.ts'
@@ -39,6 +42,21 @@ describe('GET /events', () => {
       data: { name: 'name of b' },
       evt: { transport: 'postgres', position: some.messages[0]?.id },
     })
+  })
+
+  it('hides what looks personal and shows pseudonyms where the configuration says so, also to expressions', async () => {
+    const sent = defineEvent('note.sent', {
+      1: z.object({ to: z.string(), by: sensitive(z.string(), { pseudonym: true }), n: z.number() }),
+    })
+    const privacy = { detect: 'mask', pseudonymKey: 'a long key of this test' } as const
+    const { url, post } = await serve({}, { registry: createRegistry([sent]), privacy })
+    const reading = await readStream(`${url}/events?where=${encodeURIComponent('data.n == 1')}`)
+    const asking = await readStream(`${url}/events?where=${encodeURIComponent("data.to ~ 'ada'")}`)
+    await post([1, 2].map((n) => ({ type: 'note.sent', data: { to: 'ada@lovelace.org', by: 'charles', n } })))
+    await until(() => reading.messages.length === 1)
+    const { data } = JSON.parse(reading.messages[0]?.data ?? '')
+    expect(data).toEqual({ to: '***', by: expect.not.stringMatching(/charles|\*/), n: 1 })
+    expect(asking.messages).toEqual([])
   })
 
   it('goes on after Last-Event-ID without a loss and without a second one, however often it breaks', async () => {
@@ -163,7 +181,7 @@ describe('GET /events', () => {
       health: async () => [],
       stats: () => ({}),
       metrics: async () => ({ contentType: 'text/plain', text: '' }),
-      registry: createRegistry([]),
+      masker: createMasker({ registry: createRegistry([]) }),
       version: '0',
       report: quiet,
     })

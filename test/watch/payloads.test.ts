@@ -15,15 +15,16 @@ it('payloads of chosen types are logged from when an operator says so, masked, e
   const lines: { message: string; fields: { event?: string; data?: unknown } }[] = []
   const line = (message: string, fields: object = {}) => void lines.push({ message, fields })
   const log = { debug: line, info: line, warn: line, error: line }
+  const often = { monitoringInterval: '50ms', privacy: { detect: 'mask' } } as const
   for (const instance of ['a', 'b']) {
-    const bridge = createBridge({ store: url, registry, instance, log, roles: ['relay'], monitoringInterval: '50ms' })
+    const bridge = createBridge({ store: url, registry, instance, log, roles: ['relay'], ...often })
     onTestFinished(() => bridge.stop())
     await bridge.start()
   }
   const evt = (...words: string[]) => runHere(words, { store: url, cwd: nowhere.path })
   const publish = (id: string, type = 'user.created') =>
     store.query(
-      `select evt.publish($2, '{"name": "Ada", "card": "planted-secret"}', 'user/1', id => $1, correlation_id => 'c-1')`,
+      `select evt.publish($2, '{"name": "Ada", "card": "planted-secret", "to": "ada@lovelace.org"}', 'user/1', id => $1, correlation_id => 'c-1')`,
       [id, type],
     )
   const reached = async (id: string) => {
@@ -48,7 +49,7 @@ it('payloads of chosen types are logged from when an operator says so, masked, e
   expect(logged()).toEqual(['one', 'two'])
   expect(lines.find(({ fields }) => fields.event === 'one')?.fields).toMatchObject({
     ...{ type: 'user.created', subject: 'user/1', correlation: 'c-1' },
-    data: { name: 'Ada', card: '***' },
+    data: { name: 'Ada', card: '***', to: '***' },
   })
   expect(JSON.stringify(lines)).not.toContain('planted-secret')
   const { rows } = await store.query(`select verb, target, reason from evt.audit order by id limit 1`)

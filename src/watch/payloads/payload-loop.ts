@@ -1,8 +1,7 @@
 import { fromHeaders } from '../../core/codec/headers.ts'
 import { toError } from '../../core/errors.ts'
-import { maskFields } from '../../core/mask.ts'
+import type { Masker } from '../../core/masker.ts'
 import { compilePatterns } from '../../core/pattern.ts'
-import type { Registry } from '../../core/registry.ts'
 import type { HandlerLog } from '../../handle/handler.ts'
 import type { Store } from '../../store/connection.ts'
 import { createLogReader, type LogEntry, type LogReader } from '../../store/log.ts'
@@ -13,7 +12,7 @@ import { startTask } from '../run-task.ts'
 export interface PayloadsOptions {
   readonly store: Store
   readonly instance: string
-  readonly registry: Pick<Registry, 'sensitivePaths'>
+  readonly masker: Masker
   readonly log: HandlerLog
   readonly calm: HandlerLog
   readonly everyMs: number
@@ -27,7 +26,7 @@ const mostLines = 200
  * Logs events of the types that an operator has switched on, masked, each once over all bridges. They are read from the log, so that handling
  * does not know of it.
  */
-export function startPayloads({ store, instance, registry, log, calm, everyMs }: PayloadsOptions): {
+export function startPayloads({ store, instance, masker, log, calm, everyMs }: PayloadsOptions): {
   stop(): Promise<void>
 } {
   const task: WatchTask = { task: 'payloads', holder: instance, leaseMs: Math.max(10_000, 3 * everyMs) }
@@ -52,7 +51,7 @@ export function startPayloads({ store, instance, registry, log, calm, everyMs }:
       // First the place, then the lines: after a crash one is missing rather than there twice.
       at = entries.at(-1)?.position ?? now.head
       await saveTask(store, task, { position: at, memory: {} })
-      for (const entry of chosen.slice(0, room)) log.info('payload', payloadOf(entry, registry))
+      for (const entry of chosen.slice(0, room)) log.info('payload', payloadOf(entry, masker))
       lines += chosen.length
       left += Math.max(0, chosen.length - room)
     }
@@ -71,14 +70,12 @@ export function startPayloads({ store, instance, registry, log, calm, everyMs }:
   }
 }
 
-function payloadOf(entry: LogEntry, registry: Pick<Registry, 'sensitivePaths'>): object {
+function payloadOf(entry: LogEntry, masker: Masker): object {
   const facts = { type: entry.type, event: entry.id, position: String(entry.position) }
   try {
     const event = fromHeaders(entry.headers, Buffer.from(entry.dataText), { verify: false })
-    const paths = registry.sensitivePaths(event.type, event.version)
-    const { data } = maskFields({ data: event.data }, paths) as { readonly data: unknown }
     const { subject, correlationId: correlation, source } = event
-    return { ...facts, subject, correlation, source, data }
+    return { ...facts, subject, correlation, source, data: masker.data(event, event.data) }
   } catch (error) {
     // Nobody knows which of its fields are sensitive.
     return { ...facts, error: toError(error).message }
