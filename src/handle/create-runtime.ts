@@ -26,7 +26,6 @@ export interface SharedRuntime {
   readonly schedule: DueSchedule
   readonly watchdog: Watchdog | undefined
   readonly results: Results | undefined
-  alone<T>(work: () => Promise<T>): Promise<T>
 }
 
 /** Beyond the time that the handler has for its probes. */
@@ -34,7 +33,7 @@ const probeGraceMs = 10_000
 
 /** `forced` is aborted when the handler's time to drain is over. */
 export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forced: AbortSignal): HandlerRuntime {
-  const { options, sessions, gate, mostConcurrent, watch, watchdog, results, schedule, alone } = shared
+  const { options, sessions, gate, mostConcurrent, watch, watchdog, results, schedule } = shared
   const { store, log, instance } = options
   const { name: handler, service: group, priority, concurrency } = config
   const meter = options.recorder.handler({ handler, group, priority, concurrency })
@@ -69,7 +68,6 @@ export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forc
     publish: (sql, events) => options.publish(sql, events, handler),
     schedule: (owned, job, delayMs) => schedule.add(owned, job, delayMs),
     storeIsBack: watch.isBack,
-    alone,
     ...(watchdog ? { watchdog } : {}),
     ...(results ? { results } : {}),
     ...selfStopsOf(config, { options, meter }),

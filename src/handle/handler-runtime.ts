@@ -37,8 +37,6 @@ export interface HandlerRuntime {
   schedule(owned: OwnedLane, job: DueJob, delayMs: number): void
   /** Resolves when the store answers again, or at a forced stop. */
   storeIsBack(): Promise<void>
-  /** One at a time in the whole process: what may end it must not take bystanders along twice. */
-  alone<T>(work: () => Promise<T>): Promise<T>
   readonly breaker: Breaker
   /** Where the handler speaks for itself. */
   readonly check?: HealthCheck

@@ -93,10 +93,9 @@ export function createSubscribers(options: SubscribersOptions): Subscribers {
   const schedule = createDueSchedule(store, (error) =>
     log.warn('cannot look for what is due', { error: toError(error).message }),
   )
-  const alone = createMutex()
   const watchdog = options.watchdogMs === undefined ? undefined : startWatchdog(options.watchdogMs)
   const results = options.onResult && createResults(options.onResult, log)
-  const shared: SharedRuntime = { options, watchdog, results, sessions, gate, mostConcurrent, watch, schedule, alone }
+  const shared: SharedRuntime = { options, watchdog, results, sessions, gate, mostConcurrent, watch, schedule }
   const running = new Map<string, Running>()
   let stopped: Promise<void> | undefined
   /** By `pause`, and by an operator's switch: either is enough. */
@@ -238,13 +237,4 @@ function unlike(configs: readonly HandlerConfig[]): readonly HandlerConfig[] {
     seen.add(name)
   }
   return configs
-}
-
-function createMutex(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (work) => {
-    const next = last.then(work, work)
-    last = next.catch(() => {})
-    return next
-  }
 }

@@ -1,6 +1,7 @@
 import { toError } from '../core/errors.ts'
 import type { AttemptRecord } from '../store/attempts.ts'
 import { countSuspect, discountSuspect, readSuspect, type StartedAttempt } from '../store/suspects.ts'
+import { apart } from './apart.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerConfig } from './handler-config.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
@@ -31,7 +32,7 @@ export async function workOffSuspect(runtime: HandlerRuntime, item: Item, place:
   if (loading && !(await loading)) return
   const [planned] = planEntries(runtime, [item])
   if (planned?.kind !== 'run') return workOff(runtime, [item], place)
-  await runtime.alone(async () => {
+  await apart.alone(async () => {
     // Its lane rested before the attempt that was counted: that one is still to be made.
     const counted = item.suspect ? undefined : await count(runtime, item)
     if (!item.suspect && counted === undefined) return

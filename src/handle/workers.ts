@@ -1,4 +1,5 @@
 import { toError } from '../core/errors.ts'
+import { apart } from './apart.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { type DueJob, type Item, isResting, lowWater, type OwnedLane } from './item.ts'
@@ -78,11 +79,17 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     return items
   }
 
+  async function beside(work: () => Promise<void>): Promise<void> {
+    const entering = apart.enter()
+    if (entering) await entering
+    await work().finally(apart.leave)
+  }
+
   async function runItems(items: readonly Item[], place: Interruptible): Promise<void> {
     runtime.meter.started(items.length)
     const [first] = items
     if (first && comesAlone(runtime.config, first)) await workOffSuspect(runtime, first, place)
-    else await workOff(runtime, items, place)
+    else await beside(() => workOff(runtime, items, place))
     runtime.meter.finished(items.length)
   }
 
@@ -97,7 +104,7 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     const found = due ?? (items.length === 0 ? nextJob() : undefined)
     if (found) {
       const { job, owned } = found
-      return { lanes: [owned], run: (place) => workOffJob(runtime, job, { owned, place, readLogged }) }
+      return { lanes: [owned], run: (place) => beside(() => workOffJob(runtime, job, { owned, place, readLogged })) }
     }
     if (items.length === 0) return undefined
     return { lanes: [...new Set(items.map(({ owned }) => owned))], run: (place) => runItems(items, place) }
