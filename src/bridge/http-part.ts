@@ -76,7 +76,6 @@ async function healthOf(store: Store, { roles, subscribers }: HttpPartOptions): 
     () => undefined,
   )
   if (led === undefined) reasons.push('the store is away')
-  // Who only takes events in does that also while nobody carries them on.
-  else if (!led && roles.includes('relay')) reasons.push('no relay leads: what is published waits')
+  else if (!led) reasons.push('no relay leads: what is published waits')
   return reasons
 }

@@ -22,6 +22,10 @@ describe('what HTTP tells', () => {
     await until(async () => (await fetch(`${url}/readyz`)).status === 200)
     const database = await createTestDatabase()
     const alone = await serveOn(database, {}, { roles: ['http'] })
+    const unled = { status: 'not ready', reasons: ['no relay leads: what is published waits'] }
+    expect(await json(`${alone.url}/readyz`)).toEqual(unled)
+    await serveOn(database, {}, { roles: ['relay'] })
+    await until(async () => (await fetch(`${alone.url}/readyz`)).status === 200)
     expect(await json(`${alone.url}/readyz`)).toEqual({ status: 'ready', reasons: [] })
     await store.query('alter table evt.relay rename to relay_away')
     expect((await fetch(`${url}/readyz`)).status).toBe(503)
