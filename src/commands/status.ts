@@ -6,6 +6,7 @@ import { problemOf } from '../output/problem.ts'
 import type { ContractDrift } from '../store/contracts.ts'
 import type { Scheduled } from '../store/scheduled.ts'
 import type { SinkState, SourceState } from '../watch/read-carried.ts'
+import type { WaitingForPeople } from '../watch/read-waiting.ts'
 import type { Snapshot, StoppedHandler } from '../watch/snapshot.ts'
 import { whyStopped } from '../watch/why-stopped.ts'
 import { defineCommand } from './command.ts'
@@ -22,13 +23,15 @@ interface Bridge {
 }
 
 /** Where evt stands in this directory. */
-interface Standing {
+interface Standing extends Partial<WaitingForPeople> {
   readonly store: { readonly url: string; readonly origin: string; readonly problem?: string } | null
   /** Where embedded stores run, when there is none here and more than one elsewhere. */
   readonly elsewhere: readonly string[]
   readonly profile: string | null
   readonly head: string | null
   readonly bridges: readonly Bridge[]
+  /** Committed and without a position; null where the relay leads, or nothing is known. */
+  readonly unsequenced: { readonly events: number; readonly oldestMs: number | null } | null
   readonly sinks: readonly SinkState[]
   readonly sources: readonly SourceState[]
   /** Versions of contracts that running bridges do not agree about. */
@@ -75,6 +78,7 @@ const nothingYet = ({ config }: Runtime): Standing => ({
   profile: config.profile?.name ?? null,
   head: null,
   bridges: [],
+  unsequenced: null,
   sinks: [],
   sources: [],
   contractDrift: [],
@@ -112,7 +116,9 @@ async function look(place: StorePlace, runtime: Runtime): Promise<Look> {
       const contractDrift = await readContractDrift(opened)
       const { readScheduled } = await import('../store/scheduled.ts')
       const scheduled = await readScheduled(opened)
+      const { readWaiting } = await import('../watch/read-waiting.ts')
       const carried = {
+        ...(await readWaiting(opened)),
         contractDrift,
         scheduled,
         sinks: await readSinks(opened, instances),
@@ -149,6 +155,9 @@ function standingOf(
       handlers: handlers.length,
       ageMs: Math.round(ageMs),
     })),
+    unsequenced: isLed(snapshot)
+      ? null
+      : { events: snapshot.head.outboxPending, oldestMs: snapshot.head.oldestPendingMs },
     stopped: snapshot.stopped,
     deadLetters: snapshot.dead.open,
     largestLag: slowest && slowest.lagEvents > 0 ? slowest : null,
@@ -156,8 +165,10 @@ function standingOf(
   }
 }
 
+const isLed = ({ instances }: Snapshot) => instances.some(({ leader }) => leader)
+
 function nextStep(bridges: number, snapshot: Snapshot): string {
-  if (bridges === 0) return 'evt up'
+  if (bridges === 0 || !isLed(snapshot)) return 'evt up'
   if (snapshot.stopped.some(({ state }) => state === 'broken' || state === 'unhealthy')) return 'evt handlers list'
   if (snapshot.dead.open > 0) return 'evt dlq list'
   if (snapshot.head.position === '0') return 'evt gen user.created --count 10'
@@ -174,20 +185,49 @@ function render(standing: Standing, { output, now }: Runtime): string {
   if (standing.head !== null) {
     rows.push(['head', `position ${formatCount(BigInt(standing.head))}`])
     rows.push(['bridges', bridges.length === 0 ? 'none runs' : bridges.map(bridgeText).join(', ')])
+    rows.push(...leaderRows(standing))
     for (const sink of standing.sinks) rows.push(['sink', sinkText(sink)])
     for (const source of standing.sources) rows.push(['source', sourceText(source)])
     for (const drift of standing.contractDrift) rows.push(['contract differs', driftText(drift)])
     rows.push(...stoppedRows(standing, now()))
+    rows.push(...waitingRows(standing))
     rows.push(['dead letters', formatCount(standing.deadLetters ?? 0)])
     const { events = 0, next } = standing.scheduled ?? {}
     if (events > 0) rows.push(['held', `${formatCount(events)} events, the next until ${next}`])
   }
   if (largestLag) {
     const age = largestLag.oldestAgeMs === null ? '' : `, oldest ${formatAge(largestLag.oldestAgeMs)}`
-    rows.push(['largest lag', `${largestLag.handler}: ${formatCount(largestLag.lagEvents)} events${age}`])
+    rows.push([
+      'largest lag',
+      `${largestLag.handler}: ${formatCount(largestLag.lagEvents)} positions of the log to pass${age}`,
+    ])
   }
   rows.push(['next', output.paint('bold', standing.next)])
   return rows.map(([name, text]) => `${name.padEnd(16)}${name === 'next' ? text : visible(text)}`).join('\n')
+}
+
+function leaderRows({ unsequenced, bridges }: Standing): [string, string][] {
+  if (!unsequenced || (unsequenced.events === 0 && bridges.length === 0)) return []
+  const { events, oldestMs } = unsequenced
+  const age = oldestMs === null ? '' : `, the oldest for ${formatAge(oldestMs)}`
+  const waits = events === 0 ? 'what is published waits' : `${formatCount(events)} events wait${age}`
+  return [['relay', `nobody leads, ${waits}: evt up`]]
+}
+
+function waitingRows({ stuckSagas = [], parked, alerts }: Standing): [string, string][] {
+  const rows: [string, string][] = []
+  const stuck = stuckSagas.map(({ saga, count }) => `${formatCount(count)} of ${saga}`)
+  if (stuck.length > 0) rows.push(['stuck sagas', `${stuck.join(', ')}: evt saga list --status stuck`])
+  const { contract = 0, deadLetter = 0 } = parked ?? {}
+  const queues = [
+    ...(contract > 0 ? [`${formatCount(contract)} for a contract`] : []),
+    ...(deadLetter > 0 ? [`${formatCount(deadLetter)} behind a dead letter`] : []),
+  ]
+  if (queues.length > 0) rows.push(['subjects wait', `${queues.join(', ')}: evt parked list`])
+  const { firing = 0, critical = 0, names = [] } = alerts ?? {}
+  const severe = critical > 0 ? `, ${formatCount(critical)} critical` : ''
+  if (firing > 0) rows.push(['alerts', `${formatCount(firing)} fire${severe} (${names.join(', ')}): evt alerts list`])
+  return rows
 }
 
 /** Without any bridge all handlers wait for one, which is said already. */

@@ -47,6 +47,41 @@ describe('status', () => {
     expect(await silentFor(60_000)).toMatch(/^bridges +none runs$/m)
   })
 
+  it('says that nobody leads and what waits for that, and what waits for a person, each with its command', async () => {
+    const { url, store } = await createTestDatabase()
+    const before = await status('--store', url)
+    expect(before.stdout).not.toMatch(/^(relay|stuck sagas|subjects wait|alerts) /m)
+    await store.query(
+      `insert into evt.instances (instance, host, pid, version, roles, started_at, sample)
+       values ('evt-a', 'here', 1, '0', '{http}', now(), '{"handlers": []}')`,
+    )
+    await store.query(`select evt.publish('a.b', '1') from generate_series(1, 4)`)
+    await store.query(`select evt.ensure_group('test.idle', 4, 0)`)
+    await store.query(
+      `insert into evt.sagas (saga, key, status, phase, version, plan, stage, steps, state, correlation_id, started_by)
+       select 'test.saga', n::text, 'stuck', 'running', 1, '[]', 0, '{}', '{}', n::text, n::text from generate_series(1, 3) n`,
+    )
+    await store.query(
+      `insert into evt.deliveries (handler, lane, subject, event_id, type, topic, at, position, held_for)
+       select 'test.idle', 'log/0', 's' || n % 2, n::text, 'a.b', 'log', n::text, n, 'a.b@2' from generate_series(1, 4) n`,
+    )
+    await store.query(
+      `insert into evt.alerts (alert, key, severity, state, since, says)
+       select alert, '', severity, 'firing', now(), '' from unnest('{slow,crashed}'::text[], '{warning,critical}'::text[]) a (alert, severity)`,
+    )
+    const { stdout } = await status('--store', url)
+    expect(stdout).toMatch(/^relay +nobody leads, 4 events wait, the oldest for \S+: evt up$/m)
+    expect(stdout).toMatch(/^stuck sagas +3 of test\.saga: evt saga list --status stuck$/m)
+    expect(stdout).toMatch(/^subjects wait +2 for a contract: evt parked list$/m)
+    expect(stdout).toMatch(/^alerts +2 fire, 1 critical \(crashed, slow\): evt alerts list$/m)
+    expect(stdout).toMatch(/^next +evt up$/m)
+    await store.query('delete from evt.instances')
+    const listed = await runHere(['handlers', 'list', '--json'], { cwd: nowhere.path, store: url })
+    expect(JSON.parse(listed.stdout).data.handlers).toMatchObject([{ lagEvents: 0, retrying: 4, unsequenced: 4 }])
+    const table = await runHere(['handlers', 'list'], { cwd: nowhere.path, store: url })
+    expect(table.stdout).toMatch(/test\.idle .*nobody .* 8 /)
+  })
+
   it('says how many events are held, and until when', async () => {
     const { url, store } = await createTestDatabase()
     expect((await status('--store', url)).stdout).not.toMatch(/^held/m)

@@ -22,7 +22,8 @@ export default defineCommand({
   description: [
     'STATE: runs · paused (by an operator) · broken (its circuit breaker is open) · unhealthy (its own check fails) · nobody (its',
     'events wait for a bridge that runs it).',
-    'Rates and times are those of the last second or two.',
+    'Rates and times are those of the last second or two. BEHIND: positions of the log to pass, wanted or not; what waits for',
+    'a retry, its turn or a contract; and while nobody leads, what has no position yet.',
   ].join('\n'),
   examples: [
     { line: 'evt handlers list', says: 'each handler, and what holds it' },
@@ -57,6 +58,8 @@ interface Row {
   readonly lastError: string | null
   readonly lagEvents: number
   readonly retrying: number
+  /** Without a position while nobody leads: it may be for any handler. */
+  readonly unsequenced: number
   readonly instances: readonly string[]
   readonly pause: HandlerState['pause']
   readonly breaker: HandlerState['breaker']
@@ -110,6 +113,7 @@ function rowOf(handler: string, { snapshot, seconds, window, state }: Known): Ro
     lastError: window?.lastError ?? null,
     lagEvents: backlog?.lagEvents ?? 0,
     retrying: backlog?.retrying ?? 0,
+    unsequenced: snapshot.instances.some(({ leader }) => leader) ? 0 : snapshot.head.outboxPending,
     instances: running.map(({ instance }) => instance),
     pause: state?.pause ?? null,
     breaker: state?.breaker ?? null,
@@ -145,7 +149,7 @@ const columnsAt = (nowMs: number) => [
   { head: 'P99', cell: ({ p99Ms }: Row) => ms(p99Ms) },
   { head: 'FAILED', cell: ({ failed }: Row) => some(failed) },
   { head: 'DEAD', cell: ({ dead }: Row) => some(dead) },
-  { head: 'BEHIND', cell: ({ lagEvents }: Row) => some(lagEvents) },
+  { head: 'BEHIND', cell: ({ lagEvents, retrying, unsequenced }: Row) => some(lagEvents + retrying + unsequenced) },
   { head: 'RUN BY', cell: ({ instances }: Row) => instances.join(' ') || undefined },
   { head: 'WHY', cell: (row: Row) => why(row, nowMs), grows: true as const },
 ]
