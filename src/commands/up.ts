@@ -7,6 +7,7 @@ import { variableOf } from '../config/keys.ts'
 import { formatDuration } from '../core/duration.ts'
 import type { HttpOptions } from '../core/http-options.ts'
 import { redactUrl } from '../core/mask.ts'
+import type { ServiceDefinition } from '../handle/define-service.ts'
 import { createLog } from '../output/log.ts'
 import { choice, defineCommand, text, value, values } from './command.ts'
 import { connectionsOf } from './line/connections.ts'
@@ -14,7 +15,7 @@ import { releaseAfterStart } from './line/memory.ts'
 import { duration, list, storeOptions } from './line/options.ts'
 import { causeOf, openOwnStore } from './line/own-store.ts'
 import { privacyOf } from './line/privacy.ts'
-import { loadServices } from './line/services.ts'
+import { loadOwnServices } from './line/services.ts'
 import type { Runtime } from './runtime.ts'
 
 export default defineCommand({
@@ -32,8 +33,8 @@ export default defineCommand({
   examples: [
     { line: 'evt up', says: 'everything, with the configured services', endless: true },
     {
-      line: 'evt up --only handlers --services icons',
-      says: 'more workers for a bridge that runs elsewhere',
+      line: 'evt up --only handlers --services mail',
+      says: 'one of the configured services, beside a bridge that runs elsewhere',
       endless: true,
     },
     { line: 'evt up --http 8080', says: 'and HTTP for this machine: POST and GET /events', endless: true },
@@ -48,10 +49,10 @@ export default defineCommand({
     only: value({ value: 'role', says: 'relay, handlers or http', parse: choice(bridgeRoles) }),
     services: value({
       value: 'names',
-      says: 'services to run, separated by commas',
+      says: 'which of the configured services to run, separated by commas',
       parse: list,
       config: 'services',
-      shownDefault: 'icons',
+      shownDefault: 'all',
     }),
     grace: value({
       value: 'time',
@@ -94,7 +95,7 @@ export default defineCommand({
     ...storeOptions,
   },
   async run({ options }, runtime) {
-    const services = await loadServices(runtime)
+    const services = await loadOwnServices(runtime)
     const connections = await connectionsOf(options, runtime)
     const store = await openOwnStore(runtime)
     try {
@@ -126,12 +127,14 @@ export default defineCommand({
       try {
         ended.throwIfAborted()
         await bridge.start()
-        const handlers = roles.includes('handlers') ? services.flatMap((service) => service.handlers).length : 0
+        const handlers = roles.includes('handlers') ? handlersText(services, config.get('sagas').value) : 'no handlers'
         const data = store.dataDirectory ? `; its data is in ${store.dataDirectory}` : ''
         output.notice(
-          `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers} handlers${data}`,
+          `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers}${data}`,
         )
         for (const line of connections.lines) output.notice(line)
+        if (roles.includes('handlers') && services.length === 0)
+          output.warn('no service is configured, so nothing is handled: name services in evt.config.ts')
         const sagas = config.get('sagas')
         if (!sagas.value) output.warn(`sagas do not run: they are off (${sagas.origin})`)
         if (bridge.httpUrl) output.notice(`HTTP: ${bridge.httpUrl}; GET /openapi.json says what there is`)
@@ -151,6 +154,18 @@ export default defineCommand({
     }
   },
 })
+
+/** As `evt status` counts them, which knows no kinds. */
+function handlersText(services: readonly ServiceDefinition[], runsSagas: boolean): string {
+  const plain = services.flatMap(({ handlers }) => handlers).length
+  const sagas = runsSagas ? services.flatMap((service) => service.sagas ?? []).length : 0
+  const projections = services.flatMap((service) => service.projections ?? []).length
+  const kinds = [
+    ...(sagas > 0 ? [`${sagas} of sagas`] : []),
+    ...(projections > 0 ? [`${projections} of projections`] : []),
+  ]
+  return `${plain + sagas + projections} handlers${kinds.length > 0 ? ` (${kinds.join(', ')})` : ''}`
+}
 
 const endOf = async (signal: AbortSignal): Promise<void> => {
   if (!signal.aborted) await once(signal, 'abort')

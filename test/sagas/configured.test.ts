@@ -56,7 +56,8 @@ it('the example of docs/sagas.md runs as it stands there', async () => {
   writeFileSync(join(nowhere.path, 'evt.config.ts'), here)
   const running = start(['up'], { store: url, cwd: nowhere.path })
   try {
-    await running.said(/is up on/)
+    // As many as `evt status` counts.
+    await running.said(/is up on .*\d+ handlers \(1 of sagas\)/)
     await publish(store, 'user.registered', { userId: 'ada' })
     await untilSaga(store, 'accounts.registration', 'ada', 'running')
     await publish(store, 'profile.created', { userId: 'ada', profileId: 'p1' })
