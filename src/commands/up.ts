@@ -15,7 +15,7 @@ import { releaseAfterStart } from './line/memory.ts'
 import { duration, list, storeOptions } from './line/options.ts'
 import { causeOf, openOwnStore } from './line/own-store.ts'
 import { privacyOf } from './line/privacy.ts'
-import { loadOwnServices } from './line/services.ts'
+import { loadServices } from './line/services.ts'
 import type { Runtime } from './runtime.ts'
 
 export default defineCommand({
@@ -33,8 +33,8 @@ export default defineCommand({
   examples: [
     { line: 'evt up', says: 'everything, with the configured services', endless: true },
     {
-      line: 'evt up --only handlers --services mail',
-      says: 'one of the configured services, beside a bridge that runs elsewhere',
+      line: 'evt up --only handlers --services icons',
+      says: 'more workers for a bridge that runs elsewhere',
       endless: true,
     },
     { line: 'evt up --http 8080', says: 'and HTTP for this machine: POST and GET /events', endless: true },
@@ -49,10 +49,10 @@ export default defineCommand({
     only: value({ value: 'role', says: 'relay, handlers or http', parse: choice(bridgeRoles) }),
     services: value({
       value: 'names',
-      says: 'which of the configured services to run, separated by commas',
+      says: 'services to run, separated by commas',
       parse: list,
       config: 'services',
-      shownDefault: 'all',
+      shownDefault: 'icons',
     }),
     grace: value({
       value: 'time',
@@ -95,7 +95,7 @@ export default defineCommand({
     ...storeOptions,
   },
   async run({ options }, runtime) {
-    const services = await loadOwnServices(runtime)
+    const services = await loadServices(runtime)
     const connections = await connectionsOf(options, runtime)
     const store = await openOwnStore(runtime)
     try {
@@ -133,8 +133,6 @@ export default defineCommand({
           `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers}${data}`,
         )
         for (const line of connections.lines) output.notice(line)
-        if (roles.includes('handlers') && services.length === 0)
-          output.warn('no service is configured, so nothing is handled: name services in evt.config.ts')
         const sagas = config.get('sagas')
         if (!sagas.value) output.warn(`sagas do not run: they are off (${sagas.origin})`)
         if (bridge.httpUrl) output.notice(`HTTP: ${bridge.httpUrl}; GET /openapi.json says what there is`)
