@@ -125,8 +125,7 @@ async function whoNeeds(sql: SqlExecutor, { class: eventClass, day }: DayOfClass
 /** Undefined when nobody needs it. */
 export function neededBy(who: readonly string[]): string | undefined {
   if (who.length === 0) return undefined
-  if (who.length <= 3) return `${who.join(', ')} still ${who.length === 1 ? 'needs' : 'need'} it`
-  return `${who.slice(0, 3).join(', ')} and ${who.length - 3} more still need it`
+  return `${who.join(', ')} still ${who.length === 1 ? 'needs' : 'need'} it`
 }
 
 /** A prepared transaction or a writer that is open for long would make the detaching wait, and others behind it. */

@@ -30,6 +30,21 @@ async function oldEvents() {
   return { store, archive, evt }
 }
 
+it('retention names all who need a partition, once, with a remedy for each kind: one parked subject takes no handler away', async () => {
+  const { store, evt } = await oldEvents()
+  await store.query(`delete from evt.groups`)
+  await store.query(
+    `insert into evt.deliveries (handler, lane, subject, event_id, type, topic, at, position)
+     select 'test.h' || n, 'log/0', 'a', 'a', 'thing.done', 'log', '1', 1 from generate_series(1, 5) n`,
+  )
+  const { exit, stdout, stderr } = await evt('retention', 'run', '--yes')
+  expect(exit).toBe(5)
+  for (const n of [1, 2, 3, 4, 5]) expect(stderr).toContain(`handler test.h${n} (retrying)`)
+  expect(stderr).toContain('evt parked list')
+  expect(stdout + stderr).not.toContain('groups remove')
+  expect((stdout + stderr).split(`${leaf} stays`)).toHaveLength(2)
+})
+
 it('retention shows who needs what, refuses to drop it, drops it into an archive once they are gone, and brings it back', async () => {
   const { store, archive, evt } = await oldEvents()
   const shown = await evt('retention', 'show')

@@ -1,5 +1,6 @@
 import { EvtError } from '../../core/errors.ts'
 import type { Maintenance } from '../../store/partitions.ts'
+import type { DueReport } from '../../store/retention-report.ts'
 import { defineCommand, text, value } from '../command.ts'
 import { askConsent } from '../line/consent.ts'
 import { auditAs } from '../line/operator.ts'
@@ -40,8 +41,8 @@ export default defineCommand({
       const { due } = await readRetention(store, policy.days)
       const stays = due.filter((one) => one.stays !== null)
       const going = due.filter((one) => one.stays === null)
-      for (const one of stays) runtime.output.warn(`${one.table} stays: ${one.stays}`, remedy)
-      if (going.length === 0 && stays.length > 0 && !options.dryRun) throw allNeeded(stays.length, store.url)
+      for (const { table, stays: why, needs } of stays) runtime.output.warn(`${table} stays: ${why}`, remedyOf(needs))
+      if (going.length === 0 && stays.length > 0 && !options.dryRun) throw allNeeded(stays, store.url)
       const go = await askConsent(runtime, {
         verb: 'drop',
         noun: going.length === 1 ? 'partition' : 'partitions',
@@ -65,7 +66,7 @@ export default defineCommand({
         status: retained.length > 0 ? 'fail' : 'pass',
         data: { dropped, archived, retained },
         meta: { store: store.url },
-        render: () => sentenceOf(done),
+        render: () => sentenceOf(done, new Set(stays.map(({ table }) => table))),
       })
       if (problem) runtime.output.warn(problem.message, problem.hint)
       return retained.length > 0 ? 'partial' : undefined
@@ -73,22 +74,36 @@ export default defineCommand({
   },
 })
 
-const remedy = 'see `evt groups list`; `evt groups remove NAME` takes away one that is not coming back'
+/** By how `evt.needs` begins its names. */
+const remedies: readonly (readonly [kind: string, remedy: string])[] = [
+  [
+    'handler ',
+    'see what its subjects wait for: `evt parked list`; `evt parked retry` or `evt parked skip` lets one go on',
+  ],
+  ['saga ', 'see what its sagas wait for: `evt saga list`, `evt parked list`'],
+  ['replay ', 'see `evt replay list`; `evt replay stop` gives one up'],
+]
+const otherRemedy = 'see `evt groups list`; `evt groups remove NAME` takes away one that is not coming back'
 
-function allNeeded(count: number, url: string): EvtError {
+function remedyOf(needs: readonly string[]): string {
+  const found = needs.map((who) => remedies.find(([kind]) => who.startsWith(kind))?.[1] ?? otherRemedy)
+  return [...new Set(found)].join('; ')
+}
+
+function allNeeded(stays: readonly DueReport[], url: string): EvtError {
   return new EvtError(
     'refused',
-    `cannot drop ${count === 1 ? 'it' : `${count} partitions`} on ${url}: all are needed`,
-    {
-      hint: remedy,
-    },
+    `cannot drop ${stays.length === 1 ? 'it' : `${stays.length} partitions`} on ${url}: all are needed`,
+    { hint: remedyOf(stays.flatMap(({ needs }) => needs)) },
   )
 }
 
-function sentenceOf({ dropped, archived, retained }: Maintenance): string {
+/** `told`: which tables stay, and why, was said before. */
+function sentenceOf({ dropped, archived, retained }: Maintenance, told: ReadonlySet<string>): string {
   const lines = [`dropped ${dropped.length}, archived ${archived.length}, kept ${retained.length}`]
   for (const { file, events } of archived) lines.push(`  ${file}: ${events} events`)
-  for (const { table, reason } of retained) lines.push(`  ${table} stays: ${reason}`)
+  for (const { table, reason } of retained.filter((one) => !told.has(one.table)))
+    lines.push(`  ${table} stays: ${reason}`)
   if (archived.length > 0) lines.push(`bring one back with: evt retention restore ${archived[0]?.file}`)
   return `${lines.join('\n')}\n`
 }
