@@ -15,7 +15,7 @@ import { releaseAfterStart } from './line/memory.ts'
 import { duration, list, storeOptions } from './line/options.ts'
 import { causeOf, openOwnStore } from './line/own-store.ts'
 import { privacyOf } from './line/privacy.ts'
-import { loadServices } from './line/services.ts'
+import { loadOwnServices } from './line/services.ts'
 import type { Runtime } from './runtime.ts'
 
 export default defineCommand({
@@ -27,14 +27,15 @@ export default defineCommand({
     '/var/lib/evt/ when only root may enter the project). SIGTERM or Ctrl-C drains within --grace and ends with 0; a second',
     'one ends at once. Several may run: one leads, handlers share lanes. While its store is away it waits for it; when an',
     'embedded one ends by itself, so does this, with 3. Sinks take the log out, sources bring foreign traffic in; `sinks` and',
-    '`sources` of evt.config.* say more about them than the flags can (patterns, layout, dialect). Beside --only relay',
+    '`sources` of evt.config.* say more about them than the flags can (patterns, layout, dialect). --services chooses among',
+    'the `services` of evt.config.*; without any, nothing is handled, unless it names one of evt (icons). Beside --only relay',
     'or --only handlers, --http serves what tells of that process (/metrics, /stats, /readyz) and no events.',
   ].join('\n'),
   examples: [
     { line: 'evt up', says: 'everything, with the configured services', endless: true },
     {
-      line: 'evt up --only handlers --services icons',
-      says: 'more workers for a bridge that runs elsewhere',
+      line: 'evt up --only handlers --services mail',
+      says: 'one of the configured services, beside a bridge that runs elsewhere',
       endless: true,
     },
     { line: 'evt up --http 8080', says: 'and HTTP for this machine: POST and GET /events', endless: true },
@@ -49,10 +50,10 @@ export default defineCommand({
     only: value({ value: 'role', says: 'relay, handlers or http', parse: choice(bridgeRoles) }),
     services: value({
       value: 'names',
-      says: 'services to run, separated by commas',
+      says: 'which of the configured services to run, separated by commas',
       parse: list,
       config: 'services',
-      shownDefault: 'icons',
+      shownDefault: 'all',
     }),
     grace: value({
       value: 'time',
@@ -95,7 +96,7 @@ export default defineCommand({
     ...storeOptions,
   },
   async run({ options }, runtime) {
-    const services = await loadServices(runtime)
+    const services = await loadOwnServices(runtime)
     const connections = await connectionsOf(options, runtime)
     const store = await openOwnStore(runtime)
     try {
@@ -133,6 +134,8 @@ export default defineCommand({
           `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers}${data}`,
         )
         for (const line of connections.lines) output.notice(line)
+        if (roles.includes('handlers') && services.length === 0)
+          output.warn('no service is configured, so nothing is handled: name services in evt.config.ts')
         const sagas = config.get('sagas')
         if (!sagas.value) output.warn(`sagas do not run: they are off (${sagas.origin})`)
         if (bridge.httpUrl) output.notice(`HTTP: ${bridge.httpUrl}; GET /openapi.json says what there is`)

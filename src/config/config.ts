@@ -1,6 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import { type Environment, interpolate } from './interpolate.ts'
 import { type ConfigKey, type ConfigValues, configKeys } from './keys.ts'
+import type { Sourced } from './sourced.ts'
 
 /** A named set of connections. */
 export interface ProfileSettings {
@@ -15,12 +16,6 @@ export interface Profile extends ProfileSettings {
   readonly origin: string
   /** Chosen by a flag of this very command, not by the environment or a file. */
   readonly byFlag: boolean
-}
-
-export interface Sourced<T> {
-  readonly value: T
-  /** `--store`, `EVT_STORE`, a file's path, or `default`. */
-  readonly origin: string
 }
 
 /** One place that values come from; earlier layers win. */
@@ -58,7 +53,10 @@ export function createConfig(layers: readonly Layer[], env: Environment): Config
         return [{ ...own, value: interpolate(own.value, env, { file: layer.file, key: configKeys[key].name }) }]
       })
       const [first, ...later] = found
-      if (!first) return { value: configKeys[key].default, origin: 'default' }
+      const { choose, default: value } = configKeys[key]
+      if (!first) return { value, origin: 'default' }
+      const configured = choose && merged.find(({ file, values }) => file && values[key])?.values[key]
+      if (configured && first.origin !== configured.origin) return { ...first, value: choose(first, configured) }
       // A flag that names a port must not take away what a file says about tokens and certificates.
       const groups = [first, ...later].map(({ value }) => value)
       return groups.every(isGroup) ? { ...first, value: Object.assign({}, ...groups.reverse()) } : first

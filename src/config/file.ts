@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, extname } from 'node:path'
 import { EvtError, toError } from '../core/errors.ts'
-import type { Layer, Sourced } from './config.ts'
+import type { Layer } from './config.ts'
 import { type ConfigKey, configKeys } from './keys.ts'
 import { checkConfigFile } from './schema.ts'
+import type { Sourced } from './sourced.ts'
 
 /** Reads and validates one file. Values stay as written: `${VARIABLES}` are filled in when a key is used. */
 export async function readConfigFile(path: string): Promise<Layer> {

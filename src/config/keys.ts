@@ -16,7 +16,8 @@ import { parseHttpAddress, shownHttpAddress } from './http.ts'
 import { type PublishValues, publishKeys } from './publish-keys.ts'
 import { atLeastOne, durationOf, listOf, oneOf, truth } from './read-value.ts'
 import { parseRetention, shownRetention } from './retention.ts'
-import type { Service } from './services.ts'
+import { chosenServices, type Services, shownServices } from './services.ts'
+import type { Sourced } from './sourced.ts'
 import { type TracingValues, tracingKeys } from './tracing.ts'
 
 export interface ConfigValues extends TracingValues, PublishValues, HandlingValues {
@@ -24,8 +25,8 @@ export interface ConfigValues extends TracingValues, PublishValues, HandlingValu
   readonly store: string | undefined
   readonly profile: string | undefined
   readonly color: 'auto' | 'always' | 'never'
-  /** Reference services by name, or services of the project's own. */
-  readonly services: readonly (string | Service)[]
+  /** Of the project, or reference services by name. */
+  readonly services: Services
   readonly graceMs: number
   readonly logLevel: LogLevel
   readonly retryAttempts: number
@@ -76,6 +77,8 @@ interface KeyRule<T> {
   /** What the seed systems call it; the first that is set counts. */
   readonly alias?: string | readonly string[]
   readonly show?: (value: T) => string
+  /** What a flag or a variable says chooses among what a file says, in place of replacing it. */
+  readonly choose?: (asked: Sourced<T>, configured: Sourced<T>) => T
 }
 
 export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> } = {
@@ -88,7 +91,14 @@ export const configKeys: { readonly [K in ConfigKey]: KeyRule<ConfigValues[K]> }
   },
   profile: { name: 'profile', says: 'named set of connections', default: undefined, parse: (text) => text },
   color: { name: 'color', says: 'colour of the output', default: 'auto', parse: oneOf(['auto', 'always', 'never']) },
-  services: { name: 'services', says: 'services that a bridge runs', default: ['icons'], parse: listOf, show: namesOf },
+  services: {
+    name: 'services',
+    says: 'services that a bridge runs; else none',
+    default: [],
+    parse: listOf,
+    show: shownServices,
+    choose: chosenServices,
+  },
   graceMs: {
     name: 'grace',
     says: 'time to drain when stopped',
@@ -285,8 +295,4 @@ function levelOf(text: string): LogLevel {
 
 function shownUrl(url: string | undefined): string {
   return url ? redactUrl(url) : ''
-}
-
-function namesOf(services: ConfigValues['services']): string {
-  return services.map((service) => (typeof service === 'string' ? service : service.name)).join(',')
 }

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { EvtError, toError } from '../core/errors.ts'
-import { type Config, createConfig, type Layer, type Sourced } from './config.ts'
+import { type Config, createConfig, type Layer } from './config.ts'
 import type { Environment } from './interpolate.ts'
 import { type ConfigKey, configKeys, variableOf } from './keys.ts'
+import type { Sourced } from './sourced.ts'
 
 export interface LoadOptions {
   readonly cwd: string

@@ -13,7 +13,10 @@ let database: TestDatabase
 let bridge: Running
 beforeAll(async () => {
   database = await createTestDatabase({ max: 3 })
-  bridge = start(['up', '--grace', '5s', '--log-level', 'warn'], { store: database.url, cwd: nowhere.path })
+  bridge = start(['up', '--services', 'icons', '--grace', '5s', '--log-level', 'warn'], {
+    store: database.url,
+    cwd: nowhere.path,
+  })
   await bridge.said(/bridge .* is up/)
 })
 afterAll(async () => {

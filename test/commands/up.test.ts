@@ -56,6 +56,27 @@ describe('up', () => {
     expect(open).toMatchObject({ exit: 4, stderr: expect.stringContaining('evt token create') })
   })
 
+  it('runs the services that are chosen, and without any of its own says so and leaves no group behind', async () => {
+    const project = createNowhere()
+    onTestFinished(project.dispose)
+    const one = (name: string) =>
+      `{ name: '${name}', contracts: [], handlers: [{ name: '${name}.all', on: ['${name}.*'], handle: async () => {} }] }`
+    writeFileSync(join(project.path, 'own.mjs'), `export default { services: [${one('shop')}, ${one('mail')}] }`)
+    for (const [words, handlers, groups] of [
+      [['--config', 'own.mjs', '--services', 'mail'], 1, ['mail.all']],
+      [[], 0, []],
+    ] as const) {
+      const { url, store } = await createTestDatabase()
+      const running = start(['up', ...words], { store: url, cwd: project.path })
+      await running.said(new RegExp(`${handlers} handlers?`))
+      running.signal('SIGTERM')
+      const { stderr } = await running.ended
+      const names = (await store.query('select name from evt.groups where lanes > 0 order by name')).rows
+      expect(names).toEqual(groups.map((name) => ({ name })))
+      expect(stderr.includes('no service is configured')).toBe(handlers === 0)
+    }
+  })
+
   it('says which topics sinks write to, and that something else answers there, with what to do', async () => {
     const { url } = await createTestDatabase()
     const { host } = new URL(url)

@@ -70,6 +70,26 @@ describe('configuration', () => {
     expect(config.get('graceMs').value).toBe(3_000)
   })
 
+  it('a flag or a variable chooses by name among the services of a file, and names any of evt only without one', async () => {
+    const flags = (text: string) => ({ services: { text, flag: '--services' } })
+    expect((await load()).get('services')).toEqual({ value: [], origin: 'default' })
+    expect((await load({}, flags('icons'))).get('services').value).toEqual(['icons'])
+    write('evt.config.mjs', "export default { services: [{ name: 'shop' }, { name: 'mail' }, 'icons'] }\n")
+    expect((await load()).get('services').value).toHaveLength(3)
+    expect((await load({}, flags('mail'))).get('services')).toEqual({ value: [{ name: 'mail' }], origin: '--services' })
+    expect((await load({ EVT_SERVICES: 'icons,shop' })).get('services').value).toEqual([{ name: 'shop' }, 'icons'])
+    const unknown = await load({}, flags('mial'))
+    expect(() => unknown.get('services')).toThrow(
+      expect.objectContaining({
+        code: 'config',
+        message: expect.stringMatching(
+          /^cannot use service mial \(--services\): .*evt\.config\.mjs has none of that name$/,
+        ),
+        hint: expect.stringContaining('mail'),
+      }),
+    )
+  })
+
   it('fills in variables, and fails naming the one that is not set', async () => {
     const file = write('evt.config.yaml', `store: postgres://u:${variable('PGPASS')}@h/db\n`)
     expect((await load({ PGPASS: 'secret' })).get('store').value).toBe('postgres://u:secret@h/db')

@@ -24,7 +24,10 @@ let bridge: Running
 beforeAll(async () => {
   if (missing) return
   database = await createTestDatabase({ max: 3 })
-  bridge = start(['up', '--grace', '2s', '--log-level', 'warn'], { store: database.url, cwd: nowhere.path })
+  bridge = start(['up', '--services', 'icons', '--grace', '2s', '--log-level', 'warn'], {
+    store: database.url,
+    cwd: nowhere.path,
+  })
   await bridge.said(/bridge .* is up/)
 })
 afterAll(async () => {

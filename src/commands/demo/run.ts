@@ -11,7 +11,7 @@ import { readSnapshot } from '../../watch/read-snapshot.ts'
 import type { Snapshot } from '../../watch/snapshot.ts'
 import { openDashboardOn } from '../line/dashboard.ts'
 import { causeOf, type OwnStore, startOwn } from '../line/own-store.ts'
-import { loadServices } from '../line/services.ts'
+import { loadDemoServices } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
 import { renderSummary, summaryOf } from './summary.ts'
 import { type Written, write } from './writers.ts'
@@ -33,7 +33,7 @@ const closingMs = 500
 
 /** Starts everything, and leaves nothing running however it ends. Throws `connect` when its server ends by itself. */
 export async function runDemo(options: DemoOptions, runtime: Runtime): Promise<Outcome | undefined> {
-  const services = await loadServices(runtime)
+  const services = await loadDemoServices(runtime)
   const server = await startOwn(runtime)
   const signal = AbortSignal.any([runtime.signal, server.gone])
   try {
@@ -49,7 +49,7 @@ export async function runDemo(options: DemoOptions, runtime: Runtime): Promise<O
 
 interface Wanted {
   readonly options: DemoOptions
-  readonly services: Awaited<ReturnType<typeof loadServices>>
+  readonly services: Awaited<ReturnType<typeof loadDemoServices>>
   readonly runtime: Runtime
 }
 

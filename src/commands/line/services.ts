@@ -1,4 +1,7 @@
+import type { Config } from '../../config/config.ts'
 import { handlerDefaultsOf } from '../../config/handling.ts'
+import type { Services } from '../../config/services.ts'
+import type { Sourced } from '../../config/sourced.ts'
 import { EvtError } from '../../core/errors.ts'
 import { createRegistry, type Registry } from '../../core/registry.ts'
 import { suggestion } from '../../core/suggest.ts'
@@ -7,12 +10,25 @@ import { withDefaults } from '../../handle/with-defaults.ts'
 import { services } from '../../services/registry.ts'
 import type { Runtime } from '../runtime.ts'
 
+/** The services of `evt demo`, whatever is configured. */
+export const loadDemoServices = ({ config }: Pick<Runtime, 'config'>) => loaded(config, demo)
+
+/** The configured services, of which there may be none: what `evt up` runs. */
+export const loadOwnServices = ({ config }: Pick<Runtime, 'config'>) => loaded(config, config.get('services'))
+
+/** The configured services; without any, those of the demo, beside which commands need no configuration. */
+export const loadServices = async (runtime: Pick<Runtime, 'config'>): Promise<readonly ServiceDefinition[]> => {
+  const own = await loadOwnServices(runtime)
+  return own.length > 0 ? own : loadDemoServices(runtime)
+}
+
+const demo: Sourced<Services> = { value: ['icons'], origin: 'demo' }
+
 /**
- * The configured services: reference services by name, and the project's own. What the configuration says about attempts
- * and time limits holds for handlers that say nothing themselves, of batches for all. Throws EvtError('config') for an unknown name.
+ * What the configuration says about attempts and time limits holds for handlers that say nothing themselves, of batches for all.
+ * Throws EvtError('config') for an unknown name.
  */
-export async function loadServices({ config }: Pick<Runtime, 'config'>): Promise<readonly ServiceDefinition[]> {
-  const { value, origin } = config.get('services')
+async function loaded(config: Config, { value, origin }: Sourced<Services>): Promise<readonly ServiceDefinition[]> {
   const found = await Promise.all(
     value.map((one) => (typeof one === 'string' ? byName(one, origin) : (one as ServiceDefinition))),
   )
@@ -26,7 +42,7 @@ export async function loadServices({ config }: Pick<Runtime, 'config'>): Promise
   }))
 }
 
-/** Contracts of the configured services. */
+/** Contracts of the configured services, or of the demo's. */
 export async function loadRegistry(runtime: Pick<Runtime, 'config'>): Promise<Registry> {
   return createRegistry((await loadServices(runtime)).flatMap(({ contracts }) => contracts))
 }
