@@ -18,9 +18,11 @@ import { loadServices } from './line/services.ts'
 import { withStore } from './line/store.ts'
 import { whereOptions } from './line/where.ts'
 import { chooseHandlers } from './replay/choose.ts'
+import { type Destination, withDestination } from './replay/destination.ts'
 import { lookUp, patternsOf } from './replay/look-up.ts'
-import { findTarget, runReplay } from './replay/run.ts'
+import { runReplay } from './replay/run.ts'
 import { assertShadow, shadow } from './replay/shadow.ts'
+import type { Runtime } from './runtime.ts'
 
 export default defineCommand({
   name: 'replay',
@@ -79,66 +81,72 @@ export default defineCommand({
     const kind = kindOf(options)
     const handlers = kind === 'handlers' ? chooseHandlers(await loadServices(runtime), options) : []
     assertShadow({ ...options, handlers: handlers.length })
-    const target = options.target === undefined ? undefined : (await findTarget(options.target, runtime)).name
-    return withStore(runtime, { command: 'replay', max: 6 }, async (store) => {
-      const { compileSelection } = await import('../replay/history.ts')
-      const found = await lookUp(store, runtime, { ...options, patterns: patternsOf(handlers) })
-      const { selection, scanned, after } = found
-      const { matched, gone } = scanned
-      const { shadow: isShadow, against } = options
-      const to = target === undefined ? handlers.map(({ name }) => name).join(', ') : redactUrl(target)
-      const go = await askConsent(runtime, {
-        verb: isShadow ? 'shadow' : 'replay',
-        count: matched,
-        noun: `${matched === 1 ? 'event' : 'events'}${to ? ` to ${to}` : ''}`,
-        target: store.url,
-        samples: scanned.samples.map(
-          ({ position, type, subject }) => `${position}  ${typeText(type)}${subject ? ` ${subject}` : ''}`,
-        ),
-        consequence: isShadow
-          ? 'what handlers do outside of their transaction happens; writers of their tables wait for moments'
-          : 'what handlers and readers of the target do outside of the store happens again',
-        options,
-        typed,
-      })
-      if (!go) return gone ? 'partial' : undefined
-      if (isShadow)
-        return shadow(store, runtime, { handlers, found, asked: { ...options, patterns: undefined }, against })
-      const id = randomBytes(3).toString('hex')
-      const { createReplay, findReplay } = await import('../store/replays.ts')
-      await createReplay(
-        store,
-        {
-          id,
-          kind: kind === 'target' ? 'target' : 'handlers',
-          handlers: handlers.map(({ name }) => name),
-          target: target === undefined ? undefined : redactUrl(target),
-          selection,
-          after,
-          upto: scanned.upto,
-          matched,
-          by: operatorName(),
-          reason: options.reason,
-        },
-        await auditAs('replay', { target: to, reason: options.reason, details: { selection } }),
-      )
-      const replay = await findReplay(store, id)
-      if (!replay) throw new EvtError('internal', `cannot run replay ${id}: it is gone`)
-      const wants = compileSelection(selection, patternsOf(handlers))
-      runtime.output.detail(`replay ${id}: evt replay pause ${id} from another terminal`)
-      return runReplay(store, runtime, { replay: { ...replay, target }, wants, handlers, gone })
-    })
+    return withTargetOpen(runtime, options.target, (destination) =>
+      withStore(runtime, { command: 'replay', max: 6 }, async (store) => {
+        const target = destination?.name
+        const { compileSelection } = await import('../replay/history.ts')
+        const found = await lookUp(store, runtime, { ...options, patterns: patternsOf(handlers) })
+        const { selection, scanned, after } = found
+        const { matched, gone } = scanned
+        const { shadow: isShadow, against } = options
+        const to = target === undefined ? handlers.map(({ name }) => name).join(', ') : redactUrl(target)
+        const go = await askConsent(runtime, {
+          verb: isShadow ? 'shadow' : 'replay',
+          count: matched,
+          noun: `${matched === 1 ? 'event' : 'events'}${to ? ` to ${to}` : ''}`,
+          target: store.url,
+          samples: scanned.samples.map(
+            ({ position, type, subject }) => `${position}  ${typeText(type)}${subject ? ` ${subject}` : ''}`,
+          ),
+          consequence: isShadow
+            ? 'what handlers do outside of their transaction happens; writers of their tables wait for moments'
+            : 'what handlers and readers of the target do outside of the store happens again',
+          options,
+          typed,
+        })
+        if (!go) return gone ? 'partial' : undefined
+        if (isShadow)
+          return shadow(store, runtime, { handlers, found, asked: { ...options, patterns: undefined }, against })
+        const id = randomBytes(3).toString('hex')
+        const { createReplay, findReplay } = await import('../store/replays.ts')
+        await createReplay(
+          store,
+          {
+            id,
+            kind: kind === 'target' ? 'target' : 'handlers',
+            handlers: handlers.map(({ name }) => name),
+            target: target === undefined ? undefined : redactUrl(target),
+            selection,
+            after,
+            upto: scanned.upto,
+            matched,
+            by: operatorName(),
+            reason: options.reason,
+          },
+          await auditAs('replay', { target: to, reason: options.reason, details: { selection } }),
+        )
+        const replay = await findReplay(store, id)
+        if (!replay) throw new EvtError('internal', `cannot run replay ${id}: it is gone`)
+        const wants = compileSelection(selection, patternsOf(handlers))
+        runtime.output.detail(`replay ${id}: evt replay pause ${id} from another terminal`)
+        return runReplay(store, runtime, { replay: { ...replay, target }, wants, handlers, destination, gone })
+      }),
+    )
   },
 })
 
-interface Destination {
+/** A target answers before anything is counted, asked or written down. */
+const withTargetOpen = <T>(runtime: Runtime, target: string | undefined, work: (to?: Destination) => Promise<T>) =>
+  target === undefined ? work() : withDestination(runtime, target, work)
+
+interface Addressed {
   readonly handler: readonly string[]
   readonly group?: string | undefined
   readonly target?: string | undefined
   readonly dryRun: boolean
 }
 
-function kindOf({ handler, group, target, dryRun }: Destination): 'handlers' | 'target' | 'nowhere' {
+function kindOf({ handler, group, target, dryRun }: Addressed): 'handlers' | 'target' | 'nowhere' {
   const toHandlers = handler.length > 0 || group !== undefined
   if (toHandlers && target !== undefined)
     throw new EvtError('usage', 'cannot replay to handlers and a target at once', { hint: 'run it twice' })

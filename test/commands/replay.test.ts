@@ -138,6 +138,34 @@ it('to a target, published again with the ids that they have', async () => {
   })
 })
 
+it('a target that cannot be opened is told before anything is counted, asked or written down', async () => {
+  const { store, evt } = await project(3)
+  for (const [target, exit, reason] of [
+    ['bogus://x', 2, 'bogus'],
+    ['redis://127.0.0.1:1/0?stream=x', 3, 'redis://127.0.0.1:1/0'],
+    ['memory://of-no-topic', 2, 'which topic'],
+  ] as const)
+    for (const word of ['--dry-run', '--yes'])
+      expect(await evt('replay', '-t', target, '--limit', '2', word), `${target} ${word}`).toMatchObject({
+        exit,
+        stderr: expect.stringContaining(reason),
+      })
+  expect((await store.query('select from evt.replays')).rows).toEqual([])
+})
+
+it('a target that fails on the way leaves a replay that rests, and says how to go on and how to end it', async () => {
+  const { store, evt } = await project(3)
+  await evt('replay', '-t', 'noop://', '--yes')
+  await store.query(
+    `update evt.replays set target = 'redis://127.0.0.1:1/0?stream=x', status = 'paused', ended_at = null, position = 0, done = 0`,
+  )
+  const id = String((await store.query('select id from evt.replays')).rows[0]?.id)
+  expect(await evt('replay', 'resume', id, '--yes')).toMatchObject({
+    exit: 3,
+    stderr: expect.stringMatching(new RegExp(`evt replay resume ${id}.*evt replay stop ${id}`)),
+  })
+})
+
 it('a shadow run writes nothing, and two commits of a handler are compared over the same history', async () => {
   const { store, evt, effects, path } = await project(5)
   const git = (...words: string[]) =>

@@ -1,11 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { encodeAs } from '../../core/codec/encode-as.ts'
-import { fromHeaders } from '../../core/codec.ts'
 import { EvtError } from '../../core/errors.ts'
-import type { HistoryEntry } from '../../core/history.ts'
-import { planTopics } from '../../core/layout.ts'
 import { formatCount } from '../../core/quantity.ts'
-import type { SinkOptions } from '../../core/sinks-and-sources.ts'
 import type { AnyHandlerDefinition } from '../../handle/handler.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import { createLog } from '../../output/log.ts'
@@ -14,18 +9,18 @@ import type { ReplayEnd } from '../../replay/held.ts'
 import type { Gone, Wants } from '../../replay/history.ts'
 import type { Store } from '../../store/connection.ts'
 import type { HandlerProgress, Replay, ReplayLease } from '../../store/replays.ts'
-import type { Message } from '../../transports/transport.ts'
-import { connectionsOf } from '../line/connections.ts'
 import { privacyOf } from '../line/privacy.ts'
 import { loadRegistry } from '../line/services.ts'
-import { topicNamed, withTarget } from '../line/target.ts'
 import type { Runtime } from '../runtime.ts'
+import { type Destination, withDestination } from './destination.ts'
 
 export interface ReplayRun {
   readonly replay: Replay
   readonly wants: Wants
   /** For a replay to handlers. */
   readonly handlers: readonly AnyHandlerDefinition[]
+  /** For a replay to a target, where it is open already; else it is opened here. */
+  readonly destination?: Destination | undefined
   readonly gone: Gone | undefined
 }
 
@@ -50,6 +45,13 @@ export async function runReplay(store: Store, runtime: Runtime, run: ReplayRun):
     if (result.end === 'done' || result.end === 'stopped')
       await endReplay(store, replay, { status: result.end, done: result.done })
     return report(runtime, store, run, result)
+  } catch (error) {
+    if (!over && !(error instanceof EvtError && error.code === 'fenced'))
+      runtime.output.warn(
+        `replay ${replay.id} rests, and retention keeps what it needs`,
+        `evt replay resume ${replay.id} goes on with it; evt replay stop ${replay.id} gives it up`,
+      )
+    throw error
   } finally {
     if (!over) await leaveReplay(store, lease).catch(() => {})
   }
@@ -143,67 +145,43 @@ const outcomeLine = ({ handled, dead, retrying, waiting }: HandlerProgress) =>
 
 const sum = <T>(all: readonly T[], of: (one: T) => number) => all.reduce((total, one) => total + of(one), 0)
 
-/** A sink of the configuration by its name, else a URL that names its topic. */
-export async function findTarget(named: string, runtime: Runtime): Promise<SinkOptions> {
-  const { settings } = await connectionsOf({ sink: [], source: [], consume: undefined }, runtime)
-  const sink = settings.sinks?.find(({ name }) => name === named)
-  if (sink) return sink
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(named)) return { name: named, url: named }
-  const known = settings.sinks?.map(({ name }) => name).join(', ')
-  throw new EvtError('usage', `cannot replay to ${named}: it is neither a sink of the configuration nor a URL`, {
-    hint: known ? `sinks: ${known}` : 'such as redis://host/0?stream=again',
-  })
+async function toTarget(store: Store, runtime: Runtime, run: LeasedRun): Promise<Result> {
+  if (run.destination) return publishTo(store, runtime, { ...run, destination: run.destination })
+  return withDestination(runtime, run.replay.target ?? '', (destination) =>
+    publishTo(store, runtime, { ...run, destination }),
+  )
 }
 
-async function toTarget(store: Store, runtime: Runtime, run: LeasedRun): Promise<Result> {
+async function publishTo(
+  store: Store,
+  runtime: Runtime,
+  run: LeasedRun & { readonly destination: Destination },
+): Promise<Result> {
   const { replayToTarget } = await import('../../replay/to-target.ts')
   const { createLogReader } = await import('../../store/log.ts')
-  const { terminal, now, signal } = runtime
-  const { replay } = run
-  const sink = await findTarget(replay.target ?? '', runtime)
+  const { terminal, now, signal, output } = runtime
+  const { replay, destination } = run
   const progress = createProgress({ stderr: terminal.stderr, verb: 'replaying', total: replay.matched, now })
   const reader = createLogReader(store)
   try {
-    return await withTarget(runtime, sink.url, async (target) => {
-      const { transport } = target
-      const topic = sink.layout === 'per-type' ? undefined : (sink.topic ?? transport.named[0])
-      // A URL has to say where: what nobody asked for would be written to a topic that nobody reads.
-      if (sink.name === sink.url && transport.name !== 'noop') topicNamed(target, 'replay')
-      const plan = planTopics({ ...sink, topic, separator: transport.separator })
-      const { end, why, ...counts } = await replayToTarget({
-        ...run,
-        store,
-        reader,
-        transport,
-        topicOf: ({ type }) => plan.topicOf(type),
-        messageOf: encoderOf(sink.dialect),
-        signal,
-        onProgress: progress.update,
-      }).finally(progress.end)
-      if (why) runtime.output.warn(`some were refused: ${why.message}`, why.hint)
-      const { asked, confirmed, duplicates, refused } = counts
-      return {
-        end,
-        done: replay.done + confirmed + duplicates,
-        data: counts,
-        lines: [
-          `asked ${formatCount(asked)} · confirmed ${formatCount(confirmed)} · duplicates ${formatCount(duplicates)} · refused ${formatCount(refused)}`,
-        ],
-        failed: refused > 0,
-      }
-    })
+    const { transport, topicOf, messageOf } = destination
+    const to = { transport, topicOf, messageOf }
+    const sent = await replayToTarget({ ...run, ...to, store, reader, signal, onProgress: progress.update })
+    const { end, why, ...counts } = sent
+    if (why) output.warn(`some were refused: ${why.message}`, why.hint)
+    const { asked, confirmed, duplicates, refused } = counts
+    return {
+      end,
+      done: replay.done + confirmed + duplicates,
+      data: counts,
+      lines: [
+        `asked ${formatCount(asked)} · confirmed ${formatCount(confirmed)} · duplicates ${formatCount(duplicates)} · refused ${formatCount(refused)}`,
+      ],
+      failed: refused > 0,
+    }
   } finally {
+    progress.end()
     await reader.close()
-  }
-}
-
-/** In evt's own dialect the bytes of the log as they are; without its place in the log, by which readers would take it for known. */
-function encoderOf(dialect: SinkOptions['dialect'] = 'cloudevents'): (entry: HistoryEntry) => Message {
-  return (entry) => {
-    const { id, subject: key, headers, dataText } = entry
-    const body = Buffer.from(dataText)
-    if (dialect === 'cloudevents') return { id, key, headers, body }
-    return { id, key, ...encodeAs(dialect as never, { ...fromHeaders(headers, body), dataText }) }
   }
 }
 
