@@ -122,7 +122,7 @@ export const documents = {
       properties: {
         pattern: { type: 'array', items: text, description: "types or patterns; default '*'" },
         where: { ...text, description: 'an expression as of evt tail --where' },
-        since: { ...text, description: 'now (default), start, 15m, a time or position:123' },
+        since: { ...text, description: 'from there on, inclusive: now (default), start, 15m, a time or position:123' },
       },
     },
     headers: { type: 'object', properties: { 'last-event-id': text } },

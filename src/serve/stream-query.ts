@@ -61,7 +61,8 @@ async function startOf(text: string, { log, nowMs }: { log: EventPorts['log']; n
   if (since === 'now') return log.head()
   if (since === 'start') return log.start()
   if ('timeMs' in since) return log.positionAt(since.timeMs)
-  return positionOf(since.position)
+  const first = positionOf(since.position)
+  return first > 0n ? first - 1n : 0n
 }
 
 function positionOf(text: string | undefined): bigint {

@@ -5,6 +5,7 @@ import { createKeepAsking, type Outage } from './keep-asking.ts'
 import { createLogReader, type LogReader } from './log.ts'
 import { openUnsequencedReader } from './observe-cursor.ts'
 
+/** From a time or a position on, both included. */
 export type ObserveFrom = 'now' | 'start' | { readonly timeMs: number } | { readonly position: bigint }
 
 export interface ObserveOutboxOptions extends Outage {
@@ -117,7 +118,7 @@ async function* upTo(
 function startOf(log: LogReader, from: Exclude<ObserveFrom, 'now'>): Promise<bigint> {
   if (from === 'start') return log.start()
   if ('timeMs' in from) return log.positionAt(from.timeMs)
-  return Promise.resolve(from.position)
+  return Promise.resolve(from.position > 0n ? from.position - 1n : 0n)
 }
 
 function sinceOf(from: ObserveFrom): number | undefined {

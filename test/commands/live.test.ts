@@ -82,8 +82,10 @@ describe('commands against a running bridge', () => {
       })),
     )
     const some = await json('tail', '--since', 'position:5', '--until', 'position:8', '--no-follow')
-    expect(some.data.events.map(({ evt }: { evt: { position: string } }) => evt.position)).toEqual(['6', '7', '8'])
-    expect(some.meta).toMatchObject({ matched: 3, stopped: '--until' })
+    expect(some.data.events.map(({ evt }: { evt: { position: string } }) => evt.position)).toEqual(['5', '6', '7', '8'])
+    expect(some.meta).toMatchObject({ matched: 4, stopped: '--until' })
+    const one = await json('tail', '--since', 'position:5', '--until', 'position:5', '--no-follow')
+    expect(one.data.events.map(({ evt }: { evt: { position: string } }) => evt.position)).toEqual(['5'])
   })
 
   it('tail --stages names the handlers and what is known of each', async () => {

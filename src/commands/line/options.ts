@@ -100,10 +100,10 @@ export const lineOptions = {
 export const spanOptions = {
   since: value({
     value: 'when',
-    says: 'recorded from here on: 15m ago, RFC 3339, epoch, start, now, position:123',
+    says: 'from there on, inclusive: 15m ago, RFC 3339, epoch, start, now, position:123',
     parse: instant,
   }),
-  until: value({ value: 'when', says: 'recorded up to here', parse: instant }),
+  until: value({ value: 'when', says: 'up to there, inclusive', parse: instant }),
 } as const
 
 export const limitOptions = {

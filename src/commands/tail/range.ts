@@ -11,10 +11,9 @@ export function isReversed({ since, until }: Range, nowMs: number): boolean {
   if (since === undefined || until === undefined) return false
   const [from, to] = [timeOf(since, nowMs), timeOf(until, nowMs)]
   if (from !== undefined && to !== undefined) return from > to
-  // The position itself is before what `--since` shows, and the last that `--until` shows.
   if (!isPosition(since) || !isPosition(until)) return false
   const [first, last] = [since.position, until.position]
-  return isNumber(first) && isNumber(last) && BigInt(first) >= BigInt(last)
+  return isNumber(first) && isNumber(last) && BigInt(first) > BigInt(last)
 }
 
 const isNumber = (text: string): boolean => /^\d+$/.test(text)
