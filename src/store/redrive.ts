@@ -1,9 +1,13 @@
+import { withheldName } from '../core/codec/headers.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
 import { type DeadLetterSelection, selectionSql } from './dead-letters.ts'
 import { reopenReplays } from './replays.ts'
 import { retryTransaction } from './retry-transaction.ts'
+
+/** Not what no handler ever had, and not what was given up without its data. */
+const replayable = `reason <> 'unreadable' and headers->>'${withheldName}' is null`
 
 export interface ReplayPlanEntry {
   readonly id: string
@@ -17,12 +21,12 @@ export interface ReplayPlanEntry {
   readonly bodyHash: string
 }
 
-/** What a replay of this selection would touch, oldest first: not what no handler ever had. Changes nothing. */
+/** What a replay of this selection would touch, oldest first, of what can be replayed. Changes nothing. */
 export async function planReplay(sql: SqlExecutor, selection: DeadLetterSelection): Promise<ReplayPlanEntry[]> {
   const { where, values } = selectionSql({ ...selection, status: 'open' })
   const { rows } = await sql.query(
     `select d.id, d.handler, d.event_id, d.type, d.subject, d.cause, d.replay_count, encode(sha256(d.body), 'hex') as body_hash
-     from evt.dead_letters d where ${where} and d.reason <> 'unreadable' order by coalesce(d.rank, d.position, d.id), d.id`,
+     from evt.dead_letters d where ${where} and ${replayable} order by coalesce(d.rank, d.position, d.id), d.id`,
     values,
   )
   return rows.map((row) => ({
@@ -53,7 +57,7 @@ export interface ReplayRequest {
 
 export interface ReplayStarted {
   readonly replayed: readonly string[]
-  /** Not open any more, unknown, replayed too often, or without a handler because it could not be read. */
+  /** Not open any more, unknown, replayed too often, without a handler because it could not be read, or without its data. */
   readonly left: readonly string[]
 }
 
@@ -74,7 +78,7 @@ export async function replayDeadLetters(store: Store, request: ReplayRequest): P
 }
 
 const replay = `with chosen as materialized (
-    select * from evt.dead_letters where id = any($1::bigint[]) and status = 'open' and replay_count < $2 and reason <> 'unreadable'
+    select * from evt.dead_letters where id = any($1::bigint[]) and status = 'open' and replay_count < $2 and ${replayable}
     order by coalesce(rank, position, id), id for update skip locked
   ), marked as (
     update evt.dead_letters d set status = 'replaying', replay_count = d.replay_count + 1 from chosen c where d.id = c.id

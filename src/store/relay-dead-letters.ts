@@ -1,3 +1,4 @@
+import { versionIn } from '../core/codec/headers.ts'
 import { fingerprintOf } from '../core/fingerprint.ts'
 import type { Headers, Received, SqlExecutor } from '../transports/transport.ts'
 import type { DeadReason } from './attempts.ts'
@@ -14,6 +15,8 @@ export interface RelayDeadLetter {
   readonly reason: DeadReason
   readonly error: { readonly class: string; readonly code?: string; readonly message: string }
   readonly instance: string
+  /** 1, where nobody has replayed it. */
+  readonly attempt?: number
 }
 
 /** Returns its id. One row for each event and sink or source: the same one again is the same row. */
@@ -26,7 +29,7 @@ export async function writeRelayDeadLetter(sql: SqlExecutor, dead: RelayDeadLett
     topic: withoutZero(message.topic),
   }
   const last = {
-    attempt: 1,
+    attempt: dead.attempt ?? 1,
     at: new Date().toISOString(),
     durationMs: 0,
     class: error.class,
@@ -40,7 +43,7 @@ export async function writeRelayDeadLetter(sql: SqlExecutor, dead: RelayDeadLett
     lane: printable.topic,
     message: printable,
     type: withoutZero(type),
-    version: null,
+    version: 'ce-evtversion' in message.headers ? versionIn(message.headers) : null,
     ordered: false,
     rank: null,
     reason: dead.reason,
@@ -61,7 +64,8 @@ export type Retry = (message: Received, sql: SqlExecutor) => Promise<RelayDeadLe
  */
 export async function retryReplayed(sql: SqlExecutor, by: string, retry: Retry): Promise<boolean> {
   const { rows } = await sql.query(
-    `select d.id, d.dead_letter, d.replay_id, l.event_id, l.subject, l.headers, l.body, l.topic, l.at
+    `select d.id, d.dead_letter, d.replay_id, l.event_id, l.subject, l.headers, l.body, l.topic, l.at,
+       jsonb_array_length(l.attempts) as attempts
      from evt.deliveries d join evt.dead_letters l on l.id = d.dead_letter
      where d.handler = $1 and d.next_at <= clock_timestamp() order by d.id limit 1 for update of d skip locked`,
     [by],
@@ -79,7 +83,7 @@ export async function retryReplayed(sql: SqlExecutor, by: string, retry: Retry):
   }
   const dead = await retry(message, sql)
   const redrive = { deadLetter: String(row.dead_letter), replayId: String(row.replay_id) }
-  if (dead) await writeRelayDeadLetter(sql, dead)
+  if (dead) await writeRelayDeadLetter(sql, { ...dead, attempt: Number(row.attempts) + 1 })
   await settleRedrive(sql, redrive, dead ? 'dead-again' : 'handled', dead && causeOf(dead))
   await removeDeliveries(sql, [String(row.id)])
   return true

@@ -16,6 +16,7 @@ import {
   leaveOutIds,
   matchingDeadLetters,
   selectionOf,
+  withheldOf,
 } from '../line/dead-letters.ts'
 import { auditAs, operatorName } from '../line/operator.ts'
 import {
@@ -40,7 +41,8 @@ export default defineCommand({
   description: [
     'Each goes to the handler that failed and to no other, with its own id and attempts anew. The last line is what the',
     'handlers did with them: exit 1 when some are dead again, or when none of what --ids or --cause names can be replayed;',
-    'exit 5 when the outcome cannot be known because no bridge runs, or when an id that was asked for does not exist.',
+    'exit 5 when the outcome cannot be known because no bridge runs, or when an id that was asked for does not exist. What a',
+    'publisher gave up (publisher:NAME) is published by a bridge, if its contract takes it now; not what was kept without data.',
     'With --source they are published again to the topic that they came from (or --to), and every group of it sees them; each',
     'leaves the dead letters only when the broker has confirmed it. Then the dead letters and the groups are watched for --settle.',
   ].join('\n'),
@@ -90,10 +92,10 @@ export default defineCommand({
     return withStore(runtime, { command: 'dlq replay', max: 3 }, async (store) => {
       const unknownIds = await leaveOutIds(store, selection.ids ?? [], runtime)
       await refuseUnknownCause(store, selection)
-      const { wanted, wornOut } = await eligible(store, selection, options)
-      noteWornOut(wornOut, runtime)
+      const { wanted, wornOut, withheld } = await eligible(store, selection, options)
+      noteLeft({ wornOut, withheld }, runtime)
       if (wanted.length === 0 && isNamed(selection) && !options.dryRun)
-        return await nothingOfIt(store, selection, { ...options, wornOut }, runtime)
+        return await nothingOfIt(store, selection, { ...options, left: wornOut + withheld }, runtime)
       const go = await askConsent(runtime, {
         verb: 'replay',
         count: wanted.length,
@@ -113,13 +115,10 @@ export default defineCommand({
 
 function refuseForStore({ to }: { readonly to?: string | undefined }): void {
   if (to === undefined) return
-  throw new EvtError(
-    'usage',
-    'cannot use --to without --source: a dead letter of the store goes to the handler that failed',
-    {
-      hint: 'leave --to out, or name the dead-letter topic with --source',
-    },
-  )
+  const why = 'a dead letter of the store goes to the handler that failed'
+  throw new EvtError('usage', `cannot use --to without --source: ${why}`, {
+    hint: 'leave --to out, or name the dead-letter topic with --source',
+  })
 }
 
 interface Bounds {
@@ -133,14 +132,16 @@ async function eligible(
   store: Store,
   selection: DeadLetterSelection,
   { where, limit = Number.POSITIVE_INFINITY, maxReplays }: Bounds,
-): Promise<{ readonly wanted: readonly DeadLetter[]; readonly wornOut: number }> {
+): Promise<Left & { readonly wanted: readonly DeadLetter[] }> {
   const wanted: DeadLetter[] = []
   let wornOut = 0
+  let withheld = 0
   for await (const letter of matchingDeadLetters(store, selection, { where }).letters) {
-    if (letter.replayCount >= maxReplays) wornOut++
+    if (withheldOf(letter) !== undefined) withheld++
+    else if (letter.replayCount >= maxReplays) wornOut++
     else if (wanted.push(slim(letter)) >= limit) break
   }
-  return { wanted, wornOut }
+  return { wanted, wornOut, withheld }
 }
 
 const isNamed = ({ ids, cause }: DeadLetterSelection) => ids !== undefined || cause !== undefined
@@ -164,10 +165,10 @@ async function refuseUnknownCause(store: Store, { cause }: DeadLetterSelection):
 async function nothingOfIt(
   store: Store,
   { ids, cause }: DeadLetterSelection,
-  { where, wornOut }: { readonly where?: Where | undefined; readonly wornOut: number },
+  { where, left }: { readonly where?: Where | undefined; readonly left: number },
   { output }: Runtime,
 ): Promise<Outcome> {
-  if (wornOut === 0 && cause !== undefined) {
+  if (left === 0 && cause !== undefined) {
     const { listCauses } = await import('../../store/dead-letters.ts')
     const anyOpen = (await listCauses(store, { cause })).length > 0
     const narrowed = [ids && '--ids', where && '--where'].filter(Boolean).join(' and ')
@@ -176,7 +177,7 @@ async function nothingOfIt(
         ? `no open dead letter of cause ${cause} matches ${narrowed}`
         : `no dead letter of cause ${cause} is open`,
     )
-  } else if (wornOut === 0 && where) output.warn('no open one of these ids matches --where')
+  } else if (left === 0 && where) output.warn('no open one of these ids matches --where')
   output.result({
     status: 'fail',
     data: { plan: { verb: 'replay', noun: 'dead letters', count: 0, target: store.url, samples: [] } },
@@ -192,12 +193,23 @@ const handlersOf = (letters: readonly DeadLetter[]) => [...new Set(letters.map((
 const sampleOf = ({ id, handler, type, subject, error }: DeadLetter) =>
   `${id}  ${handler}  ${typeText(type)}${subject ? ` ${subject}` : ''}  ${error.class}: ${error.message}`
 
-function noteWornOut(left: number, { output }: Runtime): void {
-  if (left === 0) return
-  output.warn(
-    `left out ${formatCount(left)} that were replayed too often`,
-    'mend the cause first, or raise --max-replays',
-  )
+interface Left {
+  readonly wornOut: number
+  /** Given up without their data. */
+  readonly withheld: number
+}
+
+function noteLeft({ wornOut, withheld }: Left, { output }: Runtime): void {
+  if (wornOut > 0)
+    output.warn(
+      `left out ${formatCount(wornOut)} that were replayed too often`,
+      'mend the cause first, or raise --max-replays',
+    )
+  if (withheld > 0)
+    output.warn(
+      `left out ${formatCount(withheld)} whose data was not kept`,
+      '`evt dlq show ID` says why; publish them again',
+    )
 }
 
 interface Order {

@@ -7,7 +7,7 @@ import { typeText, visible } from '../../core/visible.ts'
 import type { Output } from '../../output/output.ts'
 import type { DeadLetter, Redrive } from '../../store/dead-letters.ts'
 import { argument, defineCommand } from '../command.ts'
-import { deadLetterSource, eventOf } from '../line/dead-letters.ts'
+import { deadLetterSource, eventOf, withheldOf } from '../line/dead-letters.ts'
 import { formatOptions, storeOptions } from '../line/options.ts'
 import { maskerUnless, revealOptions } from '../line/reveal.ts'
 import { withStore } from '../line/store.ts'
@@ -46,7 +46,7 @@ export default defineCommand({
       const { headers: _headers, body, ...rest } = letter
       const dataText = masker?.text(letter, textOf(letter)) ?? textOf(letter)
       const event = exactEventOf(letter, dataText, masker)
-      const text = 'data' in event ? {} : { text: dataText }
+      const text = 'data' in event || withheldOf(letter) !== undefined ? {} : { text: dataText }
       const data = { ...rest, event, ...text, bytes: body.byteLength, onReplay: onReplay(letter) }
       runtime.output.result({ data, render: () => render(letter, dataText, runtime.output) })
       return undefined
@@ -66,7 +66,11 @@ function exactEventOf(letter: Letter, dataText: string, masker: Masker | undefin
 
 function onReplay(letter: Letter): string {
   if (letter.status !== 'open') return `nothing: it is ${letter.status}`
+  const withheld = withheldOf(letter)
+  if (withheld !== undefined) return `nothing: its data was not kept (${withheld}): publish it again`
   const times = letter.replayCount === 0 ? '' : `; it was replayed ${letter.replayCount} times before`
+  if (letter.reason === 'publish')
+    return `is published again under its id, if a contract that a bridge has takes it${times}`
   return `goes to ${letter.handler} and to no other, with its own id and attempts anew${times}`
 }
 
@@ -85,7 +89,7 @@ function render(letter: Letter, dataText: string, output: Output): string {
     ...facts.map(([name, text]) => `${paint('bold', name.padEnd(12))} ${visible(text)}`),
     '',
     paint('bold', 'data'),
-    ...dataLines(dataText),
+    ...(withheldOf(letter) === undefined ? dataLines(dataText) : [`  (not kept: ${withheldOf(letter)})`]),
     '',
     paint('bold', `attempts (${letter.attempts.length})`),
     ...letter.attempts.flatMap(attemptLines),

@@ -1,3 +1,4 @@
+import { withheldName } from '../../core/codec/headers.ts'
 import { fromHeaders } from '../../core/codec.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
@@ -122,17 +123,23 @@ export function matchingDeadLetters(
   return { letters: pages(), seen }
 }
 
-/** The event in a dead letter, as far as it can be read: without `data` when its bytes are none. */
+/** Why there is no data in a dead letter; undefined when it was kept. */
+export const withheldOf = ({ headers }: Pick<DeadLetter, 'headers'>): string | undefined => headers[withheldName]
+
+/** The event in a dead letter, as far as it can be read: without `data` when its bytes are none, or nobody kept it. */
 export function eventOf(letter: DeadLetter): Partial<EvtEvent> {
   const { headers, body, eventId, type, subject } = letter
   // Data is parsed when it is first looked at: here.
   const read = (bytes: Uint8Array | string) => ({ ...fromHeaders(headers, bytes) })
+  const envelope = () => {
+    const { data: _none, ...rest } = read('null')
+    return rest
+  }
   try {
-    return read(body)
+    return withheldOf(letter) === undefined ? read(body) : envelope()
   } catch {
     try {
-      const { data: _none, ...envelope } = read('null')
-      return envelope
+      return envelope()
     } catch {
       return { id: eventId, type, ...(subject ? { subject } : {}) }
     }

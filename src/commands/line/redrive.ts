@@ -69,8 +69,8 @@ async function settled(store: Store, order: RedriveOrder): Promise<{ outcome: Re
     if (order.signal.aborted) return { outcome, why: 'interrupted' }
     if (performance.now() - lookedMs >= lookMs) {
       lookedMs = performance.now()
-      const running = await runningHandlers(store)
-      const missing = order.handlers.filter((handler) => !running.has(handler))
+      const runs = await whoRuns(store)
+      const missing = order.handlers.filter((handler) => !runs(handler))
       if (missing.length === 0) seenMs = performance.now()
       else if (performance.now() - seenMs > patienceMs)
         return { outcome, why: `no running bridge has ${missing.join(', ')}` }
@@ -79,10 +79,19 @@ async function settled(store: Store, order: RedriveOrder): Promise<{ outcome: Re
   }
 }
 
-async function runningHandlers(store: Store): Promise<ReadonlySet<string>> {
+/** Also who gave up what never came to a handler: sinks and sources, and publishers, for whom every relay publishes again. */
+async function whoRuns(store: Store): Promise<(by: string) => boolean> {
   const { instances } = await readSnapshot(store)
   const alive = instances.filter((instance) => instance.alive)
-  return new Set(alive.flatMap(({ handlers }) => handlers.map(({ handler }) => handler)))
+  const known = new Set(
+    alive.flatMap(({ handlers, sinks = [], sources = [] }) => [
+      ...handlers.map(({ handler }) => handler),
+      ...sinks.map(({ sink }) => `sink:${sink}`),
+      ...sources.map(({ source }) => `source:${source}`),
+    ]),
+  )
+  const hasRelay = alive.some(({ roles }) => roles.includes('relay'))
+  return (by) => known.has(by) || (hasRelay && by.startsWith('publisher:'))
 }
 
 /** Ends early, without an error, when `signal` aborts. */

@@ -29,6 +29,9 @@ export const relayNames = Object.values(originNames)
 /** Set by a store that could read only a part of the event: says which, and why. */
 export const unreadableName = 'evt-unreadable'
 
+/** On a dead letter whose data nobody kept: says why. What stands for its data is not it. */
+export const withheldName = 'evt-withheld'
+
 const prefix = 'ce-'
 const prefixed = Object.fromEntries(Object.entries(attributeNames).map(([field, name]) => [field, prefix + name]))
 const names = { ...prefixed, datacontenttype: 'content-type' } as AttributeNames
