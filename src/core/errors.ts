@@ -43,6 +43,14 @@ export class EvtError extends Error {
   }
 }
 
+const forGood: ReadonlySet<ErrorCode> = new Set(['too-large', 'contract', 'decode', 'checksum', 'unknown-type'])
+
+/**
+ * Whether it is the event that was refused, which repeating cannot change. All other refusals (a replica, a missing topic, a key of another type)
+ * are the server's, and somebody can mend that.
+ */
+export const isForGood = (error: unknown): boolean => error instanceof EvtError && forGood.has(error.code)
+
 /** Any thrown value as an Error: strings, undefined and exotic objects included. Never throws. */
 export function toError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown

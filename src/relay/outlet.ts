@@ -1,4 +1,4 @@
-import { EvtError } from '../core/errors.ts'
+import { EvtError, isForGood } from '../core/errors.ts'
 import { planTopics } from '../core/layout.ts'
 import { placeOfTopic } from '../core/origin.ts'
 import { beginSinkTopic, type SinkCursor } from '../store/sinks.ts'
@@ -56,11 +56,6 @@ interface OpenTopic {
   confirmed: bigint
 }
 
-/**
- * Refusals of the event itself, which repeating cannot change. All others (a replica, a missing topic, a key of another type) are the
- * server's, and somebody can mend that.
- */
-const forGood: ReadonlySet<string> = new Set(['too-large', 'contract', 'decode', 'checksum', 'unknown-type'])
 /** What every broker takes for a name. */
 const plainName = /^[\w.:-]{1,200}$/
 
@@ -229,7 +224,6 @@ const passing = (error: EvtError) =>
   isForGood(error) ? new EvtError('connect', error.message, { cause: error }) : error
 
 const isDone = (result: Published | undefined) => result?.state === 'stored' || result?.state === 'duplicate'
-const isForGood = (error: unknown) => error instanceof EvtError && forGood.has(error.code)
 
 function foreign(topic: string, sink: string): EvtError {
   return new EvtError(

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { EvtError } from '../core/errors.ts'
+import { EvtError, isForGood } from '../core/errors.ts'
 import type { HistoryEntry } from '../core/history.ts'
 import type { Store } from '../store/connection.ts'
 import type { LogReader } from '../store/log.ts'
 import type { Replay, ReplayLease } from '../store/replays.ts'
-import type { Message, Transport } from '../transports/transport.ts'
+import type { Message, Published, Transport } from '../transports/transport.ts'
 import { holdReplay, type ReplayEnd } from './held.ts'
 import { pagesOf, type Wants } from './history.ts'
 import { createPace } from './pace.ts'
@@ -36,11 +36,14 @@ export interface TargetEnd {
 
 const beatMs = 1_000
 const answerMs = 30_000
-const triesOfUnknown = 5
+const mostInVain = 5
 const againMs = 200
 
+type Failed = Extract<Published, { readonly error: EvtError }>
+const unanswered: Failed = { state: 'unknown', error: new EvtError('internal', 'cannot tell what was stored') }
+
 /**
- * Publishes the history to topics. The position is written down behind what was confirmed: after a crash, events of the last second may come
+ * Publishes the history to topics, each subject in its order. The position is written down behind what was confirmed: after a crash, events of the last second may come
  * again, with the ids that they had. Throws what the target throws, when it does so again and again.
  */
 export async function replayToTarget(run: TargetRun): Promise<TargetEnd> {
@@ -73,29 +76,50 @@ export async function replayToTarget(run: TargetRun): Promise<TargetEnd> {
     await Promise.all([...byTopic].map(([topic, messages]) => publish(topic, messages)))
   }
 
-  /** What nobody knows about is sent again, in its order, with the same ids: twice is better than never. */
+  /**
+   * What nobody knows about is sent again with the same ids, in order: twice is better than never. Who is refused for good is found by sending
+   * fewer: what follows it in its lane is refused with it.
+   */
   async function publish(topic: string, messages: readonly Message[]): Promise<void> {
-    let left = messages
-    for (let tries = 1; left.length > 0; tries += 1) {
-      const results = await run.transport.publish(topic, left, AbortSignal.timeout(answerMs))
-      const unknown: Message[] = []
-      let last: EvtError | undefined
-      for (const [at, result] of results.entries()) {
-        if (result.state === 'stored') counts.confirmed += 1
-        else if (result.state === 'duplicate') counts.duplicates += 1
-        else if (result.state === 'refused') {
-          counts.refused += 1
-          why ??= result.error
-        } else if (result.state === 'unknown') {
-          last = result.error
-          const message = left[at]
-          if (message) unknown.push(message)
-        }
+    let [rest, size, vain] = [messages, messages.length, 0]
+    while (rest.length > 0) {
+      const now = rest.slice(0, size)
+      const results = await run.transport.publish(topic, now, AbortSignal.timeout(answerMs))
+      const { left, failed } = sorted(now, results)
+      rest = [...left, ...rest.slice(now.length)]
+      if (left.length < now.length) vain = 0
+      if (!failed) size = Math.min(rest.length, size * 2)
+      else if (failed.state === 'unknown' || !isForGood(failed.error)) {
+        vain += 1
+        if (vain >= mostInVain) throw failed.error
+        await delay(againMs * vain)
+      } else if (now.length > 1) size = Math.max(1, left.length >> 1)
+      else {
+        counts.refused += 1
+        why ??= failed.error
+        rest = rest.slice(1)
+        size = rest.length
       }
-      if (last && tries >= triesOfUnknown) throw last
-      left = unknown
-      if (left.length > 0) await delay(againMs * tries)
     }
+  }
+
+  /** What is to be sent again: also what was stored behind something of its key that was not. */
+  function sorted(batch: readonly Message[], results: readonly Published[]) {
+    const open = new Set<string>()
+    const left: Message[] = []
+    let failed: Failed | undefined
+    for (const [at, message] of batch.entries()) {
+      const result = results[at] ?? unanswered
+      if (result.state === 'refused' || result.state === 'unknown') failed ??= result
+      else if (message.key === null || !open.has(message.key)) {
+        if (result.state === 'stored') counts.confirmed += 1
+        else counts.duplicates += 1
+        continue
+      }
+      left.push(message)
+      if (message.key !== null) open.add(message.key)
+    }
+    return { left, failed }
   }
 
   async function page(entries: readonly HistoryEntry[], upTo: bigint): Promise<void> {
