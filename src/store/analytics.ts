@@ -1,4 +1,5 @@
 import type { SqlExecutor } from '../transports/transport.ts'
+import { countEvents } from './count-traffic.ts'
 
 /** One type, over all sources; as far as analytics has counted. */
 export interface TypeTraffic {
@@ -54,17 +55,24 @@ export async function readUsualPerMinute(sql: SqlExecutor): Promise<number | nul
   return row === undefined || row.minutes < leastMinutes ? null : row.usual
 }
 
-export interface CountedTraffic {
+export interface Published {
   /** How far analytics has counted. */
-  readonly position: bigint
-  /** Since the beginning, but for what evt says of itself. */
+  readonly counted: bigint
+  /** Up to the end of the log, but for what evt says of itself: the difference of two says what came between them. */
   readonly events: number
 }
 
-export async function readCounted(sql: SqlExecutor): Promise<CountedTraffic> {
+/** Analytics that is further behind is taken at its word: then evt's own events are few among the others. */
+const mostUncounted = 10_000n
+
+export async function readPublished(sql: SqlExecutor): Promise<Published> {
   const { rows } = await sql.query(`
-    select coalesce((select position from evt.watch_tasks where task = 'analytics'), -1)::text as position,
-      (select coalesce(sum(events), 0) from evt.analytics_totals where ${others})::float8 as events`)
-  const row = rows[0] as { position: string; events: number }
-  return { position: BigInt(row.position), events: row.events }
+    select coalesce((select position from evt.watch_tasks where task = 'analytics'), -1)::text as counted,
+      (select coalesce(sum(events), 0) from evt.analytics_totals where ${others})::float8 as events, coalesce(evt.head(), 0)::text as head`)
+  const row = rows[0] as { counted: string; events: number; head: string }
+  const [counted, head] = [BigInt(row.counted), BigInt(row.head)]
+  if (counted < 0n || counted >= head) return { counted, events: row.events }
+  const isFar = head - counted > mostUncounted
+  const more = isFar ? Number(head - counted) : await countEvents(sql, { after: counted, upTo: head }, others)
+  return { counted, events: row.events + more }
 }

@@ -19,18 +19,37 @@ const wholeRange = 10_000
  */
 export async function countTraffic(sql: SqlExecutor, range: LogRange): Promise<void> {
   const bounds = [String(range.after), String(range.upTo)]
-  const { rows } = await sql.query(
-    `select distinct class, day::text as day from evt.log where position > $1 and position <= $2 and class <> 'scratch'`,
-    bounds,
-  )
   const nth = Math.max(1, Math.ceil(Number(range.upTo - range.after) / wholeRange))
-  for (const { class: name, day } of rows as { class: string; day: string }[]) {
-    const leaf = outboxLeaf(name, day)
-    if (!(await exists(sql, leaf))) continue
+  for (const { name, day, leaf } of await leavesOf(sql, bounds)) {
     await sql.query(countSql(leaf), [...bounds, name, day])
     for (const kind of ['subject', 'user'] as const)
       await sql.query(popularSql(leaf, kind), [...bounds, name, day, nth])
   }
+}
+
+/** How many events of a range count, of those that meet a condition in SQL. */
+export async function countEvents(sql: SqlExecutor, range: LogRange, condition: string): Promise<number> {
+  const bounds = [String(range.after), String(range.upTo)]
+  let events = 0
+  for (const { name, day, leaf } of await leavesOf(sql, bounds)) {
+    const text = `select count(*)::int as events from ${eventsOf(leaf)} and ${condition}`
+    events += Number((await sql.query(text, [...bounds, name, day])).rows[0]?.events)
+  }
+  return events
+}
+
+/** The partitions that a range lies in. */
+async function leavesOf(sql: SqlExecutor, bounds: readonly string[]) {
+  const { rows } = await sql.query(
+    `select distinct class, day::text as day from evt.log where position > $1 and position <= $2 and class <> 'scratch'`,
+    bounds,
+  )
+  const leaves: { readonly name: string; readonly day: string; readonly leaf: string }[] = []
+  for (const { class: name, day } of rows as { class: string; day: string }[]) {
+    const leaf = outboxLeaf(name, day)
+    if (await exists(sql, leaf)) leaves.push({ name, day, leaf })
+  }
+  return leaves
 }
 
 /** Retention may have taken that day. */

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createHistogram } from '../../src/core/histogram.ts'
 import { median, robustScore, withValue } from '../../src/watch/alerts/baseline.ts'
-import { createEventRate } from '../../src/watch/alerts/event-rate.ts'
 import { factsOf, latenciesWith } from '../../src/watch/alerts/facts.ts'
 import type { HandlerSample, InstanceSample, Snapshot } from '../../src/watch/snapshot.ts'
 
@@ -125,14 +124,6 @@ describe('what alerts look at', () => {
     lookAt([5_000])
     expect(latencies.get('mail.welcome')?.length).toBe(known)
   })
-})
-
-it('the rate of events is what it was while analytics is behind, and not known after a minute of that', () => {
-  const rate = createEventRate(60_000)
-  const at = (position: bigint, events: number, upTo: bigint, seconds: number) =>
-    rate({ counted: { position, events }, before: { position: 0n, events: 5 }, upTo, nowMs: seconds * 1000 })
-  expect(rate({ counted: { position: 9n, events: 9 }, before: undefined, upTo: 9n, nowMs: 0 })).toBeNull()
-  expect([at(9n, 8, 9n, 1), at(9n, 8, 20n, 2), at(9n, 8, 20n, 62), at(20n, 19, 20n, 63)]).toEqual([3, 3, null, 14])
 })
 
 it('a robust score is moved little by few outliers, and does not make an alarm of a trifle', () => {

@@ -6,9 +6,9 @@ import { toError } from '../../core/errors.ts'
 import type { HandlerLog } from '../../handle/handler.ts'
 import { type AlertRow, listAlerts } from '../../store/alerts.ts'
 import {
-  type CountedTraffic,
-  readCounted,
+  type Published,
   readLastOfTypes,
+  readPublished,
   readTypeTraffic,
   readUsualPerMinute,
   type TypeTraffic,
@@ -21,7 +21,6 @@ import { readSnapshot } from '../read-snapshot.ts'
 import { startTask } from '../run-task.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { Baseline } from './baseline.ts'
-import { createEventRate, type RateAt } from './event-rate.ts'
 import { expectedActive } from './expected.ts'
 import { factsOf, latenciesWith, type MeasuredFacts } from './facts.ts'
 import { followPatterns, isPattern, type Patterns, type PatternsMemory } from './follow-patterns.ts'
@@ -54,14 +53,13 @@ interface Memory {
 
 interface Looked {
   readonly snapshot: Snapshot
-  readonly counted: CountedTraffic
+  readonly published: Published
 }
 
 interface Held {
   latencies: ReadonlyMap<string, Baseline>
   /** Of the last minute, and one that is older. */
   readonly looks: Looked[]
-  readonly rateOf: (at: RateAt) => number | null
   readonly since: ReadonlyMap<string, number>
   /** Undefined: no rule is about events. */
   readonly patterns: Patterns | undefined
@@ -74,8 +72,8 @@ interface Held {
 
 /** What is remembered is written so often; who takes over before reads on from there. */
 const writeEveryMs = 60_000
-/** One look reads for so long at least. */
-const leastReadMs = 1_000
+/** One look reads for so long at most; what is measured is looked at in between. */
+const mostReadMs = 2_000
 
 /** Throws EvtError('config') for a rule that cannot be used. */
 export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
@@ -97,19 +95,16 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
       await forget()
       return false
     }
-    held ??= heldOf({ store, rules, minuteMs }, now)
+    held ??= heldOf(store, rules, now)
     held.isSettled = false
     const rows = await listAlerts(store, { limit: 'none' })
     const [snapshot, pressure] = await Promise.all([readSnapshot(store), readPressure(store)])
-    const counted = await readCounted(store)
-    remember(held.looks, { snapshot, counted }, minuteMs)
-    const earlier = held.looks[0] ?? { snapshot, counted }
+    const published = await readPublished(store)
+    remember(held.looks, { snapshot, published }, minuteMs)
+    const earlier = held.looks[0] ?? { snapshot, published }
     const isWhole = snapshot.clockMs - earlier.snapshot.clockMs >= minuteMs * 0.9
     const events = {
-      perMinute: held.rateOf({
-        ...{ counted, upTo: held.headBefore, nowMs: now.nowMs },
-        before: isWhole ? earlier.counted : undefined,
-      }),
+      perMinute: isWhole ? Math.max(0, published.events - earlier.published.events) : null,
       usualPerMinute: await readUsualPerMinute(store),
     }
     const facts = factsOf({
@@ -117,7 +112,7 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
       ...{ latencies: held.latencies, placed: await readPlacedHandlers(store) },
     })
     await followLog(held, rows, now.nowMs)
-    const traffic = counted.position < held.headBefore ? undefined : await trafficOf()
+    const traffic = published.counted < held.headBefore ? undefined : await trafficOf()
     held.headBefore = now.head
     held.latencies = latenciesWith(held.latencies, facts.handler)
     await judge(held, { rows, facts, traffic, isWhole, nowMs: now.nowMs, head: now.head })
@@ -132,7 +127,7 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
         name,
         rows.filter(({ alert }) => alert === name).map(({ key }) => key),
       )
-    await patterns.follow({ nowMs, mostMs: Math.max(leastReadMs, everyMs), signal: ending.signal })
+    await patterns.follow({ nowMs, mostMs: mostReadMs, signal: ending.signal })
     if (patterns.isBehind && !ending.signal.aborted)
       calm.warn('alerts over events are behind the log; they are judged by the time of what was read')
     for (const [alert, keys] of patterns.takeForgotten())
@@ -170,8 +165,8 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
   /** Whoever goes on need not read again. */
   async function leave(): Promise<void> {
     if (held?.isSettled) {
-      const position = held.patterns?.position
-      if (position !== undefined) await saveTask(store, task, { position, memory: memoryOf(rules, held) })
+      const position = held.patterns?.position ?? held.headBefore
+      await saveTask(store, task, { position, memory: memoryOf(rules, held) })
     }
     await leaveTask(store, task)
   }
@@ -230,11 +225,8 @@ function activeOf(
 }
 
 function heldOf(
-  {
-    store,
-    rules,
-    minuteMs,
-  }: { readonly store: Store; readonly rules: readonly AlertConfig[]; readonly minuteMs: number },
+  store: Store,
+  rules: readonly AlertConfig[],
   now: { position: bigint; memory: unknown; nowMs: number; head: bigint },
 ): Held {
   const memory = (now.memory ?? {}) as Memory
@@ -245,7 +237,6 @@ function heldOf(
   return {
     latencies: new Map(Object.entries(memory.latencies ?? {})),
     looks: [],
-    rateOf: createEventRate(minuteMs),
     since: new Map(rules.map((rule) => [rule.name, sinceOf(rule)])),
     patterns: rules.some(isPattern)
       ? followPatterns({ store, rules, memory: memory.patterns, told: now.position })

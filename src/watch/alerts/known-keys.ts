@@ -16,16 +16,16 @@ export function createKnownKeys<V>(remembered: Readonly<Record<string, V>>, most
   let kept: ReadonlySet<string> = new Set()
   let forgotten = 0
 
-  /** One that is kept goes to the end of the queue. */
   function forgetOne(): void {
+    let left = kept.size
     for (const [key, value] of known) {
       known.delete(key)
-      if (!kept.has(key)) {
-        forgotten += 1
-        return
-      }
+      if (!kept.has(key) || left === 0) break
+      // To the end of the queue.
       known.set(key, value)
+      left -= 1
     }
+    forgotten += 1
   }
 
   return {
