@@ -37,7 +37,9 @@ export async function openGuarded(registry: Registry, { options, store, log }: G
         hint: 'set EVT_MASTER_KEY to 32 bytes in base64 (openssl rand -base64 32), or privacy.masterKeyFile',
       },
     )
-  if (masters) await checkMasterKeys(store, masters)
+  const strange = masters ? await checkMasterKeys(store, masters) : []
+  if (strange.length > 0)
+    log?.warn('keys of subjects are wrapped with master keys that nobody has', { masterKeys: strange.slice(0, 10) })
   const detect = options.privacy?.detect ?? 'warn'
   const report = (type: string, { path, looksLike }: Finding) =>
     log?.warn('a field looks personal and is not marked', { type, field: path, looksLike, hint: markIt })

@@ -30,7 +30,7 @@ export async function startRelay(context: PartContext): Promise<void> {
   const relay = createRelay({ store, instance, recorder, log: calm, sinks, sources, seal, archive })
   relay.start()
   const { startDueScan } = await import('../relay/due-scan.ts')
-  const due = startDueScan(store, calm)
+  const due = startDueScan(store, { instance, log: calm })
   context.keep('events that are due', () => settlesWithin(due.stop(), besideMs))
   const { startRedriven } = await import('../publish/redriven.ts')
   const redriven = startRedriven({ store, registry: context.registry, instance, warn: calm.warn })

@@ -8,8 +8,14 @@ import type { RelayLog } from './relay-recorder.ts'
 const pollMs = 250
 const atOnce = 1_000
 
+export interface DueScanOptions {
+  /** Stands in the dead letters of what cannot be published. */
+  readonly instance: string
+  readonly log: RelayLog
+}
+
 /** Publishes events when their `deliverAt` has come. Any number of processes may do so: the store sees to it that each comes once. */
-export function startDueScan(store: Store, log: RelayLog): { stop(): Promise<void> } {
+export function startDueScan(store: Store, { instance, log }: DueScanOptions): { stop(): Promise<void> } {
   const ending = new AbortController()
   const { signal } = ending
 
@@ -24,8 +30,10 @@ export function startDueScan(store: Store, log: RelayLog): { stop(): Promise<voi
   }
 
   async function look(): Promise<number> {
-    const { delivered, nextMs = pollMs } = await deliverDue(store, atOnce)
-    return delivered === atOnce ? 0 : Math.max(1, Math.min(pollMs, nextMs))
+    const { delivered, refused, nextMs = pollMs } = await deliverDue(store, atOnce, instance)
+    if (refused > 0)
+      log.warn('events could not be published at their time', { events: refused, hint: 'evt dlq list shows them' })
+    return delivered + refused === atOnce ? 0 : Math.max(1, Math.min(pollMs, nextMs))
   }
 
   const scanning = scan()

@@ -110,22 +110,47 @@ describe('what a service may publish', () => {
     await store.query(`create role ${role} in role evt_publisher`)
     onTestFinished(async () => void (await store.query(`drop owned by ${role}; drop role ${role}`)))
     const triggers = async () =>
-      (await store.query(`select 1 from pg_trigger where tgname = 'outbox_access'`)).rows.length
-    const as = (text: string) =>
+      (await store.query(`select 1 from pg_trigger where tgname ~ '^(outbox|scheduled)_access$' and tgparentid = 0`))
+        .rows.length
+    const as = (text: string, become = `set local role ${role}`) =>
       store.transaction(async (sql) => {
-        await sql.query(`set local role ${role}`)
+        await sql.query(become)
         await sql.query(text)
       })
     expect(await triggers()).toBe(0)
     await as(`select evt.publish('order.paid', '{}')`)
     await store.query(setAccessText({ role, patterns: ['user.*'] }))
-    expect(await triggers()).toBeGreaterThan(0)
+    expect(await triggers()).toBe(2)
     await as(`select evt.publish('user.created', '{}')`)
+    await as(`select evt.publish_at(now() + interval '1 hour', 'user.created', '{}')`)
     const refused = new RegExp(`evt: ${role} may not publish order.paid`)
     await expect(as(`select evt.publish('order.paid', '{}')`)).rejects.toThrow(refused)
     await expect(
       as(`select evt.publish_many('[{"type":"user.created","data":{}},{"type":"order.paid","data":{}}]')`),
     ).rejects.toThrow(refused)
+    const columns = '(class, id, type, source, data)'
+    const values = `('default', 'x', 'order.paid', 's', '{}')`
+    const leaf = (await store.query(`select 'evt.outbox_default_' || to_char(evt.today(), 'YYYYMMDD') as name`)).rows[0]
+    // Nor under another role that it may take on, nor until a time has come.
+    for (const become of [
+      `set local role ${role}`,
+      `set local session authorization ${role}`,
+      `set local session authorization ${role}; set local role evt_publisher`,
+    ]) {
+      for (const text of [
+        `select evt.publish('order.paid', '{}')`,
+        `select evt.publish_at(now(), 'order.paid', '{}')`,
+        `insert into evt.outbox ${columns} values ${values}`,
+        `insert into evt.scheduled ${columns.replace('(', '(deliver_at, ')} values ${values.replace('(', '(now(), ')}`,
+        `select evt.append_events(array['default'], array['x'], array['order.paid'], array[1], array['s'], array[now()], array['o/1'],
+          array[evt.enter_stream('o/1') + 1], ${`array[null]::text[], `.repeat(6)} array['normal'], array[null]::json[],
+          array['{}']::json[], array[null]::text[], array[null]::bytea[])`,
+      ])
+        await expect(as(text, become), `${become}: ${text}`).rejects.toThrow(refused)
+      const past = `insert into ${leaf?.name} ${columns} values ${values}`
+      await expect(as(past, become)).rejects.toThrow(/permission denied/)
+    }
+    expect((await store.query(`select 1 from evt.outbox where type = 'order.paid' offset 1`)).rows).toEqual([])
     // Who has no rule is not restricted.
     await store.query(`select evt.publish('order.paid', '{}')`)
     await store.query(`select evt.set_access('${role}', array[]::text[], '')`)

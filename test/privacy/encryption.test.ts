@@ -11,7 +11,13 @@ import { defineHandler } from '../../src/handle/define-handler.ts'
 import { createStorePublisher } from '../../src/publish/publisher.ts'
 import { createAudit } from '../../src/store/audit.ts'
 import type { Store } from '../../src/store/connection.ts'
-import { checkMasterKeys, createStoreKeyring, forgetSubject, rewrapKeys } from '../../src/store/subject-keys.ts'
+import {
+  checkMasterKeys,
+  countByMaster,
+  createStoreKeyring,
+  forgetSubject,
+  rewrapKeys,
+} from '../../src/store/subject-keys.ts'
 import { createTestDatabase } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
 
@@ -205,11 +211,30 @@ describe('master keys', () => {
     )
   })
 
-  it('do not open a wrapped key that was moved to another subject', async () => {
-    const { store } = await createTestDatabase()
-    const { masters, publisher } = guarded(store, newKey())
-    await publisher.publish(store, [person])
-    await store.query(`update evt.subject_keys set subject = 'user/7'`)
-    await expect(checkMasterKeys(store, masters)).rejects.toThrow(/cannot decrypt with key/)
+  it('do not open a wrapped key that was moved to another subject, and that keeps nobody else from going on', async () => {
+    const { store, url } = await createTestDatabase()
+    const [old, fresh] = [newKey(), newKey()]
+    const { publisher } = guarded(store, old)
+    await publisher.publish(store, [person, { ...person, subject: 'user/2' }])
+    await store.query(`update evt.subject_keys set subject = 'user/7' where subject = 'user/1'`)
+    const { publisher: other } = guarded(store, old)
+    await expect(other.publish(store, [{ ...person, subject: 'user/7' }])).rejects.toMatchObject({
+      code: 'contract',
+      message: expect.stringMatching(/^cannot open key \S+ of a subject: no master key \w+ wrapped it$/),
+      hint: expect.stringContaining('evt privacy forget'),
+    })
+    await other.publish(store, [{ ...person, subject: 'user/3' }])
+    const { seen } = await seenBy(url, old)
+    await until(() => seen.length === 2)
+    const dead = async () => (await store.query('select reason from evt.dead_letters')).rows
+    await until(async () => (await dead()).length === 1)
+    expect(await dead()).toEqual([{ reason: 'contract' }])
+    const both = parseMasterKeys(`${fresh} ${old}`, 'test')
+    await expect(rewrapKeys(store, both, createAudit({ ...quiet, verb: 'privacy rotate' }))).rejects.toMatchObject({
+      code: 'contract',
+    })
+    expect((await countByMaster(store)).get(both.current.id)).toBe(2)
+    await forgetSubject(store, { subject: 'user/7' }, createAudit(quiet))
+    await guarded(store, fresh).publisher.publish(store, [{ ...person, subject: 'user/7' }])
   })
 })

@@ -63,7 +63,7 @@ describeServers('deliverAt', (server) => {
       Array.from({ length: 200 }, (_, n) => note(String(n), inMs(50 + (n % 2)))),
     )
     await until(async () => {
-      await Promise.all(Array.from({ length: 4 }, () => deliverDue(store, 30)))
+      await Promise.all(Array.from({ length: 4 }, () => deliverDue(store, 30, 'test')))
       return (await ids()).length >= 200
     })
     const even = given.filter((_, n) => n % 2 === 0)
@@ -91,13 +91,70 @@ describeServers('deliverAt', (server) => {
     await store.query(
       `select evt.publish_at(clock_timestamp(), 'note.written', '{"text":"sql"}', 'note/2', id => 'sql')`,
     )
-    await until(async () => (await deliverDue(store, 10)).nextMs === undefined)
+    await until(async () => (await deliverDue(store, 10, 'test')).nextMs === undefined)
     const columns =
       'version, source, subject, sequence, tenant, correlation_id, causation_id, user_id, session_id, priority, metadata::text, data::text, checksum, class'
     const row = async (id: string) =>
       (await store.query(`select ${columns} from evt.outbox where id = $1`, [id])).rows[0]
     expect(await row('mine')).toEqual(await row('direct'))
     expect(await row('sql')).toMatchObject({ subject: 'note/2', data: '{"text":"sql"}' })
+  })
+
+  test('refuses at once, from SQL too, what could not be published when its time has come', async () => {
+    const { store } = await open()
+    await expect(store.query(`select evt.publish_at(clock_timestamp(), 'Bad Type!', '{}')`)).rejects.toMatchObject({
+      code: 'contract',
+    })
+    await expect(
+      store.query(`select evt.publish_at(clock_timestamp(), 'note.written', '{}', class => 'nope')`),
+    ).rejects.toThrow(/scheduled_class/)
+    expect(await readScheduled(store)).toEqual({ events: 0, next: null })
+  })
+
+  test('makes a dead letter of one that cannot be published, whole, and delivers the others', async () => {
+    const { store, ids } = await open()
+    await store.query(`create function refuse() returns trigger language plpgsql as $$
+      begin if new.id = 'bad' then raise exception 'no %', new.id; end if; return new; end $$`)
+    await store.query('create trigger refuse before insert on evt.outbox for each row execute function refuse()')
+    const at = (id: string, more = '') =>
+      store.query(
+        `select evt.publish_at(clock_timestamp(), 'note.written', '{"n":12345678901234567890}', 'note/1', id => $1, source => 'shop'${more})`,
+        [id],
+      )
+    await at('one')
+    await at('bad', `, tenant => 't', sequence => 3, metadata => '{"k":1}', "time" => '2026-01-02T03:04:05Z'`)
+    await at('two')
+    expect(await deliverDue(store, 10, 'test')).toMatchObject({ delivered: 2, refused: 1 })
+    expect(await ids()).toEqual(['one', 'two'])
+    const { rows } = await store.query(`select handler, event_id, type, subject, reason, error_code, error_message,
+      convert_from(body, 'UTF8') as body, headers->>'ce-time' as time, headers->>'ce-tenant' as tenant, headers->>'ce-sequence' as sequence
+      from evt.dead_letters`)
+    expect(rows).toEqual([
+      {
+        handler: 'publisher:shop',
+        event_id: 'bad',
+        type: 'note.written',
+        subject: 'note/1',
+        reason: 'publish',
+        error_code: 'P0001',
+        error_message: 'no bad',
+        body: '{"n":12345678901234567890}',
+        time: '2026-01-02T03:04:05.000Z',
+        tenant: 't',
+        sequence: '3',
+      },
+    ])
+    expect(await readScheduled(store)).toEqual({ events: 0, next: null })
+  })
+
+  test('waits, and buries nothing, while the day has no partition', async () => {
+    const { store, ids } = await open()
+    await store.query(`select evt.publish_at(clock_timestamp(), 'note.written', '{}', id => 'one')`)
+    await store.query(`alter table evt.outbox detach partition evt.outbox_default`)
+    await expect(deliverDue(store, 10, 'test')).rejects.toThrow(/no partition/)
+    await store.query(`alter table evt.outbox attach partition evt.outbox_default for values in ('default')`)
+    await deliverDue(store, 10, 'test')
+    expect(await ids()).toEqual(['one'])
   })
 
   test('refuses a time that is none', async () => {

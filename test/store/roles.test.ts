@@ -6,6 +6,7 @@ import { createEventStore } from '../../src/replay/create-event-store.ts'
 import { addCapture } from '../../src/store/capture.ts'
 import { openStore, type Store } from '../../src/store/connection.ts'
 import { migrateUp, migrationSql, migrationStatus } from '../../src/store/migrate.ts'
+import { listTokens } from '../../src/store/tokens.ts'
 import type { SqlExecutor } from '../../src/transports/transport.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { startPrivateServer } from '../setup/private-server.ts'
@@ -87,6 +88,11 @@ describeServers('roles', (server) => {
     await as(store, 'evt_reader', async (sql) => {
       for (const { name } of tables) await sql.query(`select from ${name} limit 1`)
     })
+    for (const secret of ['wrapped from evt.subject_keys', 'hash from evt.tokens', 'target from evt.alert_notices'])
+      await expect(as(store, 'evt_reader', (sql) => sql.query(`select ${secret}`))).rejects.toMatchObject(denied)
+    await as(store, 'evt_reader', async (sql) => void (await listTokens(sql)))
+    const take = `select evt.take_subject_keys(array[''], array['x'], array[gen_random_uuid()], 'm', array['\\x00'::bytea])`
+    await expect(as(store, 'evt_reader', (sql) => sql.query(take))).rejects.toMatchObject(denied)
     for (const statement of [publish, 'delete from evt.dead_letters', "select nextval('evt.outbox_seq')"]) {
       await expect(as(store, 'evt_reader', (sql) => sql.query(statement))).rejects.toMatchObject(denied)
     }
@@ -95,12 +101,21 @@ describeServers('roles', (server) => {
   it('an operator works on the state of handling and cannot rewrite what was committed', async () => {
     const { store } = await createTestDatabase({ server })
     await as(store, 'evt_operator', (sql) => sql.query('delete from evt.dead_letters'))
+    await store.query(
+      'select evt.make_partitions(evt.today() + 15, evt.today() + 15), evt.make_log_chunk(7), evt.grant_roles()',
+    )
+    const { rows: leaves } = await store.query(
+      `select relid::regclass::text as name from pg_partition_tree('evt.outbox') where level > 0
+       union all select relid::regclass::text from pg_partition_tree('evt.log') where level > 0`,
+    )
     for (const statement of [
       "update evt.outbox set type = 'x'",
       'delete from evt.log',
       'truncate evt.outbox',
       'drop table evt.dead_letters',
       'delete from evt.migrations',
+      ...leaves.map(({ name }) => `delete from ${name}`),
+      ...leaves.map(({ name }) => `insert into ${name} default values`),
     ]) {
       await expect(as(store, 'evt_operator', (sql) => sql.query(statement))).rejects.toMatchObject({ code: 'connect' })
     }
