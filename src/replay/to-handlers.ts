@@ -55,7 +55,8 @@ const lookMs = 250
 
 /**
  * Runs the handlers over the history until they are through it, as groups of the replay's own: what fails is tried again and becomes a
- * dead letter as in live traffic, and touches no other group. What was committed before a crash is not done again.
+ * dead letter as in live traffic, and touches no other group. What was committed before a crash is not done again. It ends as paused while something
+ * waits behind a dead letter or for a contract.
  */
 export async function replayToHandlers(run: HandlersRun): Promise<HandlersEnd> {
   const { store, replay, lease, registry, recorder, log, instance, connections } = run
@@ -94,8 +95,10 @@ export async function replayToHandlers(run: HandlersRun): Promise<HandlersEnd> {
   // What was handled since the last beat.
   await held.beat()
   const counted = await replayProgress(store, replay, { counted: true })
+  // What waits for a contract, or behind a dead letter, is still to be handled.
+  const isThrough = counted.every(({ waiting }) => waiting === 0)
   return {
-    end: held.end() ?? 'done',
+    end: held.end() ?? (isThrough ? 'done' : 'paused'),
     before: replay.done,
     handlers: counted.map((one) => ({
       ...one,

@@ -190,9 +190,9 @@ export interface HandlerProgress {
   /** As the inbox has it. */
   readonly handled: number
   readonly dead: number
-  /** To be tried again at some time. */
+  /** To be tried again at some time, or no more held up. */
   readonly retrying: number
-  /** For a contract, or behind a dead letter. */
+  /** For a contract, or behind a dead letter: somebody has to do something first. */
   readonly waiting: number
   /** Every event up to here was handled, is dead or waits. */
   readonly position: bigint
@@ -208,9 +208,13 @@ export async function replayProgress(
     `select h.handler, (select min(position) from evt.lanes where group_name = h.own)::text as position,
        (select count(*) from evt.inbox i where $3 and i.handler = h.own)::text as handled,
        (select count(*) from evt.dead_letters d where d.handler = h.own and d.status = 'open')::text as dead,
-       (select count(*) from evt.deliveries d where d.handler = h.own and (d.next_at is not null or d.started_at is not null))::text as retrying,
-       (select count(*) from evt.deliveries d where d.handler = h.own and d.next_at is null and d.started_at is null)::text as waiting
-     from unnest($1::text[], $2::text[]) h (handler, own)`,
+       d.retrying::text, d.waiting::text
+     from unnest($1::text[], $2::text[]) h (handler, own)
+     cross join lateral (
+       select count(*) filter (where moves) as retrying, count(*) filter (where not moves) as waiting
+       from (select d.next_at is not null or d.started_at is not null or p.freed_at is not null as moves
+         from evt.deliveries d left join evt.parked_subjects p on p.handler = d.handler and p.subject = d.subject
+         where d.handler = h.own) d) d`,
     [handlers, handlers.map((name) => replayHandlerName(name, id)), counted],
   )
   return rows.map((row) => ({

@@ -114,6 +114,8 @@ async function toHandlers(store: Store, runtime: Runtime, run: LeasedRun): Promi
   const waiting = sum(handlers, ({ waiting, retrying }) => waiting + retrying)
   const earlier = before > 0 ? [`handled in earlier runs ${formatCount(before)}`] : []
   const lines = [...earlier, ...handlers.map((one) => `${one.handler}: ${outcomeLine(one)}`)]
+  if (waiting > 0 && end === 'paused')
+    output.notice(`${formatCount(waiting)} wait behind a dead letter, or for a contract: the replay is not done`)
   if (dead > 0)
     output.notice(
       `the dead ones are of ${handlers
@@ -131,7 +133,7 @@ async function toHandlers(store: Store, runtime: Runtime, run: LeasedRun): Promi
       handlers: handlers.map(({ position, ...one }) => ({ ...one, position: String(position) })),
     },
     lines,
-    failed: dead > 0 || (waiting > 0 && end === 'done'),
+    failed: dead > 0,
   }
 }
 
