@@ -116,9 +116,17 @@ it('paused from another terminal and resumed; listed; stopped for good', async (
   expect(await evt('replay', 'pause', id, '--yes')).toMatchObject({ exit: 0 })
   expect(await running).toMatchObject({ exit: 5, stderr: expect.stringContaining(`evt replay resume ${id}`) })
   const listed = JSON.parse((await evt('replay', 'list', '--json')).stdout).data.replays
-  expect(listed).toMatchObject([{ id, status: 'paused', to: ['things.one'], matched: 12, owner: null }])
+  const before = await effects('things.one')
+  expect(listed).toMatchObject([{ id, status: 'paused', to: ['things.one'], matched: 12, done: before, owner: null }])
+  expect((await evt('replay', 'list')).stdout).toContain(` ${before} (${Math.floor((before * 100) / 12)}%) `)
+  // As it was allowed with --max-affected when it began.
+  await store.query('update evt.replays set matched = 2000')
+  const plan = JSON.parse((await evt('replay', 'resume', id, '--dry-run', '--json')).stdout).data.plan
+  expect(plan).toMatchObject({ count: 2000 - before })
+  expect(await evt('replay', 'resume', id, '--yes', '--max-affected', '10')).toMatchObject({ exit: 4 })
   expect(await evt('replay', 'resume', id, '--yes')).toMatchObject({ exit: 0 })
   expect(await effects('things.one')).toBe(12)
+  expect((await evt('replay', 'list')).stdout).toMatch(/done +12 /)
   expect(await evt('replay', 'stop', id, '--yes')).toMatchObject({
     exit: 2,
     stderr: expect.stringContaining('it is done'),

@@ -4,6 +4,7 @@ import type { Replay } from '../../store/replays.ts'
 import { defineCommand } from '../command.ts'
 import { formatOptions, limitOptions, storeOptions } from '../line/options.ts'
 import { withStore } from '../line/store.ts'
+import { standingOf } from './progress.ts'
 
 const usual = 20
 
@@ -11,19 +12,17 @@ export default defineCommand({
   name: 'replay list',
   section: 'repair',
   summary: 'replays of history: how far each is, and who runs it',
+  description:
+    'DONE: how often a handler handled an event of it, or events that the target confirmed; EVENTS: how many there are to replay.',
   examples: [{ line: 'evt replay list', says: 'one that nobody runs goes on with `evt replay resume`' }],
   args: {},
   options: { ...limitOptions, ...storeOptions, ...formatOptions },
   async run({ options }, runtime) {
     return withStore(runtime, { command: 'replay list', max: 1 }, async (store) => {
-      const { listReplays, replayProgress } = await import('../../store/replays.ts')
+      const { listReplays } = await import('../../store/replays.ts')
       const replays: Listed[] = []
-      for (const replay of await listReplays(store, options.limit ?? usual)) {
-        const handlers =
-          replay.kind === 'handlers' && !replay.endedAt ? await replayProgress(store, replay, { counted: false }) : []
-        const position = handlers.reduce((least, one) => (one.position < least ? one.position : least), replay.upto)
-        replays.push({ ...replay, position: handlers.length > 0 ? position : replay.position })
-      }
+      for (const replay of await listReplays(store, options.limit ?? usual))
+        replays.push({ ...replay, ...(await standingOf(store, replay)) })
       runtime.output.result({
         data: { replays: replays.map(dataOf) },
         meta: { store: store.url },
@@ -68,16 +67,18 @@ const dataOf = ({
   endedAt: endedAt ?? null,
 })
 
-/** Of the log's part that it goes through. */
-function passedOf({ after, upto, position, status }: Listed): string {
-  if (status === 'done' || upto <= after) return '100%'
-  return `${Math.floor((Number(position - after) * 100) / Number(upto - after))}%`
+/** The share only where one handler or target takes each event once. */
+function doneOf({ done, matched, status, handlers }: Listed): string {
+  const share = status === 'done' || handlers.length > 1 || matched === 0 ? '' : ` (${percent(done, matched)}%)`
+  return `${formatCount(done)}${share}`
 }
+
+const percent = (done: number, of: number): number => Math.min(100, Math.floor((done * 100) / of))
 
 const columns = [
   { head: 'ID', cell: ({ id }: Listed) => id },
   { head: 'STATUS', cell: ({ status, owner }: Listed) => (status === 'running' && !owner ? 'left' : status) },
-  { head: 'PASSED', cell: passedOf, align: 'right' as const },
+  { head: 'DONE', cell: doneOf, align: 'right' as const },
   { head: 'EVENTS', cell: ({ matched }: Listed) => formatCount(matched), align: 'right' as const },
   { head: 'TO', cell: ({ target, handlers }: Listed) => target ?? handlers.join(' '), grows: true as const },
   { head: 'STARTED', cell: ({ startedAt }: Listed) => startedAt.slice(0, 19) },

@@ -8,6 +8,7 @@ import { loadServices } from '../line/services.ts'
 import { withStore } from '../line/store.ts'
 import { chooseHandlers } from './choose.ts'
 import { patternsOf } from './look-up.ts'
+import { standingOf } from './progress.ts'
 import { runReplay } from './run.ts'
 import { nameOf, openReplay } from './tell.ts'
 
@@ -26,6 +27,7 @@ export default defineCommand({
     target: value({ short: 't', value: 'url', says: 'the same target again, with its password', parse: text }),
     ...dryRunOptions,
     ...consentOptions,
+    maxAffected: { ...consentOptions.maxAffected, shownDefault: 'what was allowed when it began' },
     ...storeOptions,
     ...formatOptions,
   },
@@ -38,14 +40,15 @@ export default defineCommand({
         throw new EvtError('usage', `cannot go on with replay ${replay.id}: it goes to ${nameOf(replay)}`)
       const handlers =
         replay.kind === 'handlers' ? chooseHandlers(await loadServices(runtime), { handler: replay.handlers }) : []
-      const left = Math.max(1, replay.matched - replay.done)
+      const { left } = await standingOf(store, replay)
       const go = await askConsent(runtime, {
         verb: 'replay',
         noun: `events at most, to ${nameOf(replay)}`,
-        count: left,
+        count: Math.max(1, left),
         target: store.url,
         samples: [`positions up to ${replay.upto}`],
-        options,
+        // It was allowed as a whole when it began.
+        options: { ...options, maxAffected: options.maxAffected ?? replay.matched },
         typed,
       })
       if (!go) return undefined
