@@ -17,14 +17,15 @@ import {
 } from './alert-rule.ts'
 import { defaultAlerts } from './defaults.ts'
 import { alertFacts, type EachOf, eachOf, type FactRoot } from './facts.ts'
+import { type Reasons, reasonsOf } from './reasons.ts'
 
 export interface MetricTest {
   readonly kind: 'metric'
   readonly where: Where
   /** For each of these; undefined: once. */
   readonly each: EachOf | undefined
-  /** `handler.failedPerMinute`: whose value the alert shows. */
-  readonly shown: readonly string[]
+  /** What the alert shows with their values; `handler.failedPerMinute`. */
+  readonly reasons: Reasons
 }
 
 export interface EventTest {
@@ -134,15 +135,15 @@ function metricOf(name: string, text: string): MetricTest {
           facts.map((known) => `${root}.${known}`),
         )
   }
-  const where = told(name, 'when', () => {
-    parseExpression(text, look)
-    return compileWhere(text, { nowMs: 0 })
+  const { where, reasons } = told(name, 'when', () => {
+    const reasons = reasonsOf(parseExpression(text, look), 0)
+    return { where: compileWhere(text, { nowMs: 0 }), reasons }
   })
   const each = eachOf.filter((root) => paths.some(({ segments }) => segments[0] === root))
   if (each.length > 1) throw refuse(name, 'when', `looks at each ${each.join(' and each ')}: write two rules`)
-  const [first] = paths
-  if (!first) throw refuse(name, 'when', `looks at nothing that is measured: ${Object.keys(alertFacts).join(', ')}`)
-  return { kind: 'metric', where, each: each[0], shown: first.segments }
+  if (paths.length === 0)
+    throw refuse(name, 'when', `looks at nothing that is measured: ${Object.keys(alertFacts).join(', ')}`)
+  return { kind: 'metric', where, each: each[0], reasons }
 }
 
 const unknown = (fact: string, known: readonly string[]) =>

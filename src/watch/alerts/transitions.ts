@@ -1,4 +1,5 @@
 import type { AlertConfig } from '../../core/alerts/resolve-alerts.ts'
+import { formatAge } from '../../core/duration.ts'
 import type { AlertRow } from '../../store/alerts.ts'
 
 /** Something that a rule's condition holds for. */
@@ -28,6 +29,10 @@ export interface RuleState {
   readonly isSure: boolean
   readonly nowMs: number
 }
+
+/** What was measured then is no value of now. */
+const overAfter = ({ sinceMs, says }: AlertRow, nowMs: number): string =>
+  `over after ${formatAge(Math.max(0, nowMs - sinceMs))}; it was: ${says}`
 
 /** pending → firing → resolved, for each key of one rule. Pure. */
 export function transitionsOf({ rule, rows, active, isSure, nowMs }: RuleState): Transitions {
@@ -63,7 +68,7 @@ export function transitionsOf({ rule, rows, active, isSure, nowMs }: RuleState):
     else {
       const resolved: AlertRow = { ...row, state: 'resolved', resolvedMs: nowMs, toldMs: nowMs }
       put.push(resolved)
-      told.push({ kind: 'resolved', row: resolved, rule })
+      told.push({ kind: 'resolved', row: { ...resolved, value: null, says: overAfter(row, nowMs) }, rule })
     }
   }
   return { put, dropped, told }
