@@ -65,6 +65,7 @@ interface InstanceRow {
   readonly leader: boolean
   readonly started_at: Date
   readonly age_ms: number
+  readonly taken_over: string[] | null
   readonly sample: Pick<
     InstanceSample,
     'handlers' | 'sinks' | 'sources' | 'consumes' | 'stages' | 'sequenced' | 'rssBytes' | 'cpu'
@@ -76,7 +77,12 @@ const instancesSql = `
     leader and exists (
       select from evt.relay r where r.leader = i.instance and r.lease_until > clock_timestamp()
     ) as leader,
-    (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as age_ms
+    (extract(epoch from clock_timestamp() - beat_at) * 1000)::float8 as age_ms,
+    case when beat_at < clock_timestamp() - interval '${deadAfterMs} ms' then array(
+      select unnest(o.roles || array(select one->>'handler' from json_array_elements((o.sample->'handlers')::json) one))
+      from evt.instances o
+      where o.instance <> i.instance and o.beat_at - greatest(o.started_at, i.beat_at) > interval '30 s'
+    ) end as taken_over
   from evt.instances i where stopped_at is null order by started_at, instance`
 
 async function readInstances(store: Store): Promise<readonly InstanceSample[]> {
@@ -95,6 +101,7 @@ async function readInstances(store: Store): Promise<readonly InstanceSample[]> {
       startedAt: row.started_at.toISOString(),
       ageMs: row.age_ms,
       alive,
+      ...(row.taken_over === null ? {} : { takenOver: row.taken_over }),
     }
   })
 }

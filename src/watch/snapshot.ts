@@ -71,6 +71,8 @@ export interface InstanceSample {
   readonly ageMs: number
   readonly alive: boolean
   readonly handlers: readonly HandlerSample[]
+  /** Of one that is dead: handlers and roles that another bridge has had for half a minute since then. */
+  readonly takenOver?: readonly string[]
   /** Encoded histograms, microseconds: commit → sequenced, sequenced → taken, taken → started, started → handled. */
   readonly stages: { readonly relay: string; readonly deliver: string; readonly queue: string; readonly handle: string }
   /** Events that this instance sequenced as the leader. */

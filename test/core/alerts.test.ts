@@ -10,6 +10,7 @@ it('has built-in alerts, which rules of their names tune or switch off', () => {
     'missing-expected-event',
     'generation-stopped',
     'handler-crashed',
+    'handler-failing',
     'breaker-open',
     'sink-waits',
     'saga-stuck',

@@ -95,10 +95,10 @@ describe('each fault raises the alert that says what it is', () => {
     expect(all.filter((one) => /dead|sink|stopped|missing/.test(one))).toEqual([])
   })
 
-  it('a bridge that is killed: its handler has crashed, until another has run it for a while', async () => {
+  it('a bridge that is killed: it has crashed, until another has run its handlers for a while', async () => {
     const { store, url } = await createTestDatabase({ max: 6 })
     await createFaultTables(store, 1)
-    watch(store)
+    watch(store, [{ name: 'handler-crashed', for: '0s' }])
     const beats = async (instance: string) =>
       (
         await store.query(`select from evt.instances where instance = $1 and (sample->'handlers')::text <> '[]'`, [
@@ -116,7 +116,7 @@ describe('each fault raises the alert that says what it is', () => {
     // As if it had been silent for a while.
     await store.query(`update evt.instances set beat_at = beat_at - interval '5 s'`)
     await until(async () => (await firing(store)).length > 0, patience)
-    expect(await firing(store)).toEqual(['handler-crashed faults.frozen'])
+    expect(await firing(store)).toEqual(['handler-crashed one'])
     startFrozen('two')
     await until(() => beats('two'), patience)
     // As if it had run for a while.
@@ -125,7 +125,7 @@ describe('each fault raises the alert that says what it is', () => {
          beat_at = beat_at - case instance when 'one' then interval '2 minutes' else '0' end`,
     )
     await until(async () => (await firing(store)).length === 0, patience)
-    expect(await fired(store)).toEqual(['handler-crashed faults.frozen'])
+    expect(await fired(store)).toEqual(['handler-crashed one'])
   })
 
   it('nobody who sequences: what is committed stands still, until somebody does', async () => {

@@ -17,7 +17,9 @@ export const defaultAlerts: readonly (AlertRule & Required<Pick<AlertRule, 'when
     when: '(events.usualPerMinute >= 30 and events.perMinute == 0) or store.oldestPendingMs > 15000',
     severity: 'critical',
   },
-  { name: 'handler-crashed', when: "handler.crashed or handler.health == 'failing'", severity: 'critical' },
+  // Once for the bridge, not for each of its handlers; who only could not speak for a moment has not crashed.
+  { name: 'handler-crashed', when: 'bridge.crashed', for: '5s', severity: 'critical' },
+  { name: 'handler-failing', when: "handler.health == 'failing'", severity: 'critical' },
   { name: 'breaker-open', when: 'handler.broken', severity: 'critical' },
   { name: 'sink-waits', when: 'sink.waiting', for: '30s' },
   { name: 'saga-stuck', when: 'saga.stuck > 0', severity: 'critical' },

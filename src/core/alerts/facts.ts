@@ -20,7 +20,7 @@ export const alertFacts = {
     paused: 'true while paused',
     broken: 'true while its circuit breaker is open',
     health: 'healthy, degraded or failing',
-    crashed: 'true when a bridge that ran it ended without a word',
+    crashed: 'true when a bridge that ran it ended without a word and no other has run it for 30 s since',
   },
   sink: {
     name: 'sink',
@@ -37,6 +37,7 @@ export const alertFacts = {
   bridge: {
     name: 'bridge',
     alive: 'false when it ended without a word',
+    crashed: 'true when it did, until others have run for 30 s what it ran',
     silentMs: 'since its last word',
     rssBytes: 'memory',
     cpu: 'share of a core',

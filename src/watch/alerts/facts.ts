@@ -1,3 +1,4 @@
+import { isReplayHandler } from '../../store/replays.ts'
 import type { Pressure } from '../metrics/read-pressure.ts'
 import type { InstanceSample, Snapshot } from '../snapshot.ts'
 import { type HandlerWindow, windowBetween } from '../window.ts'
@@ -35,10 +36,7 @@ export function factsOf(input: FactsInput): MeasuredFacts {
     handler: handlersOf(input),
     sink: sinksOf(input),
     saga: sagasOf(pressure),
-    bridge: instances.map(({ instance, alive, ageMs, rssBytes, cpu }) => ({
-      ...{ name: instance, alive, rssBytes, cpu },
-      silentMs: ageMs,
-    })),
+    bridge: bridgesOf(input),
     store: {
       outboxPending: head.outboxPending,
       oldestPendingMs: head.oldestPendingMs ?? 0,
@@ -77,7 +75,7 @@ function handlersOf({ earlier, later, latencies, placed }: FactsInput): readonly
       paused: own.paused,
       broken: isBroken(own.handler, later),
       health: healthOf(own.handler, later.instances),
-      crashed: placed.has(own.handler) && hasCrashed(own.handler, later),
+      crashed: later.instances.some((one) => orphansOf(one, placed).includes(own.handler)),
     }
   })
 }
@@ -100,24 +98,38 @@ function healthOf(handler: string, instances: readonly InstanceSample[]): string
 const isBroken = (handler: string, { stopped }: Snapshot): boolean =>
   stopped.some((one) => one.handler === handler && one.breaker?.state === 'open')
 
-/** A bridge that came after it and has run for so long takes its place. */
-const replacedAfterMs = 30_000
-/** Where others go on with the handler, the death of one is news for so long. */
-const newsMs = 600_000
+/**
+ * The handlers that a dead bridge ran and nobody has taken over: of each its bridges' last words tell. Those that were taken away are not
+ * missed, and of a replay nobody but itself runs one.
+ */
+const orphansOf = (
+  { alive, handlers, takenOver = [] }: InstanceSample,
+  placed: ReadonlySet<string>,
+): readonly string[] =>
+  alive
+    ? []
+    : handlers
+        .map(({ handler }) => handler)
+        .filter((handler) => placed.has(handler) && !isReplayHandler(handler) && !takenOver.includes(handler))
 
-function hasCrashed(handler: string, { instances, takenAt }: Snapshot): boolean {
-  const nowMs = Date.parse(takenAt)
-  const runs = instances.filter(({ handlers }) => handlers.some((sample) => sample.handler === handler))
-  const alive = runs.filter((one) => one.alive)
-  return runs.some((gone) => {
-    if (gone.alive) return false
-    const replaced = alive.some(({ startedAt }) => {
-      const startedMs = Date.parse(startedAt)
-      return startedMs > nowMs - gone.ageMs && nowMs - startedMs > replacedAfterMs
-    })
-    return !replaced && (alive.length === 0 || gone.ageMs < newsMs)
+function bridgesOf({ later, placed }: FactsInput): readonly Facts[] {
+  return later.instances.map((one) => {
+    const { instance, alive, ageMs, rssBytes, cpu, handlers, roles, takenOver = [] } = one
+    const orphans = orphansOf(one, placed)
+    // Who ran no handlers did something else.
+    const left = handlers.length > 0 || alive ? [] : roles.filter((role) => !takenOver.includes(role))
+    const missing = [...orphans, ...left]
+    return {
+      ...{ name: instance, alive, rssBytes, cpu, silentMs: ageMs },
+      crashed: missing.length > 0,
+      ...(missing.length > 0 ? { says: `it ran ${firstOf(missing)}` } : {}),
+    }
   })
 }
+
+const mostNamed = 5
+const firstOf = (names: readonly string[]): string =>
+  names.slice(0, mostNamed).join(', ') + (names.length > mostNamed ? ` and ${names.length - mostNamed} more` : '')
 
 function sagasOf({ sagas }: FactsInput['pressure']): readonly Facts[] {
   return [...Map.groupBy(sagas, ({ saga }) => saga)].map(([name, own]) => {
