@@ -5,7 +5,7 @@ import type { BatchHandlerDefinition, HandlerContext } from '../handle/handler.t
 import type { Projection } from '../handle/projection.ts'
 
 export interface ProjectionOptions extends Pick<BatchHandlerDefinition, 'on' | 'concurrency' | 'timeout' | 'retry'> {
-  /** Also the schema in which its tables are read: `select * from orders_view.totals`. Lower-case letters, digits, underscores. */
+  /** Also the schema in which its tables are read: `select * from orders_view.totals`. Lower-case letters, digits, underscores, not `…_g2`. */
   readonly name: string
   /** Default 1. A higher one is built beside the live one when a bridge starts with it, and takes its place when it has caught up. */
   readonly version?: number
@@ -45,6 +45,7 @@ export function defineProjection<const On extends readonly EventSource[]>(
     new EvtError('config', `cannot define projection ${JSON.stringify(name)}: ${reason}`)
   if (!namePattern.test(name) || ['evt', 'event_store', 'public'].includes(name) || name.startsWith('pg_'))
     throw refuse('a name is lower-case letters, digits and underscores, and no schema that is there')
+  if (/_g\d+$/.test(name)) throw refuse('no name ends in _g and a number: schemas of builds do')
   if (!Number.isInteger(version) || version < 1) throw refuse('version is not a whole number from 1')
   if (on.length === 0) throw refuse('it listens to nothing')
   if (Object.keys(tables).length === 0) throw refuse('it has no tables')

@@ -93,6 +93,9 @@ it('a higher version with other columns is built beside the live one, and one th
 
 it('what cannot be a projection is refused', () => {
   expect(() => totals({ name: 'Thing' })).toThrow('a name is lower-case letters')
+  // The schema of its second build would be that of another projection.
+  expect(() => totals({ name: 'things_g2' })).toThrow('no name ends in _g and a number')
+  totals({ name: 'things_g2b' })
   expect(() => totals({ tables: {} })).toThrow('it has no tables')
   expect(() => totals({ tables: { 'a"b': 'x int' } })).toThrow('no lower-case name')
 })
