@@ -28,6 +28,8 @@ const againMs = 1_000
  * that is slower is given back again.
  */
 const suspectWithinMs = { first: 500, next: 50 }
+/** With so many attempts there is room to count a bystander that was out when a second owner died. */
+const patientFrom = 5
 
 export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly string[]): DirectSubscriber {
   const { config, transport, log } = runtime
@@ -49,7 +51,13 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     signal,
   }
 
-  /** Lanes, by their ids, that had something that a dead owner may have started. */
+  /**
+   * Of what one owner died of, nearly all is innocent: each lane hands out one at a time, beside those of other lanes. What was out when another
+   * one died comes alone in the process.
+   */
+  const aloneAbove = config.attempts >= patientFrom ? 2 : 1
+  const isSuspect = ({ deliveries }: Received) => deliveries > aloneAbove
+  /** Lanes, by their ids, that had something that dead owners may have started. */
   const suspected = new Set<string>()
   const waits = { paused: false, down: false }
   /** For one reason or both. */
@@ -105,7 +113,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
   }
 
   /**
-   * What a dead owner may have started comes first, each message alone, and in this process one at a time over all handlers. So a handler that
+   * What dead owners may have started comes first, each message alone, and in this process one at a time over all handlers. So a handler that
    * ends its process ends it a bounded number of times, and takes no bystander along.
    */
   async function takeSuspects(owned: DirectLane): Promise<void> {
@@ -132,7 +140,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
       if (!owned.held) return false
     }
     // It was out alone when an owner ended: it is the likely one, and nobody is to be counted with it.
-    if (inHandOf(owned).some(({ deliveries }) => deliveries > 2)) await runtime.suspects.untilDurable()
+    if (inHandOf(owned).some(({ deliveries }) => deliveries > aloneAbove + 1)) await runtime.suspects.untilDurable()
     crew.hold(owned, false)
     const look = () => owned.onIdle?.()
     signal.addEventListener('abort', look, { once: true })
@@ -218,5 +226,3 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
 
 const inHandOf = ({ lines }: DirectLane) =>
   [...lines.values()].flatMap(({ jobs }) => jobs.map(({ message }) => message))
-
-const isSuspect = ({ deliveries }: Received) => deliveries > 1

@@ -358,7 +358,7 @@ describe('handlers without a store', () => {
     expect(seen.some(([n, aborted]) => n === 0 && !aborted)).toBe(true)
   })
 
-  it('bury what ends the process each time, and take no bystander along', async () => {
+  it.each([4, 5])('bury what ends the process in all of %i attempts, and take no bystander along', async (attempts) => {
     const runs = new Map<number, number>()
     const done = new Set<number>()
     const never = new Promise<void>(() => {})
@@ -368,7 +368,7 @@ describe('handlers without a store', () => {
       name: 'a.h',
       on: ['a.*'],
       concurrency: 8,
-      retry: { attempts: 4 },
+      retry: { attempts },
       async handle(event) {
         const n = numberOf(event)
         runs.set(n, (runs.get(n) ?? 0) + 1)
@@ -384,7 +384,7 @@ describe('handlers without a store', () => {
     let transport = direct.open() as MemoryTransport
     await direct.another([handler], { transport })
     await direct.publish(...many(12, 12))
-    for (let deaths = 1; deaths <= 4; deaths++) {
+    for (let deaths = 1; deaths <= attempts; deaths++) {
       await died.promise
       died = Promise.withResolvers<void>()
       // As by kill -9: nothing is given back.
@@ -394,9 +394,9 @@ describe('handlers without a store', () => {
     }
     await until(async () => (await direct.dead()).length === 1, { withinMs: 10_000 })
     await until(() => done.size === 11)
-    expect((await direct.dead())[0]).toMatchObject({ error: { class: 'ProcessEnded' }, attempts: 4 })
-    expect(runs.get(3)).toBe(4)
-    for (const [n, count] of runs) if (n !== 3) expect(count).toBeLessThanOrEqual(2)
+    expect((await direct.dead())[0]).toMatchObject({ error: { class: 'ProcessEnded' }, attempts })
+    expect(runs.get(3)).toBe(attempts)
+    for (const [n, count] of runs) if (n !== 3) expect(count).toBeLessThanOrEqual(attempts - 2)
   })
 
   it('bury nothing of a process that lives, however often it loses its lanes', async () => {
@@ -428,6 +428,38 @@ describe('handlers without a store', () => {
     await until(async () => (await direct.lag('a.h')) === 0)
     expect(attempts).toEqual([1, 1, 1, 1])
     expect(await direct.dead()).toEqual([])
+  })
+
+  it('run what a dead process began beside what another handler is still at, when they have attempts enough', async () => {
+    const begun = { quick: 0, stuck: 0 }
+    const done = { quick: 0, stuck: 0 }
+    let isDying = true
+    const gate = Promise.withResolvers<void>()
+    const [quick, stuck] = (['quick', 'stuck'] as const).map((name) =>
+      defineHandler({
+        name: `a.${name}`,
+        on: ['a.*'],
+        concurrency: 8,
+        async handle() {
+          begun[name]++
+          if (isDying) await new Promise(() => {})
+          if (name === 'stuck') await gate.promise
+          done[name]++
+        },
+      }),
+    ) as [HandlerDefinition, HandlerDefinition]
+    const direct = await runDirect([])
+    const dying = direct.open() as MemoryTransport
+    await direct.another([quick, stuck], { transport: dying })
+    await direct.publish(...many(40, 40))
+    await until(() => begun.quick >= 8 && begun.stuck >= 8)
+    dying.die()
+    isDying = false
+    await direct.another([stuck, quick], { transport: direct.open() })
+    await until(() => done.quick === 40, { withinMs: 10_000 })
+    expect(done.stuck).toBe(0)
+    gate.resolve()
+    await until(() => done.stuck === 40, { withinMs: 10_000 })
   })
 
   it('run what a dead process began also beside a handler that is paused', async () => {
@@ -473,6 +505,7 @@ describe('handlers without a store', () => {
         name: `a.${name}`,
         on: ['a.*'],
         concurrency: 8,
+        retry: { attempts: 4 },
         async handle() {
           begun[name]++
           if (isStuck) await new Promise(() => {})
