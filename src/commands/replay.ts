@@ -71,6 +71,7 @@ export default defineCommand({
       says: 'with --shadow: compare with the handlers of another commit',
       parse: text,
     }),
+    reveal: flag({ says: 'with --shadow: sensitive values as handlers wrote them; noted in the audit log' }),
     rate: value({ value: 'per-second', says: 'not faster than this', parse: rate }),
     ...dryRunOptions,
     ...consentOptions,
@@ -106,7 +107,13 @@ export default defineCommand({
         })
         if (!go) return gone ? 'partial' : undefined
         if (isShadow)
-          return shadow(store, runtime, { handlers, found, asked: { ...options, patterns: undefined }, against })
+          return shadow(store, runtime, {
+            ...options,
+            handlers,
+            found,
+            asked: { ...options, patterns: undefined },
+            against,
+          })
         const id = randomBytes(3).toString('hex')
         const { createReplay, findReplay } = await import('../store/replays.ts')
         await createReplay(

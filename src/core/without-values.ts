@@ -8,13 +8,22 @@ const shortest = 3
  * The text without the values that stand in marked fields of the data: an error often repeats what it could not use. Also in another
  * case, as URLs and JSON have them, and cut off by `…`.
  */
-export function withoutValues(text: string, fields: readonly SensitiveField[], data: unknown): string {
+export const withoutValues = (text: string, fields: readonly SensitiveField[], data: unknown): string =>
+  withoutTexts(text, valuesIn(fields, data))
+
+/** What stands in marked fields of the data, as `addTexts` has it. */
+export function valuesIn(fields: readonly Pick<SensitiveField, 'path'>[], data: unknown): Set<string> {
   const values = new Set<string>()
   for (const { path } of fields)
     changeAt(data, path.slice(0, path.includes('*') ? path.indexOf('*') : undefined), (value) => {
-      collect(value, values)
+      addTexts(value, values)
       return value
     })
+  return values
+}
+
+/** As `withoutValues`, of values that are known. */
+export function withoutTexts(text: string, values: ReadonlySet<string>): string {
   if (values.size === 0) return text
   const folded = fold(text)
   const spans = [...new Set([...values].flatMap(formsOf))].flatMap((form) => [
@@ -24,8 +33,9 @@ export function withoutValues(text: string, fields: readonly SensitiveField[], d
   return without(text, spans)
 }
 
-function collect(value: unknown, into: Set<string>): void {
-  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) collect(inner, into)
+/** Texts and numbers in it that are long enough to be known again. */
+export function addTexts(value: unknown, into: Set<string>): void {
+  if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) addTexts(inner, into)
   else if (typeof value === 'string' && value.length >= shortest) into.add(value)
   else if (typeof value === 'number' && String(value).length >= shortest) into.add(String(value))
 }

@@ -6,7 +6,7 @@ import { caused } from '../handle/caused.ts'
 import { endsTransaction } from '../handle/context.ts'
 import type { AnyHandlerDefinition, HandlerContext, HandlerLog, HandlerSql } from '../handle/handler.ts'
 import { type HandlerConfig, isBatchHandler, resolveHandler } from '../handle/handler-config.ts'
-import { createPreparer, type Preparer } from '../handle/prepare.ts'
+import { createPreparer, type Prepared, type Preparer } from '../handle/prepare.ts'
 import type { Store } from '../store/connection.ts'
 import {
   beginCapture,
@@ -46,7 +46,8 @@ export interface ShadowOptions {
   /** In the order of the log. */
   readonly history: AsyncIterable<readonly HistoryEntry[]>
   readonly signal: AbortSignal
-  onEvent(event: ShadowedEvent): void
+  /** With the event as the handler saw it, decrypted; undefined when it could not be read. */
+  onEvent(event: ShadowedEvent, seen: EvtEvent | undefined): void
 }
 
 interface Shadowed {
@@ -80,7 +81,9 @@ export async function shadowHandlers(options: ShadowOptions): Promise<void> {
       for (const entry of entries) {
         for (const one of shadowed) {
           if (signal.aborted) return
-          if (one.config.wanted.matches(entry.type)) options.onEvent(await run(one, entry))
+          if (!one.config.wanted.matches(entry.type)) continue
+          const prepared = await prepare(one, entry)
+          options.onEvent(await run(one, entry, prepared), 'event' in prepared ? prepared.event : undefined)
         }
       }
     }
@@ -89,6 +92,13 @@ export async function shadowHandlers(options: ShadowOptions): Promise<void> {
     // Also what the session has made for itself.
     client.release(true)
   }
+}
+
+async function prepare({ preparer }: Shadowed, entry: HistoryEntry): Promise<Prepared> {
+  const { id, subject, headers, dataText } = entry
+  const message = { id, key: subject, headers, body: Buffer.from(dataText), topic: 'log', at: '', deliveries: 1 }
+  await preparer.load?.([message])
+  return preparer.prepare(message)
 }
 
 /** A second run of a handler by its type: then it is known which tables to look at. */
@@ -109,13 +119,10 @@ function createRun(sql: SqlExecutor, watch: OutsideWatch, log: HandlerLog) {
     return { published, outside, error }
   }
 
-  return async (one: Shadowed, entry: HistoryEntry): Promise<ShadowedEvent> => {
-    const { position, id, type, subject, headers, dataText } = entry
+  return async (one: Shadowed, entry: HistoryEntry, prepared: Prepared): Promise<ShadowedEvent> => {
+    const { position, id, type, subject } = entry
     const facts = { handler: one.config.name, position: String(position), id, type, subject }
     const nothing = { rows: [], unseen: [], published: [], outside: [] }
-    const message = { id, key: subject, headers, body: Buffer.from(dataText), topic: 'log', at: '', deliveries: 1 }
-    await one.preparer.load?.([message])
-    const prepared = one.preparer.prepare(message)
     if (prepared.kind === 'held')
       return { ...facts, ...nothing, error: `it waits for the contract ${prepared.heldFor}` }
     if (prepared.kind === 'bad') return { ...facts, ...nothing, error: toError(prepared.thrown).message }
@@ -143,7 +150,7 @@ function createRun(sql: SqlExecutor, watch: OutsideWatch, log: HandlerLog) {
         for (const { table } of fresh) known.add(table)
         return {
           ...facts,
-          rows: rows.map((row) => masked(row, generated.get(row.table) ?? [])),
+          rows: rows.map((row) => withoutGenerated(row, generated.get(row.table) ?? [])),
           unseen,
           published,
           outside: [...outside],
@@ -157,7 +164,7 @@ function createRun(sql: SqlExecutor, watch: OutsideWatch, log: HandlerLog) {
 }
 
 /** What the database makes up is different each time, and says nothing about the handler. */
-function masked(row: WrittenRow, columns: readonly string[]): WrittenRow {
+function withoutGenerated(row: WrittenRow, columns: readonly string[]): WrittenRow {
   if (columns.length === 0 || !row.new || row.op !== 'insert') return row
   const now = { ...row.new }
   for (const column of columns) if (column in now) now[column] = '(generated)'

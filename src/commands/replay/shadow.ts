@@ -1,4 +1,5 @@
 import { EvtError } from '../../core/errors.ts'
+import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
 import { formatCount } from '../../core/quantity.ts'
 import { typeText, visible } from '../../core/visible.ts'
@@ -10,6 +11,7 @@ import type { Difference } from '../../replay/compare-shadows.ts'
 import type { ShadowedEvent } from '../../replay/shadow.ts'
 import type { Store } from '../../store/connection.ts'
 import type { WrittenRow } from '../../store/row-capture.ts'
+import { auditAs } from '../line/operator.ts'
 import { privacyOf } from '../line/privacy.ts'
 import { loadRegistry } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
@@ -21,13 +23,17 @@ export interface ShadowRun {
   readonly found: Found
   readonly asked: Asked
   readonly against: string | undefined
+  /** Sensitive values are shown. */
+  readonly reveal: boolean
+  readonly reason: string | undefined
 }
 
 /** Exit 1 when a handler failed or reached outside, and with `against` when the builds differ. */
 export async function shadow(store: Store, runtime: Runtime, run: ShadowRun): Promise<Outcome | undefined> {
+  await note(store, run)
   const fromMs = runtime.now() - 1_000
-  const events = await shadowHere(store, runtime, run)
-  if (run.against === undefined) return report(store, runtime, events)
+  const { events, shown } = await shadowHere(store, runtime, run)
+  if (run.against === undefined) return report(store, runtime, events.map(shown))
   const { compareShadows } = await import('../../replay/compare-shadows.ts')
   const there = await shadowOtherBuild({
     ref: run.against,
@@ -36,12 +42,32 @@ export async function shadow(store: Store, runtime: Runtime, run: ShadowRun): Pr
     words: wordsOf(run),
     signal: runtime.signal,
   })
+  // By what was written, not by what may be shown of it.
   const differences = compareShadows(events, there, { fromMs, toMs: runtime.now() + 1_000 })
-  return reportDifferences(store, runtime, { events, differences, against: run.against })
+  const shownDifferences = differences.map((one) => ({
+    ...one,
+    here: one.here && shown(one.here),
+    there: one.there && shown(one.there),
+  }))
+  return reportDifferences(store, runtime, { events, differences: shownDifferences, against: run.against })
 }
 
-async function shadowHere(store: Store, runtime: Runtime, { handlers, found }: ShadowRun) {
+/** In the audit log, before anything runs: what handlers do outside of their transaction happens. */
+async function note(store: Store, { handlers, found, against, reveal, reason }: ShadowRun): Promise<void> {
+  const target = `shadow of ${handlers.map(({ name }) => name).join(', ')}`
+  const details = { selection: found.selection, ...(against === undefined ? {} : { against }) }
+  const ran = await auditAs('replay', { target, reason, details })
+  const revealed = await auditAs('reveal', { target, reason })
+  await store.transaction(async (sql) => {
+    await ran(sql, found.scanned.matched)
+    if (reveal) await revealed(sql, 1)
+  })
+}
+
+/** The events, and how each may be shown. */
+async function shadowHere(store: Store, runtime: Runtime, { handlers, found, reveal }: ShadowRun) {
   const { shadowHandlers } = await import('../../replay/shadow.ts')
+  const { createConcealer } = await import('../../replay/conceal.ts')
   const { compileSelection, pagesOf } = await import('../../replay/history.ts')
   const { createLogReader } = await import('../../store/log.ts')
   const { openGuarded } = await import('../../bridge/guarded.ts')
@@ -53,30 +79,35 @@ async function shadowHere(store: Store, runtime: Runtime, { handlers, found }: S
   const wants = compileSelection(found.selection, patternsOf(handlers))
   const reader = createLogReader(store)
   const progress = createProgress({ stderr: terminal.stderr, verb: 'shadowing', total: found.scanned.matched, now })
+  const conceal = createConcealer({ ...options.privacy, registry })
   const events: ShadowedEvent[] = []
+  const seenBy = new Map<string, EvtEvent>()
+  const keyOf = ({ handler, position }: ShadowedEvent) => `${position} ${handler}`
+  const shown = (event: ShadowedEvent) => (reveal ? event : conceal(event, seenBy.get(keyOf(event))))
   async function* history() {
     for await (const page of pagesOf(reader, { after: found.after, upto: found.scanned.upto, signal }))
       yield page.filter(wants)
   }
-  const onEvent = (event: ShadowedEvent) => {
+  const onEvent = (event: ShadowedEvent, seen: EvtEvent | undefined) => {
     events.push(event)
+    if (seen && !reveal) seenBy.set(keyOf(event), seen)
     progress.update(events.length)
   }
   try {
     await shadowHandlers({ store, handlers, registry, log, history: history(), signal, onEvent })
-    return events
+    return { events, shown }
   } finally {
     progress.end()
     await reader.close()
   }
 }
 
-/** The same history by the same words; the end is pinned, because more happens meanwhile. */
+/** The same history by the same words; the end is pinned, because more happens meanwhile. What is hidden could not be compared. */
 function wordsOf({ handlers, found, asked }: ShadowRun): readonly string[] {
   const { subject, correlation, where, since, limit } = asked
   const flag = (name: string, value: string | number | undefined) => (value === undefined ? [] : [name, String(value)])
   return [
-    ...['replay', '--shadow', '--json', '--yes', '--max-affected', String(Number.MAX_SAFE_INTEGER)],
+    ...['replay', '--shadow', '--reveal', '--json', '--yes', '--max-affected', String(Number.MAX_SAFE_INTEGER)],
     ...handlers.flatMap(({ name }) => ['--handler', name]),
     ...asked.type.flatMap((type) => ['--type', type]),
     ...flag('--subject', subject),
@@ -226,11 +257,16 @@ function reportDifferences(
 export function assertShadow(given: {
   readonly shadow: boolean
   readonly against?: string | undefined
+  readonly reveal: boolean
   readonly handlers: number
   readonly rate?: number | undefined
 }): void {
   if (given.against !== undefined && !given.shadow)
     throw new EvtError('usage', 'cannot use --against without --shadow', { hint: 'add --shadow' })
+  if (given.reveal && !given.shadow)
+    throw new EvtError('usage', 'cannot use --reveal without --shadow: a replay shows no data', {
+      hint: 'add --shadow',
+    })
   if (!given.shadow) return
   if (given.handlers === 0)
     throw new EvtError('usage', 'cannot shadow nothing: it is not said which handler', { hint: 'add --handler NAME' })
