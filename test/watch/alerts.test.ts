@@ -120,6 +120,19 @@ describe('alerts', () => {
     expect([before, lines.length]).toEqual([1_100, 1_100])
   })
 
+  it('say when the log is read behind, and tell what is in it all the same', async () => {
+    const { store } = await createTestDatabase()
+    await store.query(`insert into evt.watch_tasks (task, position) values ('alerts', 0)`)
+    await store.query(`select evt.publish('order.placed', '{}', 'order/' || n) from generate_series(1, 12000) n`)
+    await sequence(store)
+    const warned: string[] = []
+    start(store, [{ name: 'burst', when: { count: 'order.*', atLeast: 10_000, within: '1h' } }], {
+      ...{ readMs: 0, calm: { ...silent, warn: (message: string) => void warned.push(message) } },
+    })
+    await until(async () => (await told(store)).length === 1, patience)
+    expect(warned.slice(0, 1)).toEqual([expect.stringContaining('are behind the log')])
+  })
+
   it('wait for as long as their condition has to hold, and are told again while it does', async () => {
     const { store } = await createTestDatabase()
     const rules = [

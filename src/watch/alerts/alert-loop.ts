@@ -41,6 +41,8 @@ export interface AlertsOptions {
   readonly everyMs?: number | undefined
   /** What "per minute" means; for tests. */
   readonly minuteMs?: number | undefined
+  /** How long one look reads the log at most; for tests. */
+  readonly readMs?: number | undefined
 }
 
 /** JSON of the task's row. */
@@ -72,12 +74,10 @@ interface Held {
 
 /** What is remembered is written so often; who takes over before reads on from there. */
 const writeEveryMs = 60_000
-/** One look reads for so long at most; what is measured is looked at in between. */
-const mostReadMs = 2_000
-
 /** Throws EvtError('config') for a rule that cannot be used. */
 export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
-  const { store, log, calm, everyMs = 5_000, minuteMs = 60_000 } = options
+  // What is measured is looked at while the log is read.
+  const { store, log, calm, everyMs = 5_000, minuteMs = 60_000, readMs = 2_000 } = options
   const rules = resolveAlerts(options.rules, Date.now())
   const task: WatchTask = { task: 'alerts', holder: options.instance, leaseMs: Math.max(10_000, 3 * everyMs) }
   const ending = new AbortController()
@@ -127,8 +127,8 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
         name,
         rows.filter(({ alert }) => alert === name).map(({ key }) => key),
       )
-    await patterns.follow({ nowMs, mostMs: mostReadMs, signal: ending.signal })
-    if (patterns.isBehind && !ending.signal.aborted)
+    await patterns.follow({ nowMs, mostMs: readMs, signal: ending.signal })
+    if (patterns.isBehind && nowMs - patterns.judgedMs > 2 * everyMs && !ending.signal.aborted)
       calm.warn('alerts over events are behind the log; they are judged by the time of what was read')
     for (const [alert, keys] of patterns.takeForgotten())
       if (keys > 0) calm.warn('an alert has more keys than are remembered; it may miss some', { alert })
