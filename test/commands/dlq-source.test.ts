@@ -223,6 +223,32 @@ describe.skipIf(!hasServer('kafka'))('dlq replay --source with a letter that doe
   })
 })
 
+describe('dlq replay --source with a letter whose data its publisher did not keep', () => {
+  it('publishes nothing of it, says so, and leaves it where it is', async () => {
+    const { transport, topic, evt, url } = await fourBuried('memory')
+    const message = (id: string, headers: Readonly<Record<string, string>>) => ({
+      message: {
+        ...{ id, key: null, topic, at: '1', deliveries: 1, body: Buffer.from('null') },
+        headers: { 'ce-id': id, 'ce-type': 'order.placed', ...headers },
+      },
+      ...{ group: 'publisher.shop', attempts: 1, error: { class: 'EvtError', message: 'data.n: expected number' } },
+    })
+    const letter = message('sealed', { 'evt-withheld': 'its contract encrypts' })
+    await transport.deadLetters?.bury(topic, [letter], AbortSignal.timeout(5_000))
+    const list = async () => JSON.parse((await evt('list', '--flat', '--json', '-s', url)).stdout).data.letters
+    const id = (await list()).find(({ eventId }: { eventId: string }) => eventId === 'sealed').id
+    expect((await evt('show', id, '-s', url)).stdout).toContain('its data was not kept (its contract encrypts)')
+    expect(await evt('replay', '--ids', id, '-s', url, '--yes')).toMatchObject({
+      exit: 4,
+      stderr: expect.stringMatching(/^evt: cannot replay .*: the data was not kept when it was given up\nhint: /),
+    })
+    const ran = await evt('replay', '--all', '-s', url, '--yes', '--settle', '10ms')
+    expect(ran).toMatchObject({ exit: 5, stdout: expect.stringMatching(/^replayed 4 /) })
+    expect(ran.stderr).toContain(`left out ${id}: the data was not kept`)
+    expect(await list()).toMatchObject([{ eventId: 'sealed' }])
+  })
+})
+
 describe('dlq replay --source with letters of two groups', () => {
   const error = { class: 'TypeError', message: 'cannot mail' }
 

@@ -7,7 +7,7 @@ import type { Outcome } from '../../output/exit-codes.ts'
 import { createProgress } from '../../output/progress.ts'
 import type { BuriedMessage, Published } from '../../transports/transport.ts'
 import { askConsent } from '../line/consent.ts'
-import type { SelectionOptions } from '../line/dead-letters.ts'
+import { type SelectionOptions, withheldOf } from '../line/dead-letters.ts'
 import type { Runtime } from '../runtime.ts'
 import { type Buried, exists, matchingBuried, withBuried } from './buried.ts'
 import { gravesOf } from './returned.ts'
@@ -35,15 +35,20 @@ export function replayBuried(
   runtime: Runtime,
 ): Promise<Outcome | undefined> {
   return withBuried(runtime, { url, selection: options }, async (buried) => {
-    const { wanted: found, origins } = await choose(buried, options)
-    const homeless = options.to === undefined ? found.filter(({ id }) => origins.get(id)?.topic === undefined) : []
-    const wanted = found.filter((row) => !homeless.includes(row))
+    const { wanted: found, origins, withheld } = await choose(buried, options)
+    const empty = found.filter(({ id }) => withheld.has(id))
+    const homeless =
+      options.to === undefined
+        ? found.filter(({ id }) => origins.get(id)?.topic === undefined && !withheld.has(id))
+        : []
+    const wanted = found.filter((row) => !homeless.includes(row) && !empty.includes(row))
     const missing = [...(buried.selection.ids ?? [])].filter((id) => !found.some((row) => row.id === id))
     if (missing.length > 0 && options.limit === undefined) nameMissing(missing, found.length, { buried, runtime })
     if (options.to !== undefined && !(await exists(buried.transport, options.to)))
       throw new EvtError('usage', `cannot replay to ${options.to} on ${buried.shown}: it does not exist`, {
         hint: 'a misspelt topic would swallow what is replayed; make it first',
       })
+    if (empty.length > 0) nameEmpty(empty, found.length - empty.length, { buried, runtime })
     if (homeless.length > 0) nameHomeless(homeless, wanted.length, { buried, runtime })
     const into = buried.letters.replaysInto
     const go = await askConsent(runtime, {
@@ -56,7 +61,7 @@ export function replayBuried(
       options,
       typed,
     })
-    const incomplete = missing.length + homeless.length > 0 ? 'partial' : undefined
+    const incomplete = missing.length + empty.length + homeless.length > 0 ? 'partial' : undefined
     if (!go) return incomplete
     return (await replay(buried, runtime, { ...options, wanted, origins })) ?? incomplete
   })
@@ -67,18 +72,22 @@ type Origins = ReadonlyMap<string, BuriedMessage['origin']>
 /** Ids and what to say of them; bodies stay where they are. */
 async function choose(buried: Buried, options: ReplayOptions) {
   const origins = new Map<string, BuriedMessage['origin']>()
+  const withheld = new Set<string>()
   const wanted: Row[] = []
   const letters = {
     ...buried.letters,
     async *list(topic: string, signal: AbortSignal) {
       for await (const batch of buried.letters.list(topic, signal)) {
-        for (const { id, origin } of batch) origins.set(id, origin)
+        for (const { id, origin, message } of batch) {
+          origins.set(id, origin)
+          if (withheldOf(message) !== undefined) withheld.add(id)
+        }
         yield batch
       }
     },
   }
   for await (const row of matchingBuried({ ...buried, letters }, options.limit).rows) wanted.push(row)
-  return { wanted, origins: origins as Origins }
+  return { wanted, origins: origins as Origins, withheld }
 }
 
 const namedAtMost = 10
@@ -96,17 +105,33 @@ function nameMissing(
   runtime.output.warn(`left out ${which}: ${why}`, hint)
 }
 
+interface In {
+  readonly buried: Buried
+  readonly runtime: Runtime
+}
+
+const someOf = (rows: readonly Row[]) => {
+  const more = rows.length > namedAtMost ? ` and ${formatCount(rows.length - namedAtMost)} more` : ''
+  const ids = rows.slice(0, namedAtMost).map(({ id }) => id)
+  return `${ids.join(', ')}${more}`
+}
+
+/** Publishers gave them up without their data: there is nothing to publish. */
+function nameEmpty(empty: readonly Row[], others: number, { buried, runtime }: In): void {
+  const why = `the data was not kept when ${empty.length === 1 ? 'it was' : 'they were'} given up`
+  const hint = `\`evt dlq show ID --source …\` says why; publish ${empty.length === 1 ? 'it' : 'them'} again`
+  if (others === 0)
+    throw new EvtError('refused', `cannot replay ${someOf(empty)} of ${buried.topic} on ${buried.shown}: ${why}`, {
+      hint,
+    })
+  runtime.output.warn(`left out ${someOf(empty)}: ${why}`, hint)
+}
+
 /** They stay where they are. */
-function nameHomeless(
-  homeless: readonly Row[],
-  others: number,
-  { buried, runtime }: { readonly buried: Buried; readonly runtime: Runtime },
-): void {
-  const more = homeless.length > namedAtMost ? ` and ${formatCount(homeless.length - namedAtMost)} more` : ''
-  const ids = homeless.slice(0, namedAtMost).map(({ id }) => id)
-  const which = `${ids.join(', ')}${more}`
+function nameHomeless(homeless: readonly Row[], others: number, { buried, runtime }: In): void {
+  const which = someOf(homeless)
   const why = `${homeless.length === 1 ? 'it does' : 'they do'} not say which topic of ${buried.shown} ${homeless.length === 1 ? 'it' : 'they'} came from`
-  const hint = `send ${homeless.length === 1 ? 'it' : 'them'} to one topic with --ids ${ids[0]}${homeless.length === 1 ? '' : ',…'} --to TOPIC`
+  const hint = `send ${homeless.length === 1 ? 'it' : 'them'} to one topic with --ids ${homeless[0]?.id}${homeless.length === 1 ? '' : ',…'} --to TOPIC`
   if (others === 0) throw new EvtError('usage', `cannot replay ${which}: ${why}`, { hint })
   runtime.output.warn(`left out ${which}: ${why}`, hint)
 }

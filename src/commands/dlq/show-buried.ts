@@ -4,6 +4,7 @@ import { redactUrl } from '../../core/mask.ts'
 import type { Masker } from '../../core/masker.ts'
 import { typeText, visible } from '../../core/visible.ts'
 import type { BuriedMessage } from '../../transports/transport.ts'
+import { withheldOf } from '../line/dead-letters.ts'
 import type { Runtime } from '../runtime.ts'
 import { type Buried, read, withBuried } from './buried.ts'
 import { dataLines } from './data-lines.ts'
@@ -67,7 +68,9 @@ function stackLines(stack: string): string[] {
   return more > 0 ? [...shown, `  … ${more} more lines: -o json has them`] : shown
 }
 
-function onReplay({ origin }: BuriedMessage): string {
+function onReplay({ origin, message }: BuriedMessage): string {
+  const withheld = withheldOf(message)
+  if (withheld !== undefined) return `nothing: its data was not kept (${withheld}): publish it again`
   if (origin.topic === undefined) return 'needs --to: it does not say which topic it came from'
   return `is published to ${origin.topic} again, with its own id: every group of that topic sees it`
 }
