@@ -115,7 +115,7 @@ function unknownError(type: string, version: number, types: readonly string[], l
   if (Number.isInteger(version) && version > latest) {
     const cause: NewerVersion = { reason: 'newer-version', type, version, latest }
     return new EvtError('unknown-type', `cannot check ${type} v${version}: this process knows it up to v${latest}`, {
-      hint: 'upgrade this service; the event waits until then',
+      hint: `give this service the contract of v${version}`,
       cause,
     })
   }

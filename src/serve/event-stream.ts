@@ -1,6 +1,8 @@
+import { EvtError } from '../core/errors.ts'
 import type { LogEntry } from '../store/log.ts'
 import { eventText } from './event-text.ts'
 import type { EventPorts, HttpPorts } from './ports.ts'
+import { HttpProblem } from './problem.ts'
 import type { SharedPages } from './shared-pages.ts'
 import type { StreamQuery } from './stream-query.ts'
 import type { Access } from './token-cache.ts'
@@ -88,5 +90,5 @@ function nextMax(max: number, count: number, size: number): number {
   return Math.max(1, Math.min(mostOfPage, fitting, 2 * Math.max(max, 50)))
 }
 
-const reasonOf = (signal: AbortSignal): string =>
-  signal.reason instanceof Error ? signal.reason.message : 'this bridge stops; ask again'
+const reasonOf = ({ reason }: AbortSignal): string =>
+  reason instanceof EvtError || reason instanceof HttpProblem ? reason.message : 'this bridge stops; ask again'

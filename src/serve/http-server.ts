@@ -91,10 +91,18 @@ function createFastify(config: HttpConfig, certificate: Certificate | undefined)
   return server
 }
 
+/** Of all routes. */
+const methods = ['GET', 'POST'] as const
+
 function answerErrors(server: FastifyInstance, { report }: HttpPorts): void {
-  server.setNotFoundHandler((_, reply) =>
-    sendProblem(reply, { status: 404, title: 'there is nothing here', hint: 'GET /openapi.json says what there is' }),
-  )
+  server.setNotFoundHandler((request, reply) => {
+    const hint = 'GET /openapi.json says what there is'
+    const [url = ''] = request.url.split('?')
+    const allowed = methods.filter((method) => server.hasRoute({ url, method }))
+    if (allowed.length === 0) return sendProblem(reply, { status: 404, title: 'there is nothing here', hint })
+    const title = `there is no ${request.method} here, only ${allowed.join(' and ')}`
+    return sendProblem(reply.header('allow', allowed.join(', ')), { status: 405, title, hint })
+  })
   server.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error)
     const { status } = problem

@@ -34,6 +34,7 @@ export function createIngest({ store, registry, source }: IngestOptions): EventP
     if (!mayPublish(event.type))
       throw new EvtError('refused', 'cannot publish: this token is not for events of this type', {
         hint: 'a token has its types from evt token create --types',
+        cause: ofToken,
       })
     const prepared = prepareEvent(event, { registry, source })
     // What was changed on the way (encrypted) is no longer the text that came.
@@ -113,10 +114,13 @@ const conflict = new EvtError('conflict', 'cannot publish: an event of this id i
 const isOfServer = (error: unknown) =>
   error instanceof EvtError && ['timeout', 'closed', 'migrations', 'unsupported', 'interrupted'].includes(error.code)
 
-const refused = (id: string | undefined, { code, message, hint }: EvtError): Refused => ({
+/** Who is told `refused` was denied access. A draft is nobody's denial. */
+const ofToken = 'the types of the token'
+
+const refused = (id: string | undefined, { code, message, hint, cause }: EvtError): Refused => ({
   ...(id === undefined ? {} : { id }),
   outcome: 'refused',
-  code,
+  code: code === 'refused' && cause !== ofToken ? 'contract' : code,
   reason: message,
   ...(hint === undefined ? {} : { hint }),
 })

@@ -43,6 +43,8 @@ export function createBodyReader(limitBytes: number): BodyReader {
         return Buffer.concat(chunks, size)
       } catch (error) {
         held -= size
+        // Whoever went away hears nothing of this, and it is no failure of ours.
+        if (request.readableAborted) throw new HttpProblem({ status: 400, title: 'the body ends before its end' })
         throw error
       }
     },

@@ -30,19 +30,28 @@ export function readEvents(headers: Headers, body: Buffer, nowMs: number): reado
       title: 'content-type is not one that holds events',
       hint: 'application/json, application/cloudevents+json, application/cloudevents-batch+json, or ce- headers',
     })
-  return structured(body, { time, isCloudEvents: contentType.startsWith('application/cloudevents') })
+  const isBatch = contentType.startsWith('application/cloudevents-batch')
+  return structured(body, { time, isBatch, isCloudEvents: contentType.startsWith('application/cloudevents') })
 }
 
 interface Shape {
   /** Of events that have none. */
   readonly time: string
   readonly isCloudEvents: boolean
+  /** Then it is a list. */
+  readonly isBatch: boolean
 }
 
 function structured(body: Buffer, shape: Shape): readonly Candidate[] {
   const text = textOf(body)
   const json = parsed(text)
   const isSingle = !Array.isArray(json)
+  if (shape.isBatch && isSingle)
+    throw new HttpProblem({
+      status: 400,
+      title: 'the body is no list, as application/cloudevents-batch+json says',
+      hint: 'send [ … ], or one event as application/cloudevents+json',
+    })
   const list: readonly unknown[] = isSingle ? [json] : json
   if (list.length === 0) throw new HttpProblem({ status: 400, title: 'the list holds no event' })
   if (list.length > mostEvents)

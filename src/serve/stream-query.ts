@@ -33,6 +33,8 @@ export async function readStreamQuery(given: GivenQuery, log: EventPorts['log'])
   const { query, access, nowMs } = given
   const odd = Object.keys(query).find((name) => !known.includes(name))
   if (odd !== undefined) throw bad('there are only the parameters pattern, where and since')
+  const empty = known.find((name) => [query[name]].flat().includes(''))
+  if (empty !== undefined) throw bad(`the parameter ${empty} is empty`, 'leave it out, or say what it is')
   const patterns = listOf(query.pattern)
   const pattern = asked(() => compilePatterns(patterns.length > 0 ? patterns : ['*']))
   if (pattern.types && !pattern.types.some((type) => access.mayType(type)))
@@ -71,7 +73,7 @@ function positionOf(text: string | undefined): bigint {
 }
 
 function listOf(value: unknown): readonly string[] {
-  return [value].flat().filter((one): one is string => typeof one === 'string' && one !== '')
+  return [value].flat().filter((one): one is string => typeof one === 'string')
 }
 
 function asked<T>(read: () => T): T {
