@@ -7,7 +7,8 @@ import type { Projection } from '../handle/projection.ts'
 export interface ProjectionOptions extends Pick<BatchHandlerDefinition, 'on' | 'concurrency' | 'timeout' | 'retry'> {
   /** Also the schema in which its tables are read: `select * from orders_view.totals`. Lower-case letters, digits, underscores, not `…_g2`. */
   readonly name: string
-  /** Default 1. A higher one is built beside the live one when a bridge starts with it, and takes its place when it has caught up. */
+  /** Default 1. A higher one is built beside the live one when a bridge starts with it, and takes its place when it has caught up: by itself
+   * only while retention has removed none of its events. */
   readonly version?: number
   /** Name → what stands between the parentheses of `create table`: `'id text primary key, total numeric not null'`. */
   readonly tables: Readonly<Record<string, string>>
@@ -26,6 +27,10 @@ export interface ProjectionConfig extends Projection {
   readonly version: number
   readonly options: ProjectionOptions
 }
+
+/** Types and patterns that it listens to. */
+export const typesOf = ({ on }: ProjectionOptions): readonly string[] =>
+  on.map((one) => (typeof one === 'string' ? one : one.type))
 
 const namePattern = /^[a-z][a-z0-9_]{0,39}$/
 

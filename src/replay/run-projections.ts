@@ -14,7 +14,7 @@ import {
   switchProjection,
 } from '../store/projections.ts'
 import type { Transport } from '../transports/transport.ts'
-import type { ProjectionConfig } from './define-projection.ts'
+import { type ProjectionConfig, typesOf } from './define-projection.ts'
 
 export interface ProjectionsOptions {
   readonly store: Store
@@ -105,8 +105,17 @@ export async function runProjections(options: ProjectionsOptions): Promise<Proje
     }
   }
 
-  for (const { name, version, options: own } of projections)
-    await ensureProjection(store, { name, version, tables: own.tables })
+  for (const { name, version, options: own } of projections) {
+    const { began, lost } = await ensureProjection(store, { name, version, tables: own.tables }, typesOf(own))
+    if (!lost) continue
+    const facts = { projection: name, version, gone: lost.events, from: String(lost.from), to: String(lost.to) }
+    if (began) log.warn('a projection begins without events that retention has removed', facts)
+    else
+      log.warn('a new version of a projection is not built: events that the live one may have are gone', {
+        ...facts,
+        hint: `evt retention restore brings archives back; evt projection rebuild ${name} builds it without them`,
+      })
+  }
   const looking = run()
   return {
     async stop() {

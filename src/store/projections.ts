@@ -2,6 +2,7 @@ import { EvtError } from '../core/errors.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
+import { type LostHistory, readLost } from './lost-history.ts'
 
 /** What the store has to know of a projection. */
 export interface ProjectionTables {
@@ -62,17 +63,25 @@ export async function readGenerations(sql: SqlExecutor, name?: string): Promise<
 }
 
 /**
- * Makes the first generation where there is none, and one to be built beside the live one where that is of an earlier version. A process
+ * Makes the first generation where there is none, and one to be built beside the live one where that is of an earlier version. What retention has
+ * removed of these types is answered: the first one begins without it, a later one does not begin, because the live one may have it. A process
  * of an earlier version changes nothing. Safe to run by several at once.
  */
-export async function ensureProjection(store: Store, projection: ProjectionTables): Promise<void> {
-  await store.transaction(async (sql) => {
+export async function ensureProjection(
+  store: Store,
+  projection: ProjectionTables,
+  types: readonly string[],
+): Promise<{ readonly began: 'first' | 'next' | undefined; readonly lost?: LostHistory | undefined }> {
+  return store.transaction(async (sql) => {
     const known = await enter(sql, projection.name)
     const live = known.find(({ status }) => status === 'live')
-    if (!live) return createGeneration(sql, projection, { generation: 1, status: 'live' })
     const newest = known.reduce((most, one) => Math.max(most, one.version), 0)
-    if (newest >= projection.version) return
-    await createNext(sql, projection, known)
+    if (live && newest >= projection.version) return { began: undefined }
+    const lost = await readLost(sql, types)
+    if (!live) await createGeneration(sql, projection, { generation: 1, status: 'live' })
+    else if (lost) return { began: undefined, lost }
+    else await createNext(sql, projection, known)
+    return { began: live ? 'next' : 'first', lost }
   })
 }
 

@@ -1,6 +1,14 @@
 import { expect, it, onTestFinished } from 'vitest'
-import { createBridge, defineProjection, defineService, type ProjectionOptions } from '../../src/index.ts'
+import {
+  type BridgeOptions,
+  createBridge,
+  defineProjection,
+  defineService,
+  type ProjectionOptions,
+} from '../../src/index.ts'
 import type { Store } from '../../src/store/connection.ts'
+import { readLost } from '../../src/store/lost-history.ts'
+import { maintainPartitions } from '../../src/store/partitions.ts'
 import { readGenerations, rebuildProjection } from '../../src/store/projections.ts'
 import { createTestDatabase } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
@@ -16,9 +24,9 @@ const totals = (more: Partial<ProjectionOptions> = {}) =>
     ...more,
   })
 
-async function bridgeWith(url: string, projection: ReturnType<typeof totals>) {
+async function bridgeWith(url: string, projection: ReturnType<typeof totals>, more: Pick<BridgeOptions, 'log'> = {}) {
   const things = defineService({ name: 'things', contracts: [], handlers: [], projections: [projection] })
-  const bridge = createBridge({ store: url, services: [things], grace: '1s' })
+  const bridge = createBridge({ store: url, services: [things], grace: '1s', ...more })
   onTestFinished(() => bridge.stop())
   await bridge.start()
   return bridge
@@ -89,6 +97,41 @@ it('a higher version with other columns is built beside the live one, and one th
   // A process of the version before changes nothing.
   await bridgeWith(url, totals())
   expect((await readGenerations(store)).map(({ status, version }) => [status, version])).toEqual([['live', 2]])
+})
+
+it('a higher version does not take the place of one that has what retention has removed, until somebody asks for it', async () => {
+  const { store, url } = await createTestDatabase({ max: 12 })
+  for (const subject of ['a', 'a', 'b']) await publish(store, subject)
+  const lines: string[] = []
+  const line = (message: string, facts?: object) => void lines.push(`${message} ${JSON.stringify(facts)}`)
+  const log = { debug() {}, info() {}, warn: line, error: line }
+  const first = await bridgeWith(url, totals(), { log })
+  const has = [
+    ['a', 2],
+    ['b', 1],
+  ]
+  await until(async () => JSON.stringify(await read(store)) === JSON.stringify(has))
+  await first.stop()
+  const dropsAll = async () => {
+    const { dropped } = await maintainPartitions(store, { now: new Date(Date.now() + 40 * 86_400_000) })
+    return dropped.length > 0 && (await readLost(store, ['thing.happened'])) !== undefined
+  }
+  await until(dropsAll)
+  expect(await readLost(store, ['thing.*'])).toEqual({ events: 3, from: 1n, to: 3n })
+  expect(lines).toEqual([])
+  const next = totals({ version: 2 })
+  await bridgeWith(url, next, { log })
+  expect(lines).toEqual([
+    expect.stringMatching(
+      /^a new version of a projection is not built: .*"gone":3,"from":"1","to":"3".*evt projection rebuild/,
+    ),
+  ])
+  expect((await readGenerations(store)).map(({ status, version }) => [status, version])).toEqual([['live', 1]])
+  expect(await read(store)).toEqual(has)
+  const { version, options } = next
+  await rebuildProjection(store, { name: 'thing_totals', version, tables: options.tables })
+  await until(async () => (await readGenerations(store)).every(({ version }) => version === 2), { withinMs: 15_000 })
+  expect(await read(store)).toEqual([])
 })
 
 it('what cannot be a projection is refused', () => {

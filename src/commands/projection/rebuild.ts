@@ -1,4 +1,5 @@
 import { EvtError } from '../../core/errors.ts'
+import { formatCount } from '../../core/quantity.ts'
 import { suggestion } from '../../core/suggest.ts'
 import type { ProjectionConfig } from '../../replay/define-projection.ts'
 import { argument, defineCommand } from '../command.ts'
@@ -17,7 +18,7 @@ export default defineCommand({
   summary: 'make the tables of a projection anew from all of history, beside the live ones',
   description: [
     'Bridges that run the projection build it, and let it take the place of the live one in one step when it has caught up. One that',
-    'is being built already is given up. What retention has removed is not in it.',
+    'is being built already is given up. What retention has removed is not in it, and is named before anything is done.',
   ].join('\n'),
   examples: [
     { line: 'evt projection list', says: 'how far a build is' },
@@ -29,7 +30,15 @@ export default defineCommand({
     const { name, version, options: own } = await findProjection(args.name, runtime)
     return withStore(runtime, { command: 'projection rebuild', max: 2 }, async (store) => {
       const { readGenerations, rebuildProjection } = await import('../../store/projections.ts')
+      const { typesOf } = await import('../../replay/define-projection.ts')
+      const { readLost } = await import('../../store/lost-history.ts')
       const known = await readGenerations(store, name)
+      const lost = await readLost(store, typesOf(own))
+      if (lost)
+        runtime.output.warn(
+          `${formatCount(lost.events)} events between positions ${lost.from} and ${lost.to} are gone by retention, and will not be in it`,
+          'evt retention restore brings archives back',
+        )
       const go = await askConsent(runtime, {
         verb: 'rebuild',
         noun: `projection (${name})`,
