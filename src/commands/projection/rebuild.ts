@@ -18,7 +18,7 @@ export default defineCommand({
   summary: 'make the tables of a projection anew from all of history, beside the live ones',
   description: [
     'Bridges that run the projection build it, and let it take the place of the live one in one step when it has caught up. One that',
-    'is being built already is given up. What retention has removed is not in it, and is named before anything is done.',
+    'is being built already is given up. What retention has removed is not in it.',
   ].join('\n'),
   examples: [
     { line: 'evt projection list', says: 'how far a build is' },
