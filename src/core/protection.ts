@@ -22,7 +22,16 @@ export interface Keyring {
   keyOfId(id: string): SealingKey | 'forgotten' | undefined
 }
 
-/** Whose keys publishing these events needs. */
+/** What a row of the store's index holds. */
+const mostNameBytes = 2_000
+
+/** Asking the store for the key of any other name would fail for all that are asked for with it. */
+function isOwner({ tenant, subject }: KeyOwner): boolean {
+  const name = tenant + subject
+  return subject !== '' && !name.includes('\0') && name.isWellFormed() && Buffer.byteLength(name) <= mostNameBytes
+}
+
+/** Whose keys publishing these events needs. Who can have none is left out: `protectEvent` says so. */
 export function ownersOf(events: readonly NewEvent[], get: (type: string, version?: number) => Contract | undefined) {
   const owners: KeyOwner[] = []
   for (const event of events) {
@@ -30,7 +39,8 @@ export function ownersOf(events: readonly NewEvent[], get: (type: string, versio
     if (!contract) continue
     for (const field of sensitiveFields(contract)) {
       const subject = field.encrypt === false ? undefined : ownerName(event, field.encrypt)
-      if (subject !== undefined) owners.push({ tenant: event.tenant ?? '', subject })
+      const tenant = event.tenant ?? ''
+      if (subject !== undefined && isOwner({ tenant, subject })) owners.push({ tenant, subject })
     }
   }
   return owners
@@ -62,14 +72,19 @@ function keyFor(event: EvtEvent, field: SensitiveField, keyring: Keyring | undef
       hint: 'set EVT_MASTER_KEY (32 bytes in base64) or privacy.masterKeyFile; in a program give createPublisher a keyring',
     })
   const subject = ownerName(event, field.encrypt as string | true)
-  if (subject === undefined)
+  if (subject === undefined || subject === '')
     throw new EvtError('contract', `cannot publish ${event.type}: ${where}, and nobody is named whose key that is`, {
       hint:
         field.encrypt === true
           ? 'give the event a subject'
           : `the data must have what ${field.encrypt} asks for; encrypt: true uses the event's subject`,
     })
-  const key = keyring.keyOf({ tenant: event.tenant ?? '', subject })
+  const owner = { tenant: event.tenant ?? '', subject }
+  if (!isOwner(owner))
+    throw new EvtError('contract', `cannot publish ${event.type}: ${where}, and nobody of that name can have a key`, {
+      hint: `a name is at most ${mostNameBytes} bytes, with its tenant, and holds no U+0000`,
+    })
+  const key = keyring.keyOf(owner)
   if (!key) throw new EvtError('internal', `cannot publish ${event.type}: the key of its subject was not loaded`)
   return key
 }

@@ -82,6 +82,11 @@ async function* inBatches(events: Iterable<NewEvent> | AsyncIterable<NewEvent>):
 
 /** Fills in what evt knows, checks the contract, fixes the bytes and checks their size. */
 export function prepareEvent(event: NewEvent, options: PrepareOptions): EncodedEvent {
+  return encodeWhole(wholeEvent(event, options), options)
+}
+
+/** Fills in what evt knows and checks the contract: all that can be said without a key. */
+export function wholeEvent(event: NewEvent, options: PrepareOptions): EvtEvent {
   const whole: EvtEvent = {
     ...event,
     id: event.id ?? uuid7(),
@@ -93,6 +98,11 @@ export function prepareEvent(event: NewEvent, options: PrepareOptions): EncodedE
   }
   if (event.deliverAt !== undefined) assertTime(event.type, event.deliverAt)
   options.registry.validate(whole)
+  return whole
+}
+
+/** Of a `wholeEvent`: seals it, fixes the bytes and checks their size. */
+export function encodeWhole(whole: EvtEvent, options: PrepareOptions): EncodedEvent {
   const traceparent = currentTracing()?.published(whole)
   const guard = options.registry.guard ?? plainGuard
   const given = traceparent === undefined ? whole : { ...whole, traceparent }
@@ -100,7 +110,7 @@ export function prepareEvent(event: NewEvent, options: PrepareOptions): EncodedE
   const limit = options.maxBytes ?? maxDataBytes
   const size = Buffer.byteLength(encoded.dataText)
   if (size <= limit) return encoded
-  throw new EvtError('too-large', `cannot publish ${event.type}: ${size} bytes of data, the limit is ${limit}`, {
+  throw new EvtError('too-large', `cannot publish ${whole.type}: ${size} bytes of data, the limit is ${limit}`, {
     hint: 'put the bulk where handlers can fetch it, and its address into the event',
   })
 }

@@ -1,7 +1,11 @@
-import { type EncodedEvent, encodeWithText } from '../core/codec.ts'
+import { checksumOf } from '../core/checksum.ts'
+import { type EncodedEvent, encodeEvent, encodeWithText } from '../core/codec.ts'
 import { EvtError } from '../core/errors.ts'
+import type { EvtEvent } from '../core/event.ts'
+import { formatJson, parseExactly } from '../core/json-text.ts'
+import { protectEvent } from '../core/protection.ts'
 import type { Registry } from '../core/registry.ts'
-import { prepareEvent } from '../publish/publisher.ts'
+import { encodeWhole, wholeEvent } from '../publish/publisher.ts'
 import type { Store } from '../store/connection.ts'
 import { isOutage, isRefusal } from '../store/errors.ts'
 import { findKnownIds } from '../store/event-keys.ts'
@@ -13,6 +17,13 @@ export interface IngestOptions {
   readonly registry: Pick<Registry, 'get' | 'validate' | 'guard'>
   /** What `source` says when an event does not. */
   readonly source: string
+}
+
+/** An event that may be published, before its bytes are fixed. */
+interface Checked {
+  readonly at: number
+  readonly whole: EvtEvent
+  readonly dataText: string | undefined
 }
 
 /** An event on its way, and its place in the request. */
@@ -28,7 +39,10 @@ type Refused = Extract<Outcome, { outcome: 'refused' }>
  * count: the same again is a duplicate, others are refused and kept by the store as it does with everybody's.
  */
 export function createIngest({ store, registry, source }: IngestOptions): EventPorts['publish'] {
-  function prepare(given: Candidate, mayPublish: (type: string) => boolean): EncodedEvent {
+  const options = { registry, source }
+
+  /** All that can be said without a key: nobody gets one for what is refused. */
+  function check(given: Candidate, mayPublish: (type: string) => boolean): Omit<Checked, 'at'> {
     if ('error' in given) throw given.error
     const { event, dataText } = given
     if (!mayPublish(event.type))
@@ -36,14 +50,59 @@ export function createIngest({ store, registry, source }: IngestOptions): EventP
         hint: 'a token has its types from evt token create --types',
         cause: ofToken,
       })
-    const prepared = prepareEvent(event, { registry, source })
-    // What was changed on the way (encrypted) is no longer the text that came.
-    const isAsGiven = dataText !== undefined && dataText !== prepared.dataText && prepared.data === event.data
-    const encoded = isAsGiven ? encodeWithText(prepared, dataText) : prepared
-    if (event.checksum === undefined || event.checksum === encoded.checksum) return encoded
+    const whole = wholeEvent(event, options)
+    if (registry.guard?.needsKeys(whole, registry.get)) encodeEvent(whole)
+    return { whole, dataText }
+  }
+
+  function encode({ whole, dataText }: Checked): EncodedEvent {
+    const prepared = encodeWhole(whole, options)
+    const isSealed = prepared.data !== whole.data
+    const hasDigits = dataText !== undefined && dataText !== prepared.dataText
+    const encoded = !hasDigits
+      ? prepared
+      : isSealed
+        ? sealExactly(prepared, dataText)
+        : encodeWithText(prepared, dataText)
+    const given = isSealed ? () => checksumOf(dataText ?? JSON.stringify(whole.data)) : () => encoded.checksum
+    if (whole.checksum === undefined || whole.checksum === given()) return encoded
     throw new EvtError('checksum', 'cannot publish: the checksum is not of this data', {
       hint: 'SHA-256, lower-case hex, over the JSON of data as it is sent; or leave it out',
     })
+  }
+
+  /** With all digits of the numbers that are not sealed, and of those that are. */
+  function sealExactly({ dataText: _, checksum: __, ...plain }: EncodedEvent, dataText: string): EncodedEvent {
+    const contract = registry.get(plain.type, plain.version)
+    if (!contract) throw new EvtError('internal', `cannot publish ${plain.type}: its contract went away`)
+    const sealed = protectEvent({ ...plain, data: parseExactly(dataText) }, contract, registry.guard?.keyring)
+    return encodeWithText(sealed, formatJson(sealed.data))
+  }
+
+  /** Those whose keys are there. One that can have none does not take the others along. */
+  async function withKeys(checked: readonly Checked[], outcomes: Outcome[]): Promise<readonly Checked[]> {
+    const load = (some: readonly Checked[]) =>
+      registry.guard?.load(
+        some.map(({ whole }) => whole),
+        registry.get,
+      )
+    try {
+      await load(checked)
+      return checked
+    } catch (error) {
+      if (isOutage(error) || isRefusal(error) || isOfServer(error)) throw error
+    }
+    const able: Checked[] = []
+    for (const one of checked) {
+      try {
+        await load([one])
+        able.push(one)
+      } catch (error) {
+        if (!(error instanceof EvtError) || isOutage(error) || isRefusal(error) || isOfServer(error)) throw error
+        outcomes[one.at] = refused(one.whole.id, error)
+      }
+    }
+    return able
   }
 
   /** Bad bytes that only the database notices must not take the others along. */
@@ -75,18 +134,24 @@ export function createIngest({ store, registry, source }: IngestOptions): EventP
     const outcomes: Outcome[] = new Array(given.length)
     const ready: Ready[] = []
     const own: string[] = []
-    const events = given.flatMap((one) => ('event' in one ? [one.event] : []))
-    await registry.guard?.load(events, registry.get)
-    for (const [at, one] of given.entries()) {
+    const attempt = <T>(at: number, work: () => T): T | undefined => {
       try {
-        const event = prepare(one, mayPublish)
-        if ('event' in one && one.event.id !== undefined) own.push(event.id)
-        ready.push({ at, event })
-        outcomes[at] = { id: event.id, outcome: 'stored' }
+        return work()
       } catch (error) {
         if (!(error instanceof EvtError)) throw error
+        const one = given[at] as Candidate
         outcomes[at] = refused('event' in one ? one.event.id : one.id, error)
+        return undefined
       }
+    }
+    const checked = given.flatMap((one, at) => attempt(at, () => [{ at, ...check(one, mayPublish) }]) ?? [])
+    for (const one of await withKeys(checked, outcomes)) {
+      const event = attempt(one.at, () => encode(one))
+      if (!event) continue
+      const asked = given[one.at] as Candidate
+      if ('event' in asked && asked.event.id !== undefined) own.push(event.id)
+      ready.push({ at: one.at, event })
+      outcomes[one.at] = { id: event.id, outcome: 'stored' }
     }
     const known = new Map(await findKnownIds(store, own))
     const wanted = own.length === 0 ? ready : ready.filter((one) => isWanted(one, known, outcomes))
