@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** One of them is enough. Absent: everybody may. */
     readonly scopes?: readonly TokenScope[]
+    /** It tells of every type: a token that has only some of them needs the scope `operate`. */
+    readonly ofAllTypes?: boolean
   }
   interface FastifyRequest {
     /** Set where the route asks for scopes. */
@@ -36,7 +38,7 @@ export function addAccess(server: FastifyInstance, { config, tokens, denials }: 
   })
 
   server.addHook('onRequest', async (request, reply) => {
-    const { scopes } = request.routeOptions.config
+    const { scopes, ofAllTypes } = request.routeOptions.config
     if (!scopes) return
     const found = await accessOf(request, { config, tokens })
     request.access = 'who' in found ? found : undefined
@@ -52,7 +54,13 @@ export function addAccess(server: FastifyInstance, { config, tokens, denials }: 
       })
     }
     if ('status' in found) return deny(request, reply, { problem: found, who: `address ${request.ip}` })
-    if (scopes.some((scope) => found.may(scope))) return
+    const isAllowed = scopes.some((scope) => found.may(scope))
+    if (isAllowed && ofAllTypes && !found.mayAll && !found.may('operate')) {
+      const title = `this tells of every type, and this token has only ${found.types.join(', ')}`
+      const hint = "make one that may: evt token create --scope operate; or --scope read --types '*'"
+      return deny(request, reply, { problem: { status: 403, title, hint }, who: found.who })
+    }
+    if (isAllowed) return
     const title = `this token may not ${scopes.join(' or ')}`
     const hint = `make one that may: evt token create --scope ${scopes[0]}`
     return deny(request, reply, { problem: { status: 403, title, hint }, who: found.who })

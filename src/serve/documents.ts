@@ -25,6 +25,7 @@ const newEvent = {
     metadata: { type: 'object', additionalProperties: true },
     data: { description: 'what the contract of the type asks for' },
     checksum: { ...text, pattern: '^[0-9a-f]{64}$' },
+    deliverAt: { ...text, format: 'date-time', description: 'held until then' },
   },
 } as const
 

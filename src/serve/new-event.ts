@@ -34,12 +34,15 @@ const fields: Readonly<Record<keyof NewEvent, (value: unknown) => string | undef
   deliverAt: text,
 }
 
+/** What `/openapi.json` has to tell of. */
+export const eventFields: readonly string[] = Object.keys(fields)
+
 /** Reads an event of evt's own shape. Null stands for what is not given. Throws `contract` naming the field, and never a value. */
 export function newEventOf(given: Given): NewEvent {
   const event: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(fields, name))
-      throw unfit(`there is no field ${name.slice(0, 80)}`, suggestion(name, Object.keys(fields)))
+      throw unfit(`there is no field ${name.slice(0, 80)}`, suggestion(name, [...eventFields]))
     if (name === 'data') event.data = value
     if (name === 'data' || value === null) continue
     const wrong = fields[name as keyof NewEvent](value)

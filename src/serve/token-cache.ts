@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { EvtError, toError } from '../core/errors.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
 import { hashOfToken, type LiveToken, type TokenScope } from '../store/tokens.ts'
 import type { HttpPorts } from './ports.ts'
@@ -11,6 +12,8 @@ export interface Access {
   readonly who: string
   may(scope: TokenScope): boolean
   mayType(type: string): boolean
+  /** Of every type. */
+  readonly mayAll: boolean
   /** As given, for messages. */
   readonly types: readonly string[]
 }
@@ -42,6 +45,7 @@ export function createTokenCache(tokens: HttpPorts['tokens'], onError: (error: u
   let readAt = Number.NEGATIVE_INFINITY
   let reading: Promise<void> | undefined
   let used = new Set<string>()
+  const unreadable = new Set<string>()
   let noting: Promise<void> = Promise.resolve()
   const timer = setInterval(() => note(), noteEveryMs)
   timer.unref()
@@ -56,9 +60,21 @@ export function createTokenCache(tokens: HttpPorts['tokens'], onError: (error: u
   async function read(): Promise<void> {
     const startedAt = performance.now()
     const live = await tokens.live()
-    const known = live.map((token) => ({ token, access: accessOf(token) }))
+    const known = live.flatMap((token) => knownOf(token) ?? [])
     byPrefix = Map.groupBy(known, ({ token }) => token.hash.slice(0, prefixLength))
     readAt = startedAt
+  }
+
+  /** Undefined, and told once, for one that somebody wrote into the table and nobody can read: it opens nothing, and shuts nobody out. */
+  function knownOf(token: LiveToken): Known | undefined {
+    try {
+      return { token, access: accessOf(token) }
+    } catch (error) {
+      if (!unreadable.has(token.id))
+        onError(new EvtError('config', `cannot use token ${token.name}: ${toError(error).message}`, { cause: error }))
+      unreadable.add(token.id)
+      return undefined
+    }
   }
 
   async function fresh(): Promise<void> {
@@ -106,6 +122,7 @@ function accessOf({ id, name, scopes, types }: LiveToken): Access {
     types,
     may: (scope) => scopes.includes(scope),
     mayType: (type) => pattern.matches(type),
+    mayAll: types.includes('*'),
   }
 }
 
@@ -116,4 +133,5 @@ export const localAccess = (address: string): Access => ({
   types: ['*'],
   may: () => true,
   mayType: () => true,
+  mayAll: true,
 })

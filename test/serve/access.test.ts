@@ -76,6 +76,34 @@ describe('tokens of HTTP', () => {
     expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="evt"')
   })
 
+  it('see numbers of all types with the scope operate or with all types only', async () => {
+    const { store } = served
+    const some = bearer(await makeToken(store, { name: 'some', scopes: ['read'], types: ['user.*'] }))
+    const boss = bearer(await makeToken(store, { name: 'boss', scopes: ['operate'], types: ['user.*'] }))
+    await until(async () => (await status('/stats', boss)) === 200)
+    for (const path of ['/stats', '/metrics']) expect(await status(path, some)).toBe(403)
+    expect(await (await fetch(`${served.url}/stats`, { headers: some })).json()).toMatchObject({
+      title: 'this tells of every type, and this token has only user.*',
+      hint: expect.stringContaining('--scope operate'),
+    })
+    expect(await status('/metrics', boss)).toBe(200)
+  })
+
+  it('that nobody can read open nothing, are told once and shut nobody out', async () => {
+    const { post, store, lines } = served
+    const odd = await makeToken(store, { name: 'odd' })
+    await store.query(`update evt.tokens set types = '{"not a pattern!"}' where name = 'odd'`)
+    const told = () => lines.filter((line) => line.includes('cannot use token odd'))
+    await until(async () => {
+      expect((await post(user, bearer(token))).status).toBe(202)
+      return told().length > 0
+    })
+    expect((await post(user, bearer(odd))).status).toBe(401)
+    const later = bearer(await makeToken(store, { name: 'later' }))
+    await until(async () => (await post(user, later)).status === 202)
+    expect(told()).toHaveLength(1)
+  })
+
   it('expire, are revoked, and are known by their last use', async () => {
     const { post, store } = served
     const short = await makeToken(store, { name: 'short', expiresAt: new Date(Date.now() + 1_500) })

@@ -3,7 +3,11 @@ import { get } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { createMasker } from '../../src/core/masker.ts'
 import { createBridge } from '../../src/index.ts'
+import { resolveHttp } from '../../src/serve/http-config.ts'
+import { openHttpServer } from '../../src/serve/http-server.ts'
+import { eventFields } from '../../src/serve/new-event.ts'
 import { makeCertificate } from '../setup/certificate.ts'
 import { createTestDatabase } from '../setup/database.ts'
 import { startTcpProxy } from '../setup/tcp-proxy.ts'
@@ -28,9 +32,32 @@ describe('what HTTP tells', () => {
     await until(async () => (await fetch(`${alone.url}/readyz`)).status === 200)
     expect(await json(`${alone.url}/readyz`)).toEqual({ status: 'ready', reasons: [] })
     await store.query('alter table evt.relay rename to relay_away')
-    expect((await fetch(`${url}/readyz`)).status).toBe(503)
+    await until(async () => (await fetch(`${url}/readyz`)).status === 503)
     expect(await json(`${url}/readyz`)).toMatchObject({ status: 'not ready', reasons: ['the store is away'] })
     await store.query('alter table evt.relay_away rename to relay')
+  })
+
+  it('asks the store once for all who want to know whether it is ready', async () => {
+    let asked = 0
+    const server = await openHttpServer(resolveHttp({ port: 0 }), {
+      tokens: { live: async () => [], used: async () => {} },
+      denied: async () => {},
+      health: async () => {
+        asked += 1
+        return []
+      },
+      stats: () => ({}),
+      metrics: async () => ({ contentType: 'text/plain', text: '' }),
+      masker: createMasker({ registry }),
+      version: '1.0.0',
+      report: { debug() {}, info() {}, warn() {}, error() {} },
+    })
+    onTestFinished(() => server.close(100))
+    const answers = await Promise.all(Array.from({ length: 20 }, () => json(`${server.url}/readyz`)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set(['ready']))
+    expect(asked).toBeLessThan(5)
+    const before = asked
+    await until(async () => (await json(`${server.url}/readyz`)) && asked > before)
   })
 
   it('tells of a bridge that takes no events in, and serves nothing else there', async () => {
@@ -60,6 +87,8 @@ describe('what HTTP tells', () => {
     expect(document.info).toMatchObject({ title: 'evt', version: expect.stringMatching(/^\d+\.\d+\.\d+/) })
     expect(Object.keys(document.paths).sort()).toEqual(['/events', '/healthz', '/metrics', '/readyz', '/stats'])
     const body = document.paths['/events']?.post?.requestBody
+    const shape = body?.content['application/json']?.schema.oneOf as [{ properties: object }] | undefined
+    expect(Object.keys(shape?.[0].properties ?? {}).sort()).toEqual([...eventFields].sort())
     expect(Object.keys(body?.content ?? {}).sort()).toEqual([
       'application/cloudevents+json',
       'application/cloudevents-batch+json',
