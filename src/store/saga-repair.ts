@@ -1,6 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
+import type { SagaRecord } from './saga-records.ts'
 import { enterSaga, type SagaHistory, type SagaRow, saveSaga } from './sagas.ts'
 
 export interface SagaRepair {
@@ -18,9 +19,7 @@ export interface SagaRepair {
  * takes it from there. Throws `usage` when nothing is to be tried again.
  */
 export async function retrySaga(store: Store, repair: SagaRepair): Promise<void> {
-  await change(store, repair, (row) => {
-    const isTrying = Object.values(row.steps).some(({ again }) => again !== undefined)
-    if (row.status !== 'stuck' && !isTrying) throw refusal('retry', row, 'nothing of it has failed')
+  await change(store, repair, 'retry', (row) => {
     row.status = row.phase
     row.stuck = null
     row.due = null
@@ -37,9 +36,7 @@ export async function retrySaga(store: Store, repair: SagaRepair): Promise<void>
 
 /** Undoes one that has not ended. Throws `usage` when it is being undone already. */
 export async function compensateSaga(store: Store, repair: SagaRepair): Promise<void> {
-  await change(store, repair, (row) => {
-    if (row.phase === 'compensating')
-      throw refusal('compensate', row, row.stuck ? `it is, and is stuck: ${row.stuck}` : 'it is being compensated')
+  await change(store, repair, 'compensate', (row) => {
     row.status = 'compensating'
     row.phase = 'compensating'
     row.reason = `compensated by ${repair.by}${repair.reason === undefined ? '' : `: ${repair.reason}`}`
@@ -55,9 +52,7 @@ export async function compensateSaga(store: Store, repair: SagaRepair): Promise<
 
 /** The compensation that it is stuck in counts as done: somebody did it by hand. Throws `usage` for one that is not stuck there. */
 export async function skipCompensation(store: Store, repair: SagaRepair): Promise<void> {
-  await change(store, repair, (row) => {
-    if (row.status !== 'stuck' || row.phase !== 'compensating')
-      throw refusal('skip a compensation of', row, 'it is not stuck in one')
+  await change(store, repair, 'skip', (row) => {
     const [last] = Object.entries(row.steps)
       .filter(([, { nth, status }]) => nth > 0 && status !== 'refused' && status !== 'compensated' && status !== 'left')
       .sort(([, one], [, other]) => other.nth - one.nth)
@@ -68,11 +63,43 @@ export async function skipCompensation(store: Store, repair: SagaRepair): Promis
   })
 }
 
-async function change(store: Store, repair: SagaRepair, work: (row: SagaRow) => SagaHistory): Promise<void> {
+type RepairVerb = 'retry' | 'compensate' | 'skip'
+
+/** Throws `usage` for a saga of which this cannot be done as it stands. */
+export function assertRepairable(
+  verb: RepairVerb,
+  saga: Pick<SagaRecord, 'id' | 'saga' | 'key' | 'status' | 'phase' | 'steps' | 'stuck' | 'endedAt'>,
+): void {
+  const { id, status, phase, stuck, endedAt, steps } = saga
+  const refuse = (reason: string, hint = `see \`evt saga show ${id}\``) => {
+    const what = `${verb === 'skip' ? 'skip a compensation of' : verb} saga ${id} (${saga.saga} ${saga.key}, ${status})`
+    throw new EvtError('usage', `cannot ${what}: ${reason}`, { hint })
+  }
+  if (endedAt !== null) refuse('it has ended')
+  if (verb === 'retry') {
+    const isTrying = Object.values(steps).some(({ again }) => again !== undefined)
+    if (status !== 'stuck' && !isTrying) refuse('nothing of it has failed')
+  } else if (verb === 'skip') {
+    if (status !== 'stuck' || phase !== 'compensating') refuse('it is not stuck in one')
+  } else if (phase === 'compensating' && status === 'stuck')
+    refuse(
+      `it is, and is stuck: ${stuck}`,
+      `\`evt saga retry ${id}\` tries that again; \`evt saga compensate ${id} --skip\` says that it was done by hand`,
+    )
+  else if (phase === 'compensating') refuse('it is being compensated')
+}
+
+async function change(
+  store: Store,
+  repair: SagaRepair,
+  verb: RepairVerb,
+  work: (row: SagaRow) => SagaHistory,
+): Promise<void> {
   await store.transaction(async (sql) => {
     const { found, nowMs, early } = await enterSaga(sql, repair.saga, repair.key)
-    if (found?.id !== repair.id || found.endedAt !== null)
+    if (found?.id !== repair.id)
       throw new EvtError('usage', `cannot repair saga ${repair.id}: it has ended`, { hint: 'see `evt saga list`' })
+    assertRepairable(verb, found)
     const history = work(found)
     const hasEnded = found.status === 'failed'
     await saveSaga(sql, {
@@ -84,11 +111,5 @@ async function change(store: Store, repair: SagaRepair, work: (row: SagaRow) => 
       kept: [],
     })
     await repair.audit(sql, 1)
-  })
-}
-
-function refusal(verb: string, { id, saga, key, status }: SagaRow, reason: string): EvtError {
-  return new EvtError('usage', `cannot ${verb} saga ${id} (${saga} ${key}, ${status}): ${reason}`, {
-    hint: `see \`evt saga show ${id}\``,
   })
 }

@@ -19,7 +19,9 @@ async function project(events: number) {
        if (event.data.n === 13) throw new TypeError('thirteen')
        await ctx.sql\`insert into effects values (\${name}, \${event.id})\`
      } })
-     export default { services: [{ name: 'things', contracts: [], handlers: [handler('things.one'), handler('things.two')] }] }`,
+     const flow = { kind: 'saga', name: 'things.flow' }
+     const view = { kind: 'projection', name: 'things_view', version: 1, options: { tables: {}, on: ['thing.*'] } }
+     export default { services: [{ name: 'things', contracts: [], handlers: [handler('things.one'), handler('things.two')], sagas: [flow], projections: [view] }] }`,
   )
   await writeHistory(store, events)
   const evt = (...words: string[]) =>
@@ -39,6 +41,19 @@ it('a replay counts first, asks, runs the handler, and tells what came of it', a
     exit: 2,
     stderr: expect.stringContaining('did you mean things.one'),
   })
+  for (const [name, kind] of [
+    ['things.flow', 'a saga'],
+    ['things_view', 'a projection'],
+  ] as const)
+    expect(await evt('replay', '--handler', name)).toMatchObject({ exit: 2, stderr: expect.stringContaining(kind) })
+  for (const span of [
+    ['--since', '1h', '--until', '2h'],
+    ['--since', 'position:4', '--until', 'position:3'],
+  ])
+    expect(await evt('replay', '--dry-run', ...span)).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining('--since is after --until'),
+    })
   const counted = await evt('replay', '--dry-run', '--type', 'thing.*', '--where', 'data.n <= 5', '--json')
   expect(JSON.parse(counted.stdout).data.plan, counted.stderr).toMatchObject({ count: 5, verb: 'replay' })
   const plan = await evt('replay', '--handler', 'things.one', '--limit', '7')

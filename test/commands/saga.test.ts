@@ -41,6 +41,19 @@ describe('evt saga', () => {
     expect(await evt('show', 'nobody')).toMatchObject({ exit: 2, stderr: expect.stringContaining('evt saga list') })
   })
 
+  it('questions the name of a saga that neither the store nor a service knows', async () => {
+    for (const words of [
+      ['list', '--saga', 'accounts.registratoin'],
+      ['retry', '--stuck', '--saga', 'accounts.registratoin'],
+      ['show', 'ada', '--saga', 'accounts.registratoin'],
+    ])
+      expect(await evt(...words), words.join(' ')).toMatchObject({
+        exit: 2,
+        stderr: expect.stringMatching(/accounts\.registratoin[\s\S]*did you mean accounts\.registration/),
+      })
+    expect(await evt('list', '--saga', 'accounts.registration')).toMatchObject({ exit: 0 })
+  })
+
   it('changes nothing without consent; retry and compensate are in the audit log and wait for a bridge', async () => {
     for (const words of [
       ['retry', '--stuck'],
@@ -68,5 +81,33 @@ describe('evt saga', () => {
     ])
     const { rows: timers } = await database.store.query('select kind from evt.timers')
     expect(timers).toEqual([{ kind: 'go' }])
+  })
+
+  it('what cannot be done is said before anybody is asked, with what can be', async () => {
+    await database.store.query(
+      `update evt.sagas set status = 'stuck', phase = 'compensating', stuck = 'the bank is away'`,
+    )
+    expect(await evt('compensate', '1')).toMatchObject({
+      exit: 2,
+      stderr: expect.stringMatching(/the bank is away\nhint: .*evt saga retry 1.*evt saga compensate 1 --skip/),
+    })
+    expect(await evt('retry', '1')).toMatchObject({ exit: 4, stderr: expect.stringContaining('would retry 1 saga on') })
+    await database.store.query(`update evt.sagas set status = 'compensating', stuck = null`)
+    for (const words of [
+      ['compensate', '1'],
+      ['compensate', '1', '--skip'],
+      ['retry', '1'],
+    ])
+      expect(await evt(...words, '--dry-run'), words.join(' ')).toMatchObject({ exit: 2 })
+    await database.store.query(`update evt.sagas set status = 'failed', ended_at = clock_timestamp()`)
+    for (const words of [
+      ['compensate', '1'],
+      ['compensate', '1', '--skip'],
+      ['retry', '1'],
+    ])
+      expect(await evt(...words), words.join(' ')).toMatchObject({
+        exit: 2,
+        stderr: expect.stringContaining('it has ended'),
+      })
   })
 })

@@ -16,6 +16,14 @@ export function chooseHandlers(
   const chosen = names.map((name) => {
     const found = all.find((one) => one.name === name)
     if (found) return found
+    const kind = otherKind(services, name)
+    if (kind)
+      throw new EvtError('usage', `cannot replay to ${name}: it is ${kind}, and only handlers are replayed to`, {
+        hint:
+          kind === 'a saga'
+            ? 'evt saga retry goes on with one that is stuck'
+            : `evt projection rebuild ${name} makes its tables anew from all of history`,
+      })
     const known = all.map((one) => one.name)
     throw new EvtError('usage', `cannot replay to handler ${name}: no configured service has it`, {
       hint: suggestion(name, known) ?? `there are ${known.join(', ')}; services of your own stand in evt.config.ts`,
@@ -30,6 +38,12 @@ export function chooseHandlers(
     })
   }
   return [...new Set([...chosen, ...members])]
+}
+
+function otherKind(services: readonly ServiceDefinition[], name: string): 'a saga' | 'a projection' | undefined {
+  const has = (all: readonly { readonly name: string }[] = []) => all.some((one) => one.name === name)
+  if (services.some(({ sagas }) => has(sagas))) return 'a saga'
+  return services.some(({ projections }) => has(projections)) ? 'a projection' : undefined
 }
 
 /** What part of the log `--since` and `--until` mean. */

@@ -1,4 +1,6 @@
+import { EvtError } from '../../core/errors.ts'
 import type { Instant } from '../../core/instant.ts'
+import { isReversed } from '../../core/instant-range.ts'
 import { formatCount } from '../../core/quantity.ts'
 import type { Where } from '../../core/where.ts'
 import type { AnyHandlerDefinition } from '../../handle/handler.ts'
@@ -39,6 +41,10 @@ export async function lookUp(store: Store, runtime: Runtime, asked: Asked): Prom
   const { compileSelection, scanHistory } = await import('../../replay/history.ts')
   const { createLogReader } = await import('../../store/log.ts')
   const { output, now, terminal, signal } = runtime
+  if (isReversed(asked, now()))
+    throw new EvtError('usage', 'cannot replay: --since is after --until', {
+      hint: '--since 2h --until 1h is from two hours ago to one hour ago',
+    })
   const reader = createLogReader(store)
   const progress = createProgress({ stderr: terminal.stderr, verb: 'counting', now })
   try {

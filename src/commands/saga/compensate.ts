@@ -17,7 +17,12 @@ export default defineCommand({
   ].join('\n'),
   examples: [
     { line: 'evt saga compensate 1 --reason mistaken --yes', says: 'take back what it did', needs: 'saga' },
-    { line: 'evt saga compensate 1 --skip --dry-run', says: 'what skipping would do', needs: 'saga' },
+    {
+      line: 'evt saga compensate 1 --skip --dry-run',
+      says: 'what skipping would do, where it is stuck in one',
+      needs: 'saga',
+      exit: 2,
+    },
   ],
   args: { which: argument({ says: 'ID or KEY, from `evt saga list`' }) },
   options: {
@@ -31,8 +36,9 @@ export default defineCommand({
   },
   async run({ args: { which }, options, typed }, runtime) {
     return withStore(runtime, { command: 'saga compensate', max: 1 }, async (store) => {
-      const { compensateSaga, skipCompensation } = await import('../../store/saga-repair.ts')
-      const found = await findSaga(store, which, options.saga)
+      const { assertRepairable, compensateSaga, skipCompensation } = await import('../../store/saga-repair.ts')
+      const found = await findSaga(store, which, { saga: options.saga, runtime })
+      assertRepairable(options.skip ? 'skip' : 'compensate', found)
       const { id, saga, key } = found
       const noun = options.skip ? `compensation (${currentSteps(found).join(' ') || 'onFailed'})` : 'saga'
       const verb = options.skip ? 'skip' : 'compensate'

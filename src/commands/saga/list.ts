@@ -5,7 +5,7 @@ import type { SagaRecord } from '../../store/saga-records.ts'
 import { type SagaStatus, sagaStatuses } from '../../store/sagas.ts'
 import { defineCommand, text, value } from '../command.ts'
 import { formatOptions, limitOptions, list, storeOptions } from '../line/options.ts'
-import { currentSteps, distance, waitsFor } from '../line/sagas.ts'
+import { assertSagaKnown, currentSteps, distance, waitsFor } from '../line/sagas.ts'
 import { withStore } from '../line/store.ts'
 
 const defaultLimit = 100
@@ -17,7 +17,11 @@ export default defineCommand({
   description: 'Those that are stuck come first, then those under way, then what has ended in the last 30 days.',
   examples: [
     { line: 'evt saga list', says: 'what needs somebody, what runs, what has ended' },
-    { line: 'evt saga list --status stuck,compensating --saga accounts.registration', says: 'what went wrong of one' },
+    {
+      line: 'evt saga list --status stuck,compensating --saga accounts.registration',
+      says: 'what went wrong of one',
+      needs: 'saga',
+    },
     { line: 'evt saga list --json', says: 'for a script' },
   ],
   args: {},
@@ -36,6 +40,7 @@ export default defineCommand({
     return withStore(runtime, { command: 'saga list', max: 1 }, async (store) => {
       const { countSagas, listSagas } = await import('../../store/saga-records.ts')
       const { saga, status: statuses, limit = defaultLimit } = options
+      await assertSagaKnown(store, { saga, runtime })
       const sagas = await listSagas(store, { saga, statuses, limit })
       const counts = await countSagas(store, saga)
       const nowMs = runtime.now()

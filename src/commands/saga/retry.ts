@@ -18,6 +18,7 @@ export default defineCommand({
     {
       line: 'evt saga retry --stuck --saga accounts.registration --dry-run',
       says: 'all that are stuck, after a repair',
+      needs: 'saga',
     },
   ],
   args: { which: argumentList({ says: 'IDs or KEYs, from `evt saga list`', optional: true }) },
@@ -31,10 +32,12 @@ export default defineCommand({
   },
   async run({ args: { which }, options, typed }, runtime) {
     return withStore(runtime, { command: 'saga retry', max: 1 }, async (store) => {
-      const { retrySaga } = await import('../../store/saga-repair.ts')
-      const sagas = await namedSagas(store, { which, saga: options.saga, stuck: options.stuck })
+      const { assertRepairable, retrySaga } = await import('../../store/saga-repair.ts')
+      const sagas = await namedSagas(store, { which, saga: options.saga, stuck: options.stuck, runtime })
+      for (const saga of sagas) assertRepairable('retry', saga)
+      const noun = sagas.length === 1 ? 'saga' : 'sagas'
       const samples = sagas.map(summaryOf)
-      const plan = { verb: 'retry', noun: 'sagas', count: sagas.length, target: store.url, samples }
+      const plan = { verb: 'retry', noun, count: sagas.length, target: store.url, samples }
       if (!(await askConsent(runtime, { ...plan, options, typed }))) return undefined
       const target = options.stuck ? `stuck${options.saga ? ` ${options.saga}` : ''}` : which.join(' ')
       const audit = await auditAs('saga retry', { target, reason: options.reason })

@@ -27,7 +27,7 @@ export default defineCommand({
   async run({ args: { which }, options }, runtime) {
     return withStore(runtime, { command: 'saga show', max: 1 }, async (store) => {
       const { showSaga } = await import('../../store/saga-records.ts')
-      const found = await findSaga(store, which, options.saga)
+      const found = await findSaga(store, which, { saga: options.saga, runtime })
       const shown = await showSaga(store, found.id)
       if (!shown) throw new Error(`saga ${found.id} went away`)
       const { sensitive: _, ...rest } = shown

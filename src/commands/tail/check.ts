@@ -1,6 +1,6 @@
 import { EvtError } from '../../core/errors.ts'
+import { isPosition, nameOf, type Range } from '../../core/instant-range.ts'
 import type { Output } from '../../output/output.ts'
-import { isPosition, nameOf, type Range } from './range.ts'
 import type { TailOptions } from './run.ts'
 import type { TailSource } from './source.ts'
 

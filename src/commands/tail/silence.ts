@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatAge } from '../../core/duration.ts'
+import { isReversed, type Range, renderRange } from '../../core/instant-range.ts'
 import { formatCount } from '../../core/quantity.ts'
 import { suggestion } from '../../core/suggest.ts'
 import { loadRegistry } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Filter } from './filter.ts'
-import { isReversed, type Range, renderRange } from './range.ts'
 import type { Quiet, Seen, TailSource } from './source.ts'
 
 interface Silence {

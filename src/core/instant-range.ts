@@ -1,4 +1,4 @@
-import type { Instant } from '../../core/instant.ts'
+import type { Instant } from './instant.ts'
 
 /** What `--since` and `--until` leave between them. */
 export interface Range {
