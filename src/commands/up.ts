@@ -133,6 +133,7 @@ export default defineCommand({
         output.notice(
           `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers}${data}`,
         )
+        if (store.embedded) output.notice('its URL, with the password: evt config show store --reveal')
         for (const line of connections.lines) output.notice(line)
         if (roles.includes('handlers') && services.length === 0)
           output.warn('no service is configured, so nothing is handled: name services in evt.config.ts')

@@ -37,6 +37,8 @@ describe('demo', () => {
       withinMs: 15_000,
       what: 'events',
     })
+    const { stdout: place } = await runHere(['config', 'show', 'store', '--reveal'], here)
+    expect(await runHere(['--json'], { ...here, store: place.trim() })).toMatchObject({ exit: 0 })
     const tail = await runHere(['tail', '--since', 'start', '--limit', '3', '-o', 'ndjson'], here)
     expect(tail.stdout.trim().split('\n')).toHaveLength(3)
     killed.signal('SIGKILL')
