@@ -123,7 +123,7 @@ export async function removeReader(store: Store, { kind, name }: ReaderState, au
 
 /**
  * The group goes on with what comes after this position. Events that its handlers have in their inbox are passed over when they come
- * again. Throws `refused` while a process runs it, or when the log does not reach there.
+ * again. Throws `refused` while a process runs it, and where its inbox has forgotten events that would come again.
  */
 export async function seekGroup(
   store: Store,
@@ -134,6 +134,7 @@ export async function seekGroup(
     // Dropping by age waits until this is done, and sees it.
     await sql.query(`select pg_advisory_xact_lock(hashtextextended('evt.partitions', 0))`)
     await holdStill(sql, { kind: 'group', name }, 'move')
+    await keepToInbox(sql, name, after)
     await sql.query(
       `update evt.lanes set position = $2, epoch = epoch + 1, owner = null, suspect_to = 0, guilty = 0, deaths = 0
        where group_name = $1`,
@@ -142,6 +143,30 @@ export async function seekGroup(
     await sql.query('update evt.lane_starts set started_to = $2 where group_name = $1', [name, String(after)])
     await audit?.(sql, 1, { after: String(after) })
   })
+}
+
+/**
+ * Days of the inbox are dropped by age. What a group handled while its day was there is not recognised any more; what it handled later stands in
+ * the part for all other days, which stays.
+ */
+async function keepToInbox(sql: SqlExecutor, name: string, after: bigint): Promise<void> {
+  const { rows } = await sql.query(
+    `with oldest as (
+       select min(to_date(right(c.relname, 8), 'YYYYMMDD')) as day from pg_inherits i join pg_class c on c.oid = i.inhrelid
+       where i.inhparent = 'evt.inbox'::regclass and c.relname ~ '^inbox_[0-9]{8}$')
+     select o.day::text from oldest o, evt.groups g where g.name = $1 and exists (
+       select from evt.log l where l.position > $2 and l.position <= (select max(position) from evt.lanes where group_name = $1)
+         and l.day <= o.day and g.created_at::date <= l.day + (current_date - o.day) + 1)`,
+    [name, String(after)],
+  )
+  if (!rows[0]) return
+  throw new EvtError(
+    'refused',
+    `cannot move group ${name} back to ${after}: its inbox knows nothing before ${rows[0].day}`,
+    {
+      hint: `what was handled before would have its effects again; if that is meant, evt replay --handler ${name} does so`,
+    },
+  )
 }
 
 /** Nobody joins it until the transaction ends. Throws `refused` when somebody has it. */

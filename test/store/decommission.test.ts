@@ -114,4 +114,29 @@ describeServers('who reads the store', (server) => {
     expect(rows).toEqual([{ position: 3, epoch: 2, owner: null }])
     await expect(seekGroup(store, { name: 'nix', after: 0n })).rejects.toMatchObject({ code: 'usage' })
   })
+
+  test('is not moved back to where its inbox has forgotten what it handled', async () => {
+    const store = await storeWithReaders()
+    const created = (days: number) =>
+      store.query(`update evt.groups set created_at = clock_timestamp() - make_interval(days => $1)`, [days])
+    await seekGroup(store, { name: 'old', after: 3n })
+    // As if the store, whose oldest day of the inbox is yesterday, were older.
+    await store.transaction(async (sql) => {
+      await sql.query('set local session_replication_role = replica')
+      await sql.query('update evt.log set day = day - 200 where position <= 2')
+    })
+    await created(201)
+    await expect(seekGroup(store, { name: 'old', after: 1n })).rejects.toMatchObject({
+      code: 'refused',
+      message: expect.stringMatching(
+        /^cannot move group old back to 1: its inbox knows nothing before \d{4}-\d\d-\d\d/,
+      ),
+      hint: expect.stringContaining('evt replay --handler old'),
+    })
+    await seekGroup(store, { name: 'old', after: 2n })
+    // Whoever began later has handled them with days of the inbox that stay.
+    await seekGroup(store, { name: 'old', after: 3n })
+    await created(2)
+    await seekGroup(store, { name: 'old', after: 1n })
+  })
 })
