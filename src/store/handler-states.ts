@@ -66,7 +66,10 @@ export interface HandlerSwitch {
   readonly audit: Audit
 }
 
-/** Every bridge notices within a second. A handler that is resumed goes on although its breaker was open. Returns what it changed. */
+/**
+ * Every bridge notices within a second. One that is paused already keeps its reason unless another is given. A handler that is resumed goes on although its breaker was open. Returns what it
+ * changed.
+ */
 export async function switchHandlers(
   store: Pick<Store, 'transaction'>,
   change: HandlerSwitch,
@@ -78,7 +81,7 @@ export async function switchHandlers(
        select handler, $2, $3, $4 from unnest($1::text[]) as given(handler) order by handler
        on conflict (handler) do update set paused = excluded.paused, changed_at = clock_timestamp(),
          changed_by = excluded.changed_by, reason = excluded.reason
-       where known.paused <> excluded.paused or (known.paused and known.reason is distinct from excluded.reason) returning handler`,
+       where known.paused <> excluded.paused or (known.paused and excluded.reason is not null and known.reason is distinct from excluded.reason) returning handler`,
       [handlers, paused, by, reason ?? null],
     )
     const closed = paused ? [] : await closeBreakers(sql, handlers, by)

@@ -51,8 +51,12 @@ it('two bridges stop a handler that is paused, go on when it is resumed, and the
     priority: 'normal',
   })
   expect(handled).toBe(20)
-  const again = await evt('handlers', 'pause', 'test.mailer', '--reason', 'the mail server moves', '--yes')
-  expect(again.stdout).toContain('that is how it was')
+  for (const reason of [['--reason', 'the mail server moves'], []]) {
+    const again = await evt('handlers', 'pause', 'test.mailer', ...reason, '--yes')
+    expect(again.stdout, reason.join(' ')).toContain('that is how it was')
+  }
+  expect((await list())[0]).toMatchObject({ pause: { reason: 'the mail server moves' } })
+  expect((await evt('handlers', 'resume', 'test.mailer', '--dry-run')).stdout).toContain('would resume 1 handler (')
   await evt('handlers', 'resume', 'test.mailer', '--yes')
   await until(() => handled === 40)
   const { rows } = await store.query('select verb, target, reason, affected::int from evt.audit order by id')

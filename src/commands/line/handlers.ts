@@ -29,7 +29,13 @@ export async function switchNamed(runtime: Runtime, store: Store, request: Switc
     const bridges = running.filter(({ handlers }) => namesOf(handlers).includes(name)).length
     return `${name}: ${standing(states.find(({ handler }) => handler === name))}; in ${bridges} bridges`
   })
-  const plan = { verb, noun: `handlers (${wanted.join(', ')})`, count: wanted.length, target: store.url, samples }
+  const plan = {
+    verb,
+    noun: `${wanted.length === 1 ? 'handler' : 'handlers'} (${wanted.join(', ')})`,
+    count: wanted.length,
+    target: store.url,
+    samples,
+  }
   if (!(await askConsent(runtime, { ...plan, options, typed }))) return
   const audit = await auditAs(`handlers ${verb}`, { target: wanted.join(' '), reason: options.reason })
   const change = { handlers: wanted, paused, by: operatorName(), reason: options.reason, audit }
