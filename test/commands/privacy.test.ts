@@ -30,6 +30,7 @@ describe('evt privacy', () => {
     expect((await evt('--dry-run')).stdout).toMatch(/would erase 1 key \(of user\/1\)/)
     expect(await evt('--yes', '--reason', 'request 77')).toMatchObject({ exit: 0 })
     expect((await evt('--yes')).stdout).toMatch(/nothing to erase/)
+    expect((await evt('--dry-run')).stdout).toMatch(/would erase 0 keys/)
     expect((await store.query('select verb, target, reason, affected::int from evt.audit')).rows).toEqual([
       { verb: 'privacy forget', target: 'user/1', reason: 'request 77', affected: 1 },
     ])
@@ -45,7 +46,15 @@ describe('evt privacy', () => {
     expect(alone).toMatchObject({ exit: 2 })
     expect(alone.stderr).toMatch(/they were wrapped with master key [0-9a-f]{12}, which is not configured/)
     expect(alone.stderr + alone.stdout).not.toContain(fresh)
-    expect((await rotate(`${fresh} ${key}`, '--yes')).stdout).toMatch(/1 keys on .* are wrapped with master key/)
+    expect((await rotate(`${fresh} ${key}`, '--dry-run')).stdout).toMatch(/would rewrap 1 key of a subject on/)
+    await store.query(`insert into evt.subject_keys (tenant, subject, id, master_key, wrapped)
+      select tenant, subject || n, gen_random_uuid(), master_key, wrapped from evt.subject_keys, generate_series(1, 9) n`)
+    const plan = (await rotate(`${fresh} ${key}`, '--dry-run')).stdout
+    expect(plan).toMatch(
+      /would rewrap 10 keys of subjects on .*\n {2}10 from master key [0-9a-f]{12} to [0-9a-f]{12}\n$/,
+    )
+    await store.query(`delete from evt.subject_keys where subject <> 'user/1'`)
+    expect((await rotate(`${fresh} ${key}`, '--yes')).stdout).toMatch(/1 key on .* is wrapped with master key/)
     expect((await rotate(fresh, '--yes')).stdout).toMatch(/nothing to rewrap/)
     expect((await store.query('select count(distinct master_key)::int as n from evt.subject_keys')).rows).toEqual([
       { n: 1 },

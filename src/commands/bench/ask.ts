@@ -24,7 +24,6 @@ export async function askToLoad(
     noun: 'scratch events',
     count: createWorkload(plan).total,
     target: shown,
-    samples: [],
     options: asked.options,
     typed: asked.typed,
   }

@@ -20,7 +20,7 @@ export default defineCommand({
   async run({ args: { table }, options, typed }, runtime) {
     return withStore(runtime, { command: 'capture remove', max: 1 }, async (store) => {
       const { removeCapture } = await import('../../store/capture.ts')
-      const plan = { verb: 'stop capturing', noun: `table (${table})`, count: 1, target: store.url, samples: [] }
+      const plan = { verb: 'stop capturing', noun: `table (${table})`, count: 1, target: store.url }
       if (!(await askConsent(runtime, { ...plan, options, typed }))) return undefined
       const audit = await auditAs('capture remove', { target: table, reason: options.reason })
       if (!(await removeCapture(store, table, { audit }))) {

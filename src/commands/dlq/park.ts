@@ -23,7 +23,6 @@ export async function parked(buried: Buried, options: ParkOptions, runtime: Runt
       noun: found.messages === 1 ? 'dead letter' : 'dead letters',
       count: found.messages,
       target: buried.shown,
-      samples: [],
       consequence: `they cannot be looked at where they lie without being counted down: they go to ${found.to}, each confirmed before it leaves`,
       options,
       typed: options.typed,

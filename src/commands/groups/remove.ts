@@ -35,7 +35,7 @@ export default defineCommand({
         noun: `${kind} (${name})`,
         count: 1,
         target: store.url,
-        samples: [lossOf(reader)],
+        facts: [lossOf(reader)],
         consequence: 'its position is forgotten: one that comes back by that name starts as a new one',
         options,
         typed,

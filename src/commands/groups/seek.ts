@@ -60,7 +60,7 @@ export default defineCommand({
         noun: `events of group ${name}`,
         count,
         target: store.url,
-        samples: [`from after position ${from} to after position ${after}`],
+        facts: [`from after position ${from} to after position ${after}`],
         consequence:
           after > from ? 'what is skipped is never handled' : 'what its inbox knows as handled is passed over',
         options,

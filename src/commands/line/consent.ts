@@ -11,8 +11,10 @@ export interface Plan {
   readonly count: number
   /** Where: a URL without its password. */
   readonly target: string
-  /** One line each; three are shown. */
-  readonly samples: readonly string[]
+  /** Lines about the whole. */
+  readonly facts?: readonly string[]
+  /** Of what it is about, one line each; three are shown. */
+  readonly samples?: readonly string[]
   /** What cannot be taken back. */
   readonly consequence?: string
   readonly options: ConsentAnswers
@@ -38,7 +40,7 @@ export async function askConsent(runtime: Runtime, plan: Plan): Promise<boolean>
   const { output } = runtime
   const sentence = sentenceOf(plan)
   if (plan.options.dryRun || plan.count === 0) {
-    const samples = plan.samples.slice(0, 3)
+    const samples = [...(plan.facts ?? []), ...shownSamples(plan)]
     const data = { plan: { verb: plan.verb, noun: plan.noun, count: plan.count, target: plan.target, samples } }
     const dryRun = plan.options.dryRun === true
     const render = () => (dryRun ? renderPlan(runtime, plan) : `nothing to ${plan.verb} on ${plan.target}\n`)
@@ -115,11 +117,15 @@ function showPlan(runtime: Runtime, plan: Plan): void {
 
 function renderPlan({ config, output }: Runtime, plan: Plan): string {
   const lines = [`would ${sentenceOf(plan)}${config.profile ? ` (profile ${config.profile.name})` : ''}`]
-  for (const sample of plan.samples.slice(0, 3)) lines.push(`  ${visible(sample)}`)
-  if (plan.count > 3) lines.push(`  … and ${formatCount(plan.count - 3)} more`)
+  const samples = shownSamples(plan)
+  for (const line of [...(plan.facts ?? []), ...samples]) lines.push(`  ${visible(line)}`)
+  const more = plan.count - samples.length
+  if (samples.length > 0 && more > 0) lines.push(`  … and ${formatCount(more)} more`)
   if (plan.consequence && plan.count > 0) lines.push(output.paintNotice('yellow', plan.consequence))
   return `${lines.join('\n')}\n`
 }
+
+const shownSamples = ({ samples = [] }: Plan) => samples.slice(0, 3)
 
 const sentenceOf = ({ verb, count, noun, target }: Plan) => `${verb} ${formatCount(count)} ${noun} on ${target}`
 const upper = (word: string) => word.charAt(0).toUpperCase() + word.slice(1)

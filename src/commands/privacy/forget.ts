@@ -36,12 +36,13 @@ export default defineCommand({
     return withStore(runtime, { command: 'privacy forget', max: 1 }, async (store) => {
       const { countKeys, forgetSubject } = await import('../../store/subject-keys.ts')
       const whose = { subject, tenant: options.tenant }
+      const count = await countKeys(store, whose)
       const go = await askConsent(runtime, {
         verb: 'erase',
-        noun: `key (of ${subject})`,
-        count: await countKeys(store, whose),
+        noun: `${count === 1 ? 'key' : 'keys'} (of ${subject})`,
+        count,
         target: store.url,
-        samples: [`everything that contracts encrypt of ${subject}`],
+        facts: [`everything that contracts encrypt of ${subject}`],
         consequence: 'nobody can read those fields again, not even from a backup of the events',
         options,
         typed,
@@ -53,7 +54,8 @@ export default defineCommand({
       runtime.output.result({
         data: { subject, keys },
         meta: { store: store.url },
-        render: () => `${subject} is forgotten on ${store.url}: ${formatCount(keys)} key deleted`,
+        render: () =>
+          `${subject} is forgotten on ${store.url}: ${formatCount(keys)} ${keys === 1 ? 'key' : 'keys'} deleted`,
       })
       return undefined
     })

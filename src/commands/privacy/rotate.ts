@@ -23,12 +23,13 @@ export default defineCommand({
       const { checkMasterKeys, countByMaster, rewrapKeys } = await import('../../store/subject-keys.ts')
       await checkMasterKeys(store, masters)
       const wrapped = [...(await countByMaster(store))].filter(([id]) => id !== masters.current.id)
+      const count = wrapped.reduce((sum, [, of]) => sum + of, 0)
       const go = await askConsent(runtime, {
         verb: 'rewrap',
-        noun: 'keys of subjects',
-        count: wrapped.reduce((sum, [, count]) => sum + count, 0),
+        noun: count === 1 ? 'key of a subject' : 'keys of subjects',
+        count,
         target: store.url,
-        samples: wrapped.map(([id, count]) => `${formatCount(count)} from master key ${id} to ${masters.current.id}`),
+        facts: wrapped.map(([id, of]) => `${formatCount(of)} from master key ${id} to ${masters.current.id}`),
         options,
         typed,
       })
@@ -39,7 +40,8 @@ export default defineCommand({
       runtime.output.result({
         data: { keys, masterKey: masters.current.id },
         meta: { store: store.url },
-        render: () => `${formatCount(keys)} keys on ${store.url} are wrapped with master key ${masters.current.id}`,
+        render: () =>
+          `${formatCount(keys)} ${keys === 1 ? 'key' : 'keys'} on ${store.url} ${keys === 1 ? 'is' : 'are'} wrapped with master key ${masters.current.id}`,
       })
       return undefined
     })

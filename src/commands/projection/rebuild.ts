@@ -44,7 +44,7 @@ export default defineCommand({
         noun: `projection (${name})`,
         count: 1,
         target: store.url,
-        samples: known.map(
+        facts: known.map(
           (one) => `build ${one.generation}, version ${one.version}: ${one.status}, lag ${one.lagEvents}`,
         ),
         options,

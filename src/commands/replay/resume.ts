@@ -43,10 +43,10 @@ export default defineCommand({
       const { left } = await standingOf(store, replay)
       const go = await askConsent(runtime, {
         verb: 'replay',
-        noun: `events at most, to ${nameOf(replay)}`,
+        noun: `${left > 1 ? 'events' : 'event'} at most, to ${nameOf(replay)}`,
         count: Math.max(1, left),
         target: store.url,
-        samples: [`positions up to ${replay.upto}`],
+        facts: [`positions up to ${replay.upto}`],
         // It was allowed as a whole when it began.
         options: { ...options, maxAffected: options.maxAffected ?? replay.matched },
         typed,

@@ -44,7 +44,7 @@ export async function tell(
     noun: `replay (${id} to ${nameOf(replay)})`,
     count: 1,
     target: store.url,
-    samples: [`${formatCount(replay.matched)} events, positions ${replay.after + 1n} to ${replay.upto}`],
+    facts: [`${formatCount(replay.matched)} events, positions ${replay.after + 1n} to ${replay.upto}`],
     ...(to === 'stop' ? { consequence: 'what is left of it is not replayed' } : {}),
     options,
     typed,
