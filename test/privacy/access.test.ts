@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { createBridge } from '../../src/bridge.ts'
@@ -8,8 +10,10 @@ import { defineHandler } from '../../src/handle/define-handler.ts'
 import { defineService } from '../../src/handle/define-service.ts'
 import { defineSaga } from '../../src/sagas/define-saga.ts'
 import { setAccessText } from '../../src/store/access.ts'
-import type { Store } from '../../src/store/connection.ts'
+import { openStore, type Store } from '../../src/store/connection.ts'
+import { migrateUp } from '../../src/store/migrate.ts'
 import { createTestDatabase } from '../setup/database.ts'
+import { startPrivateServer } from '../setup/private-server.ts'
 import { until } from '../setup/until.ts'
 
 const created = defineEvent('user.created', { 1: z.object({}) })
@@ -157,6 +161,30 @@ describe('what a service may publish', () => {
     expect(await triggers()).toBe(0)
     await as(`select evt.publish('order.paid', '{}')`)
   })
+})
+
+it('denied by SQL, it stands in the log of Postgres, with what was tried, and the hint comes back', async () => {
+  const server = await startPrivateServer({ version: 18 })
+  onTestFinished(() => server.stop())
+  const store = await openStore(server.url, { applicationName: 'evt test', max: 2 })
+  onTestFinished(() => store.close())
+  await migrateUp(store)
+  await store.query('create role shop in role evt_publisher')
+  await store.query(setAccessText({ role: 'shop', patterns: ['user.*'] }))
+  const tried = store.transaction(async (sql) => {
+    await sql.query('set local role shop')
+    await sql.query('select evt.publish($1, $2::json)', ['order.paid', '{"card":4711}'])
+  })
+  const hint = 'it may publish user.*; see `evt access show`'
+  await expect(tried).rejects.toMatchObject({ code: 'refused', message: 'evt: shop may not publish order.paid', hint })
+  const log = readFileSync(join(server.directory, 'log'), 'utf8')
+  for (const line of [
+    'ERROR:  evt: shop may not publish order.paid',
+    `HINT:  ${hint}`,
+    'STATEMENT:  select evt.publish($1, $2::json)',
+  ])
+    expect(log).toContain(line)
+  expect(log).not.toContain('4711')
 })
 
 describe('a draft', () => {

@@ -66,7 +66,7 @@ begin
     select n.type into refused from new_events n where n.type || '.' !~ rule limit 1;
     continue when not found;
     raise exception 'evt: % may not publish %', caller, refused
-      using errcode = 'insufficient_privilege', hint = format('it may publish %s; see `evt access show`', allowed);
+      using errcode = 'EV007', hint = format('it may publish %s; see `evt access show`', allowed);
   end loop;
   return null;
 end $$;
