@@ -2,9 +2,7 @@ import { EvtError, toError } from '../core/errors.ts'
 import type { EvtEvent, NewEvent } from '../core/event.ts'
 import type { HistoryEntry } from '../core/history.ts'
 import type { Registry } from '../core/registry.ts'
-import { caused } from '../handle/caused.ts'
-import { endsTransaction } from '../handle/context.ts'
-import type { AnyHandlerDefinition, HandlerContext, HandlerLog, HandlerSql } from '../handle/handler.ts'
+import type { AnyHandlerDefinition, HandlerLog } from '../handle/handler.ts'
 import { type HandlerConfig, isBatchHandler, resolveHandler } from '../handle/handler-config.ts'
 import { createPreparer, type Prepared, type Preparer } from '../handle/prepare.ts'
 import type { Store } from '../store/connection.ts'
@@ -21,6 +19,7 @@ import {
 } from '../store/row-capture.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import { type OutsideWatch, openOutsideWatch } from './outside.ts'
+import { openShadowContext } from './shadow-context.ts'
 
 /** What one handler would have done with one event. */
 export interface ShadowedEvent {
@@ -76,7 +75,7 @@ export async function shadowHandlers(options: ShadowOptions): Promise<void> {
   const sql: SqlExecutor = { query: (text, values) => watch.unseen(() => client.query(text, values as unknown[])) }
   try {
     await prepareCapture(sql)
-    const run = createRun(sql, watch, options.log)
+    const run = createRun(sql, watch, options)
     for await (const entries of history) {
       for (const entry of entries) {
         for (const one of shadowed) {
@@ -102,20 +101,22 @@ async function prepare({ preparer }: Shadowed, entry: HistoryEntry): Promise<Pre
 }
 
 /** A second run of a handler by its type: then it is known which tables to look at. */
-function createRun(sql: SqlExecutor, watch: OutsideWatch, log: HandlerLog) {
+function createRun(sql: SqlExecutor, watch: OutsideWatch, { log, signal }: Pick<ShadowOptions, 'log' | 'signal'>) {
   const tablesOf = new Map<string, Set<string>>()
   const generated = new Map<string, readonly string[]>()
 
   async function attempt(one: Shadowed, event: EvtEvent, position: bigint) {
     const published: NewEvent[] = []
     const outside = new Set<string>()
-    const context = contextOf({ one, event, position, sql, watch, published, log })
-    const work = async () =>
-      one.isBatch ? one.config.handleBatch([event], context) : one.config.handle(event, context)
-    const error = await within(one.config, () => watch.watch(outside, work)).then(
+    const { config, isBatch } = one
+    const { context, close } = openShadowContext({ handler: config.name, event, position, sql, published, log, signal })
+    const work = async () => (isBatch ? config.handleBatch([event], context) : config.handle(event, context))
+    const onLate = (error: Error) => close('its time is over', error)
+    const error = await within(config, () => watch.watch(outside, work), onLate).then(
       () => undefined,
       (thrown: unknown) => `${toError(thrown).name}: ${toError(thrown).message}`,
     )
+    close('the handler has returned')
     return { published, outside, error }
   }
 
@@ -171,54 +172,22 @@ function withoutGenerated(row: WrittenRow, columns: readonly string[]): WrittenR
   return { ...row, new: now }
 }
 
-async function within(config: HandlerConfig, work: () => Promise<unknown>): Promise<void> {
+async function within(
+  config: HandlerConfig,
+  work: () => Promise<unknown>,
+  onLate: (error: Error) => void,
+): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     const error = new EvtError('timeout', `${config.name} did not finish within ${config.timeoutMs} ms`)
-    timer = setTimeout(() => reject(error), config.timeoutMs)
+    timer = setTimeout(() => {
+      onLate(error)
+      reject(error)
+    }, config.timeoutMs)
   })
   try {
     await Promise.race([work(), late])
   } finally {
     clearTimeout(timer)
-  }
-}
-
-interface ContextOf {
-  readonly one: Shadowed
-  readonly event: EvtEvent
-  readonly position: bigint
-  readonly sql: SqlExecutor
-  readonly watch: OutsideWatch
-  readonly published: NewEvent[]
-  readonly log: HandlerLog
-}
-
-function contextOf({ one, event, position, sql, published, log }: ContextOf): HandlerContext {
-  const query = async (text: string, values: readonly unknown[] = []) => {
-    if (endsTransaction.test(text))
-      throw new EvtError(
-        'refused',
-        `cannot run "${text.trim().slice(0, 40)}" in ${one.config.name}: the runtime ends the transaction`,
-      )
-    return [...(await sql.query(text, values)).rows]
-  }
-  const template = (strings: TemplateStringsArray, ...values: readonly unknown[]) =>
-    query(
-      strings.reduce((sum, part, at) => (at === 0 ? part : `${sum}$${at}${part}`), ''),
-      values,
-    )
-  template.query = query
-  return {
-    sql: template as unknown as HandlerSql,
-    publish: async (given) => {
-      published.push(caused(given, [event]))
-      return given.id ?? `shadow-${published.length}`
-    },
-    signal: new AbortController().signal,
-    log,
-    attempt: 1,
-    position,
-    replay: { id: `shadow ${one.config.name}`, count: 1 },
   }
 }

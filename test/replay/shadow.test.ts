@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, it, onTestFinished } from 'vitest'
+import type { EvtError } from '../../src/core/errors.ts'
 import { createRegistry } from '../../src/core/registry.ts'
 import type { HandlerDefinition } from '../../src/handle/handler.ts'
 import { compareShadows } from '../../src/replay/compare-shadows.ts'
@@ -10,6 +11,7 @@ import type { Store } from '../../src/store/connection.ts'
 import { createLogReader } from '../../src/store/log.ts'
 import { silent } from '../handle/running.ts'
 import { createTestDatabase } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
 import { writeHistory } from './history.ts'
 
 async function shadowed(store: Store, handle: HandlerDefinition['handle'], more: Partial<HandlerDefinition> = {}) {
@@ -88,6 +90,37 @@ it('what fails says so, also at the end of its transaction; a commit is refused 
   expect(second?.error).toContain('cannot run "commit"')
   expect(third).toMatchObject({ rows: [] })
   expect(await contents(store)).toEqual(before)
+})
+
+it('a handler that is late is told, and cannot write into the next event', async () => {
+  const store = await tables()
+  let [openGate, told] = [() => {}, false]
+  const gate = new Promise<void>((resolve) => (openGate = resolve))
+  const late: Promise<string>[] = []
+  const codeOf = (work: Promise<unknown>) =>
+    work.then(
+      () => 'done',
+      (error: EvtError) => error.code,
+    )
+  const handle: HandlerDefinition['handle'] = async ({ id }, ctx) => {
+    if (id === 'e1') {
+      ctx.signal.addEventListener('abort', () => (told = true))
+      await gate
+      late.push(codeOf(ctx.sql`insert into parents (id) values (7)`))
+      ctx.sql`insert into parents (id) values (6)`
+      late.push(codeOf(ctx.publish({ type: 'thing.later', data: {} })))
+      return
+    }
+    openGate()
+    await until(() => late.length === 2)
+    await ctx.sql`insert into parents (id) values (${id === 'e2' ? 8 : 9})`
+  }
+  const [first, second, third] = await shadowed(store, handle, { timeout: '500ms' })
+  expect(first).toMatchObject({ error: expect.stringContaining('did not finish within 500 ms'), published: [] })
+  expect(told).toBe(true)
+  expect(await Promise.all(late)).toEqual(['fenced', 'fenced'])
+  expect(second?.rows).toMatchObject([{ new: { id: 8 } }])
+  expect(third?.rows).toMatchObject([{ new: { id: 9 } }])
 })
 
 it('a handler that reaches outside its transaction is flagged: by fetch, and by another connection to a database', async () => {
