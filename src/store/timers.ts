@@ -12,7 +12,10 @@ export async function fireTimers(
 
 const mostAtOnce = 1_000
 
-/** Removes sagas that ended before `keepDays`, all but the keys that may not begin again, and early events whose saga never began. Safe to run anywhere, at any time. */
+/**
+ * Removes sagas that ended before `keepDays`, all but the keys that may not begin again, and early events whose saga never began. Safe to run
+ * anywhere, at any time.
+ */
 export async function forgetSagas(sql: SqlExecutor, keepDays: number): Promise<{ readonly early: number }> {
   await sql.query(
     `with old as (
