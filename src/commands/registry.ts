@@ -161,6 +161,11 @@ export const registry = {
     summary: 'make the tables of a projection anew from all of history, beside the live ones',
     load: () => import('./projection/rebuild.ts'),
   },
+  'projection stop': {
+    section: 'repair',
+    summary: 'give up the build of a projection; the live one stays',
+    load: () => import('./projection/stop.ts'),
+  },
   replay: {
     section: 'repair',
     summary: 'give history to handlers again, or to a sink or a broker',

@@ -47,6 +47,8 @@ export async function runProjections(options: ProjectionsOptions): Promise<Proje
   const { store, log, projections, graceMs } = options
   const stopping = new AbortController()
   const running = new Map<string, Subscribers>()
+  /** Builds of which it was said that they wait. */
+  const held = new Set<string>()
   const heads: { readonly atMs: number; readonly head: bigint }[] = []
 
   async function start(projection: ProjectionConfig, generation: Generation): Promise<void> {
@@ -88,12 +90,23 @@ export async function runProjections(options: ProjectionsOptions): Promise<Proje
       performance.now() - before.atMs >= (generation.lagEvents === 0 ? 0 : caughtUpMs) &&
       generation.position >= before.head
     // What failed in it would be missing in what people read.
-    if (!isCaughtUp || generation.missing > 0) return
+    if (!isCaughtUp) return
+    if (generation.missing > 0) return tellHeld(generation)
     if (await switchProjection(store, generation))
       log.info('a projection was rebuilt, and is live', {
         projection: generation.name,
         generation: generation.generation,
       })
+  }
+
+  function tellHeld(generation: Generation): void {
+    const handler = generationHandler(generation)
+    if (held.has(handler)) return
+    held.add(handler)
+    log.warn('a build of a projection does not take the place of the live one: events are missing in it', {
+      ...{ projection: generation.name, generation: generation.generation, missing: generation.missing },
+      ...{ dead: generation.dead, hint: 'evt projection list says what to do' },
+    })
   }
 
   async function run(): Promise<void> {

@@ -24,6 +24,8 @@ export interface Generation {
   readonly lagEvents: number
   /** Events that its tables lack: dead, to be tried again, or behind one that is. */
   readonly missing: number
+  /** Those of them that nobody tries again by himself. */
+  readonly dead: number
 }
 
 /** Its group, its inbox and its retries go by this name. */
@@ -41,8 +43,8 @@ export async function readGenerations(sql: SqlExecutor, name?: string): Promise<
   const { rows } = await sql.query(
     `select p.name, p.generation, p.version, p.status, p.started_at, coalesce(l.position, 0)::text as position,
        greatest(0, evt.head() - coalesce(l.position, 0))::text as lag,
-       ((select count(*) from evt.deliveries d where d.handler = h.name)
-         + (select count(*) from evt.dead_letters d where d.handler = h.name and d.status = 'open'))::text as missing
+       (select count(*) from evt.deliveries d where d.handler = h.name)::text as waiting,
+       (select count(*) from evt.dead_letters d where d.handler = h.name and d.status = 'open')::text as dead
      from evt.projections p
      cross join lateral (select 'projection.' || p.name || '.g' || p.generation as name) h
      left join lateral (select min(position) as position from evt.lanes
@@ -58,7 +60,8 @@ export async function readGenerations(sql: SqlExecutor, name?: string): Promise<
     startedAt: (row.started_at as Date).toISOString(),
     position: BigInt(String(row.position)),
     lagEvents: Number(row.lag),
-    missing: Number(row.missing),
+    missing: Number(row.waiting) + Number(row.dead),
+    dead: Number(row.dead),
   }))
 }
 
@@ -92,6 +95,15 @@ export async function rebuildProjection(store: Store, projection: ProjectionTabl
     const generation = await createNext(sql, projection, known)
     await audit?.(sql, 1, { generation })
     return generation
+  })
+}
+
+/** Gives up what is being built; the live one stays as it is. Answers which build that was. */
+export async function stopBuild(store: Store, name: string, audit?: Audit): Promise<number | undefined> {
+  return store.transaction(async (sql) => {
+    const [stopped] = await dropBuilds(sql, await enter(sql, name))
+    if (stopped) await audit?.(sql, 1, { generation: stopped.generation })
+    return stopped?.generation
   })
 }
 
@@ -133,13 +145,19 @@ async function enter(sql: SqlExecutor, name: string): Promise<readonly Known[]> 
 }
 
 async function createNext(sql: SqlExecutor, projection: ProjectionTables, known: readonly Known[]): Promise<number> {
-  for (const one of known.filter(({ status }) => status === 'building')) {
-    await sql.query('delete from evt.projections where name = $1 and generation = $2', [one.name, one.generation])
-    await dropGeneration(sql, one)
-  }
+  await dropBuilds(sql, known)
   const generation = known.reduce((most, one) => Math.max(most, one.generation), 0) + 1
   await createGeneration(sql, projection, { generation, status: known.length === 0 ? 'live' : 'building' })
   return generation
+}
+
+async function dropBuilds(sql: SqlExecutor, known: readonly Known[]): Promise<readonly Known[]> {
+  const builds = known.filter(({ status }) => status === 'building')
+  for (const one of builds) {
+    await sql.query('delete from evt.projections where name = $1 and generation = $2', [one.name, one.generation])
+    await dropGeneration(sql, one)
+  }
+  return builds
 }
 
 async function createGeneration(

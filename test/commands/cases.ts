@@ -241,6 +241,13 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     words: ['projection', 'list', '--json'],
     fields: ['projections'],
   },
+  'projection stop': {
+    needs: 'store',
+    words: ['projection', 'stop', 'nobody', '--yes', '--json'],
+    exit: 2,
+    status: 'error',
+    fields: [],
+  },
   'projection rebuild': {
     needs: 'store',
     words: ['projection', 'rebuild', 'nobody', '--yes', '--json'],

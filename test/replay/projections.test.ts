@@ -81,8 +81,12 @@ it('a higher version with other columns is built beside the live one, and one th
       await sql`insert into totals values (${subject}, 1) on conflict (subject) do update set many = totals.many + 1`
     },
   })
-  const second = await bridgeWith(url, next)
+  const said: string[] = []
+  const warn = (message: string, facts?: object) => said.push(`${message} ${JSON.stringify(facts)}`)
+  const log = { debug() {}, info() {}, warn, error() {} }
+  const second = await bridgeWith(url, next, { log })
   await until(async () => (await readGenerations(store)).some(({ missing }) => missing > 0), { withinMs: 15_000 })
+  await until(() => said.some((one) => /does not take the place.*thing_totals.*evt projection list/.test(one)))
   expect(await read(store)).toEqual([['a', 1]])
   expect((await readGenerations(store)).map(({ status, version }) => [status, version])).toEqual([
     ['live', 1],
