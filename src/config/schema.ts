@@ -10,7 +10,14 @@ import { resolvePublish } from '../core/publish-options.ts'
 import { resolveRetention } from '../core/retention.ts'
 import { busTypes } from './bus-names.ts'
 import { logLevels } from './keys.ts'
+import { problemsOf } from './problems.ts'
 import type { Service } from './services.ts'
+
+/** With its hint, for `problemsOf`. */
+function issueOf(error: unknown, prefix: RegExp | '' = '') {
+  const { message, hint } = error as Error & { readonly hint?: string }
+  return { code: 'custom' as const, message: message.replace(prefix, ''), params: { hint } }
+}
 
 const quantity = z.union([z.string(), z.number()])
 const service = z.custom<Service>(
@@ -31,7 +38,7 @@ const patterns = oneOrMore(z.string()).superRefine((given, context) => {
   try {
     compilePatterns(given as string[])
   } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as Error).message })
+    context.addIssue(issueOf(error))
   }
 })
 
@@ -95,7 +102,7 @@ const retention = z
     try {
       resolveRetention(given)
     } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^cannot use retention\./, '') })
+      context.addIssue(issueOf(error, /^cannot use retention\./))
     }
   })
 
@@ -128,7 +135,7 @@ const alerts = z.array(alert).superRefine((given, context) => {
   try {
     resolveAlerts(given, 0)
   } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as Error).message })
+    context.addIssue(issueOf(error))
   }
 })
 
@@ -159,7 +166,7 @@ const publish = z
     try {
       resolvePublish(given)
     } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^cannot use publish\./, '') })
+      context.addIssue(issueOf(error, /^cannot use publish\./))
     }
   })
 
@@ -212,7 +219,6 @@ export type EvtConfig = z.input<typeof configFileSchema>
 export function checkConfigFile(content: unknown, path: string): z.output<typeof configFileSchema> {
   const checked = configFileSchema.safeParse(content)
   if (checked.success) return checked.data
-  const problems = checked.error.issues.map((issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`)
-  const hint = `keys: ${Object.keys(configFileSchema.shape).join(', ')}`
-  throw new EvtError('config', `cannot use ${path}: ${problems.join('; ')}`, { hint })
+  const { text, hint } = problemsOf(checked.error.issues, configFileSchema)
+  throw new EvtError('config', `cannot use ${path}: ${text}`, { hint })
 }

@@ -57,7 +57,8 @@ function daysOf(where: string, text: string): number {
   } catch {
     // Said below, with an example.
   }
-  throw unfit(where, `'${text}' is no number of whole days from 1d to ${longestDays}d`)
+  const reason = `'${text}' is no number of whole days from 1d to ${longestDays}d`
+  throw unfit(where, reason, /^\d+$/.test(text) ? `write '${text}d'` : undefined)
 }
 
 function checkPattern(pattern: string): void {
@@ -68,8 +69,10 @@ function checkPattern(pattern: string): void {
   }
 }
 
-function unfit(where: string, reason: string): EvtError {
+function unfit(where: string, reason: string, hint?: string): EvtError {
   return new EvtError('config', `cannot use retention.${where}: ${reason}`, {
-    hint: "for example retention: { classes: { short: '7d' }, types: { 'debug.*': 'short' }, archive: '/var/evt/archive' }",
+    hint:
+      hint ??
+      "for example retention: { classes: { short: '7d' }, types: { 'debug.*': 'short' }, archive: '/var/evt/archive' }",
   })
 }

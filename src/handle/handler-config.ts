@@ -102,13 +102,20 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
     const every = checkInterval === undefined ? {} : { everyMs: duration('checkInterval', checkInterval) }
     return { run: (signal) => definition.check?.(signal), ...every }
   }
+  function wantedOf(patterns: readonly string[]): Pattern {
+    try {
+      return compilePatterns(patterns)
+    } catch (error) {
+      throw error instanceof EvtError ? refuse(error.message, error.hint) : error
+    }
+  }
   const takes = isBatchHandler(definition) ? undefined : definition.takes
   const patterns = definition.on.map((one) => (typeof one === 'string' ? one : one.type))
   return {
     name,
     service: definition.group ?? name.split('.')[0] ?? name,
     patterns,
-    wanted: compilePatterns(patterns),
+    wanted: wantedOf(patterns),
     versions: versionsOf(definition),
     priority,
     concurrency,

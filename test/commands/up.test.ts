@@ -56,6 +56,19 @@ describe('up', () => {
     expect(open).toMatchObject({ exit: 4, stderr: expect.stringContaining('evt token create') })
   })
 
+  it('names the file and the handler of a pattern that cannot be read, before anything connects', async () => {
+    const project = createNowhere()
+    onTestFinished(project.dispose)
+    const handler = `{ name: 'shop.mail', on: ['x..y'], handle: async () => {} }`
+    writeFileSync(
+      join(project.path, 'evt.config.mjs'),
+      `export default { services: [{ name: 'shop', contracts: [], handlers: [${handler}] }] }`,
+    )
+    const ran = await runHere(['up'], { store: 'postgres://127.0.0.1:1/x', cwd: project.path })
+    expect(ran).toMatchObject({ exit: 2 })
+    expect(ran.stderr).toMatch(/cannot use .*evt\.config\.mjs: handler "shop\.mail": .*a segment is empty[\s\S]*x\.\.y/)
+  })
+
   it('runs the services that are chosen, and without any of its own says so and leaves no group behind', async () => {
     const project = createNowhere()
     onTestFinished(project.dispose)

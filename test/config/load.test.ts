@@ -109,6 +109,33 @@ describe('configuration', () => {
     await expect(load()).rejects.toMatchObject({ code: 'config', message: expect.stringContaining(mention) })
   })
 
+  it.each([
+    [
+      { alerts: [{ name: 'a', when: { count: 'a.b' } }] },
+      /alerts\.0\.when\.atLeast is missing; alerts\.0\.when\.within is missing/,
+      /./,
+    ],
+    [
+      { alerts: [{ name: 'a', when: { missing: 'a.b', wihtin: '5m' } }] },
+      /alerts\.0\.when: .*wihtin/,
+      /did you mean within/,
+    ],
+    [{ retention: { keep: '60' } }, /retention.*keep: '60' is no number of whole days/, /60d/],
+    [{ alerts: [{ name: 'a', when: 'handler.failedPerMinut > 1' }] }, /did you mean handler\.failedPerMinute/, /./],
+    [{ servces: [] }, /the file: .*servces/, /did you mean services/],
+    [{ whatever: 1 }, /the file: .*whatever/, /keys: store, profile/],
+    [{ http: { prot: 80 } }, /http: .*prot/, /did you mean port/],
+    [{ http: { port: '80' } }, /http\.port: expected number, received string/, /settings/],
+  ])('says of %j what is wrong, and hints at that', async (content, message, hint) => {
+    write('evt.config.json', JSON.stringify(content))
+    const refused = await load().catch((error: unknown) => error)
+    expect(refused).toMatchObject({
+      code: 'config',
+      message: expect.stringMatching(message),
+      hint: expect.stringMatching(hint),
+    })
+  })
+
   it('refuses a variable or a flag that cannot be read, naming it', async () => {
     await expect(load({ EVT_GRACE: 'soon' })).rejects.toThrow('cannot use EVT_GRACE: ')
     await expect(load({}, { color: { text: 'pink', flag: '--color' } })).rejects.toThrow('cannot use --color: ')

@@ -49,7 +49,7 @@ describe('a handler definition', () => {
     ['a timeout without unit', { timeout: '30' }, /timeout: .*unit is missing/],
     ['a timeout of nothing', { timeout: '0' }, /timeout is not above zero/],
     ['half an attempt', { retry: { attempts: 0.5 } }, /retry.attempts is 0.5/],
-    ['a wrong pattern', { on: ['user..x'] }, /user\.\.x/],
+    ['a wrong pattern', { on: ['user..x'] }, /handler "icons\.preferences": .*a segment is empty[\s\S]*user\.\.x/],
     ['one type in two versions', { on: [created.v1, created] }, /in two versions/],
   ])('is refused with %s, by name', (_, extra, message) => {
     expect(() => resolveHandler(definition(extra))).toThrow(message)

@@ -6,6 +6,7 @@ import { EvtError } from '../../core/errors.ts'
 import { createRegistry, type Registry } from '../../core/registry.ts'
 import { suggestion } from '../../core/suggest.ts'
 import type { ServiceDefinition } from '../../handle/define-service.ts'
+import { resolveHandler } from '../../handle/handler-config.ts'
 import { withDefaults } from '../../handle/with-defaults.ts'
 import { services } from '../../services/registry.ts'
 import type { Runtime } from '../runtime.ts'
@@ -32,6 +33,7 @@ async function loaded(config: Config, { value, origin }: Sourced<Services>): Pro
   const found = await Promise.all(
     value.map((one) => (typeof one === 'string' ? byName(one, origin) : (one as ServiceDefinition))),
   )
+  for (const service of found) checkHandlers(service, origin)
   const isOff = !config.get('sagas').value
   const defaults = handlerDefaultsOf(config)
   if (!isOff && Object.values(defaults).every((one) => one === undefined)) return found
@@ -40,6 +42,20 @@ async function loaded(config: Config, { value, origin }: Sourced<Services>): Pro
     handlers: service.handlers.map((handler) => withDefaults(handler, defaults)),
     ...(isOff ? { sagas: [] } : {}),
   }))
+}
+
+/** Before anything connects. Throws EvtError('config') that names the file too. */
+function checkHandlers({ handlers }: ServiceDefinition, origin: string): void {
+  try {
+    for (const handler of handlers) resolveHandler(handler)
+  } catch (error) {
+    if (!(error instanceof EvtError)) throw error
+    const reason = error.message.replace(/^cannot use /, '')
+    throw new EvtError('config', `cannot use ${origin}: ${reason}`, {
+      cause: error,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    })
+  }
 }
 
 /** Contracts of the configured services, or of the demo's. */
