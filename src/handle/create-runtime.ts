@@ -55,8 +55,8 @@ export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forc
       largest: config.takes,
     }),
     forced,
-    async openSession() {
-      const leave = await gate.enter(priority)
+    async openSession(own = priority) {
+      const leave = await gate.enter(own)
       try {
         return { session: await sessions.open(), leave }
       } catch (error) {

@@ -1,4 +1,4 @@
-import type { NewEvent } from '../core/event.ts'
+import type { NewEvent, Priority } from '../core/event.ts'
 import type { Store } from '../store/connection.ts'
 import type { Session } from '../store/sessions.ts'
 import type { SqlExecutor, Transport } from '../transports/transport.ts'
@@ -27,8 +27,8 @@ export interface HandlerRuntime {
   readonly pace: Pace
   /** Aborted when the time to drain is over. */
   readonly forced: AbortSignal
-  /** A connection in the order of priorities; `leave` when it is released or terminated. */
-  openSession(): Promise<{ readonly session: Session; readonly leave: () => void }>
+  /** A connection in the order of priorities, by default the handler's; `leave` when it is released or terminated. */
+  openSession(priority?: Priority): Promise<{ readonly session: Session; readonly leave: () => void }>
   /** Where handlers are limited over the whole process: a place for one that needs no connection. */
   enter?(): Promise<() => void>
   /** Writes events in the caller's transaction; their ids. */

@@ -56,7 +56,9 @@ export async function runChunk(
   const withoutSession = runtime.config.transaction === 'none' ? await runInPlace(runtime, entries, place) : undefined
   if (withoutSession && withoutSession.kind !== 'committed') return withoutSession
   if (withoutSession && entries.every(isPlain)) return withoutSession
-  const opened = await runtime.openSession().catch((thrown: unknown) => ({ thrown }))
+  // Other suspects of the process wait for this one: not behind all that the handlers want.
+  const priority = entries.some(({ item }) => item.suspect) ? 'critical' : undefined
+  const opened = await runtime.openSession(priority).catch((thrown: unknown) => ({ thrown }))
   if ('thrown' in opened) return { kind: 'outage', at: undefined, thrown: opened.thrown }
   const { session, leave } = opened
   try {

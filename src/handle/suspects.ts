@@ -13,7 +13,7 @@ import { lockWaitMs } from './run-chunk.ts'
 import { noteFailure, workOff, workOffEntries } from './work-off.ts'
 
 /** Of what one dead owner may have started: nearly all of it is innocent, so that many run as usual, until an owner dies again. */
-const mostTogether = 32
+const mostTogether = 8
 
 /** An event has so few attempts that none may be left uncounted. */
 const hasFew = ({ attempts }: Pick<HandlerConfig, 'attempts'>) => attempts < 3

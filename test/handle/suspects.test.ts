@@ -99,6 +99,53 @@ describe('events that their owner may have died of', () => {
     expect(new Set(attempts)).toEqual(new Set([1]))
   })
 
+  it('do not wait behind all that other handlers want connections for', async () => {
+    let isDying = true
+    const order: string[] = []
+    const gate = Promise.withResolvers<void>()
+    const suspect = defineHandler({
+      name: 'test.suspect',
+      on: ['thing.*'],
+      start: 'earliest',
+      async handle(_, ctx) {
+        order.push('suspect')
+        if (!isDying) return
+        kill(ctx.signal)
+        await new Promise(() => {})
+      },
+    })
+    const busy = defineHandler({
+      name: 'test.busy',
+      on: ['other.*'],
+      start: 'earliest',
+      transaction: 'event',
+      concurrency: 16,
+      takes: 1,
+      async handle() {
+        await gate.promise
+        order.push('busy')
+      },
+    })
+    const running = await run([])
+    const others = Array.from({ length: 200 }, (_, n) => ({ type: 'other.done', subject: `s${n}` }))
+    await running.publish({ type: 'thing.done', subject: 'a' }, ...others)
+    for (let deaths = 0; deaths < 2; deaths++) {
+      const transport = openMemory(`memory://${running.name}`)
+      await untilDeath(transport, running.another([suspect], { transport }))
+    }
+    isDying = false
+    order.length = 0
+    const transport = openMemory(`memory://${running.name}`)
+    const survivor = await running.another([busy], { transport, connections: 1 })
+    const inFlight = () => running.recorder.sample().handlers.find(({ handler }) => handler === 'test.busy')?.inFlight
+    await until(() => inFlight() === 16)
+    await survivor.add(suspect)
+    await until(async () => (await running.rows('select * from evt.suspects')).length === 1)
+    gate.resolve()
+    await until(() => order.includes('suspect'))
+    expect(order.indexOf('suspect')).toBeLessThan(8)
+  })
+
   it('that end the process in a retry are counted too', async () => {
     const handler = defineHandler({
       name: 'test.exiting',
