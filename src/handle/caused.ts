@@ -50,8 +50,9 @@ const cause = Symbol.for('evt.cause')
 type Cause = (given: NewEvent) => NewEvent
 
 /** Whoever writes an event with this `sql` learns from `causedIn` what caused it. */
-export function withCause(sql: HandlerSql, own: Cause): HandlerSql {
-  return Object.assign(sql, { [cause]: own })
+export function withCause(sql: HandlerSql & { [cause]?: Cause }, own: Cause): HandlerSql {
+  sql[cause] = own
+  return sql
 }
 
 /** As what `ctx.publish` would publish, where `sql` is a handler's; elsewhere as it was given. Throws HopLimit. */
