@@ -29,7 +29,11 @@ export default defineCommand({
   ],
   args: { name: argument({ says: 'a group, from `evt groups list`' }) },
   options: {
-    to: value({ value: 'when', says: 'position:123, 15m ago, RFC 3339, start or now', parse: instant }),
+    to: value({
+      value: 'when',
+      says: 'goes on from there, inclusive: position:123, 15m ago, RFC 3339, start or now',
+      parse: instant,
+    }),
     ...dryRunOptions,
     ...consentOptions,
     ...storeOptions,
