@@ -87,10 +87,19 @@ interface Case {
   readonly pinned?: boolean
   /** The relay carries the log to it, and the handler reads it there. */
   readonly broker?: () => Promise<PrivateBroker>
+  /** Serves metrics, and is asked for them every second. */
+  readonly scraped?: boolean
 }
 
 const cases: Readonly<Record<string, Case>> = {
   noop: { title: 'noop', floor: 40_000, handler: { transaction: 'none' }, effect: false },
+  scraped: {
+    title: 'noop, metrics asked for every second',
+    floor: 40_000,
+    handler: { transaction: 'none' },
+    effect: false,
+    scraped: true,
+  },
   grouped: { title: 'one-row effect, grouped', floor: 20_000, handler: {}, effect: true },
   pinned: {
     title: 'one-row effect, grouped, a snapshot held open',
@@ -118,6 +127,13 @@ const cases: Readonly<Record<string, Case>> = {
     floor: 25_000,
     handler: { transaction: 'none' },
     effect: false,
+    broker: startPrivateRedis,
+  },
+  'redis-grouped': {
+    title: 'one-row effect, grouped, over Redis',
+    floor: 15_000,
+    handler: {},
+    effect: true,
     broker: startPrivateRedis,
   },
   kafka: {
@@ -191,8 +207,18 @@ async function measure(one: Case, seconds: number): Promise<string> {
   const over = broker
     ? { sinks: [{ name: 'bench', url: broker.url, topic: 'bench', start: 'earliest' } as const], consume: 'bench' }
     : {}
-  const bridge = createBridge({ store: server.socketUrl, handlers: [handler], registry: createRegistry([]), ...over })
+  const http = one.scraped ? { port: 0 } : undefined
+  const bridge = createBridge({
+    store: server.socketUrl,
+    handlers: [handler],
+    registry: createRegistry([]),
+    http,
+    ...over,
+  })
   await bridge.start()
+  const scraping = setInterval(async () => {
+    if (bridge.httpUrl) await (await fetch(new URL('/metrics', bridge.httpUrl))).text()
+  }, 1_000)
   const pace = one.floor === 'steady' ? 'steady' : 'full'
   const producer = fork(new URL(import.meta.url), ['produce', server.socketUrl, pace])
   const tell = setInterval(() => {
@@ -205,6 +231,7 @@ async function measure(one: Case, seconds: number): Promise<string> {
   const rate = Math.round((handledBy(bridge) - from.handled) / ((performance.now() - from.at) / 1_000))
   const hops = hopsOf(bridge).map(([name, now], i) => [name, now.subtract(from.hops[i]?.[1] ?? now)] as const)
   clearInterval(tell)
+  clearInterval(scraping)
   producer.send('stop')
   const [sent] = (await once(producer, 'message')) as [number]
   while (handledBy(bridge) < sent) await delay(10)

@@ -2,11 +2,16 @@
 //   npm run soak [-- minutes]                      a bridge with the reference service, first idle for a minute, then at 1,000 events/s:
 //                                                  share of one core and resident memory every ten seconds; after `npm run build`
 //   npm run soak -- stopped [seconds] [broker …]   a consumer that stands still for so long while others publish at full rate, then goes on
+//   npm run soak -- storm [seconds] [events]       a burst over handlers that are paused for so long, then goes on
 //   npm run soak -- pending [count]                so many entries that a dead consumer of a Redis stream left pending are drained
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { createBridge } from '../src/bridge.ts'
+import { createRegistry } from '../src/core/registry.ts'
+import { defineHandler } from '../src/handle/define-handler.ts'
+import { openStore } from '../src/store/connection.ts'
 import { migrateUp } from '../src/store/migrate.ts'
 import { drainPending, holdConsumer } from '../test/faults/holding.ts'
 import { startPrivateKafka } from '../test/setup/private-kafka.ts'
@@ -76,12 +81,59 @@ async function soakPending(count: number): Promise<void> {
   )
 }
 
+/** The bridge is in this process. */
+async function soakStorm(seconds: number, events: number): Promise<void> {
+  await using server = await startPrivateServer({
+    version: 18,
+    durable: true,
+    settings: ['max_prepared_transactions=0'],
+  })
+  await migrateUp(server.url)
+  const store = await openStore(server.url, { applicationName: 'evt soak' })
+  await store.query('create table effects (id text primary key)')
+  const handler = defineHandler({
+    name: 'soak.storm',
+    on: ['**'],
+    start: 'earliest',
+    handle: async (event, ctx) => void (await ctx.sql`insert into effects values (${event.id})`),
+  })
+  const bridge = createBridge({ store: server.url, handlers: [handler], registry: createRegistry([]) })
+  await bridge.start()
+  await bridge.pause('soak.storm')
+  await wait(3_000)
+  let most = 0
+  const resident = () => process.memoryUsage.rss() / 1024 / 1024
+  const before = resident()
+  const looking = setInterval(() => (most = Math.max(most, resident())), 100)
+  const started = performance.now()
+  await store.query(
+    `insert into evt.outbox (id, type, source, subject, data)
+     select 'storm-' || n, 'storm.came', 'soak', 'subject/' || n % 1000, json_build_object('n', n, 'filler', repeat('x', 200))
+     from generate_series(1, $1::int) n`,
+    [events],
+  )
+  const burstSeconds = (performance.now() - started) / 1_000
+  await wait(seconds * 1_000)
+  const standing = most
+  await bridge.resume('soak.storm')
+  const resumed = performance.now()
+  const count = async () => Number((await store.query('select count(*)::int as n from effects')).rows[0]?.n)
+  while ((await count()) < events) await wait(200)
+  const drained = (performance.now() - resumed) / 1_000
+  clearInterval(looking)
+  say(
+    `${events} published in ${burstSeconds.toFixed(1)} s over a paused handler, which went on after ${seconds} s and had all, once, ${drained.toFixed(1)} s later; ${before.toFixed(0)} MiB before, at most ${standing.toFixed(0)} while it stood still, ${most.toFixed(0)} over all`,
+  )
+  await bridge.stop()
+  await store.close()
+}
+
 async function soakBridge(minutes: number): Promise<void> {
   const server = await startPrivateServer({ version: 18, durable: true, settings: ['max_prepared_transactions=0'] })
   const env = { ...process.env, EVT_STORE: server.url }
   const idleNode = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
   await migrateUp(server.url)
-  const bridge = spawn(process.execPath, [evt, 'up', '-q'], { env, stdio: 'ignore' })
+  const bridge = spawn(process.execPath, [evt, 'up', '-q', '--services', 'icons'], { env, stdio: 'ignore' })
   try {
     await wait(15_000)
     say(`an idle Node process: ${look(idleNode.pid ?? 0).residentMiB.toFixed(0)} MiB`)
@@ -103,5 +155,6 @@ async function soakBridge(minutes: number): Promise<void> {
 
 const [what = '5', size, ...names] = process.argv.slice(2)
 if (what === 'stopped') await soakStopped(Number(size ?? 60), names.length > 0 ? names : Object.keys(brokers))
+else if (what === 'storm') await soakStorm(Number(size ?? 60), Number(names[0] ?? 100_000))
 else if (what === 'pending') await soakPending(Number(size ?? 1_000_000))
 else await soakBridge(Number(what))
