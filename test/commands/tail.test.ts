@@ -269,9 +269,12 @@ describe('tail', () => {
   })
 
   it.each([[[]], [['--stages']]])('leaves no trace with %j: no row written, no lock beyond reading', async (more) => {
+    // One connection: what others wrote before would be counted when it suits them.
+    await using own = await createTestDatabase({ max: 1 })
+    await publishEncoded(own.store, [encodeEvent(made('document.created', {}))])
     const traces = async () => {
-      await database.store.query('select pg_stat_force_next_flush()')
-      const { rows } = await database.store.query(
+      await own.store.query('select pg_stat_force_next_flush()')
+      const { rows } = await own.store.query(
         `select (select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables) as writes,
            (select count(*) from pg_locks where mode <> 'AccessShareLock' and locktype not in ('virtualxid')
               and pid <> pg_backend_pid() and database = (select oid from pg_database where datname = current_database())) as locks`,
@@ -279,7 +282,7 @@ describe('tail', () => {
       return rows[0]
     }
     const before = await traces()
-    const running = start(['tail', '--since', 'start', ...more], { store: database.url, cwd: nowhere.path })
+    const running = start(['tail', '--since', 'start', ...more], { store: own.url, cwd: nowhere.path })
     await running.said(/document\.created/)
     const during = await traces()
     running.signal('SIGINT')
