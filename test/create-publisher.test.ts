@@ -47,7 +47,10 @@ describe('a publisher without a store', () => {
     expect(await publisher.sendAll(many(100))).toEqual({ published: 100, failed: [] })
     await until(() => seen.length === 100)
     expect(seen).toEqual(Array.from({ length: 100 }, (_, n) => n))
-    expect(publisher.stats()).toMatchObject({ publisher: 'test', published: 100, batches: 10, queued: 0 })
+    expect(publisher.stats()).toMatchObject({ publisher: 'test', published: 100, queued: 0 })
+    // The first may leave before it is full.
+    expect(publisher.stats().batches).toBeGreaterThanOrEqual(10)
+    expect(publisher.stats().batches).toBeLessThan(20)
   })
 
   it('never throws: what it refuses is the outcome, and is told', async () => {
