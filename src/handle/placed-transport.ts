@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { EvtError } from '../core/errors.ts'
 import type { Store } from '../store/connection.ts'
 import {
   type Entry,
@@ -9,6 +10,7 @@ import {
   passPlace,
   readGivenUp,
 } from '../store/handler-places.ts'
+import { createKeepAsking } from '../store/keep-asking.ts'
 import type { Lane, LaneOptions, Received, Transport } from '../transports/transport.ts'
 import { createFence, type Fence, fencedLane, passingLane } from './guarded-lanes.ts'
 import type { HandlerLog } from './handler.ts'
@@ -161,6 +163,10 @@ export function placeTransport(options: PlacedOptions): Placed {
       const since = await passing
       if (since !== undefined) await Promise.all(owned.map((lane) => lane.release()))
       return since
+    } catch (error) {
+      // Whoever tries again fences them anew: these would hand out what is behind that.
+      await Promise.allSettled(owned.map((lane) => lane.release()))
+      throw error
     } finally {
       leaving.abort()
     }
@@ -168,9 +174,16 @@ export function placeTransport(options: PlacedOptions): Placed {
 
   async function pass(group: string, fence: Fence, signal: AbortSignal): Promise<bigint | undefined> {
     let said = ''
+    const onLost = ({ message }: EvtError) =>
+      log.warn('the store does not answer; handlers stay with the log', { handler: group, error: message })
+    const ask = createKeepAsking({ onLost }, signal)
     while (!signal.aborted) {
       const { upto, handed } = fence
-      const passage = await passPlace(store, { handler: group, instance, intake, applied: upto, handed })
+      const passage = await ask(
+        () => passPlace(store, { handler: group, instance, intake, applied: upto, handed }),
+        undefined,
+      )
+      if (!passage) return undefined
       if (passage.since !== undefined) {
         moves.say('handlers read a sink now, and no more the log', group, {
           to: intake.name,

@@ -65,7 +65,8 @@ export function startSubscriber({ runtime, topics, schedule, readLogged, registr
       throw new EvtError('unsupported', `cannot subscribe ${config.name}: ${runtime.transport.name} has no lanes`)
     for await (const lane of runtime.transport.lanes(topics, config.name, { ...options, signal })) {
       for (const one of owned) if (one.closed) owned.delete(one)
-      const taken = await takeIn(runtime, lane, { workers, signal })
+      // Lanes in hand go on when no more can be asked for.
+      const taken = await takeIn(runtime, lane, { workers, signal: stopping.signal })
       if (!taken) continue
       owned.add(taken)
       schedule.own(taken, config.name, workers)
