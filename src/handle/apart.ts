@@ -1,32 +1,66 @@
-import { createMutex } from './mutex.ts'
-
 /** How long others wait for one that is alone, and that one for them. */
-const patienceMs = 250
+const usualPatienceMs = 250
 
 /** What may end the process runs apart from all that may be blamed for it, and from all that may end it in its place. */
 export interface Apart {
   /** To be awaited where it is a promise; then `leave`, once. */
   enter(): Promise<void> | undefined
   leave(): void
-  /** One at a time, while nothing that has entered runs. Who does not leave, or does not end, is not waited for longer than a quarter of a second. */
-  alone<T>(work: () => Promise<T>): Promise<T>
+  /**
+   * One at a time, while nothing that has entered runs. Who does not leave, or does not end, is not waited for longer than a quarter of a
+   * second: then others run beside it, and the next one has its turn.
+   */
+  alone<T>(lone: Lone<T>): Promise<T>
 }
 
-export function createApart(waitMs = patienceMs): Apart {
-  const oneByOne = createMutex()
+export interface Lone<T> {
+  /** `isShared`: others had not left in time. */
+  run(isShared: boolean): Promise<T>
+  /** It takes its time: when this has ended, others are let in. */
+  share(): Promise<void>
+}
+
+export function createApart(patienceMs = usualPatienceMs): Apart {
   let running = 0
-  /** Resolves when whoever is alone has ended. */
+  /** Resolves when others are let in again. */
   let closed: Promise<void> | undefined
   let onEmpty: (() => void) | undefined
+  let turn: Promise<void> = Promise.resolve()
 
   function leave(): void {
     running -= 1
     if (running === 0) onEmpty?.()
   }
 
-  async function empty(): Promise<void> {
-    if (running > 0) await new Promise<void>((resolve) => (onEmpty = resolve))
+  async function untilEmpty(): Promise<boolean> {
+    if (running === 0) return true
+    const { promise, resolve } = Promise.withResolvers<void>()
+    onEmpty = resolve
+    const timer = setTimeout(resolve, patienceMs)
+    await promise
+    clearTimeout(timer)
     onEmpty = undefined
+    return running === 0
+  }
+
+  async function runAlone<T>({ run, share }: Lone<T>, open: () => void): Promise<T> {
+    const isShared = !(await untilEmpty())
+    running += 1
+    if (isShared) open()
+    let timer: NodeJS.Timeout | undefined
+    if (!isShared)
+      timer = setTimeout(() => {
+        void share()
+          .catch(() => {})
+          .finally(open)
+      }, patienceMs)
+    try {
+      return await run(isShared)
+    } finally {
+      clearTimeout(timer)
+      leave()
+      open()
+    }
   }
 
   return {
@@ -39,23 +73,17 @@ export function createApart(waitMs = patienceMs): Apart {
       return undefined
     },
     leave,
-    alone: (work) =>
-      oneByOne(async () => {
-        const { promise, resolve } = Promise.withResolvers<void>()
-        closed = promise
-        const open = () => {
-          if (closed === promise) closed = undefined
-          resolve()
-        }
-        const timer = setTimeout(open, waitMs)
-        try {
-          await Promise.race([empty(), promise])
-          return await work()
-        } finally {
-          clearTimeout(timer)
-          open()
-        }
-      }),
+    async alone(lone) {
+      const { promise: opened, resolve } = Promise.withResolvers<void>()
+      const before = turn
+      turn = opened
+      await before
+      closed = opened
+      return runAlone(lone, () => {
+        if (closed === opened) closed = undefined
+        resolve()
+      })
+    },
   }
 }
 

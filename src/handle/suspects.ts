@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { toError } from '../core/errors.ts'
 import type { AttemptRecord } from '../store/attempts.ts'
-import { countSuspect, discountSuspect, readSuspect, type StartedAttempt } from '../store/suspects.ts'
+import { countSuspect, discountSuspect, readSuspect, type StartedAttempt, shareSuspect } from '../store/suspects.ts'
 import { apart } from './apart.ts'
 import type { Interruptible } from './attempt.ts'
 import type { HandlerConfig } from './handler-config.ts'
@@ -32,33 +33,54 @@ export async function workOffSuspect(runtime: HandlerRuntime, item: Item, place:
   if (loading && !(await loading)) return
   const [planned] = planEntries(runtime, [item])
   if (planned?.kind !== 'run') return workOff(runtime, [item], place)
-  await apart.alone(async () => {
-    // Its lane rested before the attempt that was counted: that one is still to be made.
-    const counted = item.suspect ? undefined : await count(runtime, item)
-    if (!item.suspect && counted === undefined) return
-    if (counted) {
-      item.suspect = true
-      item.attempt = counted.attempt
-      item.errors = counted.earlier
-    }
-    const entry: Entry = counted?.spent ? spent(runtime, item, counted.earlier) : planned
-    const again = await workOffEntries(runtime, [entry], place)
-    if (again.length > 0) await workOff(runtime, again, place)
-    // A lane that was lost while this process lives: a session that ran out, a connection that was cut.
-    if (counted && item.owned.lane.lost.aborted && !runtime.forced.aborted) await discount(runtime, item)
+  let mine: StartedAttempt | undefined
+  let isBeside = false
+  const share = async () => {
+    isBeside = true
+    if (mine && !mine.shared) await shareSuspect(runtime.store, eventOf(runtime, item), mine)
+  }
+  await apart.alone({
+    async run(isShared) {
+      isBeside = isShared
+      // Its lane rested before the attempt that was counted: that one is still to be made.
+      const counted = item.suspect ? undefined : await count(runtime, item, () => isBeside)
+      if (!item.suspect && counted === undefined) return
+      if (counted) {
+        mine = counted.mine
+        if (isBeside) await share()
+        item.suspect = true
+        // What is only presumed takes no attempt from a handler that answers.
+        item.attempt = counted.alone.length + 1
+        item.errors = counted.alone
+      }
+      const entry: Entry = counted?.spent ? spent(runtime, item, counted.earlier) : planned
+      const again = await workOffEntries(runtime, [entry], place)
+      if (again.length > 0) await workOff(runtime, again, place)
+      // Nothing has ended: a session ran out, a connection was cut, or the process stops in order.
+      if (mine && (item.owned.lane.lost.aborted || runtime.forced.aborted)) await discount(runtime, item, mine)
+    },
+    share,
   })
 }
 
+/** What shared the process with others may have been ended by any of them: so many more of these are bearable. */
+const mostShared = 3
+
+const eventOf = ({ config }: HandlerRuntime, { message }: Item) => ({ handler: config.name, eventId: message.id })
+
 interface Counted {
-  readonly attempt: number
+  /** Undefined when there is no further one. */
+  readonly mine: StartedAttempt | undefined
   readonly earlier: readonly AttemptRecord[]
+  /** Of the earlier ones, those that nobody else can have ended. */
+  readonly alone: readonly AttemptRecord[]
   readonly spent: boolean
 }
 
 /** In a transaction of its own, committed before the attempt. Undefined when the lane is no longer ours. */
-async function count(runtime: HandlerRuntime, item: Item): Promise<Counted | undefined> {
+async function count(runtime: HandlerRuntime, item: Item, isShared: () => boolean): Promise<Counted | undefined> {
   const { config, instance } = runtime
-  const eventId = item.message.id
+  const event = eventOf(runtime, item)
   while (!runtime.forced.aborted && !item.owned.closed && !item.owned.lane.lost.aborted) {
     try {
       return await runtime.store.transaction(async (sql) => {
@@ -68,19 +90,19 @@ async function count(runtime: HandlerRuntime, item: Item): Promise<Counted | und
           sql,
           progressOf([{ kind: 'behind', item }]).map(({ lane }) => ({ lane, done: [] })),
         )
-        const known = await readSuspect(sql, config.name, eventId)
-        const last = known.at(-1)
+        const known = await readSuspect(sql, event)
         const ended = (known[0]?.attempt ?? (hasFew(config) ? 2 : 3)) - 1
-        if (last && last.attempt >= config.attempts)
-          return { attempt: last.attempt, earlier: endedRecords(known, ended, instance), spent: true }
-        const started = await countSuspect(sql, { handler: config.name, eventId, instance, ended })
-        const earlier = endedRecords(started.slice(0, -1), ended, instance)
-        return { attempt: started.at(-1)?.attempt ?? ended + 1, earlier, spent: false }
+        const earlier = endedRecords(known, ended, instance)
+        const alone = earlier.slice(ended).filter((_, n) => !known[n]?.shared)
+        const isSpent = ended + alone.length >= config.attempts || ended + known.length >= config.attempts * mostShared
+        const spent = known.length > 0 && isSpent
+        const mine = spent ? undefined : await countSuspect(sql, event, { instance, ended, shared: isShared() })
+        return { mine, earlier, alone, spent }
       })
     } catch (error) {
       runtime.log.warn('cannot count an attempt; trying again', {
         handler: config.name,
-        event: eventId,
+        event: event.eventId,
         error: String(error),
       })
       await runtime.storeIsBack()
@@ -90,14 +112,16 @@ async function count(runtime: HandlerRuntime, item: Item): Promise<Counted | und
 }
 
 /** What the attempt came to has removed the count already, if it came to anything. */
-async function discount(runtime: HandlerRuntime, { message, attempt }: Item): Promise<void> {
-  const event = { handler: runtime.config.name, eventId: message.id, instance: runtime.instance, attempt }
-  await runtime.store
-    .transaction((sql) => discountSuspect(sql, event))
-    .catch((error: unknown) =>
-      runtime.log.warn('an attempt that lost its lane stays counted', { ...event, error: toError(error).message }),
-    )
+async function discount(runtime: HandlerRuntime, item: Item, mine: StartedAttempt): Promise<void> {
+  const event = eventOf(runtime, item)
+  const discounting = runtime.store.transaction((sql) => discountSuspect(sql, event, mine))
+  await Promise.race([discounting, delay(forcedWaitMs, undefined, { ref: false })]).catch((error: unknown) =>
+    runtime.log.warn('an attempt that lost its lane stays counted', { ...event, error: toError(error).message }),
+  )
 }
+
+/** A stop does not wait longer for a store that is away. */
+const forcedWaitMs = 1_000
 
 /** Those before the first counted one are presumed: their owners had taken the event and ended. */
 function endedRecords(started: readonly StartedAttempt[], ended: number, instance: string): AttemptRecord[] {

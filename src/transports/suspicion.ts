@@ -15,7 +15,9 @@ export function afterDeath(before: Suspicion, position: bigint, startedTo: bigin
   if (startedTo <= position) return before
   // Nothing goes out behind a suspect: nobody of the old range is left.
   if (startedTo > before.suspectTo) return { suspectTo: startedTo, guilty: 0n, deaths: 0 }
-  if (startedTo <= before.guilty) return { ...before, deaths: before.deaths + 1 }
+  // Of one before it the count is that of a few which two had in hand.
+  if (startedTo < before.guilty) return before
+  if (startedTo === before.guilty) return { ...before, deaths: before.deaths + 1 }
   return { ...before, guilty: startedTo, deaths: 2 }
 }
 

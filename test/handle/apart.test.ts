@@ -1,18 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { createApart } from '../../src/handle/apart.ts'
+import { type Apart, createApart } from '../../src/handle/apart.ts'
+
+const runAlone = <T>(apart: Apart, run: (isShared: boolean) => Promise<T>, share = async () => {}) =>
+  apart.alone({ run, share })
 
 it('is alone when all that had entered have left, one at a time, and who comes meanwhile waits', async () => {
   const apart = createApart(60_000)
   const said: string[] = []
   expect(apart.enter()).toBeUndefined()
   const ends = Promise.withResolvers<void>()
-  const first = apart.alone(async () => {
+  const first = runAlone(apart, async () => {
     said.push('first begins')
     await ends.promise
     said.push('first ends')
   })
-  const second = apart.alone(async () => void said.push('second'))
+  const second = runAlone(apart, async () => void said.push('second'))
   await delay(5)
   expect(said).toEqual([])
   apart.leave()
@@ -30,23 +33,36 @@ it('is alone when all that had entered have left, one at a time, and who comes m
   expect(apart.enter()).toBeUndefined()
 })
 
-it('waits for nobody for ever', async () => {
+it('waits for nobody for ever, and says so before others are let in', async () => {
   const apart = createApart(5)
   expect(apart.enter()).toBeUndefined()
   const hangs = Promise.withResolvers<void>()
-  const alone = apart.alone(() => hangs.promise)
+  const said: string[] = []
+  const first = runAlone(apart, async (isShared) => void said.push(`first ${isShared}`))
+  await first
+  apart.leave()
+  const second = runAlone(
+    apart,
+    async (isShared) => {
+      said.push(`second ${isShared}`)
+      await hangs.promise
+    },
+    async () => void said.push('second shares'),
+  )
   await delay(0)
-  const entering = apart.enter()
-  expect(entering).toBeInstanceOf(Promise)
-  await entering
-  expect(apart.enter()).toBeUndefined()
+  await apart.enter()
+  said.push('another')
+  apart.leave()
+  // The one that hangs does not keep the turn.
+  await runAlone(apart, async (isShared) => void said.push(`third ${isShared}`))
+  expect(said).toEqual(['first true', 'second false', 'second shares', 'another', 'third true'])
   hangs.resolve()
-  await alone
+  await second
 })
 
 it('goes on after work that throws', async () => {
   const apart = createApart()
-  await expect(apart.alone(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
-  expect(await apart.alone(async () => 'yes')).toBe('yes')
+  await expect(runAlone(apart, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+  expect(await runAlone(apart, async () => 'yes')).toBe('yes')
   expect(apart.enter()).toBeUndefined()
 })

@@ -6,10 +6,9 @@ import { createRegistry } from '../../src/core/registry.ts'
 import { defineHandler } from '../../src/handle/define-handler.ts'
 import type { HandlerContext } from '../../src/handle/handler.ts'
 import { createPublisher } from '../../src/index.ts'
-import { openMemory } from '../../src/transports/memory/index.ts'
 import type { Message } from '../../src/transports/transport.ts'
 import { until } from '../setup/until.ts'
-import { eventOf, messageOf, run } from './running.ts'
+import { createMortal, eventOf, messageOf, run } from './running.ts'
 
 interface Bench {
   readonly event: EvtEvent
@@ -196,9 +195,9 @@ it('poison of every kind at once is handled or dies of its own cause, and the go
   // Alone: what a dead process had begun of the others would count as its victims.
   await send([ending])
   for (const nth of [1, 2]) {
-    const transport = openMemory(`memory://${running.name}`)
-    end = () => transport.die()
-    const process = await running.another([{ ...handler, timeout: '1m' }], { transport, publish, registry })
+    const { parts, die } = createMortal(running)
+    end = die
+    const process = await running.another([{ ...handler, timeout: '1m' }], { ...parts, publish, registry })
     await until(() => deaths === nth, { withinMs: 15_000, what: `death ${nth}` })
     await process.stop({ graceMs: 0 })
   }

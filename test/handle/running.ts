@@ -104,3 +104,20 @@ async function publishRows(sql: Pick<Store, 'query'>, events: readonly NewEvent[
   }
   return ids
 }
+
+/** What a process has that can be killed, for `another`: a transport of its own that then releases nothing, and a store that then writes nothing. */
+export function createMortal({ name, store }: Running) {
+  const transport = openMemory(`memory://${name}`)
+  let isDead = false
+  const mortal = new Proxy(store, {
+    get: (target, key) =>
+      isDead && key === 'transaction' ? () => Promise.reject(new Error('dead')) : Reflect.get(target, key),
+  })
+  return {
+    parts: { transport, store: mortal },
+    die() {
+      isDead = true
+      transport.die()
+    },
+  }
+}

@@ -1,22 +1,23 @@
 import { describe, expect, it } from 'vitest'
 import { defineHandler } from '../../src/handle/define-handler.ts'
-import type { Subscribers } from '../../src/handle/subscribers.ts'
-import { type MemoryTransport, openMemory } from '../../src/transports/memory/index.ts'
+import type { AnyHandlerDefinition } from '../../src/handle/handler.ts'
+import { openMemory } from '../../src/transports/memory/index.ts'
 import type { MemoryLane } from '../../src/transports/memory/lane.ts'
 import type { Transport } from '../../src/transports/transport.ts'
 import { until } from '../setup/until.ts'
-import { run } from './running.ts'
+import { createMortal, type Running, run } from './running.ts'
 
 let kill = (_attempt: AbortSignal) => {}
 
-/** A "process" is a transport of its own that dies without releasing anything, and subscribers that do nothing from then on. */
-async function untilDeath(transport: MemoryTransport, starting: Promise<Subscribers>): Promise<void> {
+/** Subscribers that do nothing from then on. */
+async function untilDeath(running: Running, handlers: readonly AnyHandlerDefinition[]): Promise<void> {
+  const { parts, die } = createMortal(running)
   const dying = Promise.withResolvers<AbortSignal>()
   kill = dying.resolve
-  const subscribers = await starting
+  const subscribers = await running.another(handlers, parts)
   const attempt = await dying.promise
   // When it does nothing more, and not before: a process that lives and loses its lanes has not died.
-  attempt.addEventListener('abort', () => transport.die())
+  attempt.addEventListener('abort', die)
   await subscribers.stop({ graceMs: 0 })
 }
 
@@ -49,8 +50,7 @@ describe('events that their owner may have died of', () => {
       })),
     )
     for (let deaths = 0; deaths < 5; deaths++) {
-      const transport = openMemory(`memory://${running.name}`)
-      await untilDeath(transport, running.another([handler], { transport }))
+      await untilDeath(running, [handler])
     }
     await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
     await until(async () => (await running.rows('select * from effects')).length === 59)
@@ -89,8 +89,7 @@ describe('events that their owner may have died of', () => {
     })
     const running = await run([])
     await running.publish(...Array.from({ length: 200 }, (_, n) => ({ type: 'thing.done', subject: `s${n}` })))
-    const transport = openMemory(`memory://${running.name}`)
-    await untilDeath(transport, running.another([handler], { transport }))
+    await untilDeath(running, [handler])
     isDying = false
     await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
     await until(async () => (await running.rows('select * from effects')).length === 200)
@@ -130,8 +129,7 @@ describe('events that their owner may have died of', () => {
     const others = Array.from({ length: 200 }, (_, n) => ({ type: 'other.done', subject: `s${n}` }))
     await running.publish({ type: 'thing.done', subject: 'a' }, ...others)
     for (let deaths = 0; deaths < 2; deaths++) {
-      const transport = openMemory(`memory://${running.name}`)
-      await untilDeath(transport, running.another([suspect], { transport }))
+      await untilDeath(running, [suspect])
     }
     isDying = false
     order.length = 0
@@ -163,8 +161,7 @@ describe('events that their owner may have died of', () => {
     const running = await run([])
     await running.publish({ type: 'thing.done', subject: 'a' })
     for (let deaths = 0; deaths < 2; deaths++) {
-      const transport = openMemory(`memory://${running.name}`)
-      await untilDeath(transport, running.another([handler], { transport }))
+      await untilDeath(running, [handler])
     }
     await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
     const [dead] = await until(async () => {
@@ -203,5 +200,91 @@ describe('events that their owner may have died of', () => {
     await until(async () => (await running.rows('select * from evt.suspects')).length === 0 && losses === 6)
     await until(async () => (await running.rows('select * from evt.inbox')).length === 1)
     expect(await running.rows('select * from evt.dead_letters')).toEqual([])
+  })
+
+  it('are not counted where their process stops in order, however short its time', async () => {
+    let isDying = true
+    const handler = defineHandler({
+      name: 'test.slow',
+      on: ['thing.*'],
+      start: 'earliest',
+      retry: { attempts: 3, initial: '1ms', max: '2ms' },
+      async handle(_, ctx) {
+        if (!isDying) return
+        kill(ctx.signal)
+        await new Promise(() => {})
+      },
+    })
+    const running = await run([])
+    await running.publish({ type: 'thing.done', id: 'slow', subject: 'a' })
+    for (let deaths = 0; deaths < 2; deaths++) await untilDeath(running, [handler])
+    for (let stops = 0; stops < 4; stops++) {
+      const begun = Promise.withResolvers<AbortSignal>()
+      kill = begun.resolve
+      const subscribers = await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
+      await begun.promise
+      await subscribers.stop({ graceMs: 0 })
+    }
+    isDying = false
+    await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
+    await until(async () => (await running.rows('select * from evt.inbox')).length === 1)
+    expect(await running.rows('select * from evt.dead_letters')).toEqual([])
+    await until(async () => (await running.rows('select * from evt.suspects')).length === 0)
+  })
+
+  it('take no attempt from a handler that answers in the end', async () => {
+    let isDying = true
+    const attempts: number[] = []
+    const handler = defineHandler({
+      name: 'test.moody',
+      on: ['thing.*'],
+      start: 'earliest',
+      retry: { attempts: 3, initial: '1ms', max: '2ms' },
+      async handle(_, ctx) {
+        if (isDying) {
+          kill(ctx.signal)
+          await new Promise(() => {})
+        }
+        attempts.push(ctx.attempt)
+        if (ctx.attempt < 3) throw new Error('not yet')
+      },
+    })
+    const running = await run([])
+    await running.publish({ type: 'thing.done', id: 'moody', subject: 'a' })
+    for (let deaths = 0; deaths < 2; deaths++) await untilDeath(running, [handler])
+    isDying = false
+    await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
+    await until(() => attempts.length === 3)
+    expect(attempts).toEqual([1, 2, 3])
+    expect(await running.rows('select * from evt.dead_letters')).toEqual([])
+  })
+
+  it('that are slow do not pay for what others do beside them', async () => {
+    let lives = 0
+    const handler = defineHandler({
+      name: 'test.beside',
+      on: ['thing.*'],
+      start: 'earliest',
+      concurrency: 4,
+      transaction: 'event',
+      retry: { attempts: 3, initial: '1ms', max: '2ms' },
+      async handle(event, ctx) {
+        if (event.id === 'slow') await new Promise((resolve) => setTimeout(resolve, 600))
+        else if (event.id === `poison ${lives}`) {
+          if (lives > 1) await new Promise((resolve) => setTimeout(resolve, 400))
+          kill(ctx.signal)
+          await new Promise(() => {})
+        }
+      },
+    })
+    const running = await run([])
+    await running.publish({ type: 'thing.done', id: 'slow', subject: 'slow' })
+    for (lives = 0; lives < 6; lives++) {
+      await running.publish({ type: 'thing.done', id: `poison ${lives}`, subject: `s${lives}` })
+      await untilDeath(running, [handler])
+    }
+    await running.another([handler], { transport: openMemory(`memory://${running.name}`) })
+    await until(async () => (await running.rows(`select * from evt.inbox where event_id = 'slow'`)).length === 1)
+    expect(await running.rows(`select * from evt.dead_letters where event_id = 'slow'`)).toEqual([])
   })
 })
