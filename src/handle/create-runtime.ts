@@ -47,7 +47,6 @@ export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forc
     meter,
     log,
     instance,
-    heldFor: new Set(),
     pace: createPace({
       widest: Math.max(1, Math.min(config.width, widest)),
       timeoutMs: config.timeoutMs,

@@ -22,8 +22,6 @@ export interface HandlerRuntime {
   readonly meter: HandlerMeter
   readonly log: HandlerLog
   readonly instance: string
-  /** `type@version` of what waited here for a contract. */
-  readonly heldFor: Set<string>
   readonly pace: Pace
   /** Aborted when the time to drain is over. */
   readonly forced: AbortSignal

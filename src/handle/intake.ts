@@ -41,13 +41,12 @@ async function openLane(runtime: HandlerRuntime, lane: Lane, signal: AbortSignal
   const handler = runtime.config.name
   while (!signal.aborted && !lane.lost.aborted) {
     try {
-      const held = await wakeHeld(runtime.store, { handler, lane: lane.id }, runtime.preparer.isKnown)
-      for (const heldFor of held) runtime.heldFor.add(heldFor)
+      const heldFor = new Set(await wakeHeld(runtime.store, { handler, lane: lane.id }, runtime.preparer.isKnown))
       const parked = await readParked(runtime.store, handler, lane.id)
       // Where position and dead letter commit together, no dead letter comes again.
       const { transactional } = runtime.transport.capabilities
       const buried = transactional ? new Set<string>() : await readBuried(runtime.store, handler, lane.id)
-      return createOwnedLane(lane, parked, buried)
+      return createOwnedLane(lane, { parked, buried, heldFor })
     } catch (error) {
       runtime.log.warn('cannot read what waits in a lane; trying again', {
         handler,

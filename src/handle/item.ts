@@ -14,6 +14,8 @@ export interface OwnedLane {
   readonly parked: Set<string>
   /** Ids of events that were given up and may come again all the same. */
   readonly buried: ReadonlySet<string>
+  /** `type@version` of what waits in it for a contract. */
+  readonly heldFor: Set<string>
   /** What is due in the store. */
   readonly due: DueJob[]
   /** Told when few are left in the buffer, or none will be begun any more. */
@@ -69,8 +71,14 @@ export type Entry =
   /** From the store, and the one before it failed: it did not get its turn. */
   | { readonly kind: 'wait'; readonly item: Item }
 
-export function createOwnedLane(lane: Lane, parked: Set<string>, buried: ReadonlySet<string> = new Set()): OwnedLane {
-  return { lane, buffer: [], parked, buried, due: [], closed: false, restsUntilMs: 0 }
+export function createOwnedLane(
+  lane: Lane,
+  { parked, buried, heldFor }: Partial<Pick<OwnedLane, 'parked' | 'buried' | 'heldFor'>> = {},
+): OwnedLane {
+  return {
+    ...{ lane, buffer: [], due: [], closed: false, restsUntilMs: 0 },
+    ...{ parked: parked ?? new Set(), buried: buried ?? new Set(), heldFor: heldFor ?? new Set() },
+  }
 }
 
 /** Nothing of the lane is begun any more; what was not begun comes again at its next owner. */

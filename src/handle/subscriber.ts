@@ -7,7 +7,7 @@ import type { HandlerRuntime } from './handler-runtime.ts'
 import { takeIn } from './intake.ts'
 import { closeLane, type OwnedLane } from './item.ts'
 import type { ReadLogged } from './rebuild-item.ts'
-import { createStepAside } from './step-aside.ts'
+import { createStepAside, type KnownElsewhere } from './step-aside.ts'
 import { suspectsTogether } from './suspects.ts'
 import { createWorkers } from './workers.ts'
 
@@ -49,7 +49,7 @@ export function startSubscriber({ runtime, topics, schedule, readLogged, registr
   })
   const owned = new Set<OwnedLane>()
   const stopping = new AbortController()
-  const stepAside = createStepAside(runtime, registry)
+  const stepAside = createStepAside({ runtime, registry, owned })
   const options: LaneOptions = {
     prefetch,
     suspects: suspectsTogether(config),
@@ -81,11 +81,17 @@ export function startSubscriber({ runtime, topics, schedule, readLogged, registr
     await one.lane.release().catch(() => {})
   }
 
-  async function leave(round: AbortController): Promise<true> {
-    const contracts = [...runtime.heldFor].join(', ')
-    runtime.log.info('gives its lanes to a bridge that knows the contract', { handler: config.name, contracts })
+  const giveUp = async (known: KnownElsewhere) => {
+    const waiting = [...owned].filter((one) => !one.closed && [...one.heldFor].some((held) => known.has(held)))
+    await Promise.all(waiting.map(giveBack))
+  }
+
+  /** Takes no more; lanes in which nothing waits stay here, where they go on. */
+  async function leave(round: AbortController, known: KnownElsewhere): Promise<true> {
+    const contracts = [...known].join(', ')
+    runtime.log.info('gives lanes to a bridge that knows the contract', { handler: config.name, contracts })
     round.abort(new EvtError('interrupted', `${config.name} steps aside`))
-    await Promise.all([...owned].map(giveBack))
+    await giveUp(known)
     return true
   }
 
@@ -93,13 +99,13 @@ export function startSubscriber({ runtime, topics, schedule, readLogged, registr
     while (!stopping.signal.aborted) {
       const round = new AbortController()
       const signal = AbortSignal.any([stopping.signal, round.signal])
-      const leaving = stepAside.untilWanted(signal).then(() => (signal.aborted ? false : leave(round)))
+      const leaving = stepAside.untilWanted(signal).then((known) => (signal.aborted ? false : leave(round, known)))
       await subscribe(signal).catch((error: unknown) =>
         runtime.log.error('cannot subscribe; trying again', { handler: config.name, error: toError(error).message }),
       )
       round.abort()
       if (await leaving) {
-        await stepAside.untilOver(stopping.signal)
+        await stepAside.untilOver(stopping.signal, giveUp)
         if (!stopping.signal.aborted) runtime.log.info('takes lanes again', { handler: config.name })
       } else if (!stopping.signal.aborted)
         await delay(restartMs, undefined, { signal: stopping.signal }).catch(() => {})

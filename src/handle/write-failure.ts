@@ -45,7 +45,7 @@ export async function hold(
   })
   if (item.stored) await holdDelivery(sql, item.stored.id, heldFor)
   else await storeDeliveries(sql, [deliveryOf(runtime, item, { attempts: 0, errors: [], delayMs: null, heldFor })])
-  return [...(await park(runtime, sql, { item })), () => runtime.heldFor.add(heldFor)]
+  return [...(await park(runtime, sql, { item })), () => item.owned.heldFor.add(heldFor)]
 }
 
 async function park(

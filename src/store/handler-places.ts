@@ -65,7 +65,7 @@ interface Reader extends Intake {
 }
 
 /** Longest time between beats of an instance that lives. */
-const aliveFor = '5 s'
+export const aliveFor = '5 s'
 
 const isSame = (a: Intake, b: Intake): boolean => a.name === b.name && a.target === b.target
 

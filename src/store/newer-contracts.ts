@@ -1,9 +1,13 @@
 import type { SqlExecutor } from '../transports/transport.ts'
+import { aliveFor } from './handler-places.ts'
 
 /** The newest version of each type that a bridge knows, by type. */
 export type NewestVersions = ReadonlyMap<string, number>
 
-/** What waits for a contract, `type@version`, of those asked for; and what the other bridges know that run this handler now. */
+/**
+ * What waits for a contract, `type@version`, of those asked for; and what the other bridges know that handle this handler's events now: out of
+ * the same intake, not paused, not broken, and well. None while the handler moves to another intake.
+ */
 export async function readNewer(
   sql: SqlExecutor,
   {
@@ -22,10 +26,16 @@ export async function readNewer(
      from evt.instances i, lateral (
        select type, max(version) as version from evt.contracts c where c.instance = i.instance and not c.draft group by type
      ) known
-     where i.instance <> $2 and i.stopped_at is null and i.beat_at > clock_timestamp() - interval '10 seconds'
-       and i.sample::jsonb @> jsonb_build_object('handlers', jsonb_build_array(jsonb_build_object('handler', $1::text)))
+     where i.instance <> $2 and (i.stopped_at is null or i.stopped_at < i.beat_at) and i.beat_at > clock_timestamp() - $3::interval
+       and exists (
+         select from evt.handler_readers r join evt.handler_readers own using (handler, intake, target)
+         join evt.handler_places using (handler, intake, target)
+         where handler = $1 and r.instance = i.instance and own.instance = $2)
+       and exists (
+         select from json_array_elements(i.sample->'handlers') h where h->>'handler' = $1 and h->>'paused' = 'false'
+           and coalesce(h->>'broken', 'false') = 'false' and h->>'unhealthy' is null and h->>'health' <> 'failing')
      group by i.instance`,
-    [handler, instance],
+    [handler, instance, aliveFor],
   )
   return {
     waiting: waiting.rows.map((row) => String(row.held_for)),

@@ -29,7 +29,7 @@ it('a retry whose event could not be read is no attempt', async () => {
   } as unknown as HandlerRuntime
   const [row] = (await store.query('select id from evt.deliveries')).rows
   const readLogged = () => Promise.reject(new EvtError('connect', 'cannot reach the log'))
-  const owned = createOwnedLane({ id: 'log/0' } as never, new Set())
+  const owned = createOwnedLane({ id: 'log/0' } as never)
   for (let n = 0; n < 3; n++)
     await workOffJob(runtime, { id: String(row?.id) }, { owned, place: new Set(), readLogged })
   expect(looks).toBe(3)
