@@ -96,12 +96,15 @@ describe('dead letters', () => {
       return rows.length > 0 ? rows : undefined
     })
     const id = before?.id ?? ''
+    const [plan] = await planReplay(running.store, {})
     await replayDeadLetters(running.store, { ids: [id], replayId: 'first', by: 'ada' })
     await until(async () => (await replayOutcome(running.store, 'first')).pending === 0)
     const outcome = await replayOutcome(running.store, 'first')
     expect(outcome).toEqual({ handled: 0, deadAgain: [{ cause: before?.cause, count: 1 }], pending: 0, skipped: 0 })
     const after = await until(async () => (await listDeadLetters(running.store))[0])
     expect(after).toMatchObject({ id, status: 'open', returned: 1, replayCount: 1 })
+    expect({ headers: after.headers, body: after.body }).toEqual({ headers: before?.headers, body: before?.body })
+    expect(await planReplay(running.store, {})).toMatchObject([{ id, bodyHash: plan?.bodyHash }])
     expect(after.attempts.map(({ attempt }) => attempt)).toEqual([1, 2, 1, 2])
     expect(
       await replayDeadLetters(running.store, {
