@@ -73,6 +73,17 @@ describe('dlq replay --ids', () => {
   })
 })
 
+describe('dlq replay --rate', () => {
+  it('hands over no faster', async () => {
+    const { evt, open } = await sevenDeadLetters()
+    const startedMs = performance.now()
+    await evt('replay', '--rate', '8', '--yes')
+    // Two at a time: the seventh comes when six have had their time. A timer may be a millisecond early.
+    expect(performance.now() - startedMs).toBeGreaterThan(745)
+    expect(await open()).toEqual([])
+  })
+})
+
 describe('dlq replay of what was replayed too often', () => {
   const wornOut = async () => {
     const made = await sevenDeadLetters()
