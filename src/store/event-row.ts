@@ -57,11 +57,14 @@ export function storedEvent(row: TextRow, at: number): StoredEvent {
       : { actor: { ...optional('userId', userId), ...optional('sessionId', sessionId) } }),
     ...optional('checksum', maybe(18)),
   })
+  // Of a bigint that SQL wrote a number would change the last digits.
+  const isExact = sequence === undefined || Number.isSafeInteger(Number(sequence))
+  const exact = isExact ? headers : { ...headers, 'ce-sequence': sequence }
   return {
     id: text(0),
     type: text(1),
     subject: row[at + 2] ?? null,
-    headers: metadata ? headers : { ...headers, 'ce-evtmetadata': encodeURIComponent(metadataText ?? '') },
+    headers: metadata ? exact : { ...exact, 'ce-evtmetadata': encodeURIComponent(metadataText ?? '') },
     dataText: text(3),
     recordedMs: timeMs(text(4)),
     class: text(5),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { type EncodedEvent, encodeEvent } from '../../src/core/codec.ts'
+import { type EncodedEvent, encodeEvent, fromHeaders } from '../../src/core/codec.ts'
 import type { Store } from '../../src/store/connection.ts'
 import { acquireLease } from '../../src/store/lease.ts'
 import { createLogReader } from '../../src/store/log.ts'
@@ -81,6 +81,31 @@ describeServers('the outbox', (server) => {
       expect(plain?.headers['ce-subject']).toBeUndefined()
     })
   }
+
+  test.each(['9007199254740993', '9223372036854775807'])(
+    'keeps the digits of the sequence %s, which is no number here',
+    async (sequence) => {
+      const { store } = await createTestDatabase({ server })
+      await store.query(`select evt.publish('a.b', '{}'::json, sequence => $1::bigint)`, [sequence])
+      const [entry] = await readBack(store)
+      const read = fromHeaders(entry?.headers ?? {}, '{}')
+      expect([read.sequence, read.metadata]).toEqual([undefined, { sequence }])
+    },
+  )
+
+  test('keeps what JSON can say and texts of PostgreSQL cannot', async () => {
+    const { store } = await createTestDatabase({ server })
+    const data = JSON.parse(
+      '{"\\u0000":"a\\u0000b","half":"\\ud800","__proto__":{"a":1},"small":-0.0,"empty":""}',
+    ) as unknown
+    const odd = encodeEvent({ ...event(1), data, metadata: { 'a\0': '\0', half: '\udfff' } })
+    await store.transaction((sql) => publishEncoded(sql, [odd]))
+    const [entry] = await readBack(store)
+    const read = fromHeaders(entry?.headers ?? {}, entry?.dataText ?? '', { verify: true })
+    expect(entry?.dataText).toBe(odd.dataText)
+    expect(read.metadata).toEqual(odd.metadata)
+    expect(JSON.stringify(read.data)).toBe(odd.dataText)
+  })
 
   test('shows nothing of a transaction that was rolled back', async () => {
     const { store } = await createTestDatabase({ server })
