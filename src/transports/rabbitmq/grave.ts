@@ -98,7 +98,7 @@ function ownGrave(headers: Table): Grave | undefined {
 
 function brokerGrave(headers: Table, deadLetterQueue: string): Grave | undefined {
   const deaths = headers['x-death']
-  const last = Array.isArray(deaths) ? (deaths[0] as Table | undefined) : undefined
+  const last = Array.isArray(deaths) ? ((deaths[0] ?? undefined) as Table | undefined) : undefined
   const queue = last === undefined ? undefined : text(last, 'queue')
   if (last === undefined || queue === undefined) return undefined
   const reason = text(last, 'reason') ?? 'unknown'
@@ -148,7 +148,8 @@ const text = (table: Table, name: string): string | undefined =>
   table[name] === undefined ? undefined : visibleText(table[name])
 
 function counted(value: unknown): Pick<Grave, 'attempts'> {
-  const attempts = Number(value)
+  // A table of somebody's may have a `toString` that is none.
+  const attempts = typeof value === 'object' ? Number.NaN : Number(value)
   return Number.isSafeInteger(attempts) && attempts > 0 ? { attempts } : {}
 }
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Delivery } from '../../../src/transports/rabbitmq/driver.ts'
 import { parseInequivalence } from '../../../src/transports/rabbitmq/errors.ts'
+import { toBuried } from '../../../src/transports/rabbitmq/grave.ts'
 import { createSeen } from '../../../src/transports/rabbitmq/seen.ts'
 import { isAtLeast } from '../../../src/transports/rabbitmq/server-version.ts'
 import { routingKeyOf } from '../../../src/transports/rabbitmq/topics.ts'
@@ -83,6 +84,21 @@ describe('a message on the wire', () => {
     const long = routingKeyOf(12, 'ü'.repeat(200))
     expect(Buffer.byteLength(long)).toBeLessThanOrEqual(255)
     expect(long).toMatch(/^12\.ü+$/)
+  })
+})
+
+describe('a dead letter', () => {
+  const odd = Object.fromEntries([['toString', 'x']])
+
+  it.each([
+    [{ 'x-death': [null] }],
+    [{ 'x-death': [{ queue: 'q', count: odd, time: odd }] }],
+    [{ 'evt-dead-topic': 't', 'evt-dead-message': 'm', 'evt-dead-attempts': odd, 'evt-dead-ms': null }],
+    [{ 'MT-Fault-Message': 'm', 'MT-Fault-RetryCount': odd, 'MT-Fault-Timestamp': odd }],
+  ])('is listed whatever somebody wrote of its death: %j', (headers) => {
+    const buried = toBuried(delivered({ headers, messageId: 'm1' }), 'q.dlq', 1)
+    expect(buried).toMatchObject({ id: 'm1', message: { id: 'm1' } })
+    expect([buried.attempts, buried.deadMs]).toEqual([undefined, undefined])
   })
 })
 
