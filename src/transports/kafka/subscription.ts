@@ -32,7 +32,7 @@ export function encodeSubscription({ topics, owned, generation, isClaiming }: Su
 export function decodeSubscription(bytes: Buffer): Subscription {
   const reader = createReader(bytes)
   const version = reader.int16()
-  const topics = Array.from({ length: reader.int32() }, () => reader.string() ?? '')
+  const topics = Array.from({ length: countIn(reader) }, () => reader.string() ?? '')
   const userData = reader.slice(Math.max(0, reader.int32()))
   const owned = version >= 1 ? readPlaces(reader) : []
   const generation = version >= 2 ? reader.int32() : -1
@@ -65,8 +65,15 @@ function writePlaces(writer: Writer, places: readonly Place[]): void {
 }
 
 function readPlaces(reader: Reader): Place[] {
-  return Array.from({ length: reader.int32() }, () => {
+  return Array.from({ length: countIn(reader) }, () => {
     const topic = reader.string() ?? ''
-    return Array.from({ length: reader.int32() }, () => ({ topic, partition: reader.int32() }))
+    return Array.from({ length: countIn(reader) }, () => ({ topic, partition: reader.int32() }))
   }).flat()
+}
+
+/** Before anything is made for so many: each takes a byte at least. */
+function countIn(reader: Reader): number {
+  const count = reader.int32()
+  if (count > reader.left) throw new RangeError('a list goes past the end')
+  return count
 }

@@ -180,7 +180,10 @@ export function readRaw(content: Reader): { key: Buffer | null; value: Buffer | 
     return length < 0 ? null : content.slice(length)
   }
   const [key, value] = [bytes(), bytes()]
-  const headers = Array.from({ length: content.varint() }, () => ({ name: readText(content) ?? '', value: bytes() }))
+  const count = content.varint()
+  // Before anything is made for so many: each takes two bytes at least.
+  if (count > content.left) throw new RangeError('a list goes past the end')
+  const headers = Array.from({ length: count }, () => ({ name: readText(content) ?? '', value: bytes() }))
   content.at = start
   return { key, value, headers }
 }

@@ -226,6 +226,15 @@ describe('what members tell each other', () => {
     expect(decodeAssignment(Buffer.alloc(0))).toEqual([])
   })
 
+  it('that counts more than it holds is refused before anything is made for so many', () => {
+    const writer = createWriter()
+    writer.int16(0)
+    writer.int32(2 ** 24)
+    writer.int32(0)
+    for (const decode of [decodeAssignment, decodeSubscription])
+      expect(() => decode(writer.bytes)).toThrow('a list goes past the end')
+  })
+
   it('of the first version of Java clients has nothing owned', () => {
     const writer = createWriter()
     writer.int16(0)
