@@ -65,7 +65,7 @@ const evtMark = ',"evt":'
 
 /** Throws an Error with the reason alone. */
 export function parseArchiveLine(line: string): ArchivedRow {
-  const parsed = JSON.parse(line) as Record<string, unknown>
+  const parsed = (JSON.parse(line) ?? {}) as Record<string, unknown>
   const evt = parsed.evt as ({ readonly text?: string; readonly unsound?: true } & Record<string, unknown>) | undefined
   const start = line.indexOf(dataMark)
   const end = line.lastIndexOf(evtMark)
