@@ -92,6 +92,36 @@ describeServers('a captured table', (server) => {
     expect(rest).toEqual([])
   })
 
+  it.each(['row', 'statement'] as const)(
+    'may have a thousand columns, and JSON of a thousand keys, per %s',
+    async (mode) => {
+      const { store } = await createTestDatabase({ server })
+      const names = Array.from({ length: 1000 }, (_, n) => `c${n}`)
+      await store.query(`create table wide (id int primary key, doc json, ${names.map((name) => `${name} int`)})`)
+      await addCapture(store, { table: 'wide', mode })
+      const doc = Object.fromEntries(names.map((name, n) => [name, n]))
+      await store.query('insert into wide (id, doc, c999) values (1, $1, 7)', [JSON.stringify(doc)])
+      await store.query('update wide set c998 = 8')
+      const [made, changed] = await capturedEvents(store)
+      const nulls = Object.fromEntries(names.map((name) => [name, null]))
+      expect(made?.data.wide_data).toEqual({ ...nulls, id: 1, doc, c999: 7 })
+      expect(changed?.data.changes).toEqual(['c998'])
+    },
+  )
+
+  it('makes no event of what a session writes as a replica', async () => {
+    const { store } = await createTestDatabase({ server })
+    await store.query(usersTable)
+    await addCapture(store, { table: 'users' })
+    await store.transaction(async (sql) => {
+      await sql.query('set local session_replication_role = replica')
+      await sql.query(`insert into users (email) values ('silent')`)
+    })
+    await store.query(`insert into users (email) values ('heard')`)
+    expect(await capturedTypes(store)).toEqual(['user.created'])
+    expect((await listCaptures(store)).map(({ state }) => state)).toEqual(['active'])
+  })
+
   it.each(['row', 'statement'] as const)('may have odd names and lie in another schema, per %s', async (mode) => {
     const { store } = await createTestDatabase({ server })
     await store.query('create schema "Odd ""Schema"')

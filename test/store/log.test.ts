@@ -130,6 +130,26 @@ describeServers('the log reader', (server) => {
     expect((await reader.read(0n, 2)).map((entry) => entry.id)).toEqual(['new#1'])
   })
 
+  test('passes over what a superuser has removed past all guards, and still knows where it lay', async () => {
+    const { store, epoch, reader } = await open()
+    for (let n = 1; n <= 4; n += 1) await insertEvent(store.pool as never, 'a', n)
+    await sequenceAll(store, epoch)
+    await expect(store.query(`delete from evt.outbox where id = 'a#2'`)).rejects.toMatchObject({ code: 'refused' })
+    await store.transaction(async (sql) => {
+      await sql.query('set local session_replication_role = replica')
+      await sql.query(`delete from evt.outbox where id in ('a#2', 'a#3')`)
+    })
+    expect((await reader.read(0n, 10)).map(({ id, position }) => [id, position])).toEqual([
+      ['a#1', 1n],
+      ['a#4', 4n],
+    ])
+    const { rows } = await store.query(
+      `select position::int from evt.log l
+       where not exists (select from evt.outbox o where (o.class, o.day, o.xid, o.seq) = (l.class, l.day, l.xid, l.seq)) order by 1`,
+    )
+    expect(rows).toEqual([{ position: 2 }, { position: 3 }])
+  })
+
   test('finds the position of a time', async () => {
     const { store, epoch, reader } = await open()
     expect(await reader.positionAt(Date.now())).toBe(0n)

@@ -111,6 +111,42 @@ describeServers('the partitions', (server) => {
     expect((await readLog(store)).map(({ id }) => id)).toEqual(['a#1', 'a#2'])
   })
 
+  test.each([0, 1])(
+    'that are missing, of the day in %i days, refuse writers, and nothing else, until they are made',
+    async (days) => {
+      const { store } = await createTestDatabase({ server })
+      const lease = await acquireLease(store, 'test', 60_000)
+      const [leaf, day] = [leafOf('default', daysOn(days)), daysOn(days).toISOString().slice(0, 10)]
+      await store.query(`drop table evt.${leaf}`)
+      const write = (n: number) => insertEvent(store.pool as never, 'a', n, { day })
+      await expect(write(1)).rejects.toThrow('no partition of relation "outbox_default" found for row')
+      await insertEvent(store.pool as never, 'b', 1, { day, class: 'audit' })
+      await sequenceAll(store, lease?.epoch ?? 0n)
+      expect((await maintainPartitions(store)).made).toBe(1)
+      await write(2)
+      await store.query('select evt.look_everywhere()')
+      await sequenceAll(store, lease?.epoch ?? 0n)
+      expect((await readLog(store)).map(({ id }) => id)).toEqual(['b#1', 'a#2'])
+    },
+  )
+
+  test.each(['Pacific/Kiritimati', 'Pacific/Pago_Pago', 'Europe/Berlin'])(
+    'go by the day in UTC, whatever clocks show in %s, also in the night in which they are changed',
+    async (zone) => {
+      const { store } = await createTestDatabase({ server, max: 1 })
+      await store.query(`select set_config('timezone', $1, false)`, [zone])
+      await insertEvent(store.pool as never, 'a', 1)
+      expect((await store.query('select day = evt.today() as same from evt.outbox')).rows).toEqual([{ same: true }])
+      // Both hours that are called half past two, and the one that is not there.
+      const days = ['2025-10-26T00:30:00Z', '2025-10-26T01:30:00Z', '2025-03-30T01:30:00Z'].map((at) => new Date(at))
+      for (const now of days) {
+        await maintainPartitions(store, { now })
+        expect(await exists(store, leafOf('default', new Date(now.getTime() + 14 * dayMs)))).toBe(true)
+        expect(await exists(store, leafOf('default', new Date(now.getTime() + 15 * dayMs)))).toBe(false)
+      }
+    },
+  )
+
   test('let other writers go on while one of them is blocked in a prepared transaction', async () => {
     const { store } = await createTestDatabase({ server })
     const lease = await acquireLease(store, 'test', 60_000)

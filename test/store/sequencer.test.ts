@@ -1,3 +1,4 @@
+import type { PoolClient } from 'pg'
 import { expect, test } from 'vitest'
 import { slotOf } from '../../src/core/slot.ts'
 import type { Store } from '../../src/store/connection.ts'
@@ -66,6 +67,32 @@ describeServers('the sequencer', (server) => {
     await foreign.query('rollback')
     foreign.release()
     early.release()
+  })
+
+  test('goes on beside a dump, a long report, a VACUUM and a transaction that was prepared and left', async () => {
+    const { store, epoch } = await open()
+    const clients = await Promise.all([1, 2, 3, 4].map(() => store.pool.connect()))
+    const [dump, report, vacuum, left] = clients as [PoolClient, PoolClient, PoolClient, PoolClient]
+    // As pg_dump does it.
+    await dump.query(
+      'begin isolation level repeatable read read only; lock table evt.outbox, evt.log in access share mode',
+    )
+    await report.query('begin isolation level repeatable read; select count(*) from evt.outbox')
+    await left.query('begin')
+    await insertEvent(left, 'left', 1)
+    await left.query(`prepare transaction 'left_${epoch}_${server}'`)
+    await vacuum.query('set vacuum_cost_delay = 1; set vacuum_cost_limit = 1')
+    const vacuuming = vacuum.query('vacuum evt.outbox, evt.log, evt.ticks')
+    for (let n = 1; n <= 20; n += 1) {
+      await insertEvent(store.pool as never, 'a', n)
+      expect(await sequenceAll(store, epoch)).toBe(1)
+    }
+    await store.query(`commit prepared 'left_${epoch}_${server}'`)
+    expect(await sequenceAll(store, epoch)).toBe(1)
+    await vacuuming
+    expect((await report.query('select count(*)::int as n from evt.outbox')).rows).toEqual([{ n: 0 }])
+    for (const client of clients) client.release(true)
+    expect((await readLog(store)).map(({ seq }) => seq)).toHaveLength(21)
   })
 
   test('orders one subject by cause when an early transaction writes late', async () => {
