@@ -28,7 +28,7 @@ it.each(['serializable', 'repeatable read'])(
   { timeout: 60_000 },
   async (isolation) => {
     const { store, url } = await createTestDatabase({ max: 4 })
-    await store.query('create table orders (subject text)')
+    await store.query('create table orders (subject text); create table totals as select 0 as n')
     await store.query('create table effects (n bigint generated always as identity, subject text, sequence int)')
     await store.query(
       `alter database ${new URL(url).pathname.slice(1)} set default_transaction_isolation = '${isolation}'`,
@@ -39,6 +39,8 @@ it.each(['serializable', 'repeatable read'])(
       start: 'earliest',
       async handle(event, ctx) {
         await ctx.sql`insert into effects (subject, sequence) values (${event.subject}, ${event.sequence})`
+        // All of them meet here.
+        await ctx.sql`update totals set n = n + 1`
       },
     })
     const bridges = [1, 2].map(() => createBridge({ store: url, handlers: [handler], registry: createRegistry([]) }))
@@ -61,6 +63,7 @@ it.each(['serializable', 'repeatable read'])(
     await until(async () => (await total()) >= subjects * each, { withinMs: 30_000 })
     const expected = Array.from({ length: each }, (_, n) => n + 1)
     expect((await seen()).map((row) => row.seen)).toEqual(Array.from({ length: subjects }, () => expected))
+    expect((await store.query('select n from totals')).rows).toEqual([{ n: subjects * each }])
     expect((await store.query('select from evt.dead_letters')).rows).toEqual([])
     expect(bridges.map((bridge) => bridge.stats().handlers[0]?.failed)).toEqual([0, 0])
   },
