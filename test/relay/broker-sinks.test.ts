@@ -13,6 +13,7 @@ import { startPrivateKafka } from '../setup/private-kafka.ts'
 import type { PrivateBroker } from '../setup/private-process.ts'
 import { startPrivateRabbit } from '../setup/private-rabbitmq.ts'
 import { startPrivateRedis } from '../setup/private-redis.ts'
+import { familyOf, signal } from '../setup/server-directory.ts'
 import { until } from '../setup/until.ts'
 import { commit, readLogIds, runSinks, sinkRow } from './sinking.ts'
 
@@ -163,6 +164,44 @@ describe.each(brokers)('the stored topology over %s', (_name, start, forgetful) 
     expect(results[0]?.state).toBe('stored')
     await until(() => relay.meters.get('out')?.looped === 1, slow)
     expect(new Set(await readLogIds(store))).toEqual(new Set([...own.map(({ id }) => id), foreign.id]))
+  }, 120_000)
+
+  it('lets a bridge stop soon after its grace while the server does not answer, and the next one has all that it left', async () => {
+    const { store } = await createTestDatabase({ max: 20 })
+    await store.query('create table effects (at bigint generated always as identity, id text)')
+    const handler = defineHandler({
+      name: 'test.effects',
+      on: ['*'],
+      start: 'earliest',
+      handle: async (event, { sql }) => void (await sql.query('insert into effects (id) values ($1)', [event.id])),
+    })
+    const sinks = [{ name: 'out', url: broker.url + forgetful, topic, lanes: 2, start: 'earliest' as const }]
+    const start = async () => {
+      const bridge = createBridge({ store, handlers: [handler], sinks, consume: 'out', grace: '300ms' })
+      onTestFinished(() => bridge.stop())
+      await bridge.start()
+      return bridge
+    }
+    const bridge = await start()
+    await commit(store, 20)
+    await until(async () => (await count(store, 'effects')) === 20, slow)
+    // The one that was started may be a script around the server.
+    const all = familyOf(broker.pid)
+    for (const pid of all) signal(pid, 'SIGSTOP')
+    const thaw = () => {
+      for (const pid of all) signal(pid, 'SIGCONT')
+    }
+    onTestFinished(thaw)
+    await commit(store, 20, { from: 20 })
+    await until(async () => (await count(store, 'evt.log')) === 40, slow)
+    const began = performance.now()
+    await bridge.stop()
+    expect(performance.now() - began).toBeLessThan(20_000)
+    thaw()
+    await start()
+    await until(async () => (await count(store, 'effects')) >= 40, slow)
+    const { rows } = await store.query('select count(distinct id)::int as ids, count(*)::int as n from effects')
+    expect(rows).toEqual([{ ids: 40, n: 40 }])
   }, 120_000)
 
   it('loses nothing, does nothing twice and keeps the order while its processes are killed', async () => {
