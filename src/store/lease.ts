@@ -14,6 +14,9 @@ export interface LeaseState {
   readonly remainingMs: number | undefined
 }
 
+/** No lease ends this much later than a new one would, unless the server's clock was put back. */
+const putBackMs = 60_000
+
 /**
  * Takes the lease when it is free or has run out; undefined while somebody else has it. Waits for a step of the former
  * leader that is under way. Throws `refused` when the cursor belongs to another cluster or timeline.
@@ -21,7 +24,14 @@ export interface LeaseState {
 export async function acquireLease(sql: SqlExecutor, instance: string, leaseMs: number): Promise<Lease | undefined> {
   const { rows } = await sql.query('select evt.lead($1, $2) as epoch', [instance, leaseMs])
   const epoch = (rows[0] as { epoch: string | null }).epoch
-  return epoch === null ? undefined : { instance, epoch: BigInt(epoch) }
+  if (epoch !== null) return { instance, epoch: BigInt(epoch) }
+  // A leader that lives renews it by the new time; one that died would lead until the old time has come again.
+  await sql.query(
+    `update evt.relay set lease_until = clock_timestamp() + $1 * interval '1 ms'
+     where lease_until > clock_timestamp() + $2 * interval '1 ms'`,
+    [leaseMs, leaseMs + putBackMs],
+  )
+  return undefined
 }
 
 /** False when somebody else has taken it meanwhile. */

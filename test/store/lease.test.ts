@@ -45,6 +45,32 @@ describeServers('the lease', (server) => {
     expect(await acquireLease(store, 'b', 60_000)).toBeUndefined()
   })
 
+  test('of a dead leader ends although the server’s clock was put back; a living one keeps it', async () => {
+    const { store } = await createTestDatabase({ server })
+    const putBack = () => store.query(`update evt.relay set lease_until = lease_until + interval '2 hours'`)
+    const living = await acquireLease(store, 'living', 60_000)
+    if (!living) throw new Error('no lease')
+    await putBack()
+    expect(await acquireLease(store, 'b', 60_000), 'it is not taken at once').toBeUndefined()
+    expect(await renewLease(store, living, 60_000)).toBe(true)
+    expect((await readLease(store)).remainingMs).toBeLessThanOrEqual(60_000)
+    await putBack()
+    const next = await until(() => acquireLease(store, 'next', 20))
+    expect(next.epoch).toBe(living.epoch + 1n)
+    await expect(tick(store, living.epoch, 100)).rejects.toMatchObject({ code: 'fenced' })
+  })
+
+  test('ends, and can be had again, when the server’s clock was put forward', async () => {
+    const { store } = await createTestDatabase({ server })
+    const before = await acquireLease(store, 'before', 60_000)
+    if (!before) throw new Error('no lease')
+    await store.query(`update evt.relay set lease_until = lease_until - interval '2 hours'`)
+    expect(await renewLease(store, before, 60_000), 'by the leader, if nobody was quicker').toBe(true)
+    await store.query(`update evt.relay set lease_until = lease_until - interval '2 hours'`)
+    expect((await acquireLease(store, 'after', 60_000))?.epoch).toBe(before.epoch + 1n)
+    expect(await renewLease(store, before, 60_000)).toBe(false)
+  })
+
   test('waits for the step of a former leader that is under way, and goes on after it', async () => {
     const { store } = await createTestDatabase({ server })
     const old = await acquireLease(store, 'old', 1)
