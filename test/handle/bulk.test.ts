@@ -5,7 +5,7 @@ import { defineHandler } from '../../src/handle/define-handler.ts'
 import { createTestDatabase } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
 
-/** The long form: `EVT_TEST_BULK=1000000 vitest run test/handle/bulk.test.ts`, some minutes. */
+/** The long form: `EVT_TEST_BULK=1000000 vitest run test/handle/bulk.test.ts`, about a minute. */
 const bulk = Number(process.env.EVT_TEST_BULK ?? 400)
 const bodyBytes = 2_000
 const withinMs = 20_000 + bulk
