@@ -4,7 +4,7 @@
 // `node bench/big-store.ts [events=1000000] [rounds=5] [words of what is to be measured …]`
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { argv, execPath, stdout } from 'node:process'
+import { argv, execPath, stderr, stdout } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { createBridge } from '../src/bridge.ts'
@@ -154,14 +154,19 @@ const goalMs: Readonly<Record<string, number>> = { 'readSubject of 100, p95': 10
 
 const [small, big] = [
   await openFilledStore(few, { subjects: few / eventsPerSubject }),
-  await openFilledStore(many, { subjects: many / eventsPerSubject }),
+  await openFilledStore(many, {
+    subjects: many / eventsPerSubject,
+    onWritten: (written) => tell(`${written.toLocaleString('en')} written`),
+  }),
 ]
 sizes.set(big.store, many)
+tell('sequenced and vacuumed')
 try {
   for (const [name, work] of Object.entries(works)) {
     if (wanted.length > 0 && !wanted.some((word) => name.includes(word))) continue
     const took: [small: number[], big: number[]] = [[], []]
     // Code is compiled, connections and caches are there.
+    tell(name)
     for (const filled of [small, big]) await work(filled, rounds)
     for (let round = 0; round < rounds; round += 1)
       for (const which of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const))
@@ -180,6 +185,10 @@ try {
   await big.close()
 }
 process.exit()
+
+function tell(what: string): void {
+  stderr.write(`${(performance.now() / 1_000).toFixed(0).padStart(5)} s  ${what}\n`)
+}
 
 function ms(given: number): string {
   return `${(given * 1_000).toFixed(1).padStart(9)} ms`

@@ -16,7 +16,10 @@ export interface FilledStore {
 const atOnce = 100_000
 
 /** PostgreSQL with fsync; events `bench.happened` of `subjects` subjects, about 300 bytes each, as if they had been appended. */
-export async function openFilledStore(events: number, { subjects = 1_000 } = {}): Promise<FilledStore> {
+export async function openFilledStore(
+  events: number,
+  { subjects = 1_000, onWritten = (_events: number) => {} } = {},
+): Promise<FilledStore> {
   const server = await startPrivateServer({
     version: 18,
     durable: true,
@@ -40,6 +43,7 @@ export async function openFilledStore(events: number, { subjects = 1_000 } = {})
         [written, written + count - 1, subjects, prefix],
       )
       written += count
+      if (written % 1_000_000 === 0) onWritten(written)
     }
   }
 
