@@ -1,7 +1,9 @@
 // The reference services by name, and what makes them busy in a demo; each is loaded when it is asked for.
 
 export const services = {
+  commerce: async () => (await import('./commerce/service.ts')).commerce,
   icons: async () => (await import('./icons/service.ts')).icons,
+  platform: async () => (await import('./platform/service.ts')).platform,
 } as const
 
 export type ServiceName = keyof typeof services
