@@ -156,11 +156,11 @@ const [small, big] = [
   await openFilledStore(few, { subjects: few / eventsPerSubject }),
   await openFilledStore(many, {
     subjects: many / eventsPerSubject,
-    onWritten: (written) => tell(`${written.toLocaleString('en')} written`),
+    onWritten: (written) => tell(`${written.toLocaleString('en')} written and sequenced`),
   }),
 ]
 sizes.set(big.store, many)
-tell('sequenced and vacuumed')
+tell('vacuumed')
 try {
   for (const [name, work] of Object.entries(works)) {
     if (wanted.length > 0 && !wanted.some((word) => name.includes(word))) continue

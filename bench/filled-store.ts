@@ -14,6 +14,9 @@ export interface FilledStore {
 }
 
 const atOnce = 100_000
+/** A step looks at all that waits: what is sequenced in between is not looked at again. */
+const mostWaiting = 1_000_000
+const stepSize = 200_000
 
 /** PostgreSQL with fsync; events `bench.happened` of `subjects` subjects, about 300 bytes each, as if they had been appended. */
 export async function openFilledStore(
@@ -43,12 +46,14 @@ export async function openFilledStore(
         [written, written + count - 1, subjects, prefix],
       )
       written += count
-      if (written % 1_000_000 === 0) onWritten(written)
     }
   }
 
-  await write(events, 'subject/')
-  await sequence(store)
+  for (let left = events; left > 0; left -= mostWaiting) {
+    await write(Math.min(left, mostWaiting), 'subject/')
+    await sequence(store)
+    onWritten(written)
+  }
   await store.query('vacuum analyze')
   await store.query('checkpoint')
   return {
@@ -66,7 +71,7 @@ async function sequence(store: Store): Promise<void> {
   await store.query('update evt.relay set leader = null')
   const { epoch } = (await acquireLease(store, 'bench', 3_600_000)) as Lease
   for (;;) {
-    const step = await tick(store, epoch, 50_000)
+    const step = await tick(store, epoch, stepSize)
     if (!step.more && step.sequenced === 0) break
   }
   await store.query('update evt.relay set leader = null')
