@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Command, Section } from '../src/commands/command.ts'
 import { capabilityTable } from './capability-table.ts'
+import { seedsPage } from './seeds-page.ts'
 import { settingsTables } from './settings-table.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -95,6 +96,7 @@ settle(
 )
 const settingsDoc = 'docs/settings.md'
 settle(settingsDoc, filled(readFileSync(join(root, settingsDoc), 'utf8'), settingsTables(root)))
+settle('docs/seeds.md', await seedsPage(root))
 const readme = join(root, 'README.md')
 if (existsSync(readme)) {
   settle(
