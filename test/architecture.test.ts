@@ -154,7 +154,7 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
   },
   {
     room: /^index\.ts$/,
-    may: /^(core\/|handle\/|publish\/|sagas\/|replay\/|serve\/|bridge\.ts|event-bus\.ts|(create-publisher|publisher-to-broker)\.ts|service\.ts|config\/|store\/|transports\/transport\.ts|watch\/)$/,
+    may: /^(core\/|handle\/|publish\/|sagas\/|replay\/|serve\/|bridge\.ts|event-bus\.ts|(create-publisher|publisher-to-broker)\.ts|service\.ts|config\/|store\/|generators\/|transports\/transport\.ts|watch\/)$/,
     why: 'the library re-exports by name and loads drivers on use',
   },
   {

@@ -10,6 +10,18 @@ export interface Contract<T = unknown> {
   readonly upcast?: (data: unknown) => unknown
   /** Published only where the configuration allows it. */
   readonly draft?: true
+  /** For generators, where the last word of the type does not tell. */
+  readonly lifecycle?: Lifecycle
   /** Phantom: the event that a handler of this contract gets. */
   readonly event?: EvtEvent<T>
+}
+
+/** What an event does to the thing that it is about. */
+export interface Lifecycle {
+  /** The thing did not exist before. */
+  readonly begins?: boolean
+  /** Types of the same thing, by name or last word, of which one has to be the latest before it. */
+  readonly after?: readonly string[]
+  /** Nothing happens to the thing afterwards. */
+  readonly ends?: boolean
 }

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Contract } from './contract.ts'
+import type { Contract, Lifecycle } from './contract.ts'
 import { EvtError } from './errors.ts'
 
 /** A version above the first: its schema, and how data of the version below becomes data of this one. */
@@ -11,6 +11,8 @@ export interface Upcasted<From, To> {
 
 export interface DefineEventOptions {
   readonly draft?: boolean
+  /** When generators may make it, where the last word of the type does not tell: `{ after: ['created'], ends: true }`. */
+  readonly lifecycle?: Lifecycle
 }
 
 /** The latest version of an event type, which also knows all earlier ones. */
@@ -60,7 +62,7 @@ export function defineEvent<A>(
 export function defineEvent(
   type: string,
   versions: Readonly<Record<number, Declared>>,
-  { draft = false }: DefineEventOptions = {},
+  { draft = false, lifecycle }: DefineEventOptions = {},
 ): EventContract {
   if (!typeName.test(type)) {
     throw new EvtError('config', `cannot define event ${JSON.stringify(type)}: a type is dotted lower-case words`, {
@@ -69,7 +71,8 @@ export function defineEvent(
   }
   const contracts = Object.keys(versions).map((key, index) => {
     const contract = toContract(type, Number(key), index + 1, versions)
-    return draft ? Object.freeze({ ...contract, draft }) : contract
+    if (!draft && !lifecycle) return contract
+    return Object.freeze({ ...contract, ...(draft ? { draft } : {}), ...(lifecycle ? { lifecycle } : {}) })
   })
   const latest = contracts.at(-1)
   if (!latest) throw new EvtError('config', `cannot define event ${type}: it has no version`)

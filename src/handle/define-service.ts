@@ -1,6 +1,7 @@
 import type { AlertRule } from '../core/alerts/alert-rule.ts'
 import type { EventContract } from '../core/define-event.ts'
 import { EvtError } from '../core/errors.ts'
+import type { ScenarioDefinition } from '../core/scenario.ts'
 import type { CaptureOptions } from '../store/capture/config.ts'
 import type { AnyHandlerDefinition, HandlerLog, Middleware } from './handler.ts'
 import { usedBy } from './middleware.ts'
@@ -42,6 +43,8 @@ export interface ServiceDefinition {
   readonly migrations?: readonly string[]
   /** Tables whose changes become events; attached when a bridge starts. */
   readonly captures?: readonly CaptureOptions[]
+  /** Flows of its events that `evt gen scenario:NAME` plays: see `defineScenario`. */
+  readonly scenarios?: readonly ScenarioDefinition[]
   /** Runs beside the handlers from the start of a bridge until the signal; what it throws is logged. */
   start?(context: ServiceContext): Promise<void> | void
 }
