@@ -4,6 +4,7 @@ export const services = {
   commerce: async () => (await import('./commerce/service.ts')).commerce,
   icons: async () => (await import('./icons/service.ts')).icons,
   platform: async () => (await import('./platform/service.ts')).platform,
+  validation: async () => (await import('./validation/service.ts')).validation,
 } as const
 
 export type ServiceName = keyof typeof services

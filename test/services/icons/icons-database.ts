@@ -60,7 +60,8 @@ async function handleOne(store: Store, handler: HandlerDefinition, event: EvtEve
   }
 }
 
-function contextOver(sql: SqlExecutor, published: NewEvent[]): HandlerContext {
+/** What a handler gets, over a transaction; what it publishes must fit its contract. */
+export function contextOver(sql: SqlExecutor, published: NewEvent[], known = registry): HandlerContext {
   const query = async (text: string, values: readonly unknown[] = []) => [...(await sql.query(text, values)).rows]
   const template = (strings: TemplateStringsArray, ...values: readonly unknown[]) =>
     query(
@@ -70,8 +71,8 @@ function contextOver(sql: SqlExecutor, published: NewEvent[]): HandlerContext {
   return {
     sql: Object.assign(template, { query }) as HandlerSql,
     async publish(event) {
-      const complete = complement(event)
-      registry.validate(complete)
+      const complete = complement(event, known)
+      known.validate(complete)
       published.push(complete)
       return complete.id
     },
@@ -82,8 +83,8 @@ function contextOver(sql: SqlExecutor, published: NewEvent[]): HandlerContext {
 }
 
 /** What the publisher fills in. */
-export function complement<T>(event: NewEvent<T>): EvtEvent<T> {
-  const latest = registry.get(event.type)
+export function complement<T>(event: NewEvent<T>, known = registry): EvtEvent<T> {
+  const latest = known.get(event.type)
   if (!latest) throw new EvtError('unknown-type', `no contract of ${event.type}`)
   return {
     id: randomUUID(),
