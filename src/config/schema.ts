@@ -7,6 +7,7 @@ import { layouts } from '../core/layout.ts'
 import { compilePatterns } from '../core/pattern.ts'
 import { detections } from '../core/privacy-options.ts'
 import { resolvePublish } from '../core/publish-options.ts'
+import { parseRenames } from '../core/rename.ts'
 import { resolveRetention } from '../core/retention.ts'
 import { busTypes } from './bus-names.ts'
 import { logLevels } from './keys.ts'
@@ -42,11 +43,20 @@ const patterns = oneOrMore(z.string()).superRefine((given, context) => {
   }
 })
 
+const rename = z.record(z.string(), z.string()).superRefine((given, context) => {
+  try {
+    parseRenames(given)
+  } catch (error) {
+    context.addIssue(issueOf(error))
+  }
+})
+
 /** What sinks and sources have in common. */
 const connection = {
   name,
   url,
   patterns: patterns.optional(),
+  rename: rename.optional(),
   dialect: z.string().optional(),
   start: z.enum(['earliest', 'latest']).optional(),
 }

@@ -1,4 +1,5 @@
 import type { Layout } from './layout.ts'
+import type { RenameMap } from './rename.ts'
 
 /** Where the log is carried to, as a person says it. */
 export interface SinkOptions {
@@ -14,6 +15,8 @@ export interface SinkOptions {
   readonly lanes?: number | undefined
   /** Types to carry; default all. */
   readonly patterns?: readonly string[] | undefined
+  /** What types are called there: `{ 'requests.user.*': 'user.*' }`. `patterns` speak of types here. */
+  readonly rename?: RenameMap | undefined
   /** Default: CloudEvents in binary mode. */
   readonly dialect?: string | undefined
   /** Where a sink that never existed starts; default `latest`. */
@@ -30,6 +33,8 @@ export interface SourceOptions {
   readonly group?: string | undefined
   /** Types to take in; default all. */
   readonly patterns?: readonly string[] | undefined
+  /** Types here to what they are called there, as of a sink: `{ 'shop.*': '*' }`. `patterns` speak of types here. */
+  readonly rename?: RenameMap | undefined
   /** What it must be; default: whatever is recognised. */
   readonly dialect?: string | undefined
   /** Where a group that never existed starts; default `latest`. */

@@ -114,7 +114,7 @@ export async function openOutlet(options: OutletOptions): Promise<Outlet> {
 
   return {
     from,
-    topicOf: plan.topicOf,
+    topicOf: (type) => plan.topicOf(config.renames.there(type)),
     placeOf: (topic) => placeOfTopic(config.url, topic),
     async deliver(name, messages, through, signal) {
       const first = messages[0]?.log ?? through

@@ -45,6 +45,10 @@ export async function openSinkForHandlers({ store, config, open }: ReadSinkOptio
         hint: 'let handlers read the log, or a sink without `dialect`',
       },
     )
+  if (config.rename !== undefined)
+    throw new EvtError('config', `cannot read sink ${config.name}: its types have other names there`, {
+      hint: 'let handlers read the log, or a sink without `rename`',
+    })
   const reader = createLogReader(store)
   const storeId = await readStoreId(store)
   const encode = createEncoder({ dialect: undefined, storeId, sink: config.name, content: 'bytes' })

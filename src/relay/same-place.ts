@@ -41,13 +41,22 @@ const prefixOf = (config: SinkConfig): string => planTopics(config).topicOf('')
 
 function isTopicOfTypes(topic: string, config: SinkConfig): boolean {
   const prefix = prefixOf(config)
-  return topic.startsWith(prefix) && config.wanted.matches(topic.slice(prefix.length))
+  return topic.startsWith(prefix) && takes(config, topic.slice(prefix.length))
 }
 
 /** When one wants what the other says, word for word: of `*.created` and `user.*` nobody says that there is a type of both. */
 function wantSameTypes(a: SinkConfig, b: SinkConfig): boolean {
-  return wordsOf(a).some(b.wanted.matches) || wordsOf(b).some(a.wanted.matches)
+  return wordsOf(a).some((word) => takes(b, word)) || wordsOf(b).some((word) => takes(a, word))
 }
 
-const wordsOf = ({ patterns = ['*'] }: SinkConfig): readonly string[] =>
-  patterns.flatMap((text) => compilePattern(text).types ?? [text])
+/** As the words are there: those that it renames, and what else it says. */
+const wordsOf = ({ patterns = ['*'], rename = {}, renames }: SinkConfig): readonly string[] => [
+  ...patterns.flatMap((text) => compilePattern(text).types ?? [text]).map(renames.there),
+  ...Object.values(rename),
+]
+
+/** Whether an event of this name there can be the sink's. */
+function takes({ wanted, renames }: SinkConfig, there: string): boolean {
+  const here = renames.here(there)
+  return here !== undefined && wanted.matches(here)
+}

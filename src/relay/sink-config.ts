@@ -2,11 +2,13 @@ import { parseDialect } from '../core/codec/encode-as.ts'
 import { EvtError } from '../core/errors.ts'
 import { layouts, planTopics } from '../core/layout.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
+import { assertApart, parseRenames, type Renames } from '../core/rename.ts'
 import type { SinkOptions } from '../core/sinks-and-sources.ts'
 import { samePlace } from './same-place.ts'
 
 export interface SinkConfig extends SinkOptions {
   readonly wanted: Pattern
+  readonly renames: Renames
   readonly start: 'earliest' | 'latest'
 }
 
@@ -18,12 +20,14 @@ export function resolveSinks(sinks: readonly SinkOptions[]): SinkConfig[] {
   const configs = sinks.map((sink) => {
     if (sink.layout !== undefined && !layouts.includes(sink.layout))
       throw wrong('sink', sink.name, `layout ${sink.layout} is none of ${layouts.join(', ')}`)
-    const wanted = checked('sink', sink.name, () => {
+    const compiled = checked('sink', sink.name, () => {
       planTopics(sink)
       if (sink.dialect !== undefined) parseDialect(sink.dialect)
-      return compilePatterns(sink.patterns ?? ['*'])
+      const wanted = compilePatterns(sink.patterns ?? ['*'])
+      assertApart(sink.rename, sink.patterns)
+      return { wanted, renames: parseRenames(sink.rename) }
     })
-    return { ...sink, wanted, start: sink.start ?? ('latest' as const) }
+    return { ...sink, ...compiled, start: sink.start ?? ('latest' as const) }
   })
   for (const [at, config] of configs.entries()) assertAlone(config, configs.slice(0, at))
   return configs

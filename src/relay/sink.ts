@@ -8,7 +8,7 @@ import type { LogEntry } from '../store/log.ts'
 import { type RelayDeadLetter, writeRelayDeadLetter } from '../store/relay-dead-letters.ts'
 import { openSinkCursor } from '../store/sinks.ts'
 import type { Message, Received, Transport } from '../transports/transport.ts'
-import { createEncoder, type EncodeForSink } from './encode.ts'
+import { createEncoder, type EncodeForSink, renamedHeaders } from './encode.ts'
 import type { HeadBell } from './head-bell.ts'
 import type { LogPage, ReadPage } from './log-pages.ts'
 import { originIn } from './origin-in.ts'
@@ -77,7 +77,7 @@ function createRound(task: SinkTask, onProgress: () => void) {
 
   async function bury({ message, topic, error }: Refusal): Promise<void> {
     const received = { ...message, topic, at: String(message.log), deliveries: 1 }
-    const type = message.headers['ce-type'] ?? 'unknown'
+    const type = typeHere(config, message)
     const facts = { class: error.name, code: error.code, message: error.message }
     const by = `sink:${config.name}`
     const dead = {
@@ -123,6 +123,7 @@ function createRound(task: SinkTask, onProgress: () => void) {
         storeId: task.storeId,
         sink: config.name,
         content: transport.capabilities.content,
+        renames: config.renames,
       })
       outlet = await openOutlet({ sql, transport, config, epoch, cursor, bury, pause })
       const { from, mark } = outlet
@@ -226,7 +227,7 @@ function createRound(task: SinkTask, onProgress: () => void) {
         meter.looped()
         continue
       }
-      const encoded = encodeOr(entry, encode, (error) => bury({ message: rawMessage(entry), topic, error }))
+      const encoded = encodeOr(entry, encode, (error) => bury({ message: rawMessage(entry, config), topic, error }))
       // Not waited for where there is nothing to wait for: this is done for every event.
       const message = encoded instanceof Promise ? await encoded : encoded
       if (!message) continue
@@ -255,11 +256,17 @@ function deadLetterOf({ config, instance }: SinkTask, message: Received, error: 
   return {
     by: byOf(config),
     message,
-    type: typeIn(message.headers) || 'unknown',
+    type: typeHere(config, message),
     reason: 'non-retryable',
     error: { class: error.name, code: error.code, message: error.message },
     instance,
   }
+}
+
+/** What dead letters are looked for by, whatever it is called there. */
+function typeHere({ renames }: SinkConfig, { headers }: Pick<Message, 'headers'>): string {
+  const there = typeIn(headers)
+  return (renames.here(there) ?? there) || 'unknown'
 }
 
 /** Undefined for an event that the sink's dialect cannot hold: it is buried. */
@@ -276,10 +283,10 @@ function encodeOr(
   }
 }
 
-const rawMessage = ({ id, subject, headers, dataText, position }: LogEntry): Message => ({
+const rawMessage = ({ id, subject, headers, dataText, position }: LogEntry, { renames }: SinkConfig): Message => ({
   id,
   key: subject,
-  headers,
+  headers: renamedHeaders(headers, renames),
   body: Buffer.from(dataText),
   log: position,
 })

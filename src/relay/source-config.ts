@@ -1,5 +1,6 @@
 import { parseDialect } from '../core/codec/encode-as.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
+import { parseRenames, type Renames } from '../core/rename.ts'
 import type { SourceOptions } from '../core/sinks-and-sources.ts'
 import { assertNames, checked } from './sink-config.ts'
 
@@ -7,6 +8,7 @@ export interface SourceConfig extends Omit<SourceOptions, 'topic'> {
   readonly topics: readonly string[]
   readonly group: string
   readonly wanted: Pattern
+  readonly renames: Renames
   readonly start: 'earliest' | 'latest'
 }
 
@@ -14,11 +16,17 @@ export interface SourceConfig extends Omit<SourceOptions, 'topic'> {
 export function resolveSources(sources: readonly SourceOptions[]): SourceConfig[] {
   assertNames(sources, 'source')
   return sources.map(({ topic, ...source }) => {
-    const wanted = checked('source', source.name, () => {
+    const compiled = checked('source', source.name, () => {
       if (source.dialect !== undefined) parseDialect(source.dialect)
-      return compilePatterns(source.patterns ?? ['*'])
+      return { wanted: compilePatterns(source.patterns ?? ['*']), renames: parseRenames(source.rename) }
     })
     const topics = topic === undefined ? [] : [topic].flat()
-    return { ...source, topics, wanted, group: source.group ?? `evt-${source.name}`, start: source.start ?? 'latest' }
+    return {
+      ...source,
+      ...compiled,
+      topics,
+      group: source.group ?? `evt-${source.name}`,
+      start: source.start ?? 'latest',
+    }
   })
 }

@@ -36,6 +36,7 @@ export function takeIn(message: Received, context: TakeInContext): TakenIn {
   const origin = { via, origin: placeOfTopic(config.url, message.topic), hops: hops + 1 }
   try {
     const events = decodedEvents(message, id, config)
+      .map(({ event, dataText }) => ({ event: calledAsHere(event, config), dataText }))
       .filter(({ event }) => config.wanted.matches(event.type))
       .map(({ event, dataText }) => sized(withOrigin(event, toMetadata(origin)), dataText))
     return { kind: 'events', events }
@@ -71,6 +72,16 @@ function decodedEvents(message: Received, id: string, { dialect }: SourceConfig)
 /** CloudEvents have three forms, and a source takes any of them. */
 const isOf = (asked: string, found: string) =>
   found === asked || (asked.startsWith('cloudevents') && found.startsWith('cloudevents'))
+
+/** Before any contract is asked: contracts know the names that types have here. */
+function calledAsHere(event: EvtEvent, { renames, wanted }: SourceConfig): EvtEvent {
+  const type = renames.here(event.type)
+  if (type === event.type) return event
+  if (type !== undefined) return { ...event, type }
+  if (!wanted.matches(event.type)) return event
+  const reason = 'its source gives that name to another type'
+  throw new EvtError('contract', `cannot take in ${event.id}: its type is ${event.type} there, and ${reason}`)
+}
 
 function withOrigin(event: EvtEvent, origin: EvtEvent['metadata']): EvtEvent {
   const metadata = Object.fromEntries(Object.entries(event.metadata).filter(([name]) => !ours.has(name)))

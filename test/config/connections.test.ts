@@ -46,6 +46,7 @@ describe('sinks and sources', () => {
     [{ sinks: [{ name: 'a', url: 'redis://h', layout: 'wide' }] }, 'sinks.0.layout'],
     [{ sinks: [{ name: 'a', url: 'redis://h', patterns: ['user.{'] }] }, 'sinks.0.patterns'],
     [{ sinks: [{ name: 'a', url: 'redis://h', lane: 3 }] }, 'lane'],
+    [{ sinks: [{ name: 'a', url: 'redis://h', rename: { 'a.*': 'b' } }] }, 'sinks.0.rename: cannot rename a.* to b'],
     [
       {
         sources: [

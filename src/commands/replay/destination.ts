@@ -3,7 +3,9 @@ import { fromHeaders } from '../../core/codec.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { HistoryEntry } from '../../core/history.ts'
 import { planTopics } from '../../core/layout.ts'
+import { parseRenames, type Renames } from '../../core/rename.ts'
 import type { SinkOptions } from '../../core/sinks-and-sources.ts'
+import { renamedHeaders } from '../../relay/encode.ts'
 import type { Message, Transport } from '../../transports/transport.ts'
 import { connectionsOf } from '../line/connections.ts'
 import { topicNamed, withTarget } from '../line/target.ts'
@@ -33,12 +35,13 @@ export async function withDestination<T>(
     const topic = sink.layout === 'per-type' ? undefined : (sink.topic ?? transport.named[0])
     // A URL has to say where: what nobody asked for would be written to a topic that nobody reads.
     if (sink.name === sink.url && transport.name !== 'noop') topicNamed(target, 'replay')
+    const renames = parseRenames(sink.rename)
     const plan = planTopics({ ...sink, topic, separator: transport.separator })
     return work({
       name: sink.name,
       transport,
-      topicOf: ({ type }) => plan.topicOf(type),
-      messageOf: encoderOf(sink.dialect),
+      topicOf: ({ type }) => plan.topicOf(renames.there(type)),
+      messageOf: encoderOf(sink.dialect, renames),
     })
   })
 }
@@ -55,9 +58,13 @@ async function findSink(named: string, runtime: Runtime): Promise<SinkOptions> {
 }
 
 /** In evt's own dialect the bytes of the log as they are; without its place in the log, by which readers would take it for known. */
-function encoderOf(dialect: SinkOptions['dialect'] = 'cloudevents'): (entry: HistoryEntry) => Message {
+function encoderOf(
+  dialect: SinkOptions['dialect'] = 'cloudevents',
+  renames: Renames,
+): (entry: HistoryEntry) => Message {
   return (entry) => {
-    const { id, subject: key, headers, dataText } = entry
+    const { id, subject: key, dataText } = entry
+    const headers = renamedHeaders(entry.headers, renames)
     const body = Buffer.from(dataText)
     if (dialect === 'cloudevents') return { id, key, headers, body }
     return { id, key, ...encodeAs(dialect as never, { ...fromHeaders(headers, body), dataText }) }
