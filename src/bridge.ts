@@ -8,7 +8,7 @@ import type { Contract } from './core/contract.ts'
 import { parseDuration } from './core/duration.ts'
 import { EvtError } from './core/errors.ts'
 import type { EvtEvent } from './core/event.ts'
-import { createRegistry } from './core/registry.ts'
+import { contractsOfServices, createRegistry } from './core/registry.ts'
 import type {
   AnyHandlerDefinition,
   HandlerContext,
@@ -110,7 +110,7 @@ export function createBridge(options: BridgeOptions): Bridge {
     const store = await openOwn()
     const { checkSchema } = await import('./store/migrate.ts')
     await checkSchema(store)
-    const known = options.registry ?? createRegistry((options.services ?? []).flatMap(({ contracts }) => contracts))
+    const known = options.registry ?? createRegistry(contractsOfServices(options.services ?? []))
     const { openGuarded } = await import('./bridge/guarded.ts')
     return {
       options,

@@ -88,6 +88,34 @@ export function createRegistry(contracts: readonly AnyContract[], guard?: Guard)
   }
 }
 
+/**
+ * What a registry of these services is made of: a contract that several of them list is one. Throws EvtError('config') naming both services
+ * where two of them mean different things by one type.
+ */
+export function contractsOfServices(
+  services: readonly { readonly name: string; readonly contracts: readonly AnyContract[] }[],
+): readonly AnyContract[] {
+  const owners = new Map<string, { readonly service: string; readonly contract: AnyContract }>()
+  for (const { name: service, contracts } of services) {
+    for (const contract of contracts) {
+      const owner = owners.get(contract.type)
+      if (owner && owner.contract !== contract) throw claimedTwice(contract.type, owner.service, service)
+      if (!owner) owners.set(contract.type, { service, contract })
+    }
+  }
+  return [...owners.values()].map(({ contract }) => contract)
+}
+
+function claimedTwice(type: string, one: string, other: string): EvtError {
+  const whose = one === other ? `service ${one} has two contracts` : `services ${one} and ${other} have two contracts`
+  return new EvtError('config', `cannot register ${type}: ${whose} of that type`, {
+    hint:
+      one === other
+        ? 'one type has one contract, with all its versions: take one away'
+        : `one type has one owner: let ${other} import the contract of ${one}, or give its event a name of its own`,
+  })
+}
+
 function collect(contracts: readonly AnyContract[]): Map<string, readonly Contract[]> {
   const known = new Map<string, readonly Contract[]>()
   const owners = new Map<string, AnyContract>()

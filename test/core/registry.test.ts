@@ -4,7 +4,7 @@ import { defineEvent } from '../../src/core/define-event.ts'
 import { EvtError } from '../../src/core/errors.ts'
 import type { EvtEvent } from '../../src/core/event.ts'
 import { sensitive } from '../../src/core/json-shape.ts'
-import { createRegistry, isNewerVersion } from '../../src/core/registry.ts'
+import { contractsOfServices, createRegistry, isNewerVersion } from '../../src/core/registry.ts'
 
 const userCreated = defineEvent('user.created', {
   1: z.object({ name: z.string(), email: z.email() }),
@@ -183,5 +183,30 @@ describe('the registry', () => {
     expect(registry.sensitivePaths('user.created', 2)).toEqual(['data.email'])
     expect(registry.sensitivePaths('user.created')).toEqual(['data.contact.email'])
     expect(registry.sensitivePaths('nope')).toEqual([])
+  })
+})
+
+describe('contracts of several services', () => {
+  const other = defineEvent('user.deleted', { 1: z.object({ reason: z.string() }) })
+
+  it('are one where services list the same one', () => {
+    const all = contractsOfServices([
+      { name: 'accounts', contracts: [userDeleted, userDeleted] },
+      { name: 'mail', contracts: [userCreated, userDeleted] },
+    ])
+    expect(all).toEqual([userDeleted, userCreated])
+  })
+
+  it('of one type that differ name both services, and what to do', () => {
+    const accounts = { name: 'accounts', contracts: [userDeleted] }
+    const error = caught(() => contractsOfServices([accounts, { name: 'mail', contracts: [other] }]))
+    expect([error.code, error.message, error.hint]).toEqual([
+      'config',
+      'cannot register user.deleted: services accounts and mail have two contracts of that type',
+      'one type has one owner: let mail import the contract of accounts, or give its event a name of its own',
+    ])
+    expect(caught(() => contractsOfServices([{ name: 'mail', contracts: [other, userDeleted] }])).message).toBe(
+      'cannot register user.deleted: service mail has two contracts of that type',
+    )
   })
 })

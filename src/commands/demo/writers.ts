@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { encodeEvent } from '../../core/codec.ts'
-import { createRegistry } from '../../core/registry.ts'
+import { contractsOfServices, createRegistry } from '../../core/registry.ts'
 import { createGenerator } from '../../generators/generator.ts'
 import type { ServiceDefinition } from '../../handle/define-service.ts'
 import { traffic } from '../../services/registry.ts'
@@ -52,7 +52,7 @@ async function publish({
   signal,
   onError,
 }: WriterOptions): Promise<number> {
-  const registry = createRegistry(services.flatMap(({ contracts }) => contracts))
+  const registry = createRegistry(contractsOfServices(services))
   const everyMs = 4_000 / ratePerSecond
   const generator = createGenerator({
     registry,

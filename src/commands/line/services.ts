@@ -3,7 +3,7 @@ import { handlerDefaultsOf } from '../../config/handling.ts'
 import type { Services } from '../../config/services.ts'
 import type { Sourced } from '../../config/sourced.ts'
 import { EvtError } from '../../core/errors.ts'
-import { createRegistry, type Registry } from '../../core/registry.ts'
+import { contractsOfServices, createRegistry, type Registry } from '../../core/registry.ts'
 import { suggestion } from '../../core/suggest.ts'
 import type { ServiceDefinition } from '../../handle/define-service.ts'
 import { resolveHandler } from '../../handle/handler-config.ts'
@@ -60,7 +60,7 @@ function checkHandlers({ handlers }: ServiceDefinition, origin: string): void {
 
 /** Contracts of the configured services, or of the demo's. */
 export async function loadRegistry(runtime: Pick<Runtime, 'config'>): Promise<Registry> {
-  return createRegistry((await loadServices(runtime)).flatMap(({ contracts }) => contracts))
+  return createRegistry(contractsOfServices(await loadServices(runtime)))
 }
 
 async function byName(name: string, origin: string): Promise<ServiceDefinition> {

@@ -1,6 +1,6 @@
 import { asyncApi } from '../../core/asyncapi.ts'
 import { schemaFile } from '../../core/contract-schemas.ts'
-import { createRegistry } from '../../core/registry.ts'
+import { contractsOfServices, createRegistry } from '../../core/registry.ts'
 import { choice, defineCommand, value } from '../command.ts'
 import { loadServices } from '../line/services.ts'
 
@@ -28,7 +28,7 @@ export default defineCommand({
   },
   async run({ options: { format } }, runtime) {
     const services = await loadServices(runtime)
-    const registry = createRegistry(services.flatMap(({ contracts }) => contracts))
+    const registry = createRegistry(contractsOfServices(services))
     const title = services.map(({ name }) => name).join(', ') || 'evt'
     const document =
       format === 'asyncapi' ? asyncApi(registry, { title, version: '1', services }) : schemaFile(registry)

@@ -2,6 +2,7 @@
 // Type, time and correlation travel in the envelope.
 import { z } from 'zod'
 import { defineEvent, sensitive } from '../../index.ts'
+import { authLogin, authLogout, authSessionChanged } from '../accounts/contracts.ts'
 
 /** Both RFC 3339 in UTC, as programs write it, and with an offset, as Postgres does. */
 const instant = z.iso.datetime({ offset: true })
@@ -61,18 +62,6 @@ export const documentCreated = defineEvent('document.created', { 1: document })
 export const documentUpdated = defineEvent('document.updated', { 1: changedDocument })
 export const documentPublished = defineEvent('document.published', { 1: changedDocument })
 export const documentDeleted = defineEvent('document.deleted', { 1: document })
-
-const session = z.object({ session_id: z.uuid(), ip: sensitive(z.ipv4()), user_agent: z.string().max(300) })
-
-export const authLogin = defineEvent('auth.login', { 1: z.object({ user_id: z.uuid(), auth_data: session }) })
-export const authLogout = defineEvent('auth.logout', { 1: z.object({ user_id: z.uuid(), auth_data: session }) })
-export const authSessionChanged = defineEvent('auth.session_changed', {
-  1: z.object({
-    user_id: z.uuid(),
-    auth_data: session.extend({ permissions: z.array(z.enum(['read', 'write', 'share', 'manage'])).max(4) }),
-    changes,
-  }),
-})
 
 const settingData = z.object({ key: z.string().min(1).max(200), value: z.string(), updated_at: instant })
 

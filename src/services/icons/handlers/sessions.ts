@@ -1,5 +1,5 @@
 import { defineHandler } from '../../../index.ts'
-import { authLogin, authLogout, authSessionChanged } from '../contracts.ts'
+import { authLogin, authLogout, authSessionChanged } from '../../accounts/contracts.ts'
 
 /** Who is logged in, and with which permissions this session goes beyond or below the role's. */
 export const sessions = defineHandler({
@@ -11,7 +11,7 @@ export const sessions = defineHandler({
     const endedAt = event.type === authLogout.type ? event.time : null
     await ctx.sql`
       insert into icons.sessions (session_id, user_id, ip, permissions, started_at, ended_at, event_time)
-      values (${session.session_id}, ${user_id}, ${session.ip}, coalesce(${granted}::text[], '{read}'), ${event.time}, ${endedAt},
+      values (${session.session_id}, ${user_id}, ${session.ip ?? ''}, coalesce(${granted}::text[], '{read}'), ${event.time}, ${endedAt},
         ${event.time})
       on conflict (session_id) do update set
         ip = excluded.ip, permissions = coalesce(${granted}::text[], icons.sessions.permissions),
