@@ -1,5 +1,6 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
+import { compilePatterns } from '../core/pattern.ts'
 import type { EventOf, EventSource } from '../handle/define-handler.ts'
 import type { BatchHandlerDefinition, HandlerContext } from '../handle/handler.ts'
 import type { Projection } from '../handle/projection.ts'
@@ -46,13 +47,22 @@ export function defineProjection<const On extends readonly EventSource[]>(
 ): ProjectionConfig {
   const options = given as unknown as ProjectionOptions
   const { name, version = 1, tables, on } = options
-  const refuse = (reason: string) =>
-    new EvtError('config', `cannot define projection ${JSON.stringify(name)}: ${reason}`)
+  const refuse = (reason: string, hint?: string) =>
+    new EvtError(
+      'config',
+      `cannot define projection ${JSON.stringify(name)}: ${reason}`,
+      hint === undefined ? {} : { hint },
+    )
   if (!namePattern.test(name) || ['evt', 'event_store', 'public'].includes(name) || name.startsWith('pg_'))
     throw refuse('a name is lower-case letters, digits and underscores, and no schema that is there')
   if (/_g\d+$/.test(name)) throw refuse('no name ends in _g and a number: schemas of builds do')
   if (!Number.isInteger(version) || version < 1) throw refuse('version is not a whole number from 1')
   if (on.length === 0) throw refuse('it listens to nothing')
+  try {
+    compilePatterns(typesOf(options))
+  } catch (error) {
+    throw error instanceof EvtError ? refuse(error.message, error.hint) : error
+  }
   if (Object.keys(tables).length === 0) throw refuse('it has no tables')
   const odd = Object.keys(tables).find((table) => !namePattern.test(table))
   if (odd !== undefined) throw refuse(`table ${JSON.stringify(odd)} is no lower-case name`)

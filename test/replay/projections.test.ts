@@ -144,5 +144,6 @@ it('what cannot be a projection is refused', () => {
   expect(() => totals({ name: 'things_g2' })).toThrow('no name ends in _g and a number')
   totals({ name: 'things_g2b' })
   expect(() => totals({ tables: {} })).toThrow('it has no tables')
+  expect(() => totals({ on: ['order..*'] })).toThrow('cannot define projection "thing_totals": ')
   expect(() => totals({ tables: { 'a"b': 'x int' } })).toThrow('no lower-case name')
 })

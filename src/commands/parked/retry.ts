@@ -36,7 +36,13 @@ export default defineCommand({
       const { retryParked } = await import('../../store/parked-repair.ts')
       const queues = await namedParked(store, { which, handler: options.handler, all: options.all })
       const samples = queues.map(parkedSample)
-      const plan = { verb: 'retry', noun: 'parked events', count: queues.length, target: store.url, samples }
+      const plan = {
+        verb: 'retry',
+        noun: queues.length === 1 ? 'parked event' : 'parked events',
+        count: queues.length,
+        target: store.url,
+        samples,
+      }
       if (!(await askConsent(runtime, { ...plan, options, typed }))) return undefined
       const target = options.all ? `all ${options.handler ?? ''}`.trim() : which.join(' ')
       const { reason } = options

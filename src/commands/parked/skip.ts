@@ -42,7 +42,7 @@ export default defineCommand({
       const queues = named.filter(({ reason }) => reason !== 'turn')
       const go = await askConsent(runtime, {
         verb: 'skip',
-        noun: 'parked events',
+        noun: queues.length === 1 ? 'parked event' : 'parked events',
         count: queues.length,
         target: store.url,
         samples: queues.map(parkedSample),
