@@ -102,6 +102,18 @@ create index if not exists document_icons_icon on icons.document_icons (icon, us
 create index if not exists document_icons_used_at on icons.document_icons (used_at);
 create index if not exists document_icons_user_id on icons.document_icons (user_id);
 
+-- What was used when, by the minute of the document's change; 30 days of it. A document's own rows, so that nobody waits.
+create table if not exists icons.usage_minutes (
+  document_id uuid not null,
+  icon        text not null,
+  minute      timestamptz not null,
+  user_id     uuid not null,
+  uses        integer not null,
+  primary key (document_id, icon, minute)
+);
+create index if not exists usage_minutes_minute on icons.usage_minutes (minute);
+create index if not exists usage_minutes_user_id on icons.usage_minutes (user_id, minute);
+
 create table if not exists icons.recommendations (
   document_id uuid not null,
   icon        text not null,
@@ -155,6 +167,18 @@ create or replace view icons.popular_icons as
 create or replace view icons.user_usage as
   select d.user_id, d.icon, sum(d.uses) as uses, max(d.used_at) as last_used_at
   from icons.document_icons d group by d.user_id, d.icon;
+
+-- Who works now, and with which icons since the login.
+create or replace view icons.live_usage as
+  select s.session_id, s.user_id, s.started_at, coalesce(u.documents, 0) as documents, coalesce(u.uses, 0) as uses,
+    coalesce(u.icons, '{}') as icons, u.last_used_at
+  from icons.sessions s
+  left join lateral (
+    select count(distinct m.document_id) as documents, sum(m.uses) as uses, max(m.minute) as last_used_at,
+      array_agg(distinct m.icon order by m.icon) as icons
+    from icons.usage_minutes m where m.user_id = s.user_id and m.minute >= date_trunc('minute', s.started_at)
+  ) u on true
+  where s.ended_at is null;
 
 create or replace view icons.performance as
   select service, operation, count(*) as samples, avg(duration_ms) as mean_ms,

@@ -13,6 +13,10 @@ export const cleanUp = defineHandler({
     await ctx.sql`
       delete from icons.document_icons where (document_id, icon) in (
         select document_id, icon from icons.document_icons where user_id = ${user_id} order by document_id, icon for update)`
+    await ctx.sql`
+      delete from icons.usage_minutes where (document_id, icon, minute) in (
+        select document_id, icon, minute from icons.usage_minutes where user_id = ${user_id}
+        order by document_id, icon, minute for update)`
     await ctx.publish({
       type: cacheInvalidated.type,
       data: { system_data: { scope: 'user', key: user_id, reason: 'user.deleted' } },
