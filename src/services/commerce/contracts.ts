@@ -23,9 +23,13 @@ const product = z.object({
 })
 export const productCreated = defineEvent('product.created', { 1: product })
 export const productUpdated = defineEvent('product.updated', { 1: product.extend({ changes }) })
-export const productDiscontinued = defineEvent('product.discontinued', {
-  1: z.object({ product_id: z.uuid(), tenant_id: z.uuid() }),
-})
+export const productDiscontinued = defineEvent(
+  'product.discontinued',
+  {
+    1: z.object({ product_id: z.uuid(), tenant_id: z.uuid() }),
+  },
+  { lifecycle: { ends: true } },
+)
 
 const stock = z.object({ product_id: z.uuid(), tenant_id: z.uuid(), location_id: z.uuid() })
 
@@ -87,26 +91,56 @@ export const orderCreated = defineEvent('order.created', {
     upcast: (order) => ({ customer_id: null, location_id: null, items: [], ...order }),
   },
 })
-export const orderConfirmed = defineEvent('order.confirmed', { 1: z.object(orderOf) })
-export const orderShipped = defineEvent('order.shipped', {
-  1: z.object({
-    ...orderOf,
-    carrier: z.enum(['post', 'courier', 'pickup']),
-    tracking_token: sensitive(z.string().max(64)),
-  }),
-})
-export const orderDelivered = defineEvent('order.delivered', { 1: z.object(orderOf) })
+export const orderConfirmed = defineEvent(
+  'order.confirmed',
+  { 1: z.object(orderOf) },
+  { lifecycle: { after: ['created'] } },
+)
+export const orderShipped = defineEvent(
+  'order.shipped',
+  {
+    1: z.object({
+      ...orderOf,
+      carrier: z.enum(['post', 'courier', 'pickup']),
+      tracking_token: sensitive(z.string().max(64)),
+    }),
+  },
+  { lifecycle: { after: ['confirmed'] } },
+)
+export const orderDelivered = defineEvent(
+  'order.delivered',
+  { 1: z.object(orderOf) },
+  { lifecycle: { after: ['shipped'], ends: true } },
+)
 export const orderCancelled = defineEvent('order.cancelled', { 1: z.object({ ...orderOf, reason }) })
 
 const payment = z.object({ payment_id: z.uuid(), ...orderOf, amount: money, currency })
 
 export const paymentRequested = defineEvent('payment.requested', { 1: payment })
-export const paymentAuthorised = defineEvent('payment.authorised', {
-  1: payment.extend({ card_last_four: sensitive(z.string().length(4)).optional() }),
-})
-export const paymentCaptured = defineEvent('payment.captured', { 1: payment })
-export const paymentFailed = defineEvent('payment.failed', { 1: payment.extend({ reason }) })
-export const paymentRefunded = defineEvent('payment.refunded', { 1: payment })
+export const paymentAuthorised = defineEvent(
+  'payment.authorised',
+  {
+    1: payment.extend({ card_last_four: sensitive(z.string().length(4)).optional() }),
+  },
+  { lifecycle: { after: ['requested'] } },
+)
+export const paymentCaptured = defineEvent('payment.captured', { 1: payment }, { lifecycle: { after: ['authorised'] } })
+export const paymentFailed = defineEvent(
+  'payment.failed',
+  { 1: payment.extend({ reason }) },
+  { lifecycle: { after: ['requested'], ends: true } },
+)
+export const paymentRefunded = defineEvent(
+  'payment.refunded',
+  { 1: payment },
+  { lifecycle: { after: ['captured'], ends: true } },
+)
+/** The order came to nothing: the provider is to take no money, or to give it back. */
+export const paymentVoidRequested = defineEvent(
+  'payment.void_requested',
+  { 1: payment },
+  { lifecycle: { after: ['requested', 'authorised'], ends: true } },
+)
 
 export const contracts = [
   productCreated,
@@ -130,4 +164,5 @@ export const contracts = [
   paymentCaptured,
   paymentFailed,
   paymentRefunded,
+  paymentVoidRequested,
 ]

@@ -23,7 +23,11 @@ export const tenantUpdated = defineEvent('tenant.updated', { 1: tenant.extend({ 
 export const tenantSuspended = defineEvent('tenant.suspended', {
   1: z.object({ tenant_id: z.uuid(), reason: z.string().max(500) }),
 })
-export const tenantReactivated = defineEvent('tenant.reactivated', { 1: z.object({ tenant_id: z.uuid() }) })
+export const tenantReactivated = defineEvent(
+  'tenant.reactivated',
+  { 1: z.object({ tenant_id: z.uuid() }) },
+  { lifecycle: { after: ['suspended'] } },
+)
 export const tenantDeleted = defineEvent('tenant.deleted', { 1: z.object({ tenant_id: z.uuid() }) })
 
 export const subscriptionChanged = defineEvent('subscription.changed', {
