@@ -8,7 +8,14 @@ export type Shape =
   | { readonly kind: 'object'; readonly fields: readonly ShapeField[] }
   | { readonly kind: 'array'; readonly item: Shape; readonly min: number; readonly max: number }
   | { readonly kind: 'record'; readonly value: Shape }
-  | { readonly kind: 'string'; readonly format?: string; readonly min: number; readonly max: number }
+  | {
+      readonly kind: 'string'
+      readonly format?: string
+      /** A regular expression of its own, where no format says what it is. */
+      readonly pattern?: string
+      readonly min: number
+      readonly max: number
+    }
   | {
       readonly kind: 'number'
       readonly integer: boolean
@@ -89,6 +96,7 @@ interface JsonSchema {
   readonly minLength?: number
   readonly maxLength?: number
   readonly format?: string
+  readonly pattern?: string
   readonly minimum?: number
   readonly maximum?: number
   readonly exclusiveMinimum?: number
@@ -151,9 +159,10 @@ function parseObject(schema: JsonSchema): Shape {
 
 function parseString(schema: JsonSchema): Shape {
   const bounds = { min: schema.minLength ?? 0, max: schema.maxLength ?? Infinity }
-  return schema.format === undefined
+  if (schema.format !== undefined) return { kind: 'string', format: schema.format, ...bounds }
+  return schema.pattern === undefined
     ? { kind: 'string', ...bounds }
-    : { kind: 'string', format: schema.format, ...bounds }
+    : { kind: 'string', pattern: schema.pattern, ...bounds }
 }
 
 function parseNumber(schema: JsonSchema): Shape {

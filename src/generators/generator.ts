@@ -2,13 +2,12 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
 import type { Registry } from '../core/registry.ts'
-import { dissect } from './anatomy.ts'
+import { createCompiler } from './compiler.ts'
 import { type Corruption, type CorruptOptions, compileCorrupt } from './corruption.ts'
 import { type Compiled, createMaker } from './maker.ts'
 import { createMoment, type Moment } from './moment.ts'
 import { type Assignment, compileOverrides } from './overrides.ts'
-import { adopt, advance, compilePlan } from './plan.ts'
-import { loadPools } from './pools.ts'
+import { adopt, advance } from './plan.ts'
 import { selectContracts } from './select.ts'
 import { createSpoiler } from './spoiler.ts'
 import { createWorld, remembered } from './world.ts'
@@ -27,6 +26,8 @@ export interface GeneratorOptions {
   readonly corrupt?: CorruptOptions
   /** Shares by type, in place of the usual ones. */
   readonly weights?: Readonly<Record<string, number>>
+  /** Things belong to so many tenants; default none but those that contracts name. */
+  readonly tenants?: number
   /** Default `evt-gen`. */
   readonly source?: string
 }
@@ -47,30 +48,26 @@ export function createGenerator(options: GeneratorOptions): Generator {
     throw new EvtError('usage', `cannot use seed ${options.seed}: it is a whole number`)
   const weighted = selectContracts(registry, options.types, options.weights)
   checkRatio(corrupt)
-  const known = registry.types().flatMap((type) => registry.get(type) ?? [])
-  const anatomies = dissect(
-    weighted.map(({ contract }) => contract),
-    known,
-  )
-  const pools = loadPools()
-  const ended = new Set(anatomies.flatMap(({ own, verb, entity }) => (own && verb.kind === 'end' ? [entity] : [])))
-  const plans = anatomies.map(
+  const moment = createMoment(options.seed, options.nowMs)
+  const world = createWorld(moment, options.tenants)
+  const { anatomies, compile } = createCompiler(registry, world)
+  const selected = anatomies(weighted.map(({ contract }) => contract))
+  const plans = selected.map(
     (anatomy): Compiled => ({
-      ...compilePlan(anatomy, pools, ended.has(anatomy.entity)),
+      ...compile(anatomy, selected),
       override: compileOverrides(anatomy.contract, set),
       corrupt: compileCorrupt(anatomy.contract),
     }),
   )
   checkSamples(plans, set.length > 0)
-  const moment = createMoment(options.seed, options.nowMs)
   const choose = createChoice(
     plans,
     weighted.map(({ weight }) => weight),
   )
   const make = createMaker({
     plans,
-    kept: remembered(anatomies),
-    world: createWorld(moment),
+    kept: remembered(selected),
+    world,
     moment,
     source: options.source ?? 'evt-gen',
   })

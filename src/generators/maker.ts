@@ -1,9 +1,11 @@
 import type { EvtEvent } from '../core/event.ts'
 import type { Corrupt } from './corruption.ts'
+import type { Entity } from './entities.ts'
 import type { Moment } from './moment.ts'
 import type { Override } from './overrides.ts'
 import { adopt, advance, findSubject, isActive, type Plan } from './plan.ts'
 import type { Individual } from './population.ts'
+import { wordOf } from './verbs.ts'
 import type { World } from './world.ts'
 
 export interface Compiled extends Plan {
@@ -56,22 +58,41 @@ function createSettling({ plans, kept, world, moment }: MakerOptions) {
   const begins = new Map<string, Compiled>()
   for (const plan of plans) {
     const { own, verb, entity } = plan.anatomy
-    if (own && verb.kind === 'begin' && entity !== undefined) begins.set(entity, plan)
+    if (own && verb.kind === 'begin' && entity !== undefined) begins.set(entity.key, plan)
   }
-  const isMissing = (entity: string) => world.populationOf(entity).choose(moment, isActive) === undefined
+  const before = new Map(plans.map((plan) => [plan, previousOf(plan, plans)]))
+  const isMissing = (entity: Entity) => world.populationOf(entity).choose(moment, isActive) === undefined
 
   const settle = (plan: Compiled, asked: readonly Compiled[] = []): readonly [Compiled, Individual | undefined] => {
-    const { entity, own, verb, owners } = plan.anatomy
-    if (entity === undefined) return [plan, undefined]
-    const found = findSubject(plan, world, moment, kept.has(entity))
-    if (found) return [plan, found]
-    const needed = own && verb.kind === 'begin' ? owners.map((owner) => owner.entity).filter(isMissing) : [entity]
+    const { entity, own, verb, owners, mentions } = plan.anatomy
     const way = [...asked, plan]
     // Things that belong to each other in a circle have to start somewhere.
-    const first = needed.flatMap((one) => begins.get(one) ?? []).find((one) => !way.includes(one))
+    const firstOf = (needed: readonly Entity[]) =>
+      needed.flatMap(({ key }) => begins.get(key) ?? []).find((one) => !way.includes(one))
+    const unmentioned = mentions.length > 0 ? firstOf(mentions.filter(isMissing)) : undefined
+    if (unmentioned) return settle(unmentioned, way)
+    if (entity === undefined) return [plan, undefined]
+    const found = findSubject(plan, world, moment, kept.has(entity.key))
+    if (found) return [plan, found]
+    const previous = before.get(plan)
+    if (previous && !way.includes(previous)) return settle(previous, way)
+    const needed = own && verb.kind === 'begin' ? owners.map((owner) => owner.entity).filter(isMissing) : [entity]
+    const first = firstOf(needed)
     return first ? settle(first, way) : [plan, adopt(plan, world, moment)]
   }
   return settle
+}
+
+/** What brings a thing to where this event may happen: `assigned` before `completed`, a login before a logout. */
+function previousOf({ anatomy: { verb, entity, own, stateField }, opened }: Compiled, plans: readonly Compiled[]) {
+  const same = plans.filter(({ anatomy }) => anatomy.entity?.key === entity?.key && anatomy.own === own)
+  if (!own && opened)
+    return same.find(({ anatomy }) => anatomy.verb.kind === 'begin' && anatomy.stateField === stateField)
+  if (!own || verb.kind !== 'phase') return undefined
+  return same.find(({ anatomy: { verb: other, contract } }) => {
+    if (verb.after) return verb.after.includes(contract.type) || verb.after.includes(wordOf(contract.type))
+    return other.kind === 'phase' && other.rank === verb.needs && !other.end
+  })
 }
 
 /** `--set` may have changed whom an event is about: the subject follows the id, with a sequence of its own. */
@@ -80,7 +101,7 @@ function createRetargeting() {
   return ({ anatomy }: Compiled, before: EvtEvent, after: EvtEvent): EvtEvent => {
     const [id, earlier] = [idOf(anatomy.idField, after), idOf(anatomy.idField, before)]
     const moved = id !== earlier && after.subject === before.subject
-    const subject = moved ? `${anatomy.entity}/${String(id)}` : after.subject
+    const subject = moved ? `${anatomy.entity?.name}/${String(id)}` : after.subject
     if (subject === undefined || subject === before.subject) return after
     const sequence = (sequences.get(subject) ?? 0) + 1
     sequences.set(subject, sequence)
@@ -96,8 +117,9 @@ function addSubject(event: Draft, one: Individual): void {
   event.sequence = one.sequence
   one.correlationId ??= event.id
   event.correlationId = one.correlationId
+  if (one.tenant !== undefined) event.tenant = one.tenant
   const actor = firstOwner(one) ?? one
-  if (actor.subject.startsWith('user/')) event.actor = { userId: actor.id }
+  if (actor.subject.startsWith('user/')) event.actor = { userId: String(actor.id) }
 }
 
 function firstOwner(one: Individual): Individual | undefined {

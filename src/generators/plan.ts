@@ -1,9 +1,12 @@
+import type { ShapeField } from '../core/json-shape.ts'
 import type { Anatomy } from './anatomy.ts'
+import type { Facts } from './facts.ts'
 import type { Moment } from './moment.ts'
-import type { Pools } from './pools.ts'
 import type { Individual } from './population.ts'
 import { compileState, type StatePlan } from './state.ts'
-import { compileObject, compileValue, type Data, type Draw } from './values.ts'
+import { type AddUp, compileTotals } from './totals.ts'
+import { compileObject, compileValue, type Data, type Draw, type Stock } from './values.ts'
+import { isPhaseAllowed } from './verbs.ts'
 import type { World } from './world.ts'
 
 /** One contract, compiled: everything that can be decided before the first event is. */
@@ -11,25 +14,65 @@ export interface Plan {
   readonly anatomy: Anatomy
   readonly state: StatePlan | undefined
   /** Fields of the payload that are neither ids nor state. */
-  readonly others: readonly { readonly name: string; readonly required: boolean; readonly draw: Draw }[]
+  readonly others: readonly Other[]
+  readonly addUp: AddUp | undefined
   /** A thing that rests is never ended by these events: it may be forgotten. */
   readonly restsForGood: boolean
+  /** Some other event opens what this one goes on with or closes: a login. */
+  readonly opened: boolean
   /** Payloads that are about no thing. */
   readonly lone: (moment: Moment) => Data
 }
 
-export function compilePlan(anatomy: Anatomy, pools: Pools, ended: boolean): Plan {
+interface Other {
+  readonly name: string
+  readonly required: boolean
+  readonly draw: Draw
+  /** What has been said of the thing, or of one that it belongs to, before. */
+  readonly known: ((one: Individual) => unknown) | undefined
+}
+
+export interface PlanOptions {
+  readonly stock: Stock
+  readonly facts: Facts
+  readonly ended: boolean
+  readonly opened: boolean
+}
+
+export function compilePlan(anatomy: Anatomy, { stock, facts, ended, opened }: PlanOptions): Plan {
   const { shape, idField, stateField, changesField } = anatomy
   const special = new Set([idField, stateField, changesField, ...anatomy.owners.map(({ field }) => field)])
   return {
     anatomy,
-    state: compileState(anatomy, pools),
+    state: compileState(anatomy, stock),
     others: shape.fields
       .filter(({ name }) => !special.has(name))
-      .map(({ name, required, shape: inner }) => ({ name, required, draw: compileValue(name, inner, pools) })),
+      .map((field) => ({
+        name: field.name,
+        required: field.required,
+        draw: compileValue(field.name, field.shape, stock),
+        known: compileKnown(anatomy, field, facts),
+      })),
+    addUp: compileTotals(shape.fields),
     restsForGood: !ended,
-    lone: compileObject(shape, pools),
+    opened,
+    lone: compileObject(shape, stock),
   }
+}
+
+function compileKnown(
+  { entity, own, verb, owners }: Anatomy,
+  field: ShapeField,
+  facts: Facts,
+): ((one: Individual) => unknown) | undefined {
+  const isRepeated = entity && !(own && (verb.kind === 'begin' || verb.kind === 'change'))
+  const itself = isRepeated ? facts.copy(entity, field, own ? 'itself' : 'another') : undefined
+  if (itself) return itself
+  for (const owner of owners) {
+    const copy = facts.copy(owner.entity, field, 'another')
+    if (copy) return (one) => one.owners[owner.field] && copy(one.owners[owner.field] as Individual)
+  }
+  return undefined
 }
 
 /** The thing that the next event of `plan` is about: chosen, begun, or undefined when none is there to choose. */
@@ -47,11 +90,13 @@ export function findSubject(plan: Plan, world: World, moment: Moment, keep: bool
 export function adopt(plan: Plan, world: World, moment: Moment): Individual | undefined {
   const { entity, own } = plan.anatomy
   if (entity === undefined) return undefined
-  const owners = Object.fromEntries(
-    plan.anatomy.owners.map((owner) => [
-      owner.field,
-      world.populationOf(owner.entity).choose(moment, isActive) ?? world.begin(owner.entity, {}, undefined, true),
-    ]),
+  const owners = consistent(
+    Object.fromEntries(
+      plan.anatomy.owners.map((owner) => [
+        owner.field,
+        world.populationOf(owner.entity).choose(moment, isActive) ?? world.begin(owner.entity, {}, undefined, true),
+      ]),
+    ),
   )
   return world.begin(entity, owners, own ? plan.state : undefined, true)
 }
@@ -63,15 +108,26 @@ function chooseOwners(plan: Plan, world: World, moment: Moment): Record<string, 
     if (!owner) return undefined
     owners[field] = owner
   }
+  return consistent(owners)
+}
+
+/** An order of a customer belongs to the tenant of that customer. */
+function consistent(owners: Record<string, Individual>): Record<string, Individual> {
+  for (const field in owners) {
+    const theirs = owners[field]?.owners ?? {}
+    for (const other in theirs) if (other in owners) owners[other] = theirs[other] as Individual
+  }
   return owners
 }
 
 export const isActive = (one: Individual): boolean => !one.resting
 
 /** What is published already is not published again; what rests, and what belongs to it, only ends. */
-function isReady({ anatomy: { verb, own }, state }: Plan, one: Individual): boolean {
+function isReady({ anatomy: { verb, own }, state, opened }: Plan, one: Individual): boolean {
   if (own && verb.kind === 'end') return true
   if (one.resting) return false
+  if (opened && state && one.state[state.field] === undefined) return false
+  if (own && verb.kind === 'phase' && !isPhaseAllowed(verb, one.rank, one.phase)) return false
   for (const field in one.owners) if (one.owners[field]?.resting) return false
   return verb.kind !== 'switch' || !state || one.state[state.field]?.[verb.flag] !== verb.to
 }
@@ -87,21 +143,36 @@ export function advance(plan: Plan, one: Individual, moment: Moment): Data {
     const moved = moveState(plan, state, one, moment)
     changes = moved.changes
     if (one.state[state.field] !== moved.state) one.state = { ...one.state, [state.field]: moved.state }
+    if (!anatomy.own && anatomy.verb.kind === 'end') one.state = withoutState(one.state, state.field)
     data[state.field] = moved.state
   }
   if (anatomy.changesField !== undefined) data[anatomy.changesField] = changes
-  for (const other of plan.others) if (other.required || moment.random() < 0.7) data[other.name] = other.draw(moment)
-  if (anatomy.own) retire(plan, one)
+  for (const other of plan.others) {
+    if (!other.required && moment.random() >= 0.7) continue
+    data[other.name] = other.known?.(one) ?? other.draw(moment)
+  }
+  plan.addUp?.(data)
+  if (anatomy.own) retire(plan, one, data)
   one.sequence += 1
   return data
 }
 
-function retire({ anatomy: { verb }, restsForGood }: Plan, one: Individual): void {
+function retire({ anatomy: { verb, contract }, restsForGood, others }: Plan, one: Individual, data: Data): void {
+  if (verb.kind !== 'change') one.phase = contract.type
   if (verb.kind === 'end') one.gone = true
   else if (verb.kind === 'switch' && verb.rest) {
     one.resting = true
     one.gone = restsForGood
-  }
+  } else if (verb.kind === 'phase') {
+    one.rank = Math.max(one.rank, verb.rank)
+    one.finished = verb.end
+  } else if (verb.kind === 'begin') one.facts = data
+  else if (verb.kind === 'change' && others.length > 0) one.facts = { ...one.facts, ...data }
+}
+
+function withoutState(state: Individual['state'], field: string): Individual['state'] {
+  const { [field]: _closed, ...others } = state
+  return others
 }
 
 const unchanged: readonly string[] = []

@@ -3,7 +3,7 @@ import type { Data } from './values.ts'
 
 /** One thing that events are about: a user, a document. */
 export interface Individual {
-  readonly id: string
+  readonly id: string | number
   readonly subject: string
   /** Of the last event. */
   sequence: number
@@ -11,6 +11,14 @@ export interface Individual {
   resting: boolean
   /** Ended: nothing of it, and nothing that belongs to it, happens any more. */
   gone: boolean
+  /** At its goal: nothing more of its own, but what belongs to it goes on. */
+  finished: boolean
+  /** How far it has come, and by which type. */
+  rank: number
+  phase: string | undefined
+  /** What its events said of it outside of a state. */
+  facts: Data
+  readonly tenant: string | undefined
   /** What it belongs to, by the field that says so: `user_id`. */
   readonly owners: Readonly<Record<string, Individual>>
   /** Its present state, by the field of the payload: `user_data`. Replaced, never changed: events share it. */
@@ -54,7 +62,7 @@ export function createPopulation(): Population {
     choose(moment, suits) {
       for (let tries = 0; tries < 8 && alive.length > 0; tries++) {
         const one = alive[Math.floor((alive.length + 1) ** moment.random()) - 1] as Individual
-        if (one.gone || hasLostOwner(one)) remove(one)
+        if (one.gone || one.finished || hasLostOwner(one)) remove(one)
         else if (suits(one)) return one
       }
       return undefined

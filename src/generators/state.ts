@@ -1,8 +1,10 @@
 import type { ShapeField } from '../core/json-shape.ts'
-import { type Anatomy, type ObjectShape, snakeCase, startFlags } from './anatomy.ts'
+import type { Anatomy, ObjectShape } from './anatomy.ts'
 import type { Moment } from './moment.ts'
-import type { Pools } from './pools.ts'
-import { compileObject, compileValue, type Data } from './values.ts'
+import { snakeCase } from './names.ts'
+import { compileTotals } from './totals.ts'
+import { compileObject, compileValue, type Data, type Stock } from './values.ts'
+import { startFlags } from './verbs.ts'
 
 /** Compiled: how the state of a thing comes about and changes, in the shape that one contract gives it. */
 export interface StatePlan {
@@ -20,19 +22,24 @@ export interface StatePlan {
   ): { readonly state: Data; readonly changes: readonly string[] }
 }
 
-export function compileState(anatomy: Anatomy, pools: Pools): StatePlan | undefined {
+export function compileState(anatomy: Anatomy, stock: Stock): StatePlan | undefined {
   const field = anatomy.shape.fields.find(({ name }) => name === anatomy.stateField)
   if (field?.shape.kind !== 'object') return undefined
   const shape = field.shape
-  const draw = compileObject(shape, pools, flagsOf(shape))
+  const draw = compileObject(shape, stock, flagsOf(shape))
   const stamp = shape.fields.find(({ name }) => snakeCase(name) === 'updated_at')?.name
   const mutable = shape.fields
     .filter(isMutable)
-    .map(({ name, shape: inner }) => ({ name, draw: compileValue(name, inner, pools) }))
+    .map(({ name, shape: inner }) => ({ name, draw: compileValue(name, inner, stock) }))
   const names = shape.fields.filter(({ required }) => required).map(({ name }) => name)
 
-  const touched = (state: Data, changed: Data, moment: Moment): Data =>
-    stamp === undefined ? { ...state, ...changed } : { ...state, ...changed, [stamp]: moment.iso }
+  const addUp = compileTotals(shape.fields)
+  const touched = (state: Data, changed: Data, moment: Moment): Data => {
+    const made: Record<string, unknown> = { ...state, ...changed }
+    if (stamp !== undefined) made[stamp] = moment.iso
+    addUp?.(made)
+    return made
+  }
 
   return {
     field: field.name,
@@ -53,7 +60,8 @@ export function compileState(anatomy: Anatomy, pools: Pools): StatePlan | undefi
         const value = one.draw(moment)
         if (!isSame(value, state[one.name])) changed[one.name] = value
       }
-      return { state: touched(state, changed, moment), changes: Object.keys(changed) }
+      const next = touched(state, changed, moment)
+      return { state: next, changes: addUp ? differing(state, next, stamp) : Object.keys(changed) }
     },
     set: (state, flag, to, moment) => ({ state: touched(state, { [flag]: to }, moment), changes: [flag] }),
   }
@@ -63,6 +71,9 @@ const countOf = (object: object): number => Object.keys(object).length
 
 const isSame = (a: unknown, b: unknown): boolean =>
   a === b || (typeof a === 'object' && typeof b === 'object' && JSON.stringify(a) === JSON.stringify(b))
+
+const differing = (before: Data, after: Data, stamp: string | undefined): readonly string[] =>
+  Object.keys(after).filter((name) => name !== stamp && !isSame(before[name], after[name]))
 
 const flagsOf = (shape: ObjectShape): Data =>
   Object.fromEntries(

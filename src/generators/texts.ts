@@ -1,5 +1,7 @@
 import type { Shape } from '../core/json-shape.ts'
 import type { Moment } from './moment.ts'
+import { snakeCase } from './names.ts'
+import { compilePattern } from './pattern-text.ts'
 import type { PoolName, Pools } from './pools.ts'
 
 type Text = (moment: Moment) => string
@@ -91,15 +93,32 @@ const byName: readonly (readonly [RegExp, Make])[] = [
   [/^value$|^previous$/, digits],
   [/_at$|timestamp/, now],
   [/date$/, date],
+  [/last_?four|last4/, () => (moment) => String(1_000 + moment.below(9_000))],
+  [/^sku$/, () => (moment) => `SKU-${10_000 + moment.below(90_000)}`],
   [/token|hash|secret/, token],
   [/(^|_)id$/, uuid],
 ]
 
-/** A drawer of strings that keep the contract's length. */
+/** A drawer of strings that keep the contract's length and pattern. */
 export function compileText(name: string, shape: Shape & { kind: 'string' }, pools: Pools): Text {
-  const snake = name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase()
+  const snake = snakeCase(name)
   const named = byName.find(([pattern]) => pattern.test(snake))?.[1] ?? pooled('word')
-  const draw = (byFormat[shape.format ?? ''] ?? named)(pools)
-  if (shape.min === 0 && shape.max === Infinity) return draw
-  return (moment) => draw(moment).padEnd(shape.min, 'x').slice(0, shape.max)
+  const draw = bounded((byFormat[shape.format ?? ''] ?? named)(pools), shape)
+  return shape.pattern === undefined ? draw : matching(draw, shape.pattern)
+}
+
+function bounded(draw: Text, { min, max }: { readonly min: number; readonly max: number }): Text {
+  if (min === 0 && max === Infinity) return draw
+  return (moment) => draw(moment).padEnd(min, 'x').slice(0, max)
+}
+
+/** The realistic text where it happens to match, else any that does. */
+function matching(draw: Text, source: string): Text {
+  const pattern = new RegExp(source, 'u')
+  const any = compilePattern(source)
+  if (!any) return draw
+  return (moment) => {
+    const text = draw(moment)
+    return pattern.test(text) ? text : any(moment)
+  }
 }

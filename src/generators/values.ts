@@ -1,20 +1,35 @@
-import type { Shape } from '../core/json-shape.ts'
+import type { Shape, ShapeField } from '../core/json-shape.ts'
 import type { Moment } from './moment.ts'
 import type { Pools } from './pools.ts'
+import type { Individual } from './population.ts'
 import { compileText } from './texts.ts'
+import { compileTotals } from './totals.ts'
 
 /** Draws one value. Compiled once per field; calls neither zod nor faker. */
 export type Draw = (moment: Moment) => unknown
 
+/** What values are made of: words, and things that are there. */
+export interface Stock {
+  readonly pools: Pools
+  /** For a field that names a thing: how to choose one, and what its neighbours repeat of it. */
+  refer(field: ShapeField): Reference | undefined
+}
+
+export interface Reference {
+  choose(moment: Moment): Individual | undefined
+  copy(field: ShapeField): ((one: Individual) => unknown) | undefined
+}
+
 /** A drawer for `shape`, made realistic by the field's name. */
-export function compileValue(name: string, shape: Shape, pools: Pools): Draw {
+export function compileValue(name: string, shape: Shape, stock: Stock): Draw {
+  const { pools } = stock
   switch (shape.kind) {
     case 'object':
-      return compileObject(shape, pools)
+      return compileObject(shape, stock)
     case 'array':
-      return compileArray(name, shape, pools)
+      return compileArray(name, shape, stock)
     case 'record':
-      return compileRecord(shape.value, pools)
+      return compileRecord(shape.value, stock)
     case 'string':
       return compileText(name, shape, pools)
     case 'number':
@@ -24,7 +39,7 @@ export function compileValue(name: string, shape: Shape, pools: Pools): Draw {
     case 'choice':
       return compileChoice(shape.values)
     case 'union':
-      return compileUnion(name, shape.of, pools)
+      return compileUnion(name, shape.of, stock)
     case 'null':
       return () => null
     case 'any':
@@ -42,36 +57,67 @@ function compileChoice(values: readonly unknown[]): Draw {
   return (moment) => values[Math.floor(moment.random() * moment.random() * values.length)]
 }
 
-function compileUnion(name: string, of: readonly Shape[], pools: Pools): Draw {
-  const draws = of.map((one) => compileValue(name, one, pools))
+function compileUnion(name: string, of: readonly Shape[], stock: Stock): Draw {
+  const draws = of.map((one) => compileValue(name, one, stock))
   return (moment) => draws[Math.floor(moment.random() * moment.random() * draws.length)]?.(moment)
 }
 
 /** `fixed` gives some fields one value for ever. */
 export function compileObject(
   shape: Shape & { kind: 'object' },
-  pools: Pools,
+  stock: Stock,
   fixed: Data = {},
 ): (moment: Moment) => Data {
-  const fields = shape.fields.map(({ name, shape: inner, required }) => ({
-    name,
-    required: required || name in fixed,
-    draw: name in fixed ? () => fixed[name] : compileValue(name, inner, pools),
-  }))
+  const fields = shape.fields.map((field) => compileField(field, stock, fixed))
+  const refer = compileReference(shape, stock)
+  const addUp = compileTotals(shape.fields)
   return (moment) => {
     moment.newSalt()
     const made: Record<string, unknown> = {}
     for (const field of fields) {
       if (field.required || moment.random() < 0.7) made[field.name] = field.draw(moment)
     }
+    refer?.(made, moment)
+    addUp?.(made)
     return made
+  }
+}
+
+const compileField = ({ name, required, shape }: ShapeField, stock: Stock, fixed: Data) => ({
+  name,
+  required: required || name in fixed,
+  draw: name in fixed ? () => fixed[name] : compileValue(name, shape, stock),
+})
+
+/** Puts in the ids of things that are there, and what belongs to them: the price of the product. */
+function compileReference({ fields }: Shape & { kind: 'object' }, stock: Stock) {
+  const references = fields.flatMap((field) => {
+    const reference = stock.refer(field)
+    if (!reference) return []
+    const copies = fields.flatMap((other) => {
+      const copy = other === field ? undefined : reference.copy(other)
+      return copy ? [{ name: other.name, copy }] : []
+    })
+    return [{ name: field.name, choose: reference.choose, copies }]
+  })
+  if (references.length === 0) return undefined
+  return (made: Record<string, unknown>, moment: Moment): void => {
+    for (const { name, choose, copies } of references) {
+      const one = made[name] === undefined || made[name] === null ? undefined : choose(moment)
+      if (!one) continue
+      made[name] = one.id
+      for (const copied of copies) {
+        const value = copied.copy(one)
+        if (value !== undefined && made[copied.name] !== undefined) made[copied.name] = value
+      }
+    }
   }
 }
 
 export type Data = Readonly<Record<string, unknown>>
 
-function compileArray(name: string, shape: Shape & { kind: 'array' }, pools: Pools): Draw {
-  const item = compileValue(name.replace(/s$/, ''), shape.item, pools)
+function compileArray(name: string, shape: Shape & { kind: 'array' }, stock: Stock): Draw {
+  const item = compileValue(name.replace(/s$/, ''), shape.item, stock)
   const most = Math.max(shape.min, Math.min(shape.max, 3))
   return (moment) => {
     const length = shape.min + moment.below(most - shape.min + 1)
@@ -85,9 +131,9 @@ function compileArray(name: string, shape: Shape & { kind: 'array' }, pools: Poo
   }
 }
 
-function compileRecord(value: Shape, pools: Pools): Draw {
-  const key = pick(pools.word) as (moment: Moment) => string
-  const draw = compileValue('value', value, pools)
+function compileRecord(value: Shape, stock: Stock): Draw {
+  const key = pick(stock.pools.word) as (moment: Moment) => string
+  const draw = compileValue('value', value, stock)
   return (moment) => Object.fromEntries(Array.from({ length: 2 }, () => [key(moment), draw(moment)]))
 }
 
