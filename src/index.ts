@@ -68,6 +68,7 @@ export { defineSaga } from './sagas/define-saga.ts'
 export type { SagaContext, SagaKey, SagaOptions, Stage, StepMaker, StepOptions } from './sagas/saga.ts'
 export type { CaptureOptions } from './store/capture/config.ts'
 export type { Store } from './store/connection.ts'
+export { type EraseSubjectOptions, eraseSubject } from './store/erase-subject.ts'
 export { type OpenStoreOptions, openStore } from './store/open-shared-store.ts'
 export type { SqlExecutor } from './transports/transport.ts'
 export {

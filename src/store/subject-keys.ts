@@ -6,6 +6,7 @@ import { type SealingKey, sealBytes, unsealBytes } from '../core/sealing.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
+import { eraseKeys } from './erase-subject.ts'
 
 /** How long a process goes on with a key that another one has deleted. */
 const freshMs = 10_000
@@ -208,15 +209,7 @@ export async function forgetSubject(
   { tenant, subject }: { readonly tenant?: string | undefined; readonly subject: string },
   audit: Audit,
 ): Promise<Forgotten> {
-  return store.transaction(async (sql) => {
-    const { rows } = await sql.query(
-      `update evt.subject_keys set wrapped = null, master_key = null, forgotten_at = clock_timestamp()
-       where subject = $1 and ($2::text is null or tenant = $2) and wrapped is not null returning id`,
-      [subject, tenant ?? null],
-    )
-    await audit(sql, rows.length)
-    return { keys: rows.length }
-  })
+  return store.transaction(async (sql) => ({ keys: await eraseKeys(sql, { tenant, subject }, audit) }))
 }
 
 /** How many live keys a subject has, in all tenants or in one. */

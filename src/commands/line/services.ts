@@ -8,19 +8,20 @@ import { suggestion } from '../../core/suggest.ts'
 import type { ServiceDefinition } from '../../handle/define-service.ts'
 import { resolveHandler } from '../../handle/handler-config.ts'
 import { withDefaults } from '../../handle/with-defaults.ts'
-import { services } from '../../services/registry.ts'
+import { encryption, services } from '../../services/registry.ts'
 import type { Runtime } from '../runtime.ts'
 
 /** The services of `evt demo`, whatever is configured. */
 export const loadDemoServices = ({ config }: Pick<Runtime, 'config'>) => loaded(config, demo)
 
 /** The configured services, of which there may be none: what `evt up` runs. */
-export const loadOwnServices = ({ config }: Pick<Runtime, 'config'>) => loaded(config, config.get('services'))
+export const loadOwnServices = async ({ config }: Pick<Runtime, 'config'>) =>
+  withKeys(config, await loaded(config, config.get('services')))
 
 /** The configured services; without any, those of the demo, beside which commands need no configuration. */
 export const loadServices = async (runtime: Pick<Runtime, 'config'>): Promise<readonly ServiceDefinition[]> => {
   const own = await loadOwnServices(runtime)
-  return own.length > 0 ? own : loadDemoServices(runtime)
+  return own.length > 0 ? own : withKeys(runtime.config, await loadDemoServices(runtime))
 }
 
 const demo: Sourced<Services> = { value: ['icons'], origin: 'demo' }
@@ -42,6 +43,13 @@ async function loaded(config: Config, { value, origin }: Sourced<Services>): Pro
     handlers: service.handlers.map((handler) => withDefaults(handler, defaults)),
     ...(isOff ? { sagas: [] } : {}),
   }))
+}
+
+/** evt's own services encrypt what is personal where there are keys for it. The store of a demo is gone afterwards, and has none. */
+async function withKeys(config: Config, found: readonly ServiceDefinition[]): Promise<readonly ServiceDefinition[]> {
+  const hasKeys =
+    config.get('masterKey').value !== undefined || config.get('privacy').value?.masterKeyFile !== undefined
+  return hasKeys ? found.map(await encryption()) : found
 }
 
 /** Before anything connects. Throws EvtError('config') that names the file too. */

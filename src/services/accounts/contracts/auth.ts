@@ -42,7 +42,9 @@ export function authEvents(personal: Personal) {
     authPasswordChanged: defineEvent('auth.password_changed', {
       1: user.extend({ by: z.enum(['user', 'reset', 'operator']) }),
     }),
-    authRoleChanged: defineEvent('auth.role_changed', { 1: user.extend({ roles: z.array(word).max(20) }) }),
+    authRoleChanged: defineEvent('auth.role_changed', {
+      1: user.extend({ roles: z.array(word).max(20), tenant_id: z.uuid().optional() }),
+    }),
     authTenantConfigured: defineEvent('auth.tenant_configured', {
       1: z.object({
         tenant_id: z.uuid(),

@@ -1,0 +1,3 @@
+import { dataHolder } from '../data-holder.ts'
+
+export const analyticsData = dataHolder({ service: 'analytics', tables: ['signups'] })

@@ -1,0 +1,3 @@
+import { dataHolder } from '../data-holder.ts'
+
+export const usersData = dataHolder({ service: 'users', tables: ['profiles', 'preferences'] })
