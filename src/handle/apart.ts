@@ -8,7 +8,7 @@ export interface Apart {
   leave(): void
   /**
    * One at a time, while nothing that has entered runs. Who does not leave, or does not end, is not waited for longer than a quarter of a
-   * second: then others run beside it, and the next one has its turn.
+   * second: then others run beside it, and the next one has its turn. It stays alone for as long as nobody comes.
    */
   alone<T>(lone: Lone<T>): Promise<T>
 }
@@ -16,7 +16,7 @@ export interface Apart {
 export interface Lone<T> {
   /** `isShared`: others had not left in time. */
   run(isShared: boolean): Promise<T>
-  /** It takes its time: when this has ended, others are let in. */
+  /** It takes its time, and somebody waits: when this has ended, others are let in. */
   share(): Promise<void>
 }
 
@@ -25,6 +25,9 @@ export function createApart(patienceMs = usualPatienceMs): Apart {
   /** Resolves when others are let in again. */
   let closed: Promise<void> | undefined
   let onEmpty: (() => void) | undefined
+  let waiting = 0
+  /** Set when the patience with the one that is alone is over, and nobody waits. */
+  let onWaiting: (() => void) | undefined
   let turn: Promise<void> = Promise.resolve()
 
   function leave(): void {
@@ -43,21 +46,34 @@ export function createApart(patienceMs = usualPatienceMs): Apart {
     return running === 0
   }
 
+  async function waitFor(opened: Promise<void>): Promise<void> {
+    waiting += 1
+    onWaiting?.()
+    await opened
+    waiting -= 1
+  }
+
   async function runAlone<T>({ run, share }: Lone<T>, open: () => void): Promise<T> {
     const isShared = !(await untilEmpty())
     running += 1
     if (isShared) open()
     let timer: NodeJS.Timeout | undefined
+    const letIn = () => {
+      onWaiting = undefined
+      void share()
+        .catch(() => {})
+        .finally(open)
+    }
     if (!isShared)
       timer = setTimeout(() => {
-        void share()
-          .catch(() => {})
-          .finally(open)
+        if (waiting > 0) letIn()
+        else onWaiting = letIn
       }, patienceMs)
     try {
       return await run(isShared)
     } finally {
       clearTimeout(timer)
+      if (onWaiting === letIn) onWaiting = undefined
       leave()
       open()
     }
@@ -66,7 +82,7 @@ export function createApart(patienceMs = usualPatienceMs): Apart {
   return {
     enter() {
       if (closed)
-        return closed.then(() => {
+        return waitFor(closed).then(() => {
           running += 1
         })
       running += 1
@@ -77,7 +93,7 @@ export function createApart(patienceMs = usualPatienceMs): Apart {
       const { promise: opened, resolve } = Promise.withResolvers<void>()
       const before = turn
       turn = opened
-      await before
+      await waitFor(before)
       closed = opened
       return runAlone(lone, () => {
         if (closed === opened) closed = undefined
