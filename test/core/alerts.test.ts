@@ -15,6 +15,7 @@ it('has built-in alerts, which rules of their names tune or switch off', () => {
     'sink-waits',
     'saga-stuck',
     'dead-letters-grow',
+    'id-conflict',
   ])
   const tuned = resolveAlerts(
     [

@@ -9,7 +9,7 @@ const nothing = { handler: [], sink: [], saga: [], bridge: [], dead: { open: 0 }
 const calm: MeasuredFacts = {
   ...nothing,
   store: { outboxPending: 0, oldestPendingMs: 0, led: true, horizonAgeMs: 0, notifyQueue: 0 },
-  events: { perMinute: 0, usualPerMinute: 127.5 },
+  events: { perMinute: 0, usualPerMinute: 127.5, refusedPerMinute: 0 },
 }
 
 function says(name: string, facts: MeasuredFacts): unknown {
@@ -25,7 +25,7 @@ it('an alert says all that made it fire, with units, and nothing that did not', 
   const waiting = {
     ...calm,
     store: { ...calm.store, oldestPendingMs: 20_113.4 },
-    events: { perMinute: 9, usualPerMinute: 9 },
+    events: { ...calm.events, perMinute: 9, usualPerMinute: 9 },
   }
   expect(says('generation-stopped', waiting)).toEqual([{ value: 20_113.4, says: 'store.oldestPendingMs is 20,113 ms' }])
   const handler = { name: 'mail.welcome', latencyScore: 58.063, p95Ms: 1203.4, handledPerMinute: 40 }

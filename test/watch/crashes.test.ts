@@ -48,7 +48,7 @@ async function crashes(store: Store, placed = ['a.one', 'a.two']): Promise<objec
   const later = await readSnapshot(store)
   const facts = factsOf({
     ...{ earlier: later, later, latencies: new Map(), placed: new Set(placed) },
-    events: { perMinute: null, usualPerMinute: null },
+    events: { perMinute: null, usualPerMinute: null, refusedPerMinute: 0 },
     pressure: { horizon: undefined, notifyQueue: 0, sagas: [] },
   })
   const resolved = resolveAlerts([], 0).find(({ name }) => name === rule?.name)

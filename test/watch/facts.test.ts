@@ -59,7 +59,7 @@ const snapshotOf = (instances: readonly InstanceSample[], more: Partial<Snapshot
 
 const input = (earlier: Snapshot, later: Snapshot) => ({
   ...{ earlier, later, latencies: new Map<string, readonly number[]>(), placed: new Set(['mail.welcome']) },
-  events: { perMinute: 40, usualPerMinute: null },
+  events: { perMinute: 40, usualPerMinute: null, refusedPerMinute: 3 },
   pressure: { horizon: undefined, notifyQueue: 0, sagas: [] },
 })
 
@@ -73,7 +73,7 @@ describe('what alerts look at', () => {
     expect(facts.handler).toMatchObject([
       { handledPerMinute: 6, failedPerMinute: 2, deadPerMinute: 1, errorRate: 0.25 },
     ])
-    expect(facts.events).toEqual({ perMinute: 40, usualPerMinute: null })
+    expect(facts.events).toEqual({ perMinute: 40, usualPerMinute: null, refusedPerMinute: 3 })
     expect(facts.store).toMatchObject({ outboxPending: 3, oldestPendingMs: 2_000, led: true })
   })
 

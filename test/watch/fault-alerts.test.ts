@@ -78,6 +78,27 @@ describe('each fault raises the alert that says what it is', () => {
     expect(await fired(store)).toEqual(['dead-letters-grow mail.welcome'])
   })
 
+  it('other data under an id that is there: only that, and it is over when no more come', async () => {
+    const { store } = await createTestDatabase({ max: 6 })
+    watch(store)
+    const publishAs = (id: string, data: object) =>
+      store.query(`select evt.publish('mail.asked', $2, event_key => sha256(convert_to($1, 'UTF8')))`, [
+        id,
+        JSON.stringify(data),
+      ])
+    await publishAs('order-1', { total: 1 })
+    await publishAs('order-1', { total: 1 })
+    await sequence(store)
+    // What it has seen at its first look is what it counts from.
+    await until(async () => (await store.query('select from evt.watch_tasks where memory is not null')).rows.length > 0)
+    await publishAs('order-1', { total: 1_000_000 })
+    await sequence(store)
+    await until(async () => (await firing(store)).includes('id-conflict'), patience)
+    await until(async () => (await firing(store)).length === 0, patience)
+    expect(await fired(store)).toEqual(['id-conflict'])
+    expect((await store.query('select data from evt.refused')).rows).toEqual([{ data: { total: 1_000_000 } }])
+  })
+
   it('a downstream that is gone: the breaker, and no dead letters; over when it is back', async () => {
     const { store, url } = await createTestDatabase({ max: 6 })
     const { state, start, sent } = await mailing(store, url)

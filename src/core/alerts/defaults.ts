@@ -24,4 +24,5 @@ export const defaultAlerts: readonly (AlertRule & Required<Pick<AlertRule, 'when
   { name: 'sink-waits', when: 'sink.waiting', for: '30s' },
   { name: 'saga-stuck', when: 'saga.stuck > 0', severity: 'critical' },
   { name: 'dead-letters-grow', when: 'handler.deadPerMinute > 0' },
+  { name: 'id-conflict', when: 'events.refusedPerMinute > 0' },
 ]

@@ -53,6 +53,7 @@ export const alertFacts = {
   events: {
     perMinute: 'events of the last minute, without those that evt itself publishes',
     usualPerMinute: 'the median minute of the hour before the last event, also without them',
+    refusedPerMinute: 'events of the last minute whose id was there with other data; they are kept in evt.refused',
   },
 } as const
 

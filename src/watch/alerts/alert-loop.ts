@@ -56,6 +56,8 @@ interface Memory {
 interface Looked {
   readonly snapshot: Snapshot
   readonly published: Published
+  /** Since the beginning. */
+  readonly refused: number
 }
 
 interface Held {
@@ -100,12 +102,14 @@ export function startAlerts(options: AlertsOptions): { stop(): Promise<void> } {
     const rows = await listAlerts(store, { limit: 'none' })
     const [snapshot, pressure] = await Promise.all([readSnapshot(store), readPressure(store)])
     const published = await readPublished(store)
-    remember(held.looks, { snapshot, published }, minuteMs)
-    const earlier = held.looks[0] ?? { snapshot, published }
+    const { refused } = pressure
+    remember(held.looks, { snapshot, published, refused }, minuteMs)
+    const earlier = held.looks[0] ?? { snapshot, published, refused }
     const isWhole = snapshot.clockMs - earlier.snapshot.clockMs >= minuteMs * 0.9
     const events = {
       perMinute: isWhole ? Math.max(0, published.events - earlier.published.events) : null,
       usualPerMinute: await readUsualPerMinute(store),
+      refusedPerMinute: Math.max(0, refused - earlier.refused),
     }
     const facts = factsOf({
       ...{ earlier: earlier.snapshot, later: snapshot, pressure, events },

@@ -23,7 +23,11 @@ export interface FactsInput {
   readonly earlier: Snapshot
   readonly later: Snapshot
   readonly pressure: Pick<Pressure, 'horizon' | 'notifyQueue' | 'sagas'>
-  readonly events: { readonly perMinute: number | null; readonly usualPerMinute: number | null }
+  readonly events: {
+    readonly perMinute: number | null
+    readonly usualPerMinute: number | null
+    readonly refusedPerMinute: number
+  }
   readonly latencies: ReadonlyMap<string, Baseline>
   /** Handlers that the store knows; of others nothing is missed. */
   readonly placed: ReadonlySet<string>
