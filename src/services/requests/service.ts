@@ -8,7 +8,7 @@ import { deliveries, notifications } from './handlers/notifications.ts'
 import { requests as requestStates } from './handlers/requests.ts'
 import { shifts } from './handlers/shifts.ts'
 import { users } from './handlers/users.ts'
-import { createAssignment } from './sagas/assignment.ts'
+import { assignment } from './sagas/assignment.ts'
 import { incident } from './scenarios/incident.ts'
 import { requestLifecycle } from './scenarios/request-lifecycle.ts'
 import { shiftDay } from './scenarios/shift-day.ts'
@@ -19,7 +19,7 @@ export const requests = defineService({
   name: 'requests',
   contracts,
   handlers: [users, requestStates, assignments, shifts, notices, notifications, deliveries, health, errors],
-  sagas: [createAssignment()],
+  sagas: [assignment],
   scenarios: [shiftDay, requestLifecycle, incident],
   migrations: [requestsSchema],
   publishes: ['request.*', 'assignment.*', 'notification.*'],

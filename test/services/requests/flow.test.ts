@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Bridge } from '../../../src/index.ts'
-import { createAssignment } from '../../../src/services/requests/sagas/assignment.ts'
 import { requests } from '../../../src/services/requests/service.ts'
 import { dataOf, publish, startBridge, untilSaga } from '../../sagas/running.ts'
 import { createTestDatabase, type TestDatabase } from '../../setup/database.ts'
@@ -16,9 +15,7 @@ const say = (type: string, id: string, data: object) =>
 
 beforeAll(async () => {
   database = await createTestDatabase({ max: 20 })
-  // Somebody who answers is in time; somebody who does not is not waited for.
-  const services = [{ ...requests, sagas: [createAssignment({ acceptWithin: '3s' })] }]
-  bridge = await startBridge(database.url, { services })
+  bridge = await startBridge(database.url, { services: [requests] })
   for (const user_id of [1, 2]) {
     const user = { user_id, first_name: 'Ada', full_name: 'Ada', role: 'executor', specializations: ['electrical'] }
     await store().query(`select evt.publish('requests.user.created', $1::json, $2, version => 2)`, [
@@ -71,6 +68,12 @@ it('a request is offered, refused, offered to the next, accepted, done, and its 
 it('who does not answer in time is asked no more, and the next one is', async () => {
   const id = await ask()
   const first = await offerOf(id, 0)
+  const isAsked = 'select from requests.assignments where assignment_id = $1'
+  await until(async () => (await store().query(isAsked, [first.assignment_id])).rows.length === 1, { withinMs })
+  await store().query(
+    `update evt.timers t set due_at = clock_timestamp() from evt.sagas s where s.id = t.saga_id and s.key = $1 and t.step = 'accepted'`,
+    [id],
+  )
   const second = await offerOf(id, 1)
   expect(second.executor_id).not.toBe(first.executor_id)
   const rejected = (await dataOf(store(), 'assignment.rejected')).find((one) => one.request_id === id)

@@ -26,45 +26,44 @@ const byRequest = ({ data }: { readonly data: { readonly request_id: string } })
  * From a request to its end: it is offered to an executor, who accepts within the time or is asked no more; when the work is done, so is
  * the request. A request that nobody takes is cancelled.
  */
-export const createAssignment = ({ acceptWithin = '15m', doWithin = '14d' } = {}) =>
-  defineSaga({
-    name: 'requests.assignment',
-    startsOn: requestCreated,
-    correlate: byRequest,
-    state,
-    begin: ({ data }) => ({ request_id: data.request_id, category: data.category, dispatch: data.dispatch }),
-    timeout: '30d',
-    steps: ({ step }) => [
-      step('accepted', {
-        run: (of, ctx) => ask(of, ctx),
-        awaits: assignmentAccepted,
-        refusedBy: requestCancelled,
-        correlate: byRequest,
-        timeout: acceptWithin,
-        onTimeout: 'retry',
-        retry: { attempts: 5, initial: '1s', max: '30s' },
-        on: async (of, { data }, ctx) => {
-          of.executor_id = data.executor_id
-          const { request_id, executor_id, assignment_id } = data
-          await tell(ctx, requestAssigned.type, { request_id, executor_id, assignment_id })
-        },
-      }),
-      step('done', {
-        awaits: assignmentCompleted,
-        refusedBy: requestCancelled,
-        correlate: byRequest,
-        timeout: doWithin,
-        on: (_, { data: { request_id, executor_id, report } }, ctx) =>
-          tell(ctx, requestCompleted.type, { request_id, executor_id, ...(report === undefined ? {} : { report }) }),
-      }),
-    ],
-    onFailed: async (of, ctx) => {
-      await withdraw(of, ctx, { reason: 'the request is cancelled', is_final: true })
-      // Who cancelled it knows.
-      if (!ctx.reason.includes(requestCancelled.type))
-        await tell(ctx, requestCancelled.type, { request_id: of.request_id, reason: ctx.reason.slice(0, 500) })
-    },
-  })
+export const assignment = defineSaga({
+  name: 'requests.assignment',
+  startsOn: requestCreated,
+  correlate: byRequest,
+  state,
+  begin: ({ data }) => ({ request_id: data.request_id, category: data.category, dispatch: data.dispatch }),
+  timeout: '30d',
+  steps: ({ step }) => [
+    step('accepted', {
+      run: (of, ctx) => ask(of, ctx),
+      awaits: assignmentAccepted,
+      refusedBy: requestCancelled,
+      correlate: byRequest,
+      timeout: '15m',
+      onTimeout: 'retry',
+      retry: { attempts: 5, initial: '1s', max: '30s' },
+      on: async (of, { data }, ctx) => {
+        of.executor_id = data.executor_id
+        const { request_id, executor_id, assignment_id } = data
+        await tell(ctx, requestAssigned.type, { request_id, executor_id, assignment_id })
+      },
+    }),
+    step('done', {
+      awaits: assignmentCompleted,
+      refusedBy: requestCancelled,
+      correlate: byRequest,
+      timeout: '14d',
+      on: (_, { data: { request_id, executor_id, report } }, ctx) =>
+        tell(ctx, requestCompleted.type, { request_id, executor_id, ...(report === undefined ? {} : { report }) }),
+    }),
+  ],
+  onFailed: async (of, ctx) => {
+    await withdraw(of, ctx, { reason: 'the request is cancelled', is_final: true })
+    // Who cancelled it knows.
+    if (!ctx.reason.includes(requestCancelled.type))
+      await tell(ctx, requestCancelled.type, { request_id: of.request_id, reason: ctx.reason.slice(0, 500) })
+  },
+})
 
 /** The first time it is offered; afterwards who has not answered is asked no more, and the next one is (`requests.assignments`). */
 async function ask(of: State, ctx: SagaContext): Promise<void> {
