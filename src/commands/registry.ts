@@ -101,10 +101,20 @@ export const registry = {
     summary: 'stop handlers in all bridges; their events wait',
     load: () => import('./handlers/pause.ts'),
   },
+  'handlers profile': {
+    section: 'watch',
+    summary: 'a CPU profile of every bridge that runs a handler, for the DevTools of Chromium or an editor',
+    load: () => import('./handlers/profile.ts'),
+  },
   'handlers resume': {
     section: 'repair',
     summary: 'go on with paused handlers in all bridges; closes their breakers too',
     load: () => import('./handlers/resume.ts'),
+  },
+  'handlers verify': {
+    section: 'watch',
+    summary: 'give each handler a good and a corrupt event of each of its types, and take all of it back',
+    load: () => import('./handlers/verify.ts'),
   },
   'migrate down': {
     section: 'set up',

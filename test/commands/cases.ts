@@ -167,6 +167,8 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     words: ['handlers', 'pause', 'icons.user-preferences', '--yes', '--json'],
     fields: ['paused', 'unchanged'],
   },
+  'handlers profile': { file: 'test/commands/profile.test.ts' },
+  'handlers verify': { file: 'test/commands/verify-handlers.test.ts' },
   'handlers resume': {
     needs: 'handler',
     words: ['handlers', 'resume', 'icons.user-preferences', '--yes', '--json'],

@@ -6,7 +6,7 @@ import { createNowhere, type Ran, runHere, start } from './evt.ts'
 import { createStoreFor, type Need } from './stores.ts'
 
 /** They start servers or need a running bridge: tested where those are. So are examples that need several brokers. */
-const elsewhere: readonly string[] = ['bench', 'dash', 'demo', 'up']
+const elsewhere: readonly string[] = ['bench', 'dash', 'demo', 'handlers profile', 'up']
 const names = (Object.keys(registry) as CommandName[]).filter((name) => !elsewhere.includes(name))
 
 describe('examples of the help', () => {

@@ -59,7 +59,8 @@ const numbersSql = `
 
 const sinksSql = `select name as sink, greatest(0, coalesce(evt.head(), 0) - position)::float8 as lag from evt.sinks order by name`
 
-const tasksSql = `select task, greatest(0, coalesce(evt.head(), 0) - position)::float8 as lag from evt.watch_tasks order by task`
+const tasksSql = `select task, greatest(0, coalesce(evt.head(), 0) - position)::float8 as lag from evt.watch_tasks
+  where task not like 'profile/%' order by task`
 
 const sagasSql = `select saga, status, count(*)::int as count from evt.sagas where ended_at is null group by 1, 2
   order by status <> 'stuck', 1, 2 limit 200`
