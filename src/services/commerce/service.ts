@@ -5,6 +5,8 @@ import { commerceAnalytics } from './handlers/commerce-analytics.ts'
 import { inventoryManagement } from './handlers/inventory-management.ts'
 import { orderLifecycle } from './handlers/order-lifecycle.ts'
 import { checkout } from './sagas/checkout.ts'
+import { checkoutScenario } from './scenarios/checkout.ts'
+import { restock } from './scenarios/restock.ts'
 import { commerceSchema } from './schema.ts'
 
 /** Commerce: what is sold, where it lies, who ordered it and who paid. */
@@ -14,6 +16,7 @@ export const commerce = defineService({
   contracts: [...contracts, locationCreated, locationUpdated, locationClosed],
   handlers: [orderLifecycle, inventoryManagement, commerceAnalytics],
   sagas: [checkout],
+  scenarios: [checkoutScenario, restock],
   migrations: [commerceSchema],
   publishes: ['inventory.*', 'payment.{requested,void_requested}', 'order.{confirmed,cancelled}'],
 })
