@@ -133,11 +133,12 @@ function createRun(sql: SqlExecutor, watch: OutsideWatch, { log, signal }: Pick<
     for (let tries = 1; ; tries += 1) {
       await beginCapture(sql)
       try {
+        const before = await touchedTables(sql)
         const unwatched = await captureRows(sql, [...known])
         const { published, outside, error } = await attempt(one, prepared.event, position)
         // A statement that failed would hide what was written before it; deferred checks speak now.
         const failed = error ?? (await deferredError(sql))?.message
-        const touched = failed === undefined ? await touchedTables(sql) : []
+        const touched = failed === undefined ? await touchedTables(sql, before) : []
         const fresh = touched.filter(({ table }) => !known.has(table))
         // Learnt by a run; what reaches outside does not run twice.
         if (fresh.length > 0 && outside.size === 0 && tries < 3) {

@@ -97,18 +97,27 @@ export async function capturedRows(sql: SqlExecutor): Promise<readonly WrittenRo
   }))
 }
 
-/** Tables of others that this transaction has written to so far; evt's own and temporary ones are not meant. */
-export async function touchedTables(sql: SqlExecutor): Promise<readonly TouchedTable[]> {
+/**
+ * Tables of others that this transaction has written to so far; evt's own and temporary ones are not meant. The server counts what the
+ * session did in the last second along: `before` is what it said at the beginning of the transaction.
+ */
+export async function touchedTables(
+  sql: SqlExecutor,
+  before: readonly TouchedTable[] = [],
+): Promise<readonly TouchedTable[]> {
   const { rows } = await sql.query(
     `select schemaname || '.' || relname as tab, n_tup_ins::int as ins, n_tup_upd::int as upd, n_tup_del::int as del
      from pg_stat_xact_user_tables where n_tup_ins + n_tup_upd + n_tup_del > 0 and schemaname <> 'evt' and schemaname !~ '^pg_' order by 1`,
   )
-  return rows.map((row) => ({
-    table: String(row.tab),
-    inserted: Number(row.ins),
-    updated: Number(row.upd),
-    deleted: Number(row.del),
-  }))
+  const earlier = new Map(before.map((one) => [one.table, one]))
+  return rows.flatMap((row) => {
+    const table = String(row.tab)
+    const old = earlier.get(table)
+    const inserted = Number(row.ins) - (old?.inserted ?? 0)
+    const updated = Number(row.upd) - (old?.updated ?? 0)
+    const deleted = Number(row.del) - (old?.deleted ?? 0)
+    return inserted + updated + deleted > 0 ? [{ table, inserted, updated, deleted }] : []
+  })
 }
 
 /** Columns whose values differ from run to run because the database makes them: numbers of sequences, random ids. */

@@ -160,3 +160,28 @@ it('two builds are the same while their rows, events and errors are, whatever th
     { position: '2' },
   ])
 })
+
+it('what one handler wrote is not said of the next one, nor makes it run again', async () => {
+  const store = await tables()
+  const reader = createLogReader(store)
+  const events: ShadowedEvent[] = []
+  const runs: string[] = []
+  const writes: HandlerDefinition = {
+    name: 'things.write',
+    on: ['thing.*'],
+    async handle(_, { sql }) {
+      await sql`update parents set n = n + 1`
+    },
+  }
+  const looks: HandlerDefinition = { name: 'things.look', on: ['thing.*'], handle: ({ id }) => void runs.push(id) }
+  const signal = new AbortController().signal
+  await shadowHandlers({
+    ...{ store, handlers: [writes, looks], registry: createRegistry([]), log: silent, signal },
+    history: pagesOf(reader, { after: 0n, upto: await reader.head(), signal }),
+    onEvent: (event) => events.push(event),
+  })
+  await reader.close()
+  const looking = events.filter(({ handler }) => handler === 'things.look')
+  expect(looking.map(({ rows, unseen }) => [...rows, ...unseen])).toEqual([[], [], []])
+  expect(runs).toEqual(['e1', 'e2', 'e3'])
+})
