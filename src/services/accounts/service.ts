@@ -6,6 +6,7 @@ import { dataExport } from './sagas/data-export.ts'
 import { deletion } from './sagas/deletion.ts'
 import { passwordReset } from './sagas/password-reset.ts'
 import { registration } from './sagas/registration.ts'
+import { scenarios } from './scenarios.ts'
 import { accountsSchema } from './schema.ts'
 
 /** Users and how they log in: what the service says, what it hears of the platform, and its work over several events. */
@@ -17,4 +18,5 @@ export const accounts = defineService({
   publishes: ['auth.*', 'user.*', 'account.*', 'email.*'],
   subscribes: ['auth.*', 'user.*', 'account.*', 'email.*', 'tenant.created', 'role.changed'],
   migrations: [accountsSchema],
+  scenarios,
 })
