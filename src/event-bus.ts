@@ -1,6 +1,7 @@
 // The bus of the direct topology: publisher → transport → handlers, with no Postgres. It puts the rooms together as the bridge does for the
 // stored one; a driver is loaded when it starts.
 import { randomUUID } from 'node:crypto'
+import { type BusHealth, createHealthDesk, type HealthDesk, noHealth } from './bus-health.ts'
 import { makeTopics, type Place, placeOf, planOf } from './bus-place.ts'
 import type { DialectName } from './core/codec.ts'
 import type { Contract } from './core/contract.ts'
@@ -98,6 +99,8 @@ export interface EventBus extends Subscribing {
   flush(): Promise<void>
   /** Counters and encoded histograms of this process. */
   stats(): ReturnType<Recorder['sample']>
+  /** Asks the broker; never throws. */
+  health(): Promise<BusHealth>
   /** Takes nothing more, drains handlers, then confirms what was published, all within the grace; closes the connection. Idempotent. */
   stop(): Promise<void>
   /** What the events travel over, once it has started: `redis`. */
@@ -171,6 +174,9 @@ export function createEventBus(options: EventBusOptions): EventBus {
     recorder.publisher(publisher.stats)
     const { count, window } = options.duplicates ?? {}
     const watchdog = options.watchdog ?? place.together.watchdog
+    const groupOf = (handler: string) => (place.group ? `${place.group}.${handler}` : handler)
+    const topicsIn = (patterns: readonly string[]) => topicsOf(patterns, { plan, registry })
+    const health = createHealthDesk({ transport, topicsOf: topicsIn, groupOf, recorder })
     const subscribers = createDirectSubscribers({
       maxConcurrentHandlers: options.maxConcurrentHandlers ?? place.together.maxConcurrentHandlers,
       watchdogMs: watchdog === undefined ? undefined : parseDuration(watchdog),
@@ -183,18 +189,18 @@ export function createEventBus(options: EventBusOptions): EventBus {
       instance,
       log,
       async topicsOf(patterns) {
-        const topics = topicsOf(patterns, { plan, registry })
+        const topics = topicsIn(patterns)
         if (!plan.fixed) await makeTopics(transport, { names: topics, lanes: plan.lanes, log: calm })
         return topics
       },
-      groupOf: (handler) => (place.group ? `${place.group}.${handler}` : handler),
+      groupOf,
       publish: async (event) => publishedId(await publisher.publish(event)),
       duplicates: {
         ...(count === undefined ? {} : { count }),
         ...(window === undefined ? {} : { ms: parseDuration(window) }),
       },
     })
-    return { place, transport, publisher, subscribers }
+    return { place, transport, publisher, subscribers, health }
   }
 
   async function closeAll({ transport, publisher, subscribers }: Parts): Promise<void> {
@@ -259,6 +265,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
     pause: (id) => demand().subscribers.pause(id),
     resume: (id) => demand().subscribers.resume(id),
     stats: () => recorder.sample(),
+    health: async () => (parts && !stopping ? parts.health.look() : noHealth),
     stop() {
       stopping ??= (async () => {
         await starting?.catch(() => {})
@@ -274,6 +281,7 @@ interface Parts {
   readonly transport: Transport
   readonly publisher: TransportPublisher
   readonly subscribers: DirectSubscribers
+  readonly health: HealthDesk
 }
 
 function publishedId(outcome: PublishOutcome): string {
@@ -282,8 +290,9 @@ function publishedId(outcome: PublishOutcome): string {
 }
 
 /** What it does not say itself, the configuration says. */
-async function addTo({ place, subscribers }: Parts, definition: AnyHandlerDefinition): Promise<string> {
+async function addTo({ place, subscribers, health }: Parts, definition: AnyHandlerDefinition): Promise<string> {
   const { withDefaults } = await import('./handle/with-defaults.ts')
   await subscribers.add(withDefaults(definition, place.handling), { isPaused: place.isPaused })
+  health.subscribed(definition)
   return definition.name
 }

@@ -8,6 +8,7 @@ export {
   type WithPrivacyOptions,
   withPrivacy,
 } from './bridge.ts'
+export type { BusHealth } from './bus-health.ts'
 export { defineConfig } from './config/define-config.ts'
 export type { EvtConfig } from './config/schema.ts'
 export type { AlertRule, EventCondition, EventSelector, Severity } from './core/alerts/alert-rule.ts'
