@@ -176,6 +176,16 @@ export const registry = {
     summary: 'give up the build of a projection; the live one stays',
     load: () => import('./projection/stop.ts'),
   },
+  'relay rebase': {
+    section: 'repair',
+    summary: 'let the log go on after a restore or a fail-over, by comparing outbox and log',
+    load: () => import('./relay/rebase.ts'),
+  },
+  'relay status': {
+    section: 'watch',
+    summary: 'who leads, who stands by, and whether the log may go on here; exit 1 when it may not, or nobody leads',
+    load: () => import('./relay/status.ts'),
+  },
   replay: {
     section: 'repair',
     summary: 'give history to handlers again, or to a sink or a broker',

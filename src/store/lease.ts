@@ -25,13 +25,26 @@ export async function acquireLease(sql: SqlExecutor, instance: string, leaseMs: 
   const { rows } = await sql.query('select evt.lead($1, $2) as epoch', [instance, leaseMs])
   const epoch = (rows[0] as { epoch: string | null }).epoch
   if (epoch !== null) return { instance, epoch: BigInt(epoch) }
-  // A leader that lives renews it by the new time; one that died would lead until the old time has come again.
-  await sql.query(
-    `update evt.relay set lease_until = clock_timestamp() + $1 * interval '1 ms'
-     where lease_until > clock_timestamp() + $2 * interval '1 ms'`,
-    [leaseMs, leaseMs + putBackMs],
-  )
+  await boundLease(sql, { table: 'evt.relay', only: ['only_row', true] }, leaseMs)
   return undefined
+}
+
+export interface LeasedRow {
+  readonly table: 'evt.relay' | 'evt.watch_tasks' | 'evt.replays'
+  /** A column, and what the row has there. */
+  readonly only: readonly [string, unknown]
+}
+
+/**
+ * For who did not get it: a holder that lives renews it by the new time; one that died before the server's clock was put back would have it
+ * until the old time has come again.
+ */
+export async function boundLease(sql: SqlExecutor, { table, only }: LeasedRow, leaseMs: number): Promise<void> {
+  await sql.query(
+    `update ${table} set lease_until = clock_timestamp() + $1 * interval '1 ms'
+     where ${only[0]} = $3 and lease_until > clock_timestamp() + $2 * interval '1 ms'`,
+    [leaseMs, leaseMs + putBackMs, only[1]],
+  )
 }
 
 /** False when somebody else has taken it meanwhile. */

@@ -1,6 +1,7 @@
 import type { SqlExecutor } from '../transports/transport.ts'
 import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
+import { boundLease } from './lease.ts'
 
 export type ReplayStatus = 'running' | 'paused' | 'stopped' | 'done'
 
@@ -120,6 +121,7 @@ export async function takeReplay(sql: SqlExecutor, id: string, owner: string): P
      returning epoch::text`,
     [id, owner, leaseMs],
   )
+  if (rows.length === 0) await boundLease(sql, { table: 'evt.replays', only: ['id', id] }, leaseMs)
   return rows[0] && { id, epoch: BigInt(String(rows[0].epoch)) }
 }
 

@@ -1,5 +1,6 @@
 import { EvtError } from '../core/errors.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
+import { boundLease } from './lease.ts'
 
 export interface WatchTask {
   readonly task: string
@@ -30,6 +31,7 @@ export async function holdTask(
     [task, holder, leaseMs],
   )
   const row = rows[0] as { position: string; memory: unknown; now_ms: number; head: string } | undefined
+  if (!row) await boundLease(sql, { table: 'evt.watch_tasks', only: ['task', task] }, leaseMs)
   return row && { position: BigInt(row.position), memory: row.memory, nowMs: row.now_ms, head: BigInt(row.head) }
 }
 

@@ -257,6 +257,30 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     status: 'error',
     fields: [],
   },
+  'relay rebase': {
+    needs: 'store',
+    words: ['relay', 'rebase', '--dry-run', '--json'],
+    fields: plan,
+  },
+  'relay status': {
+    needs: 'store',
+    words: ['relay', 'status', '--json'],
+    exit: 1,
+    status: 'fail',
+    fields: [
+      ...[
+        'cursor',
+        'cursor.systemIdentifier',
+        'cursor.timeline',
+        'epoch',
+        'head',
+        'here',
+        'here.systemIdentifier',
+        'here.timeline',
+      ],
+      ...['isSame', 'leader', 'pending', 'standbys'],
+    ],
+  },
   replay: {
     needs: 'store',
     words: ['replay', '--dry-run', '--json'],

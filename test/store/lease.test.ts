@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { openStore } from '../../src/store/connection.ts'
 import { acquireLease, readLease, releaseLease, renewLease } from '../../src/store/lease.ts'
+import { createReplay, takeReplay } from '../../src/store/replays.ts'
 import { tick } from '../../src/store/sequencer.ts'
+import { holdTask } from '../../src/store/watch-tasks.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
 import { insertEvent, sequenceAll } from './sequencer-writers.ts'
@@ -60,6 +63,25 @@ describeServers('the lease', (server) => {
     await expect(tick(store, living.epoch, 100)).rejects.toMatchObject({ code: 'fenced' })
   })
 
+  test('of a dead bridge’s alerts, and of its replay, ends although the server’s clock was put back', async () => {
+    const { store } = await createTestDatabase({ server })
+    const hold = (holder: string) => holdTask(store, { task: 'alerts', holder, leaseMs: 20 })
+    await hold('dead')
+    await store.query(`update evt.watch_tasks set lease_until = lease_until + interval '2 hours'`)
+    await until(() => hold('next'))
+
+    const selection = { types: [], nowMs: Date.now() }
+    const replay = { id: 'r', kind: 'target', target: 'memory://', handlers: [], selection } as const
+    await createReplay(store, { ...replay, after: 0n, upto: 0n, matched: 0, by: 'test' })
+    await takeReplay(store, 'r', 'dead')
+    await store.query(`update evt.replays set lease_until = lease_until + interval '2 hours'`)
+    expect(await takeReplay(store, 'r', 'next'), 'it is not taken at once').toBeUndefined()
+    const { rows } = await store.query(
+      `select from evt.replays where lease_until < clock_timestamp() + interval '1 minute'`,
+    )
+    expect(rows).toHaveLength(1)
+  })
+
   test('ends, and can be had again, when the server’s clock was put forward', async () => {
     const { store } = await createTestDatabase({ server })
     const before = await acquireLease(store, 'before', 60_000)
@@ -92,4 +114,37 @@ describeServers('the lease', (server) => {
     const { rows } = await store.query('select position::int from evt.log order by position')
     expect(rows.map((row) => row.position)).toEqual([1, 2])
   })
+
+  for (const isolation of ['serializable', 'repeatable read']) {
+    test(`is taken behind a former leader's step also where ${isolation} is the default`, async () => {
+      const { store, url } = await createTestDatabase({ server })
+      await store.query(
+        `alter database ${new URL(url).pathname.slice(1)} set default_transaction_isolation = '${isolation}'`,
+      )
+      const strict = await openStore(url, { applicationName: 'evt test' })
+      onTestFinished(() => strict.close())
+      const old = await acquireLease(strict, 'old', 1)
+      if (!old) throw new Error('no lease')
+      await insertEvent(store.pool as never, 'a', 1)
+      const stepping = await strict.pool.connect()
+      await stepping.query('begin')
+      await stepping.query('select * from evt.tick($1, 100)', [String(old.epoch)])
+      // A statement that goes round in circles ends here.
+      const taking = until(
+        () =>
+          acquireLease(strict, 'young', 60_000).catch((error: { code?: string }) => {
+            if (error.code !== '40001') throw error
+            return undefined
+          }),
+        { withinMs: 10_000 },
+      )
+      await until(
+        async () =>
+          (await store.query(`select from pg_locks where not granted and locktype = 'transactionid'`)).rows.length,
+      )
+      await stepping.query('commit')
+      stepping.release()
+      expect(await sequenceAll(strict, (await taking).epoch)).toBe(0)
+    })
+  }
 })

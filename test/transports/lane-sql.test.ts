@@ -11,7 +11,7 @@ import {
   releaseLane,
   removeDead,
 } from '../../src/transports/postgres/lane-sql.ts'
-import { markStarts } from '../../src/transports/postgres/progress.ts'
+import { flushPositions, markStarts } from '../../src/transports/postgres/progress.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
 
@@ -68,11 +68,39 @@ describeServers('the lanes in SQL', (server) => {
     const owner = await join(url, 'owner')
     const claimed = await claimOne(owner)
     expect(await markStarts(store, [startOf(claimed, 5n)])).toEqual([true])
+    await store.query('update evt.ticks set head = 10')
     await releaseLane(owner.client, group, 0, claimed.epoch, 3n)
     expect(await markStarts(store, [startOf(claimed, 7n)])).toEqual([false])
     const again = await claimOne(await join(url, 'next'))
     expect(again).toMatchObject({ position: 3n, suspicion: { suspectTo: 0n } })
     expect(await markStarts(store, [startOf(again, 7n)])).toEqual([true])
+  })
+
+  it('never goes beyond the end of the log, whoever moves it, and is not handed out when it stands there', async () => {
+    const { url, store } = await createTestDatabase({ server })
+    await create(store, 1)
+    await store.query('update evt.ticks set head = 10')
+    const owner = await join(url, 'owner')
+    const { epoch } = await claimOne(owner)
+    const settle = (position: number) =>
+      store.query('select evt.settle_lane($1, 0::smallint, $2, $3)', [group, String(epoch), position])
+    await settle(10)
+    await expect(settle(11)).rejects.toMatchObject({ code: 'fenced' })
+    const several = 'select evt.settle_lanes(array[$1], array[0]::smallint[], array[$2]::bigint[], array[11]::bigint[])'
+    await expect(store.query(several, [group, String(epoch)])).rejects.toMatchObject({ code: 'fenced' })
+    const lane = { group, index: 0, epoch } as LogLane
+    expect(await flushPositions(store, [{ lane, position: 11n }])).toEqual([false])
+    await releaseLane(owner.client, group, 0, epoch, 11n)
+    expect((await store.query('select position::int, owner from evt.lanes')).rows).toEqual([
+      { position: 10, owner: null },
+    ])
+
+    await store.query('update evt.lanes set position = 11')
+    await expect(claimOne(owner)).rejects.toMatchObject({
+      code: 'refused',
+      message: expect.stringContaining('lane 0 stands at 11, and the log of this server ends at 10'),
+      hint: expect.stringContaining('evt relay rebase'),
+    })
   })
 
   it('what an owner starts while it is replaced is either known to the next one or not its own', async () => {

@@ -20,6 +20,8 @@ export interface Feed {
   readonly tip: bigint
   readonly pages: Pages
   readonly followers: Set<Follower>
+  /** The log ends before what was read of it: all of that is forgotten. */
+  goBack(head: bigint): void
   /** A follower began to follow. */
   wake(): void
   /** Idempotent. */
@@ -38,7 +40,9 @@ export async function openFeed(reader: LogReader, problems: Problems): Promise<F
   async function readOn(): Promise<void> {
     await reader.beyond(tip, closing.signal)
     if (closing.signal.aborted) return
-    const entries = await reader.read(tip, readAtOnce)
+    const from = tip
+    const entries = await reader.read(from, readAtOnce)
+    if (from !== tip) return
     const last = entries.at(-1)
     // The head moved and there is nothing to read: what was there is gone already. Not a reason to spin.
     if (last === undefined) return delay(retryMs)
@@ -70,6 +74,10 @@ export async function openFeed(reader: LogReader, problems: Problems): Promise<F
     },
     pages,
     followers,
+    goBack(head) {
+      tip = head
+      pages.forget()
+    },
     wake,
     async close() {
       closing.abort()

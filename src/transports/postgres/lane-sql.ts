@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { EvtError } from '../../core/errors.ts'
 import { afterDeath, type Suspicion } from '../suspicion.ts'
 
 /** A lane as its new owner gets it. */
@@ -13,6 +14,8 @@ export interface ClaimedLane {
 export interface BeatState {
   /** False when others took this member for dead. */
   readonly alive: boolean
+  /** The end of the log. */
+  readonly head: string
   readonly members: readonly {
     readonly session: string
     readonly beats: string
@@ -31,7 +34,7 @@ export interface BeatState {
 const beatText = `with beat as (
   update evt.members set beats = beats + 1, groups = $2 where session = $1 returning session
 )
-select exists (select from beat) as alive,
+select exists (select from beat) as alive, evt.head()::text as head,
   (select coalesce(json_agg(json_build_object('session', m.session::text, 'beats', m.beats::text, 'groups', m.groups,
     'unlocked', case when m.session = $1 then false else pg_try_advisory_xact_lock(m.session) end)), '[]')
     from evt.members m) as members,
@@ -123,7 +126,7 @@ export async function leave(client: pg.Client, session: bigint): Promise<void> {
 }
 
 // The start too: what a former owner that is not dead after all marks from here on is not its own any more, or was read here.
-const freeLanes = `select l.lane, l.epoch, l.position, l.owner is not null as died, l.suspect_to, l.guilty, l.deaths, s.started_to
+const freeLanes = `select l.lane, l.epoch, l.position, l.owner is not null as died, l.suspect_to, l.guilty, l.deaths, s.started_to, evt.head() as head
   from evt.lanes l join evt.lane_starts s using (group_name, lane)
   where l.group_name = $2 and (l.owner is null or (l.owner = $1 and l.lane <> all ($3))
     or not exists (select from evt.members m where m.session = l.owner))
@@ -145,6 +148,7 @@ export async function claimLanes(
     await client.query(`select pg_advisory_xact_lock(hashtextextended('evt.claim ' || $1, 0))`, [group])
     const me = await client.query('select from evt.members where session = $1 for key share', [String(session)])
     const { rows } = await client.query(freeLanes, [String(session), group, held, me.rowCount === 0 ? 0 : count])
+    for (const row of rows) refuseAhead(group, row)
     const claimed = rows.map(claimedLane)
     if (claimed.length > 0) await writeClaim(client, session, group, claimed)
     await client.query('commit')
@@ -153,6 +157,15 @@ export async function claimLanes(
     await client.query('rollback').catch(() => {})
     throw error
   }
+}
+
+/** Events that get their positions here would be passed over. */
+function refuseAhead(group: string, { lane, position, head }: Record<string, unknown>): void {
+  if (BigInt(String(position)) <= BigInt(String(head))) return
+  const reason = `lane ${lane} stands at ${position}, and the log of this server ends at ${head}`
+  throw new EvtError('refused', `cannot go on with group ${group}: ${reason}`, {
+    hint: 'nothing is skipped; after a restore or a fail-over: `evt relay rebase --dry-run`',
+  })
 }
 
 function claimedLane(row: Record<string, string> & { lane: number; died: boolean; deaths: number }): ClaimedLane {
@@ -185,7 +198,8 @@ async function writeClaim(client: pg.Client, session: bigint, group: string, cla
 export async function releaseLane(client: pg.Client, group: string, lane: number, epoch: bigint, position: bigint) {
   await client.query(
     `with released as (
-       update evt.lanes set owner = null, epoch = epoch + 1, position = greatest(position, $4)
+       update evt.lanes set owner = null, epoch = epoch + 1,
+         position = case when $4::bigint <= evt.head() then greatest(position, $4::bigint) else position end
        where group_name = $1 and lane = $2 and epoch = $3 returning group_name, lane, epoch
      )
      update evt.lane_starts s set epoch = r.epoch from released r where s.group_name = r.group_name and s.lane = r.lane`,

@@ -39,7 +39,14 @@ export async function openLogLanes(
   const unwritten = new Set<LogLane>()
   let flushTimer: NodeJS.Timeout | undefined
   let beats = 0
-  const membership = createMembership({ connectionString: store.connectionString, problems, onClaimed, onBeat })
+  const membership = createMembership({
+    connectionString: store.connectionString,
+    problems,
+    onClaimed,
+    onBeat,
+    tip: () => feed.tip,
+    onGoneBack: feed.goBack,
+  })
 
   function onBeat(): void {
     beats++

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
+import { EvtError } from '../../core/errors.ts'
 import type { Problems } from '../problems.ts'
 import type { LocalGroup } from './group.ts'
 import { planGroup } from './group.ts'
@@ -9,6 +10,7 @@ import { createLiveness } from './liveness.ts'
 import { type Adopted, createSession } from './session.ts'
 
 const beatMs = 500
+const goneBackHint = 'the server was restored, or another one took over; handlers go on from where the store has them'
 /** How long closing may wait for a server that does not answer. */
 const closeMs = 3_000
 
@@ -28,11 +30,15 @@ export interface MembershipOptions {
   readonly connectionString: string
   readonly problems: Problems
   onClaimed(group: LocalGroup, claimed: ClaimedLane): void
+  /** Up to where the log was read. */
+  tip(): bigint
+  /** The log ends before that. */
+  onGoneBack(head: bigint): void
   /** Once a beat. */
   onBeat(): void
 }
 
-export function createMembership({ connectionString, problems, onClaimed, onBeat }: MembershipOptions): Membership {
+export function createMembership({ connectionString, problems, ...on }: MembershipOptions): Membership {
   const locals = new Set<LocalGroup>()
   const liveness = createLiveness()
   const session = createSession({ connectionString, member: () => name, problems, onAdopted })
@@ -56,7 +62,9 @@ export function createMembership({ connectionString, problems, onClaimed, onBeat
     for (const local of locals) if (!local.joined && local.owned.size === 0) locals.delete(local)
     const joined = [...new Set([...locals].filter((local) => local.joined).map(({ name }) => name))]
     const known = [...new Set([...locals].map(({ name }) => name))]
+    const tip = on.tip()
     const state = await beat(client, me, joined, known)
+    if (BigInt(state.head ?? 0) < tip) goBack(tip, BigInt(state.head ?? 0))
     if (!state.alive) return session.reregister(client)
     const dead = liveness.judge(state.members, String(me), performance.now())
     if (dead.length > 0) {
@@ -74,6 +82,14 @@ export function createMembership({ connectionString, problems, onClaimed, onBeat
     }
   }
 
+  /** Another server answers: what was read beyond its end is nothing that it knows. */
+  function goBack(tip: bigint, head: bigint): void {
+    on.onGoneBack(head)
+    const reason = `the log ends at ${head}, and was read up to ${tip}`
+    problems.report(new EvtError('refused', `cannot go on from there: ${reason}`, { hint: goneBackHint }), beatMs)
+    for (const lane of heldLanes()) lane.lose(reason)
+  }
+
   async function claim(client: pg.Client, me: bigint, sharers: readonly LocalGroup[], count: number): Promise<void> {
     const held = sharers.flatMap((local) => [...local.owned.keys()])
     const claimer = sharers.find((local) => local.joined)
@@ -82,7 +98,7 @@ export function createMembership({ connectionString, problems, onClaimed, onBeat
       const taker = sharers.find((local) => local.joined)
       // Nobody wants it any more: the next beat of anyone finds it ours and unheld, or free.
       if (taker === undefined) await releaseLane(client, claimer.name, claimed.lane, claimed.epoch, claimed.position)
-      else onClaimed(taker, claimed)
+      else on.onClaimed(taker, claimed)
     }
   }
 
@@ -96,7 +112,7 @@ export function createMembership({ connectionString, problems, onClaimed, onBeat
         .catch((error: unknown) => void problems.report(error, beatMs))
         .finally(() => {
           beating = undefined
-          onBeat()
+          on.onBeat()
           beatSoon(again ? 0 : beatMs)
           again = false
         })

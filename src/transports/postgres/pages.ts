@@ -30,6 +30,7 @@ export interface Pages {
   load(after: bigint): Promise<void>
   /** New entries at the tip, which was `after` until now. */
   append(entries: readonly LogEntry[], after: bigint): void
+  forget(): void
 }
 
 export function createPages(reader: LogReader, tip: () => bigint): Pages {
@@ -102,6 +103,10 @@ export function createPages(reader: LogReader, tip: () => bigint): Pages {
         from += some.length
         after = some.at(-1)?.position ?? startOf((entries[from]?.position ?? 1n) - 1n)
       }
+    },
+    forget() {
+      pages.clear()
+      bytes = 0
     },
   }
 }

@@ -47,10 +47,11 @@ export async function settleInSql(
 const columnsOf = (rows: readonly (readonly unknown[])[]) =>
   [0, 1, 2, 3].map((column) => rows.map((row) => row[column]))
 
-// Lanes that a handler's transaction has locked are passed over: it writes their position itself.
+// Lanes that a handler's transaction has locked are passed over: it writes their position itself. So is what is beyond the end of the
+// log: it was read on a server that this one replaced.
 const flushText = `with free as (
   select l.group_name, l.lane, v.position from evt.lanes l join ${given} on ${same}
-  where l.position < v.position for update of l skip locked
+  where l.position < v.position and v.position <= evt.head() for update of l skip locked
 )
 update evt.lanes l set position = v.position from free v where l.group_name = v.group_name and l.lane = v.lane
 returning l.group_name, l.lane`
