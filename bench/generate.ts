@@ -1,8 +1,11 @@
-// `node bench/generate.ts`: events that one core generates, as objects and as NDJSON lines, per second of its time (other
-// processes then matter less) and, in brackets, per second on the wall. Medians.
+// `node bench/generate.ts`: events that one core generates, as objects and as NDJSON lines, and from a scenario with references,
+// per second of its time (other processes then matter less) and, in brackets, per second on the wall. Medians.
+import { readFileSync } from 'node:fs'
 import { formatCloudEvent } from '../src/core/codec/cloudevents.ts'
 import { createRegistry } from '../src/core/registry.ts'
 import { createGenerator } from '../src/generators/generator.ts'
+import { parseScenario } from '../src/generators/scenario/parse-scenario.ts'
+import { createScenarioGenerator } from '../src/generators/scenario/scenario-generator.ts'
 import { contracts } from '../src/services/icons/contracts.ts'
 
 const registry = createRegistry(contracts)
@@ -46,6 +49,15 @@ for (const type of ['user.created', 'document.*', '*']) {
   })
   process.stdout.write(`${type.padEnd(14)} next ${made}   next + line ${line} (${size} B)   line alone ${format}\n`)
 }
+
+const scenarioFile = new URL('../fixtures/scenarios/working-day.yaml', import.meta.url)
+const workingDay = parseScenario(readFileSync(scenarioFile, 'utf8'), 'working-day.yaml')
+const scenario = createScenarioGenerator({ registry, scenarios: [workingDay], seed: 7, nowMs: 1_760_000_000_000 })
+const played = rate(() => {
+  for (let i = 0; i < count; i++) if (scenario.next() === undefined) throw new Error('a scenario without end ended')
+  return count
+})
+process.stdout.write(`${'working-day'.padEnd(14)} next ${played}\n`)
 
 const events = Array.from(
   { length: 10_000 },

@@ -1,5 +1,6 @@
 import type { ShapeField } from '../core/json-shape.ts'
 import type { Anatomy } from './anatomy.ts'
+import type { Entity } from './entities.ts'
 import type { Facts } from './facts.ts'
 import type { Moment } from './moment.ts'
 import type { Individual } from './population.ts'
@@ -85,6 +86,25 @@ export function findSubject(plan: Plan, world: World, moment: Moment, keep: bool
   }
   return world.populationOf(entity).choose(moment, (one) => isReady(plan, one))
 }
+
+/** One that the event may be about, and that suits. */
+export const findReady = (
+  plan: Plan,
+  world: World,
+  moment: Moment,
+  suits: (one: Individual) => boolean,
+): Individual | undefined =>
+  plan.anatomy.entity &&
+  world.populationOf(plan.anatomy.entity).choose(moment, (one) => isReady(plan, one) && suits(one))
+
+export const chooseOrBegin = (
+  entity: Entity,
+  world: World,
+  moment: Moment,
+  suits: (one: Individual) => boolean,
+): Individual =>
+  world.populationOf(entity).choose(moment, (one) => isActive(one) && suits(one)) ??
+  world.begin(entity, {}, undefined, true)
 
 /** Begins a thing of which nobody has told: the stream starts in the middle of a history. */
 export function adopt(plan: Plan, world: World, moment: Moment): Individual | undefined {

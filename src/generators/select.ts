@@ -51,9 +51,17 @@ export function selectContracts(
   return weighted
 }
 
-function find(registry: Registry, text: string): readonly Contract[] {
+/** Of a type, or `type@version`. Throws EvtError('unknown-type') with a suggestion. */
+export function findContract(registry: Registry, text: string): Contract {
   const [, type, version] = /^(.+)@(\d+)$/.exec(text) ?? []
-  if (type !== undefined) return [findVersion(registry, type, Number(version))]
+  if (type !== undefined) return findVersion(registry, type, Number(version))
+  const contract = registry.get(text)
+  if (contract) return contract
+  throw unknown(registry, text)
+}
+
+function find(registry: Registry, text: string): readonly Contract[] {
+  if (/@\d+$/.test(text)) return [findContract(registry, text)]
   const found = registry.matching(compilePattern(text))
   if (found.length > 0) return found
   throw unknown(registry, text)
@@ -78,6 +86,7 @@ function unknown(registry: Registry, text: string): EvtError {
 function meantPattern(registry: Registry, text: string): string | undefined {
   const words = [...new Set(registry.types().flatMap((type) => type.split('.')))]
   const mended = text.replace(/[^.*{},]+/g, (word) => (words.includes(word) ? word : (closest(word, words) ?? word)))
+  if (!/^[\w.*{},-]+$/.test(mended)) return undefined
   return registry.matching(compilePattern(mended)).length > 0 ? `did you mean ${mended}?` : undefined
 }
 

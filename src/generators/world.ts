@@ -15,7 +15,14 @@ export interface World {
     owners: Readonly<Record<string, Individual>>,
     state: StatePlan | undefined,
     keep: boolean,
+    given?: Given,
   ): Individual
+}
+
+/** What is decided of a thing before it begins. */
+interface Given {
+  readonly id?: string | number
+  readonly tenant?: string
 }
 
 /** With `tenants`, things without an owner belong to one of so many. */
@@ -36,8 +43,8 @@ export function createWorld(moment: Moment, tenants = 0): World {
   }
   return {
     populationOf,
-    begin(entity, owners, state, keep) {
-      const id = newId(entity)
+    begin(entity, owners, state, keep, given = {}) {
+      const id = given.id ?? newId(entity)
       const one: Individual = {
         id,
         subject: `${entity.name}/${id}`,
@@ -48,7 +55,10 @@ export function createWorld(moment: Moment, tenants = 0): World {
         rank: 0,
         phase: undefined,
         facts: {},
-        tenant: tenantOf(entity, id, owners) ?? (tenants > 0 ? `tenant-${1 + moment.below(tenants)}` : undefined),
+        tenant:
+          given.tenant ??
+          tenantOf(entity, id, owners) ??
+          (tenants > 0 ? `tenant-${1 + moment.below(tenants)}` : undefined),
         owners,
         state: state ? { [state.field]: state.begin(moment) } : {},
         correlationId: undefined,

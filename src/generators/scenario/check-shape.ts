@@ -4,7 +4,7 @@ import type { ScenarioStep } from '../../core/scenario.ts'
 import { suggestion } from '../../core/suggest.ts'
 import { rangeOf, scenarioSchema, stepKeys } from './scenario-schema.ts'
 
-type Path = readonly (string | number)[]
+export type Path = readonly (string | number)[]
 
 /** Something wrong with a scenario, and where in it. */
 export interface Problem {
