@@ -39,10 +39,12 @@ export const logsIn = (user_id: string, from: Place = {}) => ({
   ...(from.second === undefined ? {} : { time: at(from.second) }),
 })
 
-export const failsToLogIn = (user_id: string, from: Place = {}) => ({
-  ...aboutUser(authLoginFailed, { user_id, auth_data: place(from), reason: 'wrong_password' }),
-  ...(from.second === undefined ? {} : { time: at(from.second) }),
-})
+export const failsToLogIn = (user_id: string, from: Place = {}) => {
+  // More than the contract asks for, as publishers may send it.
+  const auth_data = { session_id: randomUUID(), ...place(from) }
+  const event = aboutUser(authLoginFailed, { user_id, auth_data, reason: 'wrong_password' })
+  return { ...event, ...(from.second === undefined ? {} : { time: at(from.second) }) }
+}
 
 /** Data of the events of a type about a user, in the order of the log. */
 export async function said(store: Store, type: string, userId: string): Promise<readonly Record<string, unknown>[]> {

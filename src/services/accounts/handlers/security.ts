@@ -34,7 +34,7 @@ export const security = defineHandler({
       return
     }
     const { ip, country = null } = data.auth_data
-    const succeeded = !('reason' in data)
+    const succeeded = event.type === authLogin.type
     const signals = succeeded ? await signalsOf({ user_id, ip, country, time }, ctx) : []
     const noted = await ctx.sql`
       insert into accounts.login_attempts (event_id, user_id, ip, country, succeeded, event_time)
@@ -42,8 +42,8 @@ export const security = defineHandler({
       where not exists (select from accounts.tombstones where user_id = ${user_id})
       on conflict (event_id) do nothing returning event_id`
     if (noted.length === 0) return
-    if (!('session_id' in data.auth_data)) await lockWhenTooMany({ user_id, time }, ctx)
-    else if (signals.length > 0)
+    if (!succeeded) await lockWhenTooMany({ user_id, time }, ctx)
+    else if (signals.length > 0 && 'session_id' in data.auth_data)
       await ctx.publish(aboutUser(authSuspiciousLogin, { user_id, auth_data: data.auth_data, signals }))
   },
 })
