@@ -5,7 +5,7 @@ export const tenantOnboarding = defineScenario({
   scenario: 'tenant-onboarding',
   summary: 'a tenant signs up, opens locations, invites people, tries a feature, and pays or leaves',
   steps: [
-    { publish: 'tenant.created', as: 'tenant', set: { tenant: '${tenant.data.tenant_id}' } },
+    { publish: 'tenant.created', as: 'tenant' },
     { think: '1m..10m' },
     {
       repeat: '1..3',
