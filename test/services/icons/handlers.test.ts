@@ -155,6 +155,20 @@ describe('a changed user', () => {
     await succeed(documentEvent('updated', { document: file, user: id }, 5, ':leaving:'))
     expect(await icons.rows('select from icons.document_icons where user_id = $1', id)).toEqual([])
   })
+
+  it('that is deleted leaves nothing also where one handler is far behind the others', async () => {
+    const id = user()
+    const auth_data = { session_id: randomUUID(), ip: '10.0.0.1', user_agent: 'x' }
+    const events = [
+      userEvent('created', id, 1),
+      complement({ type: 'auth.login', time: at(2), data: { user_id: id, auth_data } }),
+      userEvent('deleted', id, 3),
+    ]
+    for (const handler of ['icons.clean-up', 'icons.preferences', 'icons.sessions'])
+      for (const event of events) await icons.handle(event, handler)
+    for (const table of ['preferences', 'sessions'])
+      expect(await icons.rows(`select from icons.${table} where user_id = $1`, id)).toEqual([])
+  })
 })
 
 describe('a session', () => {

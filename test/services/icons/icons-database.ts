@@ -20,8 +20,8 @@ export interface Outcome {
 
 export interface IconsDatabase {
   readonly store: Store
-  /** Gives the event to every handler that wants it, each in a transaction of its own, as the runtime does. */
-  handle(event: EvtEvent): Promise<readonly Outcome[]>
+  /** Gives the event to every handler that wants it (to `only` alone), each in a transaction of its own, as the runtime does. */
+  handle(event: EvtEvent, only?: string): Promise<readonly Outcome[]>
   [Symbol.asyncDispose](): Promise<void>
   rows(text: string, ...values: readonly unknown[]): Promise<readonly Record<string, unknown>[]>
 }
@@ -35,16 +35,18 @@ export async function openIconsDatabase(): Promise<IconsDatabase> {
   return {
     store,
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
-    async handle(event) {
-      const wanting = handlers.filter((handler) => wants(handler, event.type))
+    async handle(event, only) {
+      const wanting = handlers.filter(({ name, on }) => wants({ on }, event.type) && (only ?? name) === name)
       return Promise.all(wanting.map((handler) => handleOne(store, handler, event)))
     },
     rows: async (text, ...values) => (await store.query(text, values)).rows,
   }
 }
 
-const contractsOf = (handler: HandlerDefinition) => handler.on.flatMap((one) => (typeof one === 'string' ? [] : [one]))
-const wants = (handler: HandlerDefinition, type: string) => contractsOf(handler).some((one) => one.type === type)
+const contractsOf = (handler: Pick<HandlerDefinition, 'on'>) =>
+  handler.on.flatMap((one) => (typeof one === 'string' ? [] : [one]))
+const wants = (handler: Pick<HandlerDefinition, 'on'>, type: string) =>
+  contractsOf(handler).some((one) => one.type === type)
 
 async function handleOne(store: Store, handler: HandlerDefinition, event: EvtEvent): Promise<Outcome> {
   const published: NewEvent[] = []

@@ -1,14 +1,15 @@
 import { defineHandler } from '../../../index.ts'
 import { cacheInvalidated, userDeleted } from '../contracts.ts'
 
-/** A deleted user leaves nothing here: preferences, sessions and usage go, and the caches hear of it. */
+/**
+ * A deleted user leaves no usage here, and the caches hear of it. What other handlers write for the user's own events they remove
+ * themselves: handlers do not wait for each other, and one that is behind would write it again.
+ */
 export const cleanUp = defineHandler({
   name: 'icons.clean-up',
   on: [userDeleted],
   async handle(event, ctx) {
     const { user_id } = event.data
-    await ctx.sql`delete from icons.preferences where user_id = ${user_id}`
-    await ctx.sql`delete from icons.sessions where user_id = ${user_id}`
     // In key order: a document's own handler may be at the same rows.
     await ctx.sql`
       delete from icons.document_icons where (document_id, icon) in (

@@ -1,15 +1,19 @@
 import { defineHandler } from '../../../index.ts'
-import { userCreated } from '../contracts.ts'
+import { userCreated, userDeleted } from '../contracts.ts'
 
 const sizes = { free: 24, pro: 32, team: 32 } as const
 
-/** Every new user starts with preferences: a size by plan, and the icons that are popular just now. */
+/** Every new user starts with preferences: a size by plan, and the icons that are popular just now. Who leaves takes them along. */
 export const preferences = defineHandler({
   name: 'icons.preferences',
-  on: [userCreated],
+  on: [userCreated, userDeleted],
   retry: { attempts: 3, initial: '200ms', max: '2s' },
   async handle(event, ctx) {
     const { user_id, user_data: user } = event.data
+    if (event.type === userDeleted.type) {
+      await ctx.sql`delete from icons.preferences where user_id = ${user_id}`
+      return
+    }
     await ctx.sql`
       insert into icons.preferences (user_id, icon_size, favourites, contact, created_at)
       select ${user_id}, ${sizes[user.plan]}, coalesce(array_agg(recent.icon), '{}'), ${user.email}, ${event.time}

@@ -1,11 +1,16 @@
 import { defineHandler } from '../../../index.ts'
 import { authLogin, authLogout, authSessionChanged } from '../../accounts/contracts.ts'
+import { userDeleted } from '../contracts.ts'
 
-/** Who is logged in, and with which permissions this session goes beyond or below the role's. */
+/** Who is logged in, and with which permissions this session goes beyond or below the role's. Who leaves takes them along. */
 export const sessions = defineHandler({
   name: 'icons.sessions',
-  on: [authLogin, authLogout, authSessionChanged],
+  on: [authLogin, authLogout, authSessionChanged, userDeleted],
   async handle(event, ctx) {
+    if ('user_data' in event.data) {
+      await ctx.sql`delete from icons.sessions where user_id = ${event.data.user_id}`
+      return
+    }
     const { user_id, auth_data: session } = event.data
     const granted = 'permissions' in session ? session.permissions : null
     const endedAt = event.type === authLogout.type ? event.time : null

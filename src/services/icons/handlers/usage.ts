@@ -22,7 +22,7 @@ export const usage = defineHandler({
     if (written.length === 0) return
     await ctx.sql`delete from icons.document_icons where document_id = ${document_id} and icon <> all (${[...uses.keys()]})`
     await ctx.sql`
-      delete from icons.usage_minutes where document_id = ${document_id} and minute < ${event.time}::timestamptz - interval '30 days'`
+      delete from icons.usage_minutes where document_id = ${document_id} and (${gone} or minute < ${event.time}::timestamptz - interval '30 days')`
     if (uses.size === 0) return
     const used = [[...uses.keys()], [...uses.values()]]
     // A user who has left in the meantime leaves no usage behind.
