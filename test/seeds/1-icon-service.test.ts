@@ -52,8 +52,10 @@ beforeAll(async () => {
   await store.query('delete from app.documents where id = $1', [file])
   await store.query('update app.users set is_active = false where id = $1', [ada])
   await store.query('delete from app.users where id = $1', [ada])
-  // A setting makes a system event, a user who leaves makes a cache invalid: eleven of the application, two of the service.
-  await until(async () => (await number('select count(*) from icons.event_log')) >= 12, patience)
+  // Ten of the application; a setting makes a system event, a user who leaves makes a cache invalid.
+  await until(async () => (await number('select count(*) from icons.event_log')) === 12, patience)
+  await until(async () => (await number('select count(*) from evt.log')) === 12, patience)
+  await until(async () => (await number('select count(*) from icons.maintenance')) === 1, patience)
 })
 afterAll(async () => {
   await listener?.end()
