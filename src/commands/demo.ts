@@ -8,7 +8,7 @@ export default defineCommand({
   summary: 'a whole system in this terminal: database, bridge, services, traffic, dashboard',
   description: [
     'Needs no server and no configuration: an embedded PostgreSQL in .evt/ of the project (as root in /var/lib/evt/ when only',
-    'root may enter the project), the reference services, and an application that writes to its tables, some of it poisoned.',
+    'root may enter the project), the reference services, and applications that write and publish, some of it poisoned.',
     'In a terminal it opens the dashboard; otherwise, or with --for, it runs that long, prints a summary and ends. Every',
     'other command works against it from a second terminal.',
   ].join('\n'),
@@ -24,7 +24,7 @@ export default defineCommand({
       parse: duration,
       shownDefault: '15s off a terminal',
     }),
-    rate: value({ value: 'per-second', says: 'transactions of the application', parse: rate, default: 20 }),
+    rate: value({ value: 'per-second', says: 'writes of the applications', parse: rate, default: 20 }),
     poison: value({
       value: 'share',
       says: 'how many of them some handler trips over',

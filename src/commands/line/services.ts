@@ -24,7 +24,7 @@ export const loadServices = async (runtime: Pick<Runtime, 'config'>): Promise<re
   return own.length > 0 ? own : withKeys(runtime.config, await loadDemoServices(runtime))
 }
 
-const demo: Sourced<Services> = { value: ['icons'], origin: 'demo' }
+const demo: Sourced<Services> = { value: Object.keys(services) as Services, origin: 'demo' }
 
 /**
  * What the configuration says about attempts and time limits holds for handlers that say nothing themselves, of batches for all.
