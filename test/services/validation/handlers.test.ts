@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createGenerator } from '../../../src/generators/generator.ts'
+import { createScenarioGenerator } from '../../../src/generators/scenario/scenario-generator.ts'
 import type { EvtEvent } from '../../../src/index.ts'
+import { validationRun } from '../../../src/services/validation/scenarios/validation-run.ts'
 import {
   complement,
   customer,
@@ -165,4 +167,25 @@ it('generated events of every type fit their contracts and are handled', async (
     await database.handle(event)
   }
   expect([...types].sort()).toEqual(registry.types().toSorted())
+})
+
+it('the scenario validation-run is refused, mended and accepted, and its invoice is as often right as it says', async () => {
+  const scenarios = [{ definition: validationRun, place: 'test' }]
+  const played = createScenarioGenerator({ registry, scenarios, seed: 7, nowMs: Date.UTC(2026, 0, 2), count: 20 })
+  const ends: Record<string, number> = {}
+  for (let item = played.next(); item; item = played.next()) {
+    if (!('event' in item)) continue
+    await database.handle(item.event)
+    const result = await resultOf(item.event)
+    const end = `${result?.kind} ${result?.status} ${(result?.errors as { code: string }[]).map(({ code }) => code)}`
+    ends[end] = (ends[end] ?? 0) + 1
+  }
+  expect(Object.keys(ends).sort()).toEqual([
+    'customer completed ',
+    'customer failed no-json',
+    'invoice completed ',
+    'invoice failed wrong-sum',
+  ])
+  expect(ends).toMatchObject({ 'customer completed ': 20, 'customer failed no-json': 20 })
+  expect(Number(ends['invoice completed ']) + Number(ends['invoice failed wrong-sum'])).toBe(20)
 })
