@@ -12,6 +12,9 @@ export default defineCommand({
   summary: 'make synthetic events from the contracts',
   description: [
     'Realistic values, references that hold (who edits was created before), a few busy subjects and many quiet ones.',
+    'A scenario is a flow with references between its steps, think times, branches, and what it expects of the system: --list shows',
+    'those of the services, docs/generating.md how to write one. Its --count and --rate are of instances; with --rate think times are',
+    'those of the clock, else they take no time and lie in the past. An expected event that does not come is exit 1.',
     'One event without --count, --rate or --duration. Ends with `asked · accepted · confirmed · unknown`, exit 5 on a gap.',
     'With --seed the same options give the same events, byte for byte, as soon as --at fixes the time (--dry-run does).',
   ].join('\n'),
@@ -27,10 +30,12 @@ export default defineCommand({
       line: "evt gen 'document.*' --count 100 --corrupt poison,missing-field --ratio 5%",
       says: 'some that handlers trip over',
     },
+    { line: 'evt gen --list', says: 'scenarios that the services bring', needs: 'nothing' },
+    { line: 'evt gen ./signup.yaml --rate 5 --duration 1m --speed 10', says: 'a flow of your own', exit: 2 },
   ],
   args: {
     types: argumentList({
-      says: 'types (user.created, user.created@1) or patterns; none with --input',
+      says: 'types (user.created, user.created@1), patterns, scenario:NAME or a file of one; none with --input',
       optional: true,
     }),
   },
@@ -48,8 +53,14 @@ export default defineCommand({
     ...streamFormatOptions,
   },
   async run(input, runtime) {
+    if (input.options.list) return (await import('./gen/list.ts')).listScenarios(runtime)
     const source = await eventSource(input, runtime)
     if (input.options.dryRun) return printTo(runtime, source, input.options.dialect)
-    return publishEvents(runtime, source, input)
+    if (!source.expects) return publishEvents(runtime, source, input)
+    const { withWatcher } = await import('./gen/watcher.ts')
+    return withWatcher(runtime, input.options.target, (watcher) => {
+      source.stage?.watch(watcher)
+      return publishEvents(runtime, source, input)
+    })
   },
 })

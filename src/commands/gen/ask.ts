@@ -19,13 +19,14 @@ interface Asked extends PublishInput {
 export async function askToPublish(runtime: Runtime, source: EventSource, asked: Asked): Promise<void> {
   const { target, own, options, typed } = asked
   if (own && options.maxAffected === undefined) return
-  if (source.total === undefined) {
+  const total = source.total ?? source.atMost
+  if (total === undefined) {
     const why = own ? '--max-affected is given' : 'it is not this machine'
     throw new EvtError('refused', `cannot publish to ${target}: ${why}, and the number of events is not known`, {
       hint: 'bound it with --count, or with --rate and --duration',
     })
   }
-  const plan = { verb: 'publish', noun: 'synthetic events', count: source.total, target, samples: [], options, typed }
+  const plan = { verb: 'publish', noun: 'synthetic events', count: total, target, samples: [], options, typed }
   if (own) refuseAboveMaxAffected(plan)
   else await askConsent(runtime, plan)
 }

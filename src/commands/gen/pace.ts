@@ -18,6 +18,15 @@ export async function* inTime(
   source: EventSource,
   { max, signal, tally }: PaceOptions,
 ): AsyncGenerator<readonly SourceEvent[]> {
+  if (source.stage) {
+    const { where } = source
+    for await (const events of source.stage.batches({ max, signal, tally })) {
+      const passed = where ? events.filter((event) => where.test(event)) : events
+      tally.passed += passed.length - events.length
+      yield passed
+    }
+    return
+  }
   const { schedule, where, durationMs = Number.POSITIVE_INFINITY } = source
   const startedMs = performance.now()
   while (!signal.aborted) {

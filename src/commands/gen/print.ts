@@ -21,7 +21,7 @@ export async function printTo(
 ): Promise<Outcome | undefined> {
   const { output, signal, now } = runtime
   const inDocument: string[] | undefined = output.format === 'json' ? [] : undefined
-  if (inDocument && !((source.total ?? Number.POSITIVE_INFINITY) <= mostInOneDocument)) {
+  if (inDocument && !((source.total ?? source.atMost ?? Number.POSITIVE_INFINITY) <= mostInOneDocument)) {
     throw new EvtError('usage', 'cannot print them as one document: there are too many', { hint: 'use -o ndjson' })
   }
   const progress = createProgress({
@@ -52,6 +52,9 @@ export async function printTo(
     output.result({ data, meta: { elapsedMs: Math.round(elapsedMs), perSecond }, render: () => '' })
   }
   output.notice(ending)
+  const { passedOver = 0 } = source.stage?.expected ?? {}
+  if (passedOver > 0)
+    output.notice(`${formatCount(passedOver)} expected events were not waited for: nothing was published`)
   return undefined
 }
 

@@ -9,8 +9,10 @@ import { createProgress } from '../../output/progress.ts'
 import type { Runtime } from '../runtime.ts'
 import { inTime } from './pace.ts'
 import type { Seal } from './seal.ts'
+import { shownExpectation } from './shown-expectation.ts'
 import { explainSilence } from './silence.ts'
 import type { EventSource, SourceEvent } from './source.ts'
+import type { Stage, Unmet } from './stage.ts'
 
 /** What is published to, and how. */
 export interface Destination {
@@ -31,7 +33,7 @@ export async function publishTo(
   source: EventSource,
   destination: Destination,
 ): Promise<Outcome | undefined> {
-  return report(runtime, destination, await publishAll(runtime, source, destination))
+  return report(runtime, destination, await publishAll(runtime, source, destination), source.stage?.expected)
 }
 
 interface Totals {
@@ -126,10 +128,18 @@ function encodeOne(event: SourceEvent): EncodedEvent {
   return event.checksum === undefined ? encoded : { ...encoded, checksum: event.checksum }
 }
 
+/** For scripts. */
+const toldExpected = ({ asked, met, unmet }: Stage['expected']) => ({
+  asked,
+  met,
+  unmet: unmet.map(({ expectation, ...rest }) => ({ ...rest, ...expectation })),
+})
+
 function report(
   { output, signal }: Runtime,
   { shown }: Destination,
   { written: counts, keyed, unmade, problem, broken, elapsedMs }: Totals,
+  expected?: Stage['expected'],
 ): Outcome | undefined {
   const { duplicates, conflicts, refused, ...made } = counts
   const inLog = made.confirmed + duplicates
@@ -139,19 +149,39 @@ function report(
   if (problem) output.problem(problem)
   const gap = broken || hasGap({ ...made, confirmed: inLog })
   const unsent = broken ? unmade : 0
-  const more = { duplicates, conflicts, refused, 'never sent': unsent }
+  const [unmet, met] = [expected?.unmet.length ?? 0, expected?.met ?? 0]
+  const more = { duplicates, conflicts, refused, 'never sent': unsent, 'expected and came': met, 'did not come': unmet }
   const parts = Object.entries(more).map(([name, count]) => (count > 0 ? ` · ${name} ${formatCount(count)}` : ''))
   const end = signal.aborted ? ' · interrupted' : ''
   const line = `${writeLine(written)}${parts.join('')} · ${formatCount(perSecond)}/s${end}`
   if (output.format === 'ndjson') output.notice(line)
   else {
     output.result({
-      status: gap || signal.aborted ? 'fail' : 'pass',
-      data: { ...written, refused, ...(unsent > 0 ? { unsent } : {}), ...(keyed ? { duplicates, conflicts } : {}) },
+      status: gap || signal.aborted || unmet > 0 ? 'fail' : 'pass',
+      data: {
+        ...written,
+        refused,
+        ...(expected && expected.asked > 0 ? { expected: toldExpected(expected) } : {}),
+        ...(unsent > 0 ? { unsent } : {}),
+        ...(keyed ? { duplicates, conflicts } : {}),
+      },
       meta: { ...shown, elapsedMs: Math.round(elapsedMs), perSecond },
       render: () => line,
     })
   }
+  if (expected) tellUnmet(expected.unmet, output)
   if (gap) return 'partial'
+  if (unmet > 0 && !signal.aborted) return 'failed'
   return signal.aborted ? 'interrupted' : undefined
+}
+
+const mostTold = 10
+
+function tellUnmet(unmet: readonly Unmet[], output: Output): void {
+  for (const { scenario, instance, expectation, seen } of unmet.slice(0, mostTold)) {
+    output.warn(
+      `scenario ${scenario}, instance ${instance}, ${expectation.step}: expected ${shownExpectation(expectation)}: ${seen}`,
+    )
+  }
+  if (unmet.length > mostTold) output.warn(`and ${formatCount(unmet.length - mostTold)} more did not come`)
 }

@@ -6,10 +6,10 @@ import { count, duration, instant, ratio } from '../line/options.ts'
 
 /** Which events, how many, and when. */
 export const sourceOptions = {
-  count: value({ short: 'c', value: 'count', says: 'events in all', parse: count }),
+  count: value({ short: 'c', value: 'count', says: 'events in all; of a scenario, instances', parse: count }),
   rate: value({
     value: 'per-second',
-    says: '1000, 500..5000/60s, 200:30s,2000:10s or max',
+    says: '1000, 500..5000/60s, 200:30s,2000:10s or max; of a scenario, instances',
     parse: parseRate,
   }),
   duration: value({ value: 'time', says: 'end after this time', parse: duration }),
@@ -43,6 +43,19 @@ export const sourceOptions = {
     default: 0.01,
     shownDefault: '1%',
   }),
+  speed: value({
+    value: 'factor',
+    says: 'think times of a scenario are shorter by this',
+    parse: factor,
+    shownDefault: '1 with --rate, else they take no time',
+  }),
+  tenants: value({
+    value: 'count',
+    says: 'of so many tenants, tenant-1 to tenant-N',
+    parse: count,
+    shownDefault: 'none but those in the data',
+  }),
+  list: flag({ says: 'show the scenarios of the services' }),
   input: value({
     short: 'f',
     value: 'file',
@@ -51,6 +64,12 @@ export const sourceOptions = {
   }),
   check: flag({ on: true, says: 'events of --input must fit their contracts, where there are any' }),
 } as const
+
+function factor(given: string): number {
+  const number = Number(given.replace(/x$/, ''))
+  if (given.trim() === '' || !(number > 0 && number < Infinity)) throw new Error(`'${given}' is no number above 0`)
+  return number
+}
 
 /** `user.created=70,user.deleted=1`. */
 function weights(given: string): Readonly<Record<string, number>> {

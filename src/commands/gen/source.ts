@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
@@ -12,7 +11,10 @@ import { refuseExpandedGlob } from '../line/expanded-glob.ts'
 import { openInput } from '../line/input.ts'
 import { loadRegistry } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
+import { isScenario } from './find-scenarios.ts'
 import { readEvent } from './read-event.ts'
+import { newSeed, startOf } from './seed.ts'
+import type { Stage } from './stage.ts'
 
 export interface GenOptions {
   readonly count?: number | undefined
@@ -25,6 +27,8 @@ export interface GenOptions {
   readonly weights?: Readonly<Record<string, number>> | undefined
   readonly corrupt?: readonly Corruption[] | undefined
   readonly ratio: number
+  readonly speed?: number | undefined
+  readonly tenants?: number | undefined
   readonly input?: string | undefined
   readonly check: boolean
   readonly where?: Where | undefined
@@ -40,6 +44,8 @@ export interface EventSource {
   readonly name: string | undefined
   /** How many there will be; undefined when that is not known before the end. */
   readonly total: number | undefined
+  /** No more than this, where only that is known. */
+  readonly atMost?: number
   /** Due times; without one they come as fast as they are taken. */
   readonly schedule: Schedule | undefined
   /** Ends the run also when more could come. */
@@ -49,6 +55,10 @@ export interface EventSource {
   readonly where: Where | undefined
   /** [] at the end. */
   take(max: number): readonly SourceEvent[] | Promise<readonly SourceEvent[]>
+  /** Of scenarios, whose instances wait for each other's time and for what the system says: in place of `take`. */
+  readonly stage?: Stage
+  /** Some step waits for what the system says. */
+  readonly expects?: boolean
 }
 
 interface GenInput {
@@ -59,6 +69,15 @@ interface GenInput {
 /** Checks everything that the line says, and reads nothing yet. */
 export async function eventSource({ args, options }: GenInput, runtime: Runtime): Promise<EventSource> {
   if (options.input !== undefined) return inputSource(args.types, options, runtime)
+  if (args.types.some(isScenario)) {
+    const { scenarioSource } = await import('./scenario-source.ts')
+    return scenarioSource(args.types, options, runtime)
+  }
+  if (options.speed !== undefined) {
+    throw new EvtError('usage', 'cannot use --speed: it shortens the think times of scenarios', {
+      hint: '--rate says how many events come a second',
+    })
+  }
   await refuseExpandedGlob(args.types, 'evt gen', runtime)
   return generatorSource(args.types, options, runtime)
 }
@@ -77,6 +96,7 @@ async function generatorSource(types: readonly string[], options: GenOptions, ru
     set: [...options.set, ...options.setString],
     ...(options.corrupt ? { corrupt: { kinds: options.corrupt, ratio: options.ratio } } : {}),
     ...(options.weights ? { weights: options.weights } : {}),
+    ...(options.tenants === undefined ? {} : { tenants: options.tenants }),
   })
   let left = total ?? Number.POSITIVE_INFINITY
   return {
@@ -92,22 +112,6 @@ async function generatorSource(types: readonly string[], options: GenOptions, ru
       return Array.from({ length: size }, generator.next)
     },
   }
-}
-
-/** Told, so that the run can be had again. */
-function newSeed({ output }: Runtime): number {
-  const seed = randomInt(2 ** 31)
-  output.detail(`seed ${seed}`)
-  return seed
-}
-
-const fixedStart = Date.UTC(2026, 0, 1)
-
-function startOf({ at, seed, dryRun }: GenOptions, nowMs: number): number {
-  if (at === undefined) return seed !== undefined && dryRun ? fixedStart : nowMs
-  if (at === 'now') return nowMs
-  if (typeof at === 'object' && 'timeMs' in at) return at.timeMs
-  throw new EvtError('usage', 'cannot use --at: it needs a time', { hint: '--at 2026-01-01T00:00:00Z' })
 }
 
 function totalOf({ count, duration, rate }: GenOptions, schedule: Schedule | undefined): number | undefined {
