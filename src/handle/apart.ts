@@ -8,9 +8,9 @@ export interface Apart {
   leave(): void
   /**
    * One at a time, while nothing that has entered runs. Who does not leave, or does not end, is not waited for longer than a quarter of a
-   * second: then others run beside it, and the next one has its turn. It stays alone for as long as nobody comes.
+   * second, or `patienceMs`: then others run beside it, and the next one has its turn. It stays alone for as long as nobody comes.
    */
-  alone<T>(lone: Lone<T>): Promise<T>
+  alone<T>(lone: Lone<T>, patienceMs?: number): Promise<T>
 }
 
 export interface Lone<T> {
@@ -20,7 +20,7 @@ export interface Lone<T> {
   share(): Promise<void>
 }
 
-export function createApart(patienceMs = usualPatienceMs): Apart {
+export function createApart(ownPatienceMs = usualPatienceMs): Apart {
   let running = 0
   /** Resolves when others are let in again. */
   let closed: Promise<void> | undefined
@@ -35,7 +35,7 @@ export function createApart(patienceMs = usualPatienceMs): Apart {
     if (running === 0) onEmpty?.()
   }
 
-  async function untilEmpty(): Promise<boolean> {
+  async function untilEmpty(patienceMs: number): Promise<boolean> {
     if (running === 0) return true
     const { promise, resolve } = Promise.withResolvers<void>()
     onEmpty = resolve
@@ -53,8 +53,8 @@ export function createApart(patienceMs = usualPatienceMs): Apart {
     waiting -= 1
   }
 
-  async function runAlone<T>({ run, share }: Lone<T>, open: () => void): Promise<T> {
-    const isShared = !(await untilEmpty())
+  async function runAlone<T>({ run, share }: Lone<T>, patienceMs: number, open: () => void): Promise<T> {
+    const isShared = !(await untilEmpty(patienceMs))
     running += 1
     if (isShared) open()
     let timer: NodeJS.Timeout | undefined
@@ -89,13 +89,13 @@ export function createApart(patienceMs = usualPatienceMs): Apart {
       return undefined
     },
     leave,
-    async alone(lone) {
+    async alone(lone, patienceMs = ownPatienceMs) {
       const { promise: opened, resolve } = Promise.withResolvers<void>()
       const before = turn
       turn = opened
       await waitFor(before)
       closed = opened
-      return runAlone(lone, () => {
+      return runAlone(lone, patienceMs, () => {
         if (closed === opened) closed = undefined
         resolve()
       })

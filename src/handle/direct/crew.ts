@@ -1,5 +1,6 @@
 import { toError } from '../../core/errors.ts'
 import type { Received } from '../../transports/transport.ts'
+import { apart } from '../apart.ts'
 import { wallMs } from '../wall-clock.ts'
 import type { DirectLane, Line } from './direct-lane.ts'
 import type { DirectRuntime } from './direct-runtime.ts'
@@ -22,6 +23,8 @@ export interface Crew {
 }
 
 const restAfterDefectMs = 1_000
+/** Who takes longer alone shares the blame for a process that ends. */
+const alonePatienceMs = 10_000
 
 export function createCrew(runtime: DirectRuntime): Crew {
   const { config, meter } = runtime
@@ -62,23 +65,34 @@ export function createCrew(runtime: DirectRuntime): Crew {
 
   async function work(line: Line, isProbe = false): Promise<void> {
     running.add(line)
-    const restMs = runtime.enter ? await inPlace(line, runtime.enter, isProbe) : await stepOf(line)
+    const restMs = await inPlace(line, isProbe)
     running.delete(line)
     goOn(line, restMs)
     if (running.size === 0) onStopped?.()
     dispatch()
   }
 
-  /** While it waited for its place, it may have been told to wait for something else. */
-  async function inPlace(line: Line, enter: () => Promise<() => void>, isProbe: boolean): Promise<number> {
-    const leave = await enter()
+  async function inPlace(line: Line, isProbe: boolean): Promise<number> {
+    const leave = runtime.enter && (await runtime.enter())
     try {
-      const mustWait = paused || (halted && !isProbe) || onStopped !== undefined || line.owned.held || line.owned.closed
-      return mustWait ? 0 : await stepOf(line)
+      return await apartOrBeside(line, isProbe)
     } finally {
-      leave()
+      leave?.()
     }
   }
+
+  /** What may end the process would take along whatever runs beside it, and be blamed for what another one beside it does. */
+  async function apartOrBeside(line: Line, isProbe: boolean): Promise<number> {
+    const run = async () => (mayRun(line, isProbe) ? stepOf(line) : 0)
+    if (line.owned.alone) return apart.alone({ run, share: async () => {} }, alonePatienceMs)
+    const entering = apart.enter()
+    if (entering) await entering
+    return run().finally(apart.leave)
+  }
+
+  /** While it waited for its place, it may have been told to wait for something else. */
+  const mayRun = ({ owned }: Line, isProbe: boolean) =>
+    !(paused || (halted && !isProbe) || onStopped !== undefined || owned.held || owned.closed)
 
   const stepOf = (line: Line) =>
     step(line).catch((error: unknown) => {

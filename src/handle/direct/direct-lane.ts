@@ -37,6 +37,8 @@ export interface DirectLane {
   closed: boolean
   /** What is in hand of it waits for its turn: nothing of it is begun. */
   held: boolean
+  /** A dead owner may have started what is in hand: while it runs, nothing else of the process does. */
+  alone: boolean
   /** Finished for good: handled, known or buried. Settled soon, with what finishes meanwhile. */
   settle(messages: readonly Received[]): void
   /** Resolves when everything that is finished is settled, or cannot be. */
@@ -77,6 +79,7 @@ export function createDirectLane(runtime: DirectRuntime, lane: Lane): DirectLane
     running: new Set(),
     closed: false,
     held: false,
+    alone: false,
     onIdle: undefined,
     settle(messages) {
       for (const message of messages) done.push(message)

@@ -103,8 +103,9 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
   }
 
   /** Its suspects wait their turn: beside one that ends the process they would be counted as started with it. Released, they are not. */
-  async function giveBack({ lane }: DirectLane): Promise<void> {
+  async function giveBack({ lane, settled }: DirectLane): Promise<void> {
     suspected.add(lane.id)
+    await settled()
     await lane
       .release()
       .catch((error: unknown) =>
@@ -126,6 +127,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
       withinMs = suspectWithinMs.next
     }
     owned.onIdle = undefined
+    owned.alone = false
     suspected.delete(owned.lane.id)
   }
 
@@ -136,6 +138,7 @@ export function startDirectSubscriber(runtime: DirectRuntime, topics: readonly s
     if (owned.lines.size === 0) {
       const batch = await take(owned.lane, AbortSignal.any([signal, AbortSignal.timeout(withinMs)]))
       owned.held = batch.some(isSuspect)
+      owned.alone = owned.held
       accept(owned, batch)
       if (!owned.held) return false
     }

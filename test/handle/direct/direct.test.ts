@@ -544,6 +544,40 @@ describe('handlers without a store', () => {
     expect(counted.most).toBe(1)
   })
 
+  it('run what a dead process began while nothing else of the process runs: neither is blamed for the other', async () => {
+    const said: string[] = []
+    let isDying = true
+    const gate = Promise.withResolvers<void>()
+    const [suspected, other] = ['suspected', 'other'].map((name) =>
+      defineHandler({
+        name: `a.${name}`,
+        on: [`${name}.*`],
+        retry: { attempts: 3 },
+        async handle({ type }) {
+          said.push(`${type} begins`)
+          if (isDying) await new Promise(() => {})
+          if (name === 'suspected') await gate.promise
+          said.push(`${type} ends`)
+        },
+      }),
+    ) as [HandlerDefinition, HandlerDefinition]
+    const direct = await runDirect([])
+    const dying = direct.open() as MemoryTransport
+    await direct.another([suspected], { transport: dying })
+    await direct.publish({ type: 'suspected.slow' })
+    await until(() => said.length === 1)
+    dying.die()
+    isDying = false
+    said.length = 0
+    await direct.another([suspected, other], { transport: direct.open() })
+    await until(() => said.includes('suspected.slow begins'), { withinMs: 5_000 })
+    await direct.publish({ type: 'other.new' })
+    await delay(100)
+    gate.resolve()
+    await until(() => said.includes('other.new ends'), { withinMs: 5_000 })
+    expect(said).toEqual(['suspected.slow begins', 'suspected.slow ends', 'other.new begins', 'other.new ends'])
+  })
+
   it('wait with the subject while its dead letter cannot be written', async () => {
     const seen: number[] = []
     let isAway = true
