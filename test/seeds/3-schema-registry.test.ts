@@ -178,7 +178,11 @@ describe.skipIf(!canStart('redis'))('the request service beside a Redis of the d
     ])
     const [shown] = (await client.xinfo('GROUPS', stream)) as unknown[][]
     expect(shown).toEqual(expect.arrayContaining(['users-service-consumer']))
-    await until(async () => ((await client.xpending(stream, 'users-service-consumer')) as unknown[])[0] === 0)
+    const [consumer] = (await client.xinfo('CONSUMERS', stream, 'users-service-consumer')) as unknown[][]
+    expect(consumer).toEqual(expect.arrayContaining(['users-service-consumer-1']))
+    await until(async () => ((await client.xpending(stream, 'users-service-consumer')) as unknown[])[0] === 0, {
+      withinMs,
+    })
   })
 
   it('refuses what does not fit its contract and what is above 1 MB, and makes a dead letter of what is illegal', async () => {
