@@ -46,7 +46,7 @@ const brokers: readonly { type: string; server?: ServerName; env(url: string): R
 describe('Event Bus: one program, and the environment says over what', () => {
   for (const { type, server, env } of brokers) {
     it.skipIf(server && !hasServer(server))(
-      `EVENT_BUS_TYPE=${type} carries UserRegistered to its handler`,
+      `carries UserRegistered to its handler with EVENT_BUS_TYPE=${type}`,
       async () => {
         const topic = `seed2-${randomUUID().slice(0, 8)}`
         const variables = { EVENT_BUS_TYPE: type, ...env(server ? await serverUrl(server) : '') }
