@@ -9,6 +9,7 @@ import { translateError } from './errors.ts'
 import { foreignLanes } from './foreign.ts'
 import { createRedisLane, type RedisLane } from './lane.ts'
 import { createGroup, enterLane, readTip, type Tip } from './lane-scripts.ts'
+import { untilOurs } from './late-topic.ts'
 import { createSeat, type Seat } from './membership.ts'
 import { createRedisProblems } from './problems.ts'
 import type { Topic } from './topic.ts'
@@ -210,13 +211,38 @@ export function createLanes(context: RedisContext): RedisLanes {
     }
   }
 
+  /** As long as it is not ours; whoever asked before it was there gets all of it. */
+  async function* foreignUntilOurs(topic: Topic, group: string, options: LaneOptions): AsyncGenerator<Lane> {
+    const turned = new AbortController()
+    const ending = AbortSignal.any([options.signal, context.closing, turned.signal])
+    let ours: Topic | undefined
+    const watching = untilOurs(context, topic.name, ending).then((found) => {
+      ours = found
+      if (found) turned.abort()
+    })
+    let given: Lane | undefined
+    try {
+      for await (const lane of foreignLanes(context, topic, group, { ...options, signal: ending })) {
+        given = lane
+        yield lane
+      }
+    } finally {
+      turned.abort()
+      await watching
+    }
+    if (!ours) return
+    // The group has one book of who owns which lane.
+    await given?.release()
+    yield* ourLanes([ours], group, { ...options, start: 'earliest' })
+  }
+
   return {
     async *lanes(names, group, options) {
       const topics = await Promise.all(names.map(context.topics.find))
       const ours = topics.filter((topic) => topic.ours)
       const iterations = [
         ...(ours.length > 0 ? [ourLanes(ours, group, options)] : []),
-        ...topics.filter((topic) => !topic.ours).map((topic) => foreignLanes(context, topic, group, options)),
+        ...topics.filter((topic) => !topic.ours).map((topic) => foreignUntilOurs(topic, group, options)),
       ]
       yield* merge(iterations)
     },
