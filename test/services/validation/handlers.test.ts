@@ -176,8 +176,8 @@ it('the scenario validation-run is refused, mended and accepted, and its invoice
   for (let item = played.next(); item; item = played.next()) {
     if (!('event' in item)) continue
     await database.handle(item.event)
-    const result = await resultOf(item.event)
-    const end = `${result?.kind} ${result?.status} ${(result?.errors as { code: string }[]).map(({ code }) => code)}`
+    const { kind, status, errors = [] } = (await resultOf(item.event)) ?? {}
+    const end = `${kind} ${status} ${(errors as { code: string }[]).map(({ code }) => code)}`
     ends[end] = (ends[end] ?? 0) + 1
   }
   expect(Object.keys(ends).sort()).toEqual([
