@@ -1,6 +1,7 @@
 import { defineHandler } from '../../index.ts'
 import { aboutUser } from './about.ts'
 import {
+  accountDeleted,
   userDataExportContributed,
   userDataExportRequested,
   userDeletionConfirmed,
@@ -20,8 +21,8 @@ export interface Holding {
 export const dataHolder = ({ service, tables, internal = [] }: Holding) =>
   defineHandler({
     name: `accounts.${service}-data`,
-    on: [userDataExportRequested, userDeletionStarted],
-    async handle({ data, time }, ctx) {
+    on: [userDataExportRequested, userDeletionStarted, accountDeleted],
+    async handle({ type, data, time }, ctx) {
       const { user_id } = data
       if ('export_id' in data) {
         const parts = tables.map(
@@ -38,6 +39,7 @@ export const dataHolder = ({ service, tables, internal = [] }: Holding) =>
       await ctx.sql`insert into accounts.tombstones values (${user_id}, ${time}) on conflict do nothing`
       for (const table of [...tables, ...internal])
         await ctx.sql.query(`delete from accounts.${table} where user_id = $1`, [user_id])
-      await ctx.publish(aboutUser(userDeletionConfirmed, { user_id, service }))
+      // Once more at the end, for what another handler was just writing when it began.
+      if (type === userDeletionStarted.type) await ctx.publish(aboutUser(userDeletionConfirmed, { user_id, service }))
     },
   })

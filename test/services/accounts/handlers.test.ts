@@ -164,6 +164,24 @@ describe('accounts.credentials and accounts.sessions', () => {
   })
 })
 
+describe('what a service holds of a user', () => {
+  it('is erased when a deletion starts, and again at its end for whatever was written meanwhile', async () => {
+    const event = registers()
+    const { user_id } = event.data
+    await hear(event)
+    const confirmed = await hear(aboutUser(say.userDeletionStarted, { user_id }))
+    expect(confirmed.map(({ data }) => (data as { service: string }).service).sort()).toEqual([
+      'analytics',
+      'auth',
+      'mail',
+      'users',
+    ])
+    await rows("insert into accounts.mails values (gen_random_uuid(), $1, 'welcome', $2, now())", user_id, randomUUID())
+    expect(await hear(aboutUser(say.accountDeleted, { user_id }))).toEqual([])
+    expect(await rows('select from accounts.mails where user_id = $1', user_id)).toEqual([])
+  })
+})
+
 describe('every handler', () => {
   const story = () => {
     const event = registers()
