@@ -268,7 +268,7 @@ export const document: SeedDocument = {
         `${seed}: are kept for 30 days`,
       ],
       decided:
-        'Times are measured, not tested, because a loaded machine breaks them: `node bench/handling.ts 4 steady` (1,000/s, commit to handled: p50 2.9 ms, p99 21.7 ms on a machine that was busy with other work) and `node bench/handling.ts 4 grouped` (20,000/s and more).',
+        'Times are measured, not tested, because a loaded machine breaks them: `node bench/handling.ts 4 steady` (1,000/s, commit to handled: p50 3 to 6 ms, p99 22 to 58 ms on a machine that was busy with other work) and `node bench/handling.ts 4 grouped` (20,501/s handled, each with its effect in the database).',
     },
     {
       heading: 'Event Monitoring',
