@@ -39,6 +39,8 @@ export interface HandlerConfig {
   readonly batch: number
   /** Undefined: what suits how quick it is. */
   readonly takes: number | undefined
+  /** How long an event waits for others to come. */
+  readonly lingerMs: number
   readonly handle: HandlerDefinition['handle']
   handleBatch(events: readonly EvtEvent[], ctx: HandlerContext): Promise<void> | void
 }
@@ -46,6 +48,7 @@ export interface HandlerConfig {
 /** Shared by many events each: more would only be smaller. */
 const mostTransactions = 4
 const mostOfBatch = 10_000
+const longestLingerMs = 10_000
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,99}$/
 
 /** Throws EvtError('config') naming the handler and the field. */
@@ -102,6 +105,12 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
     const every = checkInterval === undefined ? {} : { everyMs: duration('checkInterval', checkInterval) }
     return { run: (signal) => definition.check?.(signal), ...every }
   }
+  function lingerOf(linger: string | undefined): number {
+    if (linger === undefined) return 0
+    const ms = duration('linger', linger)
+    if (ms <= longestLingerMs) return ms
+    throw refuse(`linger is ${linger}, above ${longestLingerMs / 1_000}s`)
+  }
   function wantedOf(patterns: readonly string[]): Pattern {
     try {
       return compilePatterns(patterns)
@@ -136,6 +145,7 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
     breaker: breakerOf(definition.breaker),
     check: checkOf(),
     batch: isBatchHandler(definition) ? within('batch', definition.batch, mostOfBatch) : 1,
+    lingerMs: lingerOf(definition.linger),
     takes: takes === undefined ? undefined : within('takes', takes, mostOfBatch),
     ...callsOf(definition),
   }

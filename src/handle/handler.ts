@@ -100,6 +100,11 @@ export interface HandlerDefinition {
    * Default 100, without a store 200.
    */
   readonly takes?: number
+  /**
+   * How long an event may wait for others to share its transaction, or its batch: less work for the same events, for what nobody waits for.
+   * Not longer once there are as many as it takes. Default: it does not wait; at most '10s'. Without a store nothing waits.
+   */
+  readonly linger?: string
   /** Default '30s'. Aborts the signal and fences the transaction. */
   readonly timeout?: string
   readonly retry?: RetryPolicy

@@ -6,6 +6,7 @@ import { type DueJob, type Item, isResting, lowWater, type OwnedLane } from './i
 import type { ReadLogged } from './rebuild-item.ts'
 import { workOffJob } from './stored-job.ts'
 import { comesAlone, workOffSuspect } from './suspects.ts'
+import { wallMs } from './wall-clock.ts'
 import { workOff } from './work-off.ts'
 
 /** The workers of one handler, over all its lanes in this process. A lane is in one worker's hands at a time: order needs no locks. */
@@ -39,7 +40,7 @@ function ageOf({ buffer: [head] }: OwnedLane): number {
 }
 
 export function createWorkers({ runtime, readLogged, count }: WorkersOptions): Workers {
-  const { batch } = runtime.config
+  const { batch, lingerMs } = runtime.config
   const lanes: OwnedLane[] = []
   /** In a worker's hands. */
   const held = new Set<OwnedLane>()
@@ -47,6 +48,7 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
   const idle: (() => void)[] = []
   const places: readonly Interruptible[] = Array.from({ length: count }, () => new Set())
   const probePlace: Interruptible = new Set()
+  let lingering: NodeJS.Timeout | undefined
   let rung = false
   let stopping = false
   let paused = false
@@ -64,10 +66,27 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     return undefined
   }
 
+  /** What came may wait for others: ms until the first of them has waited enough; 0 when there is nothing to wait for. */
+  function lingers(most: number, ready: readonly OwnedLane[]): number {
+    if (lingerMs === 0 || ready.length === 0) return 0
+    if (ready.reduce((sum, { buffer }) => sum + buffer.length, 0) >= most) return 0
+    const first = Math.min(...ready.map(({ buffer: [head] }) => head?.takenMs ?? 0))
+    // A clock that was put back makes nobody wait longer.
+    return Math.min(lingerMs, Math.max(0, first + lingerMs - wallMs()))
+  }
+
   /** What is there, in each lane's order; the lane with the oldest event first, so that all stay near each other in the log. What an owner died of a second time comes alone. */
   function nextItems(most: number): Item[] {
     const items: Item[] = []
     const ready = lanes.filter((owned) => owned.buffer.length > 0 && isFree(owned))
+    const waitMs = lingers(most, ready)
+    if (waitMs > 0) {
+      lingering ??= setTimeout(() => {
+        lingering = undefined
+        ring()
+      }, waitMs)
+      return []
+    }
     for (const owned of ready.sort((a, b) => ageOf(a) - ageOf(b))) {
       const suspect = owned.buffer.findIndex((item) => comesAlone(runtime.config, item))
       const isAlone = suspect === 0 && items.length === 0
@@ -187,6 +206,7 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     },
     async stop() {
       stopping = true
+      clearTimeout(lingering)
       for (const wake of idle.splice(0)) wake()
       await running
       await probing
