@@ -7,6 +7,7 @@ export const analytics = defineHandler({
   name: 'accounts.analytics',
   on: [userRegistered],
   priority: 'low',
+  linger: '50ms',
   async handle(event, ctx) {
     const { user_id, registered_by, country = null } = event.data
     const made = await ctx.sql`

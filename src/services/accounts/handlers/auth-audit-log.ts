@@ -5,6 +5,7 @@ export const authAuditLog = defineHandler({
   name: 'accounts.auth-audit-log',
   on: ['auth.*', 'account.*'],
   priority: 'low',
+  linger: '50ms',
   concurrency: 20,
   async handle(event, ctx) {
     await ctx.sql`

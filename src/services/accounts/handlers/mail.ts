@@ -23,6 +23,7 @@ const mails = {
 export const mail = defineHandler({
   name: 'accounts.mail',
   on: [userRegistered, userPasswordResetRequested, userDataExportCompleted, authSuspiciousLogin],
+  linger: '50ms',
   async handle(event, ctx) {
     const { user_id } = event.data
     const sent = mails[event.type]

@@ -5,6 +5,7 @@ import { authLogin, authLogout, authPasswordChanged, authSessionChanged } from '
 export const sessions = defineHandler({
   name: 'accounts.sessions',
   on: [authLogin, authLogout, authSessionChanged, authPasswordChanged],
+  linger: '50ms',
   async handle(event, ctx) {
     const { data, time } = event
     if (!('auth_data' in data)) {

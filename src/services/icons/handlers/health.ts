@@ -6,6 +6,7 @@ export const health = defineHandler({
   name: 'icons.health',
   on: [healthReported, performanceReported],
   priority: 'low',
+  linger: '50ms',
   async handle(event, ctx) {
     const report = event.data.system_data
     if ('status' in report) {

@@ -7,6 +7,7 @@ export const recommendations = defineHandler({
   name: 'icons.recommendations',
   on: [documentPublished, documentDeleted],
   priority: 'low',
+  linger: '50ms',
   nonRetryable: ['IconMarkupError'],
   async handle(event, ctx) {
     const { document_id, document_data: document } = event.data

@@ -6,6 +6,7 @@ import { userDeleted } from '../contracts.ts'
 export const sessions = defineHandler({
   name: 'icons.sessions',
   on: [authLogin, authLogout, authSessionChanged, userDeleted],
+  linger: '50ms',
   async handle(event, ctx) {
     if ('user_data' in event.data) {
       await ctx.sql`delete from icons.sessions where user_id = ${event.data.user_id}`

@@ -6,6 +6,7 @@ import { extractIcons } from '../markup.ts'
 export const usage = defineHandler({
   name: 'icons.usage',
   on: [documentCreated, documentUpdated, documentPublished, documentDeleted],
+  linger: '50ms',
   nonRetryable: ['IconMarkupError'],
   async handle(event, ctx) {
     const { document_id, user_id, document_data: document } = event.data

@@ -8,6 +8,7 @@ export const platformAnalytics = defineHandler({
   name: 'platform.platform-analytics',
   on: [userRegistered, orderCreated, featureFlagUsed],
   priority: 'low',
+  linger: '50ms',
   concurrency: 10,
   transaction: 'event',
   async handle({ id, time, data }, ctx) {

@@ -6,6 +6,7 @@ export const errors = defineHandler({
   name: 'requests.errors',
   on: [systemError],
   priority: 'low',
+  linger: '50ms',
   async handle({ id, time, data }, ctx) {
     await ctx.sql`
       insert into requests.errors (event_id, service, error_type, message, severity, happened_at)

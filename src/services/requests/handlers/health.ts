@@ -7,6 +7,7 @@ export const health = defineHandler({
   name: 'requests.health',
   on: [systemHealthCheck],
   priority: 'low',
+  linger: '50ms',
   async handle({ time, data }, ctx) {
     await ctx.sql`
       insert into requests.health (service, status, checks, checked_at, position)

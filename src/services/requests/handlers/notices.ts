@@ -7,6 +7,7 @@ export const notices = defineHandler({
   name: 'requests.notices',
   on: [requestAssigned, shiftAssigned, shiftTransferred],
   priority: 'low',
+  linger: '50ms',
   async handle({ type, data }, ctx) {
     const notification_id = randomUUID()
     const about = 'request_id' in data ? `request/${data.request_id}` : `shift/${data.shift_id}`

@@ -6,6 +6,7 @@ export const metrics = defineHandler({
   name: 'validation.metrics',
   on: [metricRecorded, performancePhaseComplete, performanceOperationComplete],
   priority: 'low',
+  linger: '50ms',
   ordering: 'none',
   async handle(event, ctx) {
     const { contextId, operation, phase, fieldPath, durationMs, status, resourceUsage: used } = event.data

@@ -12,6 +12,7 @@ import {
 export const monitoring = defineHandler({
   name: 'validation.monitoring',
   on: [validationStarted, validationCompleted, validationFailed, phaseStarted, phaseCompleted, phaseFailed],
+  linger: '50ms',
   async handle(event, ctx) {
     const { data, time } = event
     const status = event.type.split('.').at(-1)
