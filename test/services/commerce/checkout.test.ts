@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compilePattern } from '../../../src/core/pattern.ts'
+import { compileWhere } from '../../../src/core/where.ts'
+import { createScenarioGenerator } from '../../../src/generators/scenario/scenario-generator.ts'
 import { type Bridge, createBridge, createPublisher, createRegistry, publishersOf } from '../../../src/index.ts'
 import * as events from '../../../src/services/commerce/contracts.ts'
 import { commerce } from '../../../src/services/commerce/service.ts'
@@ -8,6 +11,7 @@ import { createTestDatabase, type TestDatabase } from '../../setup/database.ts'
 import { until } from '../../setup/until.ts'
 
 const services = [commerce, platform]
+const registry = createRegistry([...new Set(services.flatMap(({ contracts }) => contracts))])
 let database: TestDatabase
 let bridge: Bridge
 let publisher: ReturnType<typeof createPublisher>
@@ -15,7 +19,6 @@ beforeAll(async () => {
   database = await createTestDatabase()
   bridge = createBridge({ store: database.url, services })
   await bridge.start()
-  const registry = createRegistry([...new Set(services.flatMap(({ contracts }) => contracts))])
   publisher = createPublisher({ store: database.store, registry, source: 'shop' })
 })
 afterAll(async () => {
@@ -137,3 +140,34 @@ it('an adjustment below zero is a dead letter that says what was there, and the 
     },
   ])
 })
+
+it.each(services.flatMap(({ scenarios = [] }) => scenarios.map((one) => [one.scenario, one] as const)))(
+  'in the scenario %s, everything comes that is expected, and nothing fails',
+  async (_, definition) => {
+    const dead = async () => (await rows('select type, error_message from evt.dead_letters')).length
+    const before = await dead()
+    const scenarios = [{ definition, place: definition.scenario }]
+    const generator = createScenarioGenerator({ registry, scenarios, seed: 5, nowMs: Date.now(), count: 3 })
+    let met = 0
+    for (let item = generator.next(); item; item = generator.next()) {
+      if ('event' in item) {
+        expect((await publisher.send(item.event)).state).toBe('stored')
+        continue
+      }
+      const [types, condition] = [
+        compilePattern(item.expectation.pattern),
+        compileWhere(item.expectation.where ?? 'true', { nowMs: Date.now() }),
+      ]
+      await until(
+        async () =>
+          (await rows('select type, data from evt.outbox')).some(
+            (one) => types.matches(String(one.type)) && condition.test(one),
+          ),
+        { withinMs: 20_000, what: `${item.expectation.pattern} where ${item.expectation.where}` },
+      )
+      met += 1
+    }
+    expect(met).toBeGreaterThan(2)
+    expect(await dead()).toBe(before)
+  },
+)
