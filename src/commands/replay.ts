@@ -18,7 +18,7 @@ import { loadServices } from './line/services.ts'
 import { withStore } from './line/store.ts'
 import { whereOptions } from './line/where.ts'
 import { chooseHandlers } from './replay/choose.ts'
-import { type Destination, withDestination } from './replay/destination.ts'
+import { type Destination, patternsOfTarget, withDestination } from './replay/destination.ts'
 import { lookUp, patternsOf } from './replay/look-up.ts'
 import { runReplay } from './replay/run.ts'
 import { assertShadow, shadow } from './replay/shadow.ts'
@@ -86,7 +86,8 @@ export default defineCommand({
       withStore(runtime, { command: 'replay', max: 6 }, async (store) => {
         const target = destination?.name
         const { compileSelection } = await import('../replay/history.ts')
-        const found = await lookUp(store, runtime, { ...options, patterns: patternsOf(handlers) })
+        const patterns = target === undefined ? patternsOf(handlers) : await patternsOfTarget(target, runtime)
+        const found = await lookUp(store, runtime, { ...options, patterns })
         const { selection, scanned, after } = found
         const { matched, gone } = scanned
         const { shadow: isShadow, against } = options
@@ -134,7 +135,7 @@ export default defineCommand({
         )
         const replay = await findReplay(store, id)
         if (!replay) throw new EvtError('internal', `cannot run replay ${id}: it is gone`)
-        const wants = compileSelection(selection, patternsOf(handlers))
+        const wants = compileSelection(selection, patterns)
         runtime.output.detail(`replay ${id}: evt replay pause ${id} from another terminal`)
         return runReplay(store, runtime, { replay: { ...replay, target }, wants, handlers, destination, gone })
       }),

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { memoryUrl, readTopic } from '../relay/sinking.ts'
 import { writeHistory } from '../replay/history.ts'
 import { createTestDatabase } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
@@ -159,6 +160,27 @@ it('to a target, published again with the ids that they have', async () => {
     exit: 2,
     stderr: expect.stringContaining('neither a sink'),
   })
+})
+
+it('to a sink that gives types other names, under those, and of what it carries only', async () => {
+  const { store, url } = await createTestDatabase()
+  const nowhere = createNowhere()
+  onTestFinished(nowhere.dispose)
+  await writeHistory(store, 3)
+  // It has that name already.
+  await writeHistory(store, 1, 'object.made')
+  const sink = {
+    ...{ name: 'out', url: memoryUrl(), layout: 'per-type', prefix: 'their.' },
+    ...{ rename: { 'thing.*': 'object.*' }, patterns: ['thing.*'] },
+  }
+  writeFileSync(join(nowhere.path, 'evt.config.mjs'), `export default { sinks: [${JSON.stringify(sink)}] }`)
+  const ran = await runHere(['replay', '-t', 'out', '--yes', '--json', '--config', 'evt.config.mjs'], {
+    store: url,
+    cwd: nowhere.path,
+  })
+  expect(JSON.parse(ran.stdout), ran.stderr).toMatchObject({ status: 'pass', data: { asked: 3, confirmed: 3 } })
+  const messages = await readTopic(sink.url, 'their.object.happened', 3)
+  expect(messages.map(({ headers }) => headers['ce-type'])).toEqual(Array(3).fill('object.happened'))
 })
 
 it('a target that cannot be opened is told before anything is counted, asked or written down', async () => {

@@ -46,6 +46,10 @@ export async function withDestination<T>(
   })
 }
 
+/** What a sink of that name carries; undefined for a URL and for a sink that carries everything. Throws as `withDestination`. */
+export const patternsOfTarget = async (named: string, runtime: Runtime): Promise<readonly string[] | undefined> =>
+  (await findSink(named, runtime)).patterns
+
 async function findSink(named: string, runtime: Runtime): Promise<SinkOptions> {
   const { settings } = await connectionsOf({ sink: [], source: [], consume: undefined }, runtime)
   const sink = settings.sinks?.find(({ name }) => name === named)

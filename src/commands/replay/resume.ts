@@ -7,6 +7,7 @@ import { consentOptions, dryRunOptions, formatOptions, storeOptions } from '../l
 import { loadServices } from '../line/services.ts'
 import { withStore } from '../line/store.ts'
 import { chooseHandlers } from './choose.ts'
+import { patternsOfTarget } from './destination.ts'
 import { patternsOf } from './look-up.ts'
 import { standingOf } from './progress.ts'
 import { runReplay } from './run.ts'
@@ -54,7 +55,8 @@ export default defineCommand({
       if (!go) return undefined
       const audit = await auditAs('replay resume', { target: `replay ${replay.id}`, reason: options.reason })
       await store.transaction((sql) => audit(sql, 1))
-      const wants = compileSelection(replay.selection, patternsOf(handlers))
+      const patterns = target === undefined ? patternsOf(handlers) : await patternsOfTarget(target, runtime)
+      const wants = compileSelection(replay.selection, patterns)
       return runReplay(store, runtime, { replay: { ...replay, target }, wants, handlers, gone: undefined })
     })
   },
