@@ -128,6 +128,10 @@ describe('handlers over a sink', () => {
     [{ consume: 'nowhere' }, 'no sink of that name'],
     [{ consume: 'out', sinks: [{ name: 'out', url: 'memory://', dialect: 'icons' }] }, 'handlers read CloudEvents'],
     [
+      { consume: 'out', sinks: [{ name: 'out', url: 'memory://', rename: { 'a.*': 'b.*' }, patterns: ['a.*'] }] },
+      'its types have other names there',
+    ],
+    [
       { consume: 'out', sinks: [{ name: 'out', url: 'memory://', layout: 'per-type' as const }] },
       'which types test.effects wants',
     ],
