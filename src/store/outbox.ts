@@ -69,12 +69,14 @@ from unnest(${columnTypes.map((type, i) => `$${i + 1}::${type}[]`).join(', ')}) 
 const appendText = `select evt.append_events(${columnTypes.map((type, i) => `$${i + 1}::${type}[]`).join(', ')})`
 
 /** As the outbox, but until its time. */
-const scheduleText = `insert into evt.scheduled (${outboxColumns.join(', ')}, deliver_at)
-select * from unnest(${[...columnTypes, 'timestamptz'].map((type, i) => `$${i + 1}::${type}[]`).join(', ')})`
+const scheduleText = (before: number) => `insert into evt.scheduled (${outboxColumns.join(', ')}, deliver_at)
+select * from unnest(${[...columnTypes, 'timestamptz'].map((type, i) => `$${before + i + 1}::${type}[]`).join(', ')})`
+const holdText = scheduleText(0)
+const bothText = `with held as (${scheduleText(outboxColumns.length)}) ${insertText}`
 
 /**
- * Inserts in the given order within the caller's transaction, in one statement. Events whose `deliverAt` is still to come go, by a second one,
- * where they are held until then.
+ * Inserts in the given order within the caller's transaction; in one statement, so that it is all or nothing without a transaction too. Events
+ * whose `deliverAt` is still to come go where they are held until then.
  */
 export async function publishEncoded(
   sql: SqlExecutor,
@@ -83,13 +85,16 @@ export async function publishEncoded(
 ): Promise<void> {
   if (events.length === 0) return
   const columns: unknown[][] = outboxColumns.map(() => [])
-  const held: EncodedEvent[] = []
+  const held: unknown[][] = [...outboxColumns.map(() => []), []]
   for (const event of events) {
-    if (event.deliverAt !== undefined && Date.parse(event.deliverAt) > Date.now()) held.push(event)
-    else addRow(columns, rowOf(event, options))
+    const { deliverAt } = event
+    if (deliverAt === undefined || Date.parse(deliverAt) <= Date.now()) addRow(columns, rowOf(event, options))
+    else addRow(held, [...rowOf(event, options), deliverAt])
   }
-  if (held.length < events.length) await sql.query(insertText, columns)
-  if (held.length > 0) await holdUntilDue(sql, held, options)
+  const heldEvents = held[0]?.length ?? 0
+  if (heldEvents === 0) await sql.query(insertText, columns)
+  else if (heldEvents === events.length) await sql.query(holdText, held)
+  else await sql.query(bothText, [...columns, ...held])
 }
 
 /** As `publishEncoded`; and writes down where each lies among the events of its subject. All have a subject and a sequence. */
@@ -97,12 +102,6 @@ export async function appendEncoded(sql: SqlExecutor, events: readonly EncodedEv
   const columns: unknown[][] = outboxColumns.map(() => [])
   for (const event of events) addRow(columns, rowOf(event, {}))
   await sql.query(appendText, columns)
-}
-
-async function holdUntilDue(sql: SqlExecutor, events: readonly EncodedEvent[], options: OutboxOptions): Promise<void> {
-  const columns: unknown[][] = [...outboxColumns.map(() => []), []]
-  for (const event of events) addRow(columns, [...rowOf(event, options), event.deliverAt ?? null])
-  await sql.query(scheduleText, columns)
 }
 
 function addRow(columns: unknown[][], row: readonly unknown[]): void {

@@ -118,6 +118,17 @@ describeServers('the outbox', (server) => {
     expect((await readBack(store)).map((entry) => entry.id)).toEqual(['id-2'])
   })
 
+  test('writes all or nothing without a transaction too, also where some are held until their time', async () => {
+    const { store } = await createTestDatabase({ server })
+    const later = { deliverAt: '2999-01-01T00:00:00.000Z' }
+    const bad = { ...event(2, later), tenant: 'a\0' }
+    await expect(publishEncoded(store, [event(1), bad])).rejects.toThrow()
+    await publishEncoded(store, [event(3), event(4, later), event(5)])
+    const { rows } = await store.query('select id from evt.scheduled')
+    expect(rows).toEqual([{ id: 'id-4' }])
+    expect((await readBack(store)).map((entry) => entry.id)).toEqual(['id-3', 'id-5'])
+  })
+
   test('keeps nothing of a COPY whose source fails in the middle, and the pool stays usable', async () => {
     const { store } = await createTestDatabase({ server, max: 1 })
     async function* failing() {
