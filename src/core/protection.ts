@@ -65,6 +65,32 @@ export function protectEvent(event: EvtEvent, contract: Contract, keyring: Keyri
   return data === event.data ? event : { ...event, data }
 }
 
+/** As `protectEvent`, of an event of which some is sealed already, or erased: that stays as it is. */
+export function protectRest(event: EvtEvent, contract: Contract, keyring: Keyring): EvtEvent {
+  let data: unknown = event.data
+  for (const field of sensitiveFields(contract)) {
+    if (field.encrypt === false) continue
+    data = changeAt(data, field.path, (value) =>
+      isOpen(value) ? seal(value, keyFor(event, field, keyring), `${event.id}\n${field.path.join('.')}`) : value,
+    )
+  }
+  return data === event.data ? event : { ...event, data }
+}
+
+/** Whether there is something for `protectRest` to seal. */
+export function isUnprotected({ data }: EvtEvent, contract: Contract): boolean {
+  let found = false
+  for (const { encrypt, path } of sensitiveFields(contract))
+    if (encrypt !== false)
+      changeAt(data, path, (value) => {
+        found ||= isOpen(value)
+        return value
+      })
+  return found
+}
+
+const isOpen = (value: unknown): boolean => value !== undefined && value !== null && sealedBy(value) === undefined
+
 function keyFor(event: EvtEvent, field: SensitiveField, keyring: Keyring | undefined) {
   const where = `its contract encrypts data.${field.path.join('.')}`
   if (!keyring)

@@ -13,6 +13,7 @@ import { makeTopics } from './read-sink.ts'
 import type { RelayLog, SourceMeter } from './relay-recorder.ts'
 import { followReplays } from './replays.ts'
 import type { SealTaken } from './seal-taken.ts'
+import { sealedLetter } from './sealed-letter.ts'
 import type { SinkConfig } from './sink-config.ts'
 import type { SourceConfig } from './source-config.ts'
 import { deadLetterOf, type TakenIn, takeIn } from './take-in.ts'
@@ -102,7 +103,7 @@ const again =
   (task: SourceTask): Retry =>
   async (message, sql) => {
     const taken = takeIn(message, task)
-    if (taken.kind === 'dead') return taken.dead
+    if (taken.kind === 'dead') return sealedLetter(taken.dead, task)
     if (taken.kind === 'looped') return undefined
     await sql.query('savepoint taken')
     try {
@@ -112,7 +113,7 @@ const again =
       const refusal = isOutage(error) ? undefined : refusalOf(error)
       if (!refusal) throw error
       await sql.query('rollback to savepoint taken')
-      return deadLetterOf(message, refusal, task)
+      return sealedLetter(deadLetterOf(message, refusal, task), task)
     }
   }
 
@@ -252,7 +253,7 @@ function refusalOf(error: unknown): EvtError | undefined {
   return new EvtError('contract', `cannot store it: ${message}`, { cause: error })
 }
 
-const sealed = ({ seal }: SourceTask, events: readonly EncodedEvent[]) => (seal ? seal(events) : events)
+const sealed = ({ seal }: SourceTask, events: readonly EncodedEvent[]) => (seal ? seal.events(events) : events)
 
 /** One transaction: all events and all dead letters of the batch. */
 async function commit(task: SourceTask, taken: readonly TakenIn[]): Promise<void> {
@@ -261,7 +262,7 @@ async function commit(task: SourceTask, taken: readonly TakenIn[]): Promise<void
     task,
     taken.flatMap((one) => (one.kind === 'events' ? one.events : [])),
   )
-  const dead = taken.flatMap((one) => (one.kind === 'dead' ? [one.dead] : []))
+  const dead = await Promise.all(taken.flatMap((one) => (one.kind === 'dead' ? [sealedLetter(one.dead, task)] : [])))
   if (events.length > 0 && dead.length === 0) await publishEncoded(store, events, { keyed: true })
   else if (dead.length > 0)
     await store.transaction(async (sql) => {

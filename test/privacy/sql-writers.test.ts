@@ -12,6 +12,7 @@ import {
 } from '../../src/index.ts'
 import { addCapture } from '../../src/store/capture.ts'
 import type { Store } from '../../src/store/connection.ts'
+import { replayDeadLetters, replayOutcome } from '../../src/store/redrive.ts'
 import { openTransport } from '../../src/transports/registry.ts'
 import type { Message } from '../../src/transports/transport.ts'
 import { memoryUrl } from '../relay/sinking.ts'
@@ -94,6 +95,43 @@ describe('what a contract encrypts', () => {
     expect(await tablesWith(store, [secret])).toEqual([])
   })
 
+  it('may have beside it whatever other types may have: U+0000 and halves of characters', async () => {
+    const { store, url } = await createTestDatabase()
+    await deploy(url, [registered])
+    const publisher = createPublisher({
+      ...{ store, registry: createRegistry([registered]), source: 'test', privacy: { masterKey } },
+    })
+    onTestFinished(() => publisher.close())
+    const sent = await publisher.sendAll(
+      ['a\0b', '\ud800x', '\\u0000', '\u{1f600}\0'].map((name) => ({
+        ...{ type: 'user.registered', subject: 'user/1' },
+        data: { email: secret, [`note ${name}`]: name, cards: [{ no: name }] },
+      })),
+    )
+    expect(sent).toEqual({ published: 4, failed: [] })
+    const publish = (data: string) =>
+      store.query(`select evt.publish('user.registered', $1::json, 'user/1', version => 2)`, [data])
+    await publish('{"note":"a\\u0000b","cards":[{"no":"***"}]}')
+    for (const data of [
+      `{"note":"a\\u0000b","email":"${secret}"}`,
+      `{"cards":[{"no":"${secret}"}],"\\\\\\ud83d\\ude00\\ud800":1}`,
+      `{"\\u0065mail":"${secret}\\ud800"}`,
+    ])
+      await expect(publish(data)).rejects.toThrow('here it stands in plain text')
+    expect(await tablesWith(store, [secret])).toEqual([])
+  })
+
+  it('is not written by who says that it may be', async () => {
+    const { store, url } = await createTestDatabase()
+    await deploy(url, [registered])
+    const work = store.transaction(async (sql) => {
+      await sql.query('set local role evt_publisher')
+      await sql.query(`set local evt.takes_plain = 'on'`)
+      await sql.query(`select evt.publish('user.registered', '{"email":"x"}', version => 2)`)
+    })
+    await expect(work).rejects.toThrow('here it stands in plain text')
+  })
+
   it('costs nothing where no contract encrypts, and ends when none does any more', async () => {
     const { store, url } = await createTestDatabase()
     const one = await deploy(url, [other])
@@ -169,5 +207,43 @@ describe('what a contract encrypts', () => {
     expect((await store.query('select event_id, error_message from evt.dead_letters')).rows).toMatchObject([
       { event_id: 'e2', error_message: expect.stringContaining('nobody is named whose key that is') },
     ])
+  })
+
+  it('of a source is in no table in plain text, whatever else the store refuses of it and whatever stands beside it', async () => {
+    const { store, url } = await createTestDatabase()
+    const address = memoryUrl()
+    const transport = await openTransport(address)
+    onTestFinished(() => transport.close())
+    const event = (id: string, more: object) => ({
+      ...{ specversion: '1.0', id, type: 'user.created', source: 'shop', subject: 'user/1' },
+      ...{ data: { user_data: { email: secret }, note: id }, ...more },
+    })
+    const message = (id: string, value: unknown): Message => ({
+      ...{ id, key: null, headers: {}, body: Buffer.from(JSON.stringify(value)) },
+    })
+    const marked = { user_data: { email: secret }, note: 'evt:sealed:1:' }
+    const refused = { time: '0000-01-01T00:00:00Z' }
+    const messages = [
+      message('mark', event('mark', { data: marked })),
+      message('refused', event('refused', refused)),
+      message('many', [event('good', {}), event('bad', refused)]),
+    ]
+    await transport.publish('foreign', messages, AbortSignal.timeout(5_000))
+    const sources = [{ name: 'in', url: address, topic: 'foreign', start: 'earliest' as const }]
+    await deploy(url, [created], { sources })
+    const dead = async () =>
+      (await store.query(`select event_id, convert_from(body, 'UTF8') as body from evt.dead_letters`)).rows
+    await until(async () => (await dead()).length === 2)
+    const ids = (await dead()).flatMap(({ body }) => [JSON.parse(String(body))].flat().map(({ id }) => id))
+    expect(ids.toSorted()).toEqual(['bad', 'good', 'refused'])
+    const stored = async () => (await store.query('select id from evt.outbox order by seq')).rows.map(({ id }) => id)
+    expect(await stored()).toEqual(['mark'])
+    expect(await tablesWith(store, [secret])).toEqual([])
+    const { rows } = await store.query('select id from evt.dead_letters')
+    await replayDeadLetters(store, { ids: rows.map(({ id }) => String(id)), replayId: 'r', by: 'test' })
+    await until(async () => (await replayOutcome(store, 'r')).pending === 0)
+    expect(await replayOutcome(store, 'r')).toMatchObject({ handled: 0 })
+    expect(await dead()).toHaveLength(2)
+    expect(await tablesWith(store, [secret])).toEqual([])
   })
 })
