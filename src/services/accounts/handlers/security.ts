@@ -18,6 +18,8 @@ export const security = defineHandler({
   on: [authLogin, authLoginFailed, authAccountUnlocked, userPasswordResetCompleted],
   priority: 'critical',
   concurrency: 10,
+  // One each: those of a batch would be eight at the same time.
+  transaction: 'event',
   async handle(event, ctx) {
     const { data, time } = event
     const { user_id } = data

@@ -17,6 +17,8 @@ export const userAuthentication = defineHandler({
   on: [userRegistered, tenantCreated, roleChanged, authRoleChanged],
   priority: 'high',
   concurrency: 5,
+  // One each: those of a batch would be four at the same time.
+  transaction: 'event',
   async handle(event, ctx) {
     const { data } = event
     if ('tenant_data' in data) {
