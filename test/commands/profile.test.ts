@@ -35,11 +35,17 @@ it('a handler’s bridges are profiled while they run, one file each for the Dev
       await until(() => handled >= before + 20, { withinMs: 30_000 })
     }
   })()
-  // One that ends without a word.
+  const known = `select from evt.instances where sample->'handlers'->0->>'handler' = 'test.busy'`
+  await until(async () => (await store.query(known)).rows.length === 2, { withinMs: 20_000 })
+  // One that ends before it has answered.
   await store.query(`insert into evt.instances (instance, host, pid, version, roles, leader, started_at, sample, beat_at)
-    select 'ghost', host, 1, version, roles, false, started_at, sample, clock_timestamp() + interval '500 ms'
+    select 'ghost', host, 1, version, roles, false, started_at, sample, clock_timestamp() + interval '10 s'
     from evt.instances where instance = 'one'`)
-  const ran = await evt('handlers', 'profile', 'test.busy', '--for', '400ms', '--into', 'profiles', '--json')
+  const running = evt('handlers', 'profile', 'test.busy', '--for', '400ms', '--into', 'profiles', '--json')
+  const asked = `select from evt.watch_tasks where task like 'profile/%'`
+  await until(async () => (await store.query(asked)).rows.length > 0, { withinMs: 20_000 })
+  await store.query(`update evt.instances set stopped_at = clock_timestamp() where instance = 'ghost'`)
+  const ran = await running
   publishing.abort()
   await published
   expect(ran).toMatchObject({ exit: 5 })
@@ -62,7 +68,7 @@ it('a handler’s bridges are profiled while they run, one file each for the Dev
   expect(file.nodes.map(({ callFrame }: { callFrame: { functionName: string } }) => callFrame.functionName)).toContain(
     'handle',
   )
-  expect((await store.query(`select from evt.watch_tasks where task like 'profile%'`)).rows).toEqual([])
+  expect((await store.query(asked)).rows).toEqual([])
   expect((await store.query('select verb, target from evt.audit')).rows).toEqual([
     { verb: 'handlers profile', target: 'test.busy' },
   ])

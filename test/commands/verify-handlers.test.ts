@@ -16,8 +16,10 @@ const keeps = defineHandler({ name: 'things.keeps', on: [made], async handle(eve
   await ctx.publish({ type: 'thing.lost', data: {} })
 } })
 const breaks = defineHandler({ name: 'things.breaks', on: ['thing.*'], handle({ type }) { if (type === 'thing.lost') throw new RangeError('always') } })
+class NotKnown extends Error { name = 'NotKnown' }
+const declines = defineHandler({ name: 'things.declines', on: [made], nonRetryable: ['NotKnown'], async handle() { throw new NotKnown('thing') } })
 const mails = defineHandler({ name: 'things.mails', on: [made], transaction: 'none', handle() { throw new Error('must not run') } })
-export default { services: [defineService({ name: 'things', contracts: [made, lost], handlers: [keeps, breaks, mails] })] }
+export default { services: [defineService({ name: 'things', contracts: [made, lost], handlers: [keeps, breaks, declines, mails] })] }
 `
 
 it('each handler gets a good and a corrupt event of each of its types, and nothing of it stays', async () => {
@@ -28,7 +30,7 @@ it('each handler gets a good and a corrupt event of each of its types, and nothi
   const { store, url } = await createTestDatabase()
   await store.query('create table things (id uuid primary key, size int)')
   const evt = (...words: string[]) => runHere(['handlers', 'verify', ...words], { store: url, cwd: nowhere.path })
-  expect((await evt('--dry-run')).stdout).toContain('would verify 3 handlers with 4 made-up events')
+  expect((await evt('--dry-run')).stdout).toContain('would verify 4 handlers with 4 made-up events')
   const ran = await evt('--yes', '--json')
   expect(ran).toMatchObject({ exit: 1 })
   const { verified, wrong } = JSON.parse(ran.stdout).data
@@ -43,6 +45,8 @@ it('each handler gets a good and a corrupt event of each of its types, and nothi
     ['things.breaks', 'thing.lost', 'good', 'failed'],
     ['things.breaks', 'thing.made', 'good', 'handled'],
     ['things.breaks', 'thing.made', 'missing-field', 'refused'],
+    ['things.declines', 'thing.made', 'good', 'declined'],
+    ['things.declines', 'thing.made', 'missing-field', 'refused'],
     ['things.keeps', 'thing.made', 'good', 'handled'],
     ['things.keeps', 'thing.made', 'missing-field', 'refused'],
     ['things.mails', '*', 'good', 'not tried'],

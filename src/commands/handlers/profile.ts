@@ -54,6 +54,7 @@ export default defineCommand({
         `profiling ${bridges.length} ${bridges.length === 1 ? 'bridge' : 'bridges'}: ${bridges.join(', ')}`,
       )
       const answers = await ask(store, runtime, { handler, forMs, bridges, reason: options.reason })
+      if (runtime.signal.aborted) return undefined
       const files = await write(answers, { handler, folder: resolve(runtime.cwd, options.into ?? '.') })
       const silent = bridges.filter((bridge) => !answers.some(({ instance }) => instance === bridge))
       runtime.output.result({

@@ -1,9 +1,11 @@
-import { EvtError } from '../../core/errors.ts'
+import { EvtError, toError } from '../../core/errors.ts'
+import { compilePatterns } from '../../core/pattern.ts'
 import { formatCount } from '../../core/quantity.ts'
 import { suggestion } from '../../core/suggest.ts'
 import type { AnyHandlerDefinition } from '../../handle/handler.ts'
 import type { Outcome } from '../../output/exit-codes.ts'
 import { createLog } from '../../output/log.ts'
+import { createProgress } from '../../output/progress.ts'
 import { renderTable } from '../../output/table.ts'
 import type { ShadowedEvent } from '../../replay/shadow.ts'
 import type { Store } from '../../store/connection.ts'
@@ -23,7 +25,8 @@ export default defineCommand({
   description: [
     'The events are made of the contracts, as by `evt gen`. A handler is in order when it handles the good one and never sees the corrupt one:',
     'a required field is missing, or the checksum is of other bytes. Exit 1 when one is not. Handlers run for real, each event in a',
-    'transaction that is rolled back; what they do outside of it happens, and is told.',
+    'transaction that is rolled back; what they do outside of it happens, and is told. DECLINED: by an error that it names nonRetryable,',
+    'such as for a thing that it does not know.',
   ].join('\n'),
   examples: [{ line: 'evt handlers verify --dry-run', says: 'which handlers, and with how many events' }],
   args: { names: argumentList({ optional: true, says: 'handlers; default all of the configured services' }) },
@@ -76,8 +79,11 @@ interface Verified {
   readonly event: MadeEvent['kind']
   readonly corruption: MadeEvent['corruption'] | null
   readonly isInOrder: boolean
-  /** What it did: `handled`, `refused` before it saw the event, `failed` with the error, or `let in` what it must not see. */
-  readonly did: 'handled' | 'refused' | 'failed' | 'let in' | 'not tried'
+  /**
+   * `handled`; `declined`, by an error that it names `nonRetryable`, such as for a thing that it does not know; `failed`, by another one. A corrupt
+   * event: `refused` before it saw it, or `let in`.
+   */
+  readonly did: 'handled' | 'declined' | 'failed' | 'refused' | 'let in' | 'not tried'
   readonly says: string | null
   readonly tables: readonly string[]
   readonly published: readonly string[]
@@ -89,17 +95,28 @@ async function verify(store: Store, runtime: Runtime, given: Given): Promise<rea
   const { terminal, now, signal, output } = runtime
   const byPosition = new Map(given.events.map((one) => [String(one.entry.position), one]))
   const verified: Verified[] = []
-  // Whether it ran: an error alone does not say who threw it.
-  let ran = false
+  // What became of the call: an error alone does not say who threw it.
+  let call: Call | undefined
   const watched = given.handlers.map((one) => {
     const handle = one.handle as (events: unknown, context: unknown) => unknown
-    const noted = (events: unknown, context: unknown) => {
-      ran = true
-      return handle.call(one, events, context)
+    const noted = async (events: unknown, context: unknown) => {
+      call = { isDeclined: false }
+      try {
+        await handle.call(one, events, context)
+      } catch (thrown) {
+        call = { isDeclined: one.nonRetryable?.includes(toError(thrown).name) ?? false }
+        throw thrown
+      }
     }
     return { ...one, handle: noted } as AnyHandlerDefinition
   })
   const able = watched.filter(({ transaction }) => transaction !== 'none')
+  const progress = createProgress({
+    stderr: terminal.stderr,
+    verb: 'verifying',
+    total: triesOf(able, given.events),
+    now,
+  })
   async function* history() {
     yield given.events.map(({ entry }) => entry)
   }
@@ -108,19 +125,32 @@ async function verify(store: Store, runtime: Runtime, given: Given): Promise<rea
     log: await createLog({ level: 'silent', stderr: terminal.stderr, paint: output.paintNotice, now }),
     onEvent(event) {
       const made = byPosition.get(event.position)
-      if (made) verified.push(judge(event, made, ran))
-      ran = false
+      if (made) verified.push(judge(event, made, call))
+      call = undefined
+      progress.update(verified.length)
     },
-  })
+  }).finally(() => progress.end())
   return [...verified, ...watched.filter((one) => !able.includes(one)).map(({ name }) => notTried(name))]
 }
 
-function judge(event: ShadowedEvent, { kind, corruption }: MadeEvent, ran: boolean): Verified {
+const triesOf = (handlers: readonly AnyHandlerDefinition[], events: readonly MadeEvent[]) =>
+  handlers.reduce((sum, { on }) => {
+    const wanted = compilePatterns(on.map((one) => (typeof one === 'string' ? one : one.type)))
+    return sum + events.filter(({ entry }) => wanted.matches(entry.type)).length
+  }, 0)
+
+interface Call {
+  /** By an error that the handler itself names as one that no retry can mend. */
+  readonly isDeclined: boolean
+}
+
+function judge(event: ShadowedEvent, { kind, corruption }: MadeEvent, call: Call | undefined): Verified {
   const { handler, type, error = null, outside } = event
-  const did = kind === 'corrupt' ? (ran ? 'let in' : 'refused') : error === null ? 'handled' : 'failed'
+  const didGood = error === null ? 'handled' : call?.isDeclined ? 'declined' : 'failed'
+  const did = kind === 'good' ? didGood : call ? 'let in' : 'refused'
   return {
     ...{ handler, type, event: kind, corruption: corruption ?? null, did, says: error, outside },
-    isInOrder: did === 'handled' || did === 'refused',
+    isInOrder: did !== 'failed' && did !== 'let in',
     tables: [...new Set([...event.rows, ...event.unseen].map(({ table }) => table))].sort(),
     published: event.published.map((one) => one.type),
   }
