@@ -2,6 +2,17 @@ import type { SqlExecutor } from '../transports/transport.ts'
 import type { Audit } from './audit.ts'
 import type { Store } from './connection.ts'
 
+/** Somebody in the store who stands beyond the end of the log. */
+export interface Ahead {
+  readonly who: string
+  readonly after: bigint
+}
+
+export async function readAhead(sql: SqlExecutor): Promise<readonly Ahead[]> {
+  const { rows } = await sql.query('select who, after::text from evt.ahead()')
+  return rows.map(({ who, after }) => ({ who: String(who), after: BigInt(String(after)) }))
+}
+
 /** What outbox and log say of each other, and who reads beyond the end. */
 export interface RebasePlan {
   readonly head: bigint
@@ -11,7 +22,7 @@ export interface RebasePlan {
   readonly first: readonly string[]
   /** Positions of the log whose event is gone. */
   readonly bodiless: number
-  readonly ahead: readonly { readonly who: string; readonly after: bigint }[]
+  readonly ahead: readonly Ahead[]
 }
 
 const firstFew = 3
@@ -21,12 +32,11 @@ export async function planRebase(sql: SqlExecutor): Promise<RebasePlan> {
   const { rows } = await sql.query(
     `with missing as materialized (select seq, id from evt.unplaced())
      select evt.head()::text as head, evt.bodiless()::int as bodiless, (select count(*)::int from missing) as unplaced,
-       array(select id from missing order by seq limit $1) as first,
-       (select coalesce(json_agg(json_build_object('who', who, 'after', after::text)), '[]') from evt.ahead()) as ahead`,
+       array(select id from missing order by seq limit $1) as first`,
     [firstFew],
   )
   const row = rows[0] as unknown as RawPlan
-  return { ...row, head: BigInt(row.head ?? 0), ahead: row.ahead.map((one) => ({ ...one, after: BigInt(one.after) })) }
+  return { ...row, head: BigInt(row.head ?? 0), ahead: await readAhead(sql) }
 }
 
 interface RawPlan {
@@ -34,7 +44,6 @@ interface RawPlan {
   readonly unplaced: number
   readonly first: readonly string[]
   readonly bodiless: number
-  readonly ahead: readonly { readonly who: string; readonly after: string }[]
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { SqlExecutor } from '../transports/transport.ts'
 import { type Identities, readIdentities } from './identity.ts'
 import { type LeaseState, readLease } from './lease.ts'
+import { type Ahead, readAhead } from './rebase.ts'
 import { readUnsequenced } from './sequencer.ts'
 
 export interface RelayState extends LeaseState, Identities {
@@ -11,6 +12,7 @@ export interface RelayState extends LeaseState, Identities {
   readonly pending: number
   /** Age of the oldest of them. */
   readonly oldestMs: number | undefined
+  readonly ahead: readonly Ahead[]
 }
 
 const mostCounted = 10_000
@@ -34,6 +36,7 @@ export async function readRelay(sql: SqlExecutor): Promise<RelayState> {
     head: BigInt(row.head ?? 0),
     standbys: row.standbys,
     pending: events,
+    ahead: await readAhead(sql),
     oldestMs: oldestMs === undefined ? undefined : Math.max(0, row.now_ms - oldestMs),
   }
 }

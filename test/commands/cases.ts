@@ -269,6 +269,7 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     status: 'fail',
     fields: [
       ...[
+        'ahead',
         'cursor',
         'cursor.systemIdentifier',
         'cursor.timeline',

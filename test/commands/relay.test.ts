@@ -22,6 +22,15 @@ it('relay status and rebase: what is the matter, what would be done, that it was
   })
   await releaseLease(store, lease)
 
+  await store.query(`select evt.ensure_group('mail.welcome', 1, 40)`)
+  const beyond = await evt('relay', 'status')
+  expect(beyond).toMatchObject({
+    exit: 1,
+    stdout: expect.stringContaining('beyond    group mail.welcome stands at 40\n'),
+  })
+  expect(beyond.stderr).toContain('evt relay rebase --dry-run')
+  await store.query('delete from evt.groups')
+
   await store.query('update evt.relay set timeline = timeline + 7')
   for (const id of ['x', 'y', 'z', 'zz']) await store.query(`select evt.publish('thing.done', '{}', id => $1)`, [id])
   const lost = await evt('relay', 'status')

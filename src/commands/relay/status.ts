@@ -1,4 +1,5 @@
 import { formatAge } from '../../core/duration.ts'
+import { visible } from '../../core/visible.ts'
 import { defineCommand } from '../command.ts'
 import { formatOptions, storeOptions } from '../line/options.ts'
 import { withStore } from '../line/store.ts'
@@ -21,16 +22,18 @@ export default defineCommand({
     const { readRelay } = await import('../../store/relay-state.ts')
     return withStore(runtime, { command: 'relay status', max: 1 }, async (store) => {
       const state = await readRelay(store)
-      const { leader, remainingMs, standbys, epoch, head, pending, oldestMs, cursor, here } = state
+      const { leader, remainingMs, standbys, epoch, head, pending, oldestMs, cursor, here, ahead } = state
       const isSame = cursor.systemIdentifier === here.systemIdentifier && cursor.timeline === here.timeline
       const isLed = leader !== undefined && (remainingMs ?? 0) > 0
+      const isWell = isSame && isLed && ahead.length === 0
       const nameOf = (one: typeof here) => `cluster ${one.systemIdentifier} timeline ${one.timeline}`
       const waits = pending === 0 ? 'nothing' : `${pending} events, the oldest for ${formatAge(oldestMs ?? 0)}`
       runtime.output.result({
-        status: isSame && isLed ? 'pass' : 'fail',
+        status: isWell ? 'pass' : 'fail',
         data: {
           ...{ leader: isLed ? leader : null, standbys, epoch: String(epoch), head: String(head) },
           ...{ pending, cursor, here, isSame },
+          ahead: ahead.map(({ who, after }) => ({ who, after: String(after) })),
         },
         meta: { store: store.url },
         render: () =>
@@ -39,12 +42,15 @@ export default defineCommand({
             `standbys  ${standbys.join(', ') || 'none'}`,
             `log       ends at ${head}; ${waits} without a position`,
             `cursor    of ${nameOf(cursor)}${isSame ? '' : `; this is ${nameOf(here)}`}`,
+            ...ahead.map(({ who, after }) => `beyond    ${visible(who)} stands at ${after}`),
           ].join('\n'),
       })
       if (!isSame)
         runtime.output.warn('the cursor was made on another cluster or timeline', 'run `evt relay rebase --dry-run`')
+      else if (ahead.length > 0)
+        runtime.output.warn('somebody stands beyond the end of the log, and waits', 'run `evt relay rebase --dry-run`')
       else if (!isLed) runtime.output.warn('nobody leads', 'run `evt up`')
-      return isSame && isLed ? undefined : 'failed'
+      return isWell ? undefined : 'failed'
     })
   },
 })

@@ -126,7 +126,7 @@ export async function leave(client: pg.Client, session: bigint): Promise<void> {
 }
 
 // The start too: what a former owner that is not dead after all marks from here on is not its own any more, or was read here.
-const freeLanes = `select l.lane, l.epoch, l.position, l.owner is not null as died, l.suspect_to, l.guilty, l.deaths, s.started_to, evt.head() as head
+const freeLanes = `select l.lane, l.epoch, l.position, l.owner is not null as died, l.suspect_to, l.guilty, l.deaths, s.started_to
   from evt.lanes l join evt.lane_starts s using (group_name, lane)
   where l.group_name = $2 and (l.owner is null or (l.owner = $1 and l.lane <> all ($3))
     or not exists (select from evt.members m where m.session = l.owner))
@@ -148,8 +148,8 @@ export async function claimLanes(
     await client.query(`select pg_advisory_xact_lock(hashtextextended('evt.claim ' || $1, 0))`, [group])
     const me = await client.query('select from evt.members where session = $1 for key share', [String(session)])
     const { rows } = await client.query(freeLanes, [String(session), group, held, me.rowCount === 0 ? 0 : count])
-    for (const row of rows) refuseAhead(group, row)
     const claimed = rows.map(claimedLane)
+    if (claimed.length > 0) await refuseAhead(client, group, claimed)
     if (claimed.length > 0) await writeClaim(client, session, group, claimed)
     await client.query('commit')
     return claimed
@@ -159,10 +159,13 @@ export async function claimLanes(
   }
 }
 
-/** Events that get their positions here would be passed over. */
-function refuseAhead(group: string, { lane, position, head }: Record<string, unknown>): void {
-  if (BigInt(String(position)) <= BigInt(String(head))) return
-  const reason = `lane ${lane} stands at ${position}, and the log of this server ends at ${head}`
+/** Events that get their positions here would be passed over. Behind the lanes: what is locked may be newer than what was looked at. */
+async function refuseAhead(client: pg.Client, group: string, claimed: readonly ClaimedLane[]): Promise<void> {
+  const { rows } = await client.query('select evt.head()::text as head')
+  const head = BigInt(rows[0]?.head ?? 0)
+  const ahead = claimed.find(({ position }) => position > head)
+  if (!ahead) return
+  const reason = `lane ${ahead.lane} stands at ${ahead.position}, and the log of this server ends at ${head}`
   throw new EvtError('refused', `cannot go on with group ${group}: ${reason}`, {
     hint: 'nothing is skipped; after a restore or a fail-over: `evt relay rebase --dry-run`',
   })
