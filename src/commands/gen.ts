@@ -30,6 +30,7 @@ export default defineCommand({
       line: "evt gen 'document.*' --count 100 --corrupt poison,missing-field --ratio 5%",
       says: 'some that handlers trip over',
     },
+    { line: 'evt gen --learn traffic.ndjson --count 1000 --dry-run', says: 'like what was recorded', exit: 2 },
     { line: 'evt gen --list', says: 'scenarios that the services bring', needs: 'nothing' },
     { line: 'evt gen ./signup.yaml --rate 5 --duration 1m --speed 10', says: 'a flow of your own', exit: 2 },
   ],

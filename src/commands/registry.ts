@@ -256,6 +256,11 @@ export const registry = {
     summary: 'contracts of the configured services as JSON Schema or AsyncAPI 3',
     load: () => import('./schema/export.ts'),
   },
+  'schema infer': {
+    section: 'set up',
+    summary: 'contracts from recorded traffic, as a TypeScript file',
+    load: () => import('./schema/infer.ts'),
+  },
   'schema list': {
     section: 'watch',
     summary: 'contracts of the configured services: versions, drafts, sensitive fields',

@@ -4,18 +4,25 @@ import type { Registry } from '../core/registry.ts'
 import { type Anatomy, dissect } from './anatomy.ts'
 import { findEntities } from './entities.ts'
 import { collectFacts } from './facts.ts'
+import type { Learned } from './learn/learned.ts'
 import { compilePlan, isActive, type Plan } from './plan.ts'
 import { loadPools } from './pools.ts'
 import type { Stock } from './values.ts'
 import type { World } from './world.ts'
 
 /** Reads contracts among all those that are known, and compiles them for one world. */
-export function createCompiler(registry: Registry, world: World) {
+export function createCompiler(registry: Registry, world: World, learned?: Learned) {
   const known = registry.types().flatMap((type) => registry.get(type) ?? [])
   const entities = findEntities(known)
   const facts = collectFacts(dissect(known.filter(isObject), entities))
   const stockOf = (type: string): Stock => ({
     pools: loadPools(),
+    ...(learned
+      ? {
+          learned: (path: string) => learned.draw(type, path),
+          presence: (path: string) => learned.presence(type, path),
+        }
+      : {}),
     refer(field) {
       const entity = entities.referred(field, type)
       if (!entity) return undefined

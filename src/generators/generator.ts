@@ -4,6 +4,7 @@ import type { EvtEvent } from '../core/event.ts'
 import type { Registry } from '../core/registry.ts'
 import { createCompiler } from './compiler.ts'
 import { type Corruption, type CorruptOptions, compileCorrupt } from './corruption.ts'
+import type { Learned } from './learn/learned.ts'
 import { type Compiled, createMaker } from './maker.ts'
 import { createMoment, type Moment } from './moment.ts'
 import { type Assignment, compileOverrides } from './overrides.ts'
@@ -28,6 +29,8 @@ export interface GeneratorOptions {
   readonly weights?: Readonly<Record<string, number>>
   /** Things belong to so many tenants; default none but those that contracts name. */
   readonly tenants?: number
+  /** Values as they were in recorded traffic. */
+  readonly learned?: Learned
   /** Default `evt-gen`. */
   readonly source?: string
 }
@@ -49,8 +52,9 @@ export function createGenerator(options: GeneratorOptions): Generator {
   const weighted = selectContracts(registry, options.types, options.weights)
   checkRatio(corrupt)
   const moment = createMoment(options.seed, options.nowMs)
-  const world = createWorld(moment, options.tenants)
-  const { anatomies, compile } = createCompiler(registry, world)
+  const { learned } = options
+  const world = createWorld(moment, options.tenants, learned?.skew)
+  const { anatomies, compile } = createCompiler(registry, world, learned)
   const selected = anatomies(weighted.map(({ contract }) => contract))
   const plans = selected.map(
     (anatomy): Compiled => ({
@@ -70,6 +74,7 @@ export function createGenerator(options: GeneratorOptions): Generator {
     world,
     moment,
     source: options.source ?? 'evt-gen',
+    startsInTheMiddle: learned !== undefined,
   })
   const spoil = createSpoiler(corrupt, createMoment(options.seed ^ 0x5eed, options.nowMs))
   const at = options.schedule ? (k: number) => options.schedule?.at(k) ?? k : (k: number) => k

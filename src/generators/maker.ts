@@ -20,6 +20,8 @@ export interface MakerOptions {
   readonly world: World
   readonly moment: Moment
   readonly source: string
+  /** What is missing was there before the first event; else it comes first. */
+  readonly startsInTheMiddle: boolean
 }
 
 type Draft = { -readonly [Key in keyof EvtEvent]: EvtEvent[Key] }
@@ -54,7 +56,7 @@ export function createMaker(options: MakerOptions): (wanted: Compiled) => readon
 }
 
 /** The thing that an event is about, or the plan of an event that has to come before it. */
-function createSettling({ plans, kept, world, moment }: MakerOptions) {
+function createSettling({ plans, kept, world, moment, startsInTheMiddle }: MakerOptions) {
   const begins = new Map<string, Compiled>()
   for (const plan of plans) {
     const { own, verb, entity } = plan.anatomy
@@ -69,11 +71,12 @@ function createSettling({ plans, kept, world, moment }: MakerOptions) {
     // Things that belong to each other in a circle have to start somewhere.
     const firstOf = (needed: readonly Entity[]) =>
       needed.flatMap(({ key }) => begins.get(key) ?? []).find((one) => !way.includes(one))
-    const unmentioned = mentions.length > 0 ? firstOf(mentions.filter(isMissing)) : undefined
+    const unmentioned = mentions.length > 0 && !startsInTheMiddle ? firstOf(mentions.filter(isMissing)) : undefined
     if (unmentioned) return settle(unmentioned, way)
     if (entity === undefined) return [plan, undefined]
     const found = findSubject(plan, world, moment, kept.has(entity.key))
     if (found) return [plan, found]
+    if (startsInTheMiddle) return [plan, adopt(plan, world, moment)]
     const previous = before.get(plan)
     if (previous && !way.includes(previous)) return settle(previous, way)
     const needed = own && verb.kind === 'begin' ? owners.map((owner) => owner.entity).filter(isMissing) : [entity]

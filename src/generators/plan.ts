@@ -28,6 +28,7 @@ export interface Plan {
 interface Other {
   readonly name: string
   readonly required: boolean
+  readonly presence: number
   readonly draw: Draw
   /** What has been said of the thing, or of one that it belongs to, before. */
   readonly known: ((one: Individual) => unknown) | undefined
@@ -51,6 +52,7 @@ export function compilePlan(anatomy: Anatomy, { stock, facts, ended, opened }: P
       .map((field) => ({
         name: field.name,
         required: field.required,
+        presence: stock.presence?.(field.name) ?? 0.7,
         draw: compileValue(field.name, field.shape, stock),
         known: compileKnown(anatomy, field, facts),
       })),
@@ -168,7 +170,7 @@ export function advance(plan: Plan, one: Individual, moment: Moment): Data {
   }
   if (anatomy.changesField !== undefined) data[anatomy.changesField] = changes
   for (const other of plan.others) {
-    if (!other.required && moment.random() >= 0.7) continue
+    if (!other.required && moment.random() >= other.presence) continue
     data[other.name] = other.known?.(one) ?? other.draw(moment)
   }
   plan.addUp?.(data)

@@ -30,7 +30,7 @@ export interface Individual {
 /** Things in use at once. More are forgotten, oldest taste first, so that memory stays flat over millions of events. */
 const most = 5_000
 
-/** The living things of one kind. A few are chosen often, most seldom (Zipf with exponent 1). */
+/** The living things of one kind. A few are chosen often, most seldom (Zipf). */
 export interface Population {
   add(one: Individual): void
   /** One that `suits`, or undefined when a few choices found none. Takes out what is gone on the way. */
@@ -39,7 +39,8 @@ export interface Population {
   readonly size: number
 }
 
-export function createPopulation(): Population {
+/** `skew` is Zipf's exponent: 0 chooses all as often. */
+export function createPopulation(skew = 1): Population {
   const alive: Individual[] = []
   const places = new Map<Individual, number>()
 
@@ -61,7 +62,7 @@ export function createPopulation(): Population {
     },
     choose(moment, suits) {
       for (let tries = 0; tries < 8 && alive.length > 0; tries++) {
-        const one = alive[Math.floor((alive.length + 1) ** moment.random()) - 1] as Individual
+        const one = alive[rankOf(moment.random(), alive.length, skew) - 1] as Individual
         if (one.gone || one.finished || hasLostOwner(one)) remove(one)
         else if (suits(one)) return one
       }
@@ -72,6 +73,13 @@ export function createPopulation(): Population {
       return alive.length
     },
   }
+}
+
+/** From 1 to `count`, by the inverse of the integral of x^-skew. */
+function rankOf(random: number, count: number, skew: number): number {
+  if (Math.abs(skew - 1) < 1e-3) return Math.floor((count + 1) ** random)
+  const power = 1 - skew
+  return Math.min(count, Math.floor((1 + random * ((count + 1) ** power - 1)) ** (1 / power)))
 }
 
 function hasLostOwner(one: Individual): boolean {

@@ -18,9 +18,12 @@ export interface NdjsonLine {
 /**
  * The JSON values of a stream, one a line. A byte order mark, CR LF and blank lines are tolerated. Reads no further than
  * it is asked to. Throws EvtError('decode') naming the line when one is no JSON or nested deeper than an event may be,
- * EvtError('too-large') above the limit.
+ * EvtError('too-large') above the limit; with `onBad` a bad line is told, and passed over.
  */
-export async function* readNdjson(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<NdjsonLine, void> {
+export async function* readNdjson(
+  stream: AsyncIterable<Uint8Array | string>,
+  onBad: (error: EvtError) => void = rethrow,
+): AsyncGenerator<NdjsonLine, void> {
   const decoder = new StringDecoder('utf8')
   let rest = ''
   let line = 0
@@ -29,15 +32,29 @@ export async function* readNdjson(stream: AsyncIterable<Uint8Array | string>): A
     let start = 0
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
       line += 1
-      const parsed = parseLine(text.slice(start, end), line)
+      const parsed = tried(text.slice(start, end), line, onBad)
       start = end + 1
       if (parsed) yield parsed
     }
     rest = text.slice(start)
     checkLength(rest, line + 1)
   }
-  const last = parseLine(rest + decoder.end(), line + 1)
+  const last = tried(rest + decoder.end(), line + 1, onBad)
   if (last) yield last
+}
+
+function rethrow(error: EvtError): void {
+  throw error
+}
+
+function tried(raw: string, line: number, onBad: (error: EvtError) => void): NdjsonLine | undefined {
+  try {
+    return parseLine(raw, line)
+  } catch (error) {
+    if (!(error instanceof EvtError)) throw error
+    onBad(error)
+    return undefined
+  }
 }
 
 /** `data` and the event around it. */

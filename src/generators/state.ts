@@ -26,11 +26,11 @@ export function compileState(anatomy: Anatomy, stock: Stock): StatePlan | undefi
   const field = anatomy.shape.fields.find(({ name }) => name === anatomy.stateField)
   if (field?.shape.kind !== 'object') return undefined
   const shape = field.shape
-  const draw = compileObject(shape, stock, flagsOf(shape))
+  const draw = compileObject(shape, stock, { fixed: flagsOf(shape), path: field.name })
   const stamp = shape.fields.find(({ name }) => snakeCase(name) === 'updated_at')?.name
   const mutable = shape.fields
     .filter(isMutable)
-    .map(({ name, shape: inner }) => ({ name, draw: compileValue(name, inner, stock) }))
+    .map(({ name, shape: inner }) => ({ name, draw: compileValue(name, inner, stock, `${field.name}.${name}`) }))
   const names = shape.fields.filter(({ required }) => required).map(({ name }) => name)
 
   const addUp = compileTotals(shape.fields)

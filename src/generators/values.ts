@@ -13,7 +13,13 @@ export interface Stock {
   readonly pools: Pools
   /** For a field that names a thing: how to choose one, and what its neighbours repeat of it. */
   refer(field: ShapeField): Reference | undefined
+  /** How a field was in recorded traffic; undefined where it is drawn as its contract says. */
+  learned?(path: string): Draw | undefined
+  /** Share of events with an optional field; default 0.7. */
+  presence?(path: string): number | undefined
 }
+
+const usualPresence = 0.7
 
 export interface Reference {
   choose(moment: Moment): Individual | undefined
@@ -21,13 +27,53 @@ export interface Reference {
 }
 
 /** A drawer for `shape`, made realistic by the field's name. */
-export function compileValue(name: string, shape: Shape, stock: Stock): Draw {
+export function compileValue(name: string, shape: Shape, stock: Stock, path = name): Draw {
+  const learned = stock.learned?.(path)
+  if (learned) return within(learned, shape, () => compileShape(name, shape, stock, path))
+  return compileShape(name, shape, stock, path)
+}
+
+/** Of a learned value only what the contract allows: it may have been another version. */
+function within(learned: Draw, shape: Shape, compile: () => Draw): Draw {
+  const usual = compile()
+  return (moment) => {
+    const value = learned(moment)
+    return allows(shape, value) ? value : usual(moment)
+  }
+}
+
+function allows(shape: Shape, value: unknown): boolean {
+  if (shape.kind === 'union') return shape.of.some((one) => allows(one, value))
+  if (shape.kind === 'null') return value === null
+  if (shape.kind === 'choice') return shape.values.some((one) => one === value)
+  if (shape.kind === 'any') return true
+  if (shape.kind === 'string') {
+    return (
+      typeof value === 'string' &&
+      !shape.pattern &&
+      !shape.format &&
+      value.length >= shape.min &&
+      value.length <= shape.max
+    )
+  }
+  if (shape.kind !== 'number') return typeof value === shape.kind
+  const { min = -Infinity, max = Infinity, integer, step } = shape
+  return (
+    typeof value === 'number' &&
+    value >= min &&
+    value <= max &&
+    (!integer || Number.isInteger(value)) &&
+    step === undefined
+  )
+}
+
+function compileShape(name: string, shape: Shape, stock: Stock, path: string): Draw {
   const { pools } = stock
   switch (shape.kind) {
     case 'object':
-      return compileObject(shape, stock)
+      return compileObject(shape, stock, { path })
     case 'array':
-      return compileArray(name, shape, stock)
+      return compileArray(name, shape, stock, path)
     case 'record':
       return compileRecord(shape.value, stock)
     case 'string':
@@ -39,7 +85,7 @@ export function compileValue(name: string, shape: Shape, stock: Stock): Draw {
     case 'choice':
       return compileChoice(shape.values)
     case 'union':
-      return compileUnion(name, shape.of, stock)
+      return compileUnion(name, shape.of, stock, path)
     case 'null':
       return () => null
     case 'any':
@@ -57,25 +103,25 @@ function compileChoice(values: readonly unknown[]): Draw {
   return (moment) => values[Math.floor(moment.random() * moment.random() * values.length)]
 }
 
-function compileUnion(name: string, of: readonly Shape[], stock: Stock): Draw {
-  const draws = of.map((one) => compileValue(name, one, stock))
+function compileUnion(name: string, of: readonly Shape[], stock: Stock, path: string): Draw {
+  const draws = of.map((one) => compileShape(name, one, stock, path))
   return (moment) => draws[Math.floor(moment.random() * moment.random() * draws.length)]?.(moment)
 }
 
-/** `fixed` gives some fields one value for ever. */
+/** `fixed` gives some fields one value for ever; `path` is where the object stands. */
 export function compileObject(
   shape: Shape & { kind: 'object' },
   stock: Stock,
-  fixed: Data = {},
+  { fixed = {}, path = '' }: { readonly fixed?: Data; readonly path?: string } = {},
 ): (moment: Moment) => Data {
-  const fields = shape.fields.map((field) => compileField(field, stock, fixed))
+  const fields = shape.fields.map((field) => compileField(field, stock, { fixed, path }))
   const refer = compileReference(shape, stock)
   const addUp = compileTotals(shape.fields)
   return (moment) => {
     moment.newSalt()
     const made: Record<string, unknown> = {}
     for (const field of fields) {
-      if (field.required || moment.random() < 0.7) made[field.name] = field.draw(moment)
+      if (field.required || moment.random() < field.presence) made[field.name] = field.draw(moment)
     }
     refer?.(made, moment)
     addUp?.(made)
@@ -83,11 +129,19 @@ export function compileObject(
   }
 }
 
-const compileField = ({ name, required, shape }: ShapeField, stock: Stock, fixed: Data) => ({
-  name,
-  required: required || name in fixed,
-  draw: name in fixed ? () => fixed[name] : compileValue(name, shape, stock),
-})
+function compileField(
+  { name, required, shape }: ShapeField,
+  stock: Stock,
+  { fixed, path }: { readonly fixed: Data; readonly path: string },
+) {
+  const at = path === '' ? name : `${path}.${name}`
+  return {
+    name,
+    required: required || name in fixed,
+    presence: stock.presence?.(at) ?? usualPresence,
+    draw: name in fixed ? () => fixed[name] : compileValue(name, shape, stock, at),
+  }
+}
 
 /** Puts in the ids of things that are there, and what belongs to them: the price of the product. */
 function compileReference({ fields }: Shape & { kind: 'object' }, stock: Stock) {
@@ -116,8 +170,8 @@ function compileReference({ fields }: Shape & { kind: 'object' }, stock: Stock) 
 
 export type Data = Readonly<Record<string, unknown>>
 
-function compileArray(name: string, shape: Shape & { kind: 'array' }, stock: Stock): Draw {
-  const item = compileValue(name.replace(/s$/, ''), shape.item, stock)
+function compileArray(name: string, shape: Shape & { kind: 'array' }, stock: Stock, path: string): Draw {
+  const item = compileValue(name.replace(/s$/, ''), shape.item, stock, `${path}[]`)
   const most = Math.max(shape.min, Math.min(shape.max, 3))
   return (moment) => {
     const length = shape.min + moment.below(most - shape.min + 1)

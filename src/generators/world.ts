@@ -25,14 +25,14 @@ interface Given {
   readonly tenant?: string
 }
 
-/** With `tenants`, things without an owner belong to one of so many. */
-export function createWorld(moment: Moment, tenants = 0): World {
+/** With `tenants`, things without an owner belong to one of so many. `skew`: see `createPopulation`. */
+export function createWorld(moment: Moment, tenants = 0, skew = 1): World {
   const populations = new Map<string, Population>()
   const ids = new Map<string, () => string | number>()
   const populationOf = ({ key }: Entity): Population => {
     const known = populations.get(key)
     if (known) return known
-    const made = createPopulation()
+    const made = createPopulation(skew)
     populations.set(key, made)
     return made
   }

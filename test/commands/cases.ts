@@ -426,6 +426,7 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
     fields: ['breaking', 'changes', 'changes[].breaking', 'changes[].change', 'changes[].path', 'changes[].says'],
   },
   'schema export': { file: 'test/commands/schema.test.ts' },
+  'schema infer': { file: 'test/commands/gen-learn.test.ts' },
   'schema list': {
     needs: 'nothing',
     words: ['schema', 'list', '--type', 'user.created', '--json'],

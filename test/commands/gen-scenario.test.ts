@@ -97,7 +97,7 @@ describe('what a scenario expects', () => {
     const running = gen(['./answered.yaml', '--json'])
     await until(async () => (await ofTag('Wanda Waits')).length > 0, { withinMs: 15_000 })
     const [created] = await ofTag('Wanda Waits')
-    const data = { ...created?.data, changes: ['is_active'] }
+    const data = { ...(created?.data as object), changes: ['is_active'] }
     await gen(['-f', '-'], `${JSON.stringify({ type: 'user.suspended', subject: created?.subject, data })}\n`)
     const ran = await running
     expect(ran, ran.stderr).toMatchObject({ exit: 0 })

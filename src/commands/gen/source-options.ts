@@ -45,15 +45,20 @@ export const sourceOptions = {
   }),
   speed: value({
     value: 'factor',
-    says: 'think times of a scenario are shorter by this',
+    says: 'think times of a scenario, and the gaps of --learn, are shorter by this',
     parse: factor,
-    shownDefault: '1 with --rate, else they take no time',
+    shownDefault: '1 for a scenario with --rate, else they take no time',
   }),
   tenants: value({
     value: 'count',
     says: 'of so many tenants, tenant-1 to tenant-N',
     parse: count,
     shownDefault: 'none but those in the data',
+  }),
+  learn: value({
+    value: 'file',
+    says: 'like this recording (NDJSON): its mix, pace, sizes, busy subjects and values, but nobody’s own',
+    parse: text,
   }),
   list: flag({ says: 'show the scenarios of the services' }),
   input: value({

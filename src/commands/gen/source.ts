@@ -30,6 +30,7 @@ export interface GenOptions {
   readonly speed?: number | undefined
   readonly tenants?: number | undefined
   readonly input?: string | undefined
+  readonly learn?: string | undefined
   readonly check: boolean
   readonly where?: Where | undefined
   readonly dryRun: boolean
@@ -73,10 +74,19 @@ export async function eventSource({ args, options }: GenInput, runtime: Runtime)
     const { scenarioSource } = await import('./scenario-source.ts')
     return scenarioSource(args.types, options, runtime)
   }
+  if (options.learn !== undefined) {
+    await refuseExpandedGlob(args.types, 'evt gen', runtime)
+    const { learnedSource } = await import('./learned-source.ts')
+    return learnedSource(args.types, options.learn, options, runtime)
+  }
   if (options.speed !== undefined) {
-    throw new EvtError('usage', 'cannot use --speed: it shortens the think times of scenarios', {
-      hint: '--rate says how many events come a second',
-    })
+    throw new EvtError(
+      'usage',
+      'cannot use --speed: it shortens the think times of scenarios, and the gaps of --learn',
+      {
+        hint: '--rate says how many events come a second',
+      },
+    )
   }
   await refuseExpandedGlob(args.types, 'evt gen', runtime)
   return generatorSource(args.types, options, runtime)
