@@ -76,6 +76,15 @@ describe('order-lifecycle', () => {
     expect(await overview(id)).toMatchObject([{ payment_status: 'captured' }])
   })
 
+  it('goes forward by what an event is, whatever the clock of its publisher', async () => {
+    const id = randomUUID()
+    await here.succeed(created(id, 1), here.event('order.confirmed', 99, order(id)), payment(id, 'requested', 99))
+    await here.succeed(here.event('order.shipped', 3, { ...order(id), ...shipping }), payment(id, 'captured', 3))
+    expect(await overview(id)).toMatchObject([{ status: 'shipped', payment_status: 'captured' }])
+    await here.succeed(payment(id, 'refunded', 4), payment(id, 'captured', 5))
+    expect(await overview(id)).toMatchObject([{ payment_status: 'refunded' }])
+  })
+
   it('takes an order of version 1 as one that says neither what nor where', async () => {
     const id = randomUUID()
     await here.succeed(here.event('order.created', 1, { ...order(id), total: '9.99', currency: 'EUR' }, { version: 1 }))

@@ -64,7 +64,11 @@ async function createOrder({ sql }: HandlerContext, { data: order, time }: EvtEv
     on conflict (order_id) do nothing`
 }
 
-/** An order that has come to its end does not move any more. */
+/** By what it is, not by when: whoever ships has another clock than whoever confirms. */
+const way = ['created', 'confirmed', 'shipped', 'delivered']
+const wayOfPayment = ['requested', 'authorised', 'captured']
+
+/** An order goes forward only, and does not move any more when it has come to its end. */
 async function moveOrder(
   { sql, log }: HandlerContext,
   event: EvtEvent<{ readonly order_id: string; readonly tenant_id: string }>,
@@ -74,7 +78,8 @@ async function moveOrder(
     insert into commerce.orders (order_id, tenant_id, status, event_time)
     values (${order_id}, ${tenant_id}, ${statusOf(event)}, ${event.time})
     on conflict (order_id) do update set status = excluded.status, event_time = excluded.event_time
-    where commerce.orders.event_time <= excluded.event_time and commerce.orders.status not in ('delivered', 'cancelled')
+    where commerce.orders.status not in ('delivered', 'cancelled') and (excluded.status = 'cancelled'
+      or array_position(${way}::text[], excluded.status) > array_position(${way}::text[], commerce.orders.status))
     returning order_id`
   if (moved.length === 0) log.info('the order does not move any more', { order_id, to: statusOf(event) })
 }
@@ -88,6 +93,7 @@ interface Payment {
   readonly reason?: string
 }
 
+/** What is none of the way is an end: failed, refunded, to be voided. */
 async function keepPayment({ sql }: HandlerContext, event: EvtEvent<Payment>): Promise<void> {
   const { payment_id, order_id, tenant_id, amount, currency, reason = null } = event.data
   await sql`
@@ -95,5 +101,6 @@ async function keepPayment({ sql }: HandlerContext, event: EvtEvent<Payment>): P
     values (${payment_id}, ${order_id}, ${tenant_id}, ${amount}, ${currency}, ${statusOf(event)}, ${reason}, ${event.time})
     on conflict (payment_id) do update set
       amount = excluded.amount, status = excluded.status, reason = excluded.reason, event_time = excluded.event_time
-    where commerce.payments.event_time <= excluded.event_time`
+    where coalesce(array_position(${wayOfPayment}::text[], excluded.status), 4)
+      > coalesce(array_position(${wayOfPayment}::text[], commerce.payments.status), 4)`
 }
