@@ -147,7 +147,7 @@ it.each(services.flatMap(({ scenarios = [] }) => scenarios.map((one) => [one.sce
     const dead = async () => (await rows('select type, error_message from evt.dead_letters')).length
     const before = await dead()
     const scenarios = [{ definition, place: definition.scenario }]
-    const generator = createScenarioGenerator({ registry, scenarios, seed: 5, nowMs: Date.now(), count: 3 })
+    const generator = createScenarioGenerator({ registry, scenarios, seed: 5, nowMs: Date.now(), count: 2 })
     let met = 0
     for (let item = generator.next(); item; item = generator.next()) {
       if ('event' in item) {
@@ -167,7 +167,7 @@ it.each(services.flatMap(({ scenarios = [] }) => scenarios.map((one) => [one.sce
       )
       met += 1
     }
-    expect(met).toBeGreaterThan(2)
+    expect(met).toBeGreaterThan(1)
     expect(await dead()).toBe(before)
   },
 )

@@ -108,10 +108,10 @@ it('each runs as many events at the same time as the document says, and no more:
 it('of the connections that it fights over with one that says nothing, each gets the share of its priority', async () => {
   const began: string[] = []
   const rivalry = { concurrency: 4, transaction: 'event', takes: 1 } as const
-  let release = () => {}
+  const held: (() => void)[] = []
   const plug = defineHandler({
     ...{ name: 'test.plug', on: ['plug.pulled'] },
-    handle: () => new Promise<void>((resolve) => (release = resolve)),
+    handle: () => new Promise<void>((resolve) => void held.push(resolve)),
   })
   const rival = defineHandler({
     ...{ name: 'test.rival', on: ['rival.asked'], ...rivalry },
@@ -128,13 +128,13 @@ it('of the connections that it fights over with one that says nothing, each gets
   for (const name of names) {
     began.length = 0
     await store.query("select evt.publish('plug.pulled', '{}')")
-    await until(() => inFlight('test.plug') > 0)
+    await until(() => held.length > 0, { withinMs: 15_000, what: 'the plug holds the connection' })
     await publish(eventsFor(name, count))
     await store.query("select evt.publish('rival.asked', '{}', 'thing/' || n) from generate_series(1, $1::int) n", [
       count,
     ])
-    await until(() => [name, 'test.rival'].every((one) => inFlight(one) === rivalry.concurrency))
-    release()
+    await until(() => [name, 'test.rival'].every((one) => inFlight(one) === rivalry.concurrency), { withinMs: 15_000 })
+    held.pop()?.()
     const isDone = (one: string) => began.filter((other) => other === one).length === count
     await until(() => isDone(name) && isDone('test.rival'), {
       withinMs: 20_000,
