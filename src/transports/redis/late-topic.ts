@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { RedisContext } from './context.ts'
 import type { Topic } from './topic.ts'
 
-const everyMs = 1_000
+const everyMs = 500
 
 /**
  * Resolves with the topic when somebody else has made it ours after it was asked for here, as the sink of a bridge does that started
