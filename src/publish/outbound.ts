@@ -1,6 +1,6 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { backoffMs } from '../core/backoff.ts'
-import { EvtError, toError } from '../core/errors.ts'
+import { EvtError, isForGood, toError } from '../core/errors.ts'
 import type { PublishConfig } from '../core/publish-options.ts'
 import type { Published } from '../transports/transport.ts'
 import { createPriorityQueue } from './priority-queue.ts'
@@ -32,8 +32,14 @@ export interface Outbound<P> {
 const mostBytes = 512 * 1024
 const oneTryMs = 10_000
 const turnMs = 5
-/** What is behind a refused message in its lane is refused with it, and sent again without it so many times. */
+/** What is behind a refused message in its lane is refused with it, and sent again without it; after so many times one by one. */
 const mostRefusals = 10
+
+/** Without an answer that ends it; the result is that of its last try. */
+interface Open<P> {
+  readonly outgoing: Outgoing<P>
+  readonly result: Published
+}
 
 /**
  * Sends by priority, each subject in its order, the same bytes each time. What was not answered is sent again with full jitter, until it is
@@ -96,34 +102,41 @@ export function createOutbound<P>(options: OutboundOptions<P>): Outbound<P> {
   }
 
   async function send(batch: readonly Outgoing<P>[]): Promise<void> {
-    let left = batch
+    let left = batch.map((outgoing): Open<P> => ({ outgoing, result: unanswered(name) }))
+    let size = batch.length
     let failures = 0
     let refusals = 0
     meter.batches += 1
     meter.sent += batch.length
     while (left.length > 0) {
-      const open = settleDone(left, await tryOnce(left))
+      const tried = left.slice(0, size).map(({ outgoing }) => outgoing)
+      const behind = left.slice(size)
+      const open = settleDone(tried, await tryOnce(tried))
       const [first] = open
       // Nothing of its lane is open before it: it is refused for its own sake.
       const isRefused = first !== undefined && isFinal(first.result)
       if (isRefused) refusals += 1
       else if (first) await delay(backoffMs(again, ++failures, Math.random()), undefined, { signal }).catch(() => {})
+      // Sent alone, and for no fault of its own: the others hear the same.
+      const isOfServer = isRefused && size === 1 && !isForGood(errorOf(first.result))
+      if (refusals >= mostRefusals) size = isRefused ? 1 : size * 2
       const overMs = performance.now() - config.timeoutMs
-      left = open.flatMap(({ outgoing, result }) => {
-        const isGivenUp = isRefused && isFinal(result) && (outgoing === first?.outgoing || refusals > mostRefusals)
+      left = [...open, ...behind].flatMap((one) => {
+        const { outgoing, result } = one
+        const isGivenUp = isRefused && isFinal(result) && (one === first || isOfServer)
         if (isGivenUp || signal.aborted || outgoing.sinceMs < overMs) {
           settle(outgoing, result)
           return []
         }
-        meter.retried += 1
         outgoing.isAgain ||= result.state === 'unknown'
-        return [outgoing]
+        return [one]
       })
+      meter.retried += Math.min(size, left.length)
     }
   }
 
   /** What is still open. */
-  function settleDone(batch: readonly Outgoing<P>[], results: readonly Published[]) {
+  function settleDone(batch: readonly Outgoing<P>[], results: readonly Published[]): Open<P>[] {
     return batch.flatMap((outgoing, at) => {
       const result = results[at] ?? unanswered(name)
       if (!isDone(result)) return [{ outgoing, result }]
@@ -206,6 +219,8 @@ export function createOutbound<P>(options: OutboundOptions<P>): Outbound<P> {
 /** Refused for its own sake; a server that is away refuses too, and takes it when it is back. */
 const isFinal = (result: Published) =>
   result.state === 'refused' && result.error.code !== 'connect' && result.error.code !== 'timeout'
+
+const errorOf = (result: Published) => ('error' in result ? result.error : undefined)
 
 const isDone = ({ state }: Published) => state === 'stored' || state === 'duplicate'
 

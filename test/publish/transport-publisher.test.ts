@@ -136,6 +136,23 @@ describe('publishing to a transport', () => {
     expect(errors.map(([message]) => message)).toEqual(['poison'])
   })
 
+  it('takes no other along however many are refused, and the others are in batches again', async () => {
+    const isBad = ({ id }: Message) => Number(id.slice(2)) % 7 === 0 && Number(id.slice(2)) < 210
+    const poison = (): Published => ({ state: 'refused', error: new EvtError('too-large', 'poison') })
+    const broker = brokerOf((batch) => {
+      const at = batch.findIndex(isBad)
+      return batch.map((_, n) => (at < 0 || n < at ? { state: 'stored' } : n === at ? poison() : refused('behind it')))
+    })
+    const { publisher, errors } = publisherOn(broker.transport)
+    const outcomes = await Promise.all(events(1_000).map(publisher.publish))
+    const bad = events(1_000).filter(({ id = '' }) => isBad({ id } as Message)).length
+    expect([outcomes.filter(({ state }) => state === 'stored').length, errors.length]).toEqual([1_000 - bad, bad])
+    expect(errors.every(([message]) => message === 'poison')).toBe(true)
+    expect(broker.batches.length).toBeLessThan(200)
+    const ids = broker.ids().map((id) => Number(id.slice(2)))
+    expect(ids).toEqual(ids.toSorted((a, b) => a - b))
+  })
+
   it('answers each of many that a broker refuses, in bounded time', async () => {
     const broker = brokerOf((batch) => batch.map(() => refused('no permission')))
     const { publisher, errors } = publisherOn(broker.transport)
