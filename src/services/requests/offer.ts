@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { HandlerContext } from '../../index.ts'
-import { assignmentCreated } from './contracts.ts'
+import { assignmentCreated, assignmentRejected } from './contracts.ts'
 
 /** Nobody who could do it is left to be asked. It may pass: shifts begin, people come back. */
 export class NobodyFree extends Error {
@@ -28,5 +28,17 @@ export async function offer(
     type: assignmentCreated.type,
     subject: `assignment/${assignment_id}`,
     data: { assignment_id, request_id, executor_id: Number(executor.user_id) },
+  })
+}
+
+/** Nobody has to answer any more: the request is over. */
+export async function takeBack(
+  { publish }: Pick<HandlerContext, 'publish'>,
+  asked: { readonly assignment_id: string; readonly request_id: string; readonly executor_id: number },
+): Promise<void> {
+  await publish({
+    type: assignmentRejected.type,
+    subject: `assignment/${asked.assignment_id}`,
+    data: { ...asked, reason: 'the request is over', is_final: true },
   })
 }

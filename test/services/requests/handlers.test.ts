@@ -142,6 +142,20 @@ describe('an assignment', () => {
     expect(await here.succeed(last.event('created'), last.event('rejected', { reason: 'no' }))).toEqual([])
   })
 
+  it('is taken back when its request is cancelled, whichever of the two is handled first', async () => {
+    const [id, other] = [randomUUID(), randomUUID()]
+    const cancelled = (request_id: string) => requestEvent('cancelled', request_id, { reason: 'it works again' })
+    const open = offered(id, 7)
+    await here.succeed(asked(id), open.event('created'))
+    const back = (assignment_id: string) => [
+      { type: 'assignment.rejected', subject: `assignment/${assignment_id}`, data: { assignment_id, is_final: true } },
+    ]
+    expect(await here.succeed(cancelled(id))).toMatchObject(back(open.id))
+    const late = offered(other, 7)
+    await here.succeed(asked(other), cancelled(other))
+    expect(await here.succeed(late.event('created'))).toMatchObject(back(late.id))
+  })
+
   it('that is refused for good goes to nobody', async () => {
     const id = randomUUID()
     const { event } = offered(id, 7)

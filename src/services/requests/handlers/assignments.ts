@@ -1,7 +1,7 @@
 import { defineHandler } from '../../../index.ts'
 import { assignmentAccepted, assignmentCompleted, assignmentCreated, assignmentRejected } from '../contracts.ts'
 import { illegal, type Moves, placeOf, stateAfter } from '../life-cycle.ts'
-import { NobodyFree, offer } from '../offer.ts'
+import { NobodyFree, offer, takeBack } from '../offer.ts'
 
 const moves: Moves = {
   [assignmentCreated.type]: { from: [undefined], to: 'created' },
@@ -15,6 +15,7 @@ export const assignments = defineHandler({
   name: 'requests.assignments',
   on: [assignmentCreated, assignmentAccepted, assignmentRejected, assignmentCompleted],
   priority: 'high',
+  transaction: 'event',
   nonRetryable: illegal,
   async handle({ id, type, time, data }, ctx) {
     const { sql } = ctx
@@ -32,6 +33,13 @@ export const assignments = defineHandler({
       values (${assignment_id}, ${request_id}, ${executor_id}, ${status}, ${reason}, ${time}, ${time}, ${id}, ${place})
       on conflict (assignment_id) do update set status = excluded.status, reason = excluded.reason,
         changed_at = excluded.changed_at, event_id = excluded.event_id, position = excluded.position`
+    if (type === assignmentCreated.type) {
+      // Waits for whoever cancels it now (`requests.requests`): one of the two sees what the other has done.
+      const [request] = await sql<{ status: string }>`
+        select status from requests.requests where request_id = ${request_id} for share`
+      if (request?.status === 'completed' || request?.status === 'cancelled') await takeBack(ctx, data)
+      return
+    }
     if (!('reason' in data) || data.is_final) return
     const [request] = await sql<{ category: string }>`
       select category from requests.requests where request_id = ${request_id} and status = 'created'`

@@ -1,6 +1,7 @@
 import { defineHandler } from '../../../index.ts'
 import { requestAssigned, requestCancelled, requestCompleted, requestCreated, requestUpdated } from '../contracts.ts'
 import { illegal, type Moves, placeOf, stateAfter } from '../life-cycle.ts'
+import { takeBack } from '../offer.ts'
 
 const moves: Moves = {
   [requestCreated.type]: { from: [undefined], to: 'created' },
@@ -16,6 +17,7 @@ export const requests = defineHandler({
   name: 'requests.requests',
   on: [requestCreated, requestUpdated, requestAssigned, requestCompleted, requestCancelled],
   priority: 'high',
+  transaction: 'event',
   nonRetryable: illegal,
   async handle({ id, type, time, data }, ctx) {
     const { sql } = ctx
@@ -41,5 +43,11 @@ export const requests = defineHandler({
         executor_id = coalesce(${'executor_id' in data ? data.executor_id : null}, executor_id),
         reason = ${'reason' in data ? data.reason : null}, changed_at = ${time}, event_id = ${id}, position = ${place}
       where request_id = ${data.request_id}`
+    if (status !== 'cancelled') return
+    const { request_id } = data
+    const asked = await sql<{ assignment_id: string; executor_id: string }>`
+      select assignment_id, executor_id from requests.assignments where request_id = ${request_id} and status = 'created'`
+    for (const { assignment_id, executor_id } of asked)
+      await takeBack(ctx, { assignment_id, request_id, executor_id: Number(executor_id) })
   },
 })

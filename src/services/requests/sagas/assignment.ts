@@ -58,7 +58,6 @@ export const assignment = defineSaga({
     }),
   ],
   onFailed: async (of, ctx) => {
-    await withdraw(of, ctx, { reason: 'the request is cancelled', is_final: true })
     // Who cancelled it knows.
     if (!ctx.reason.includes(requestCancelled.type))
       await tell(ctx, requestCancelled.type, { request_id: of.request_id, reason: ctx.reason.slice(0, 500) })
@@ -73,11 +72,7 @@ async function ask(of: State, ctx: SagaContext): Promise<void> {
 }
 
 /** False when nobody is being asked. */
-async function withdraw(
-  { request_id }: State,
-  ctx: SagaContext,
-  said: { readonly reason: string; readonly is_final?: true },
-): Promise<boolean> {
+async function withdraw({ request_id }: State, ctx: SagaContext, said: { readonly reason: string }): Promise<boolean> {
   const [open] = await ctx.sql<{ assignment_id: string; executor_id: string }>`
     select assignment_id, executor_id from requests.assignments where request_id = ${request_id} and status = 'created' limit 1`
   if (!open) return false
