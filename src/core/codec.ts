@@ -4,6 +4,7 @@ import { EvtError, type EvtErrorOptions } from './errors.ts'
 import { type EvtEvent, maxDataDepth, priorities } from './event.ts'
 import { toUtcTime } from './instant.ts'
 import { jsonDepth } from './json-text.ts'
+import { maxFieldBytes, maxIdCharacters } from './limits.ts'
 import { isEventType } from './pattern.ts'
 import { formatCount } from './quantity.ts'
 
@@ -29,7 +30,7 @@ export interface EncodedEvent<T = unknown> extends EvtEvent<T> {
  *
  * Throws EvtError('contract') naming the field: data that is no JSON or nested deeper than `maxDataDepth`, a type that no
  * pattern can name, an attribute that is empty where it may not be, that holds U+0000 (Postgres has no such text) or
- * half a surrogate pair, metadata that is not flat.
+ * half a surrogate pair, or that is longer than `limits.ts` says, metadata that is not flat.
  */
 export function encodeEvent<T>(event: EvtEvent<T>): EncodedEvent<T> {
   const time = checkEnvelope(event)
@@ -66,7 +67,7 @@ function checkEnvelope(event: Envelope): string {
       },
     )
   }
-  if (event.id.length > 255) throw unfit(event, 'id', 'is longer than 255 characters')
+  if (event.id.length > maxIdCharacters) throw unfit(event, 'id', `is longer than ${maxIdCharacters} characters`)
   for (const field of ['subject', 'tenant', 'correlationId', 'causationId', 'traceparent'] as const) {
     checkText(event, field, event[field])
   }
@@ -93,6 +94,16 @@ function checkText(event: Envelope, field: string, value: unknown): void {
   if (typeof value !== 'string') throw unfit(event, field, 'is no text')
   if (value.includes('\0')) throw unfit(event, field, 'holds the character U+0000')
   if (!value.isWellFormed()) throw unfit(event, field, 'holds half a surrogate pair')
+  // No character of JavaScript takes more than three bytes.
+  if (value.length * 3 > maxFieldBytes && field !== 'type') checkLength(event, field, value)
+}
+
+function checkLength(event: Envelope, field: string, value: string): void {
+  const size = Buffer.byteLength(value)
+  if (size <= maxFieldBytes) return
+  throw unfit(event, field, `has ${formatCount(size)} bytes, the limit is ${formatCount(maxFieldBytes)}`, {
+    hint: 'put what is long into data; these fields name things, and are looked up by their names',
+  })
 }
 
 function checkNumber(event: Envelope, field: string, value: unknown): void {

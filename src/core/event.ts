@@ -8,7 +8,7 @@ export type Priority = (typeof priorities)[number]
  * One event in memory. Immutable once published. The wire form is CloudEvents 1.0 (`codec/cloudevents.ts`).
  */
 export interface EvtEvent<T = unknown> {
-  /** UUIDv7 when made here; from outside any string of 1..255 characters. Unique for ever: the idempotency key. */
+  /** UUIDv7 when made here; from outside any string of 1..255 characters (`limits.ts`). Unique for ever: the idempotency key. */
   readonly id: string
   /** Dotted, past tense: `user.created`. */
   readonly type: string

@@ -24,7 +24,8 @@ export interface PublisherOptions extends SendingOptions {
 export interface Publisher extends Sending {
   /**
    * In the caller's transaction (`{ query(text, values) }`, as `pg` has it): seen if and only if it commits. Returns the
-   * ids. Throws `contract`, `unknown-type` or `too-large`; `refused` for a type that it may not publish and for a draft.
+   * ids. Of an id that was given the first bytes count: the same ones again are dropped, others are kept in `evt.refused` and alarmed.
+   * Throws `contract`, `unknown-type` or `too-large`; `refused` for a type that it may not publish and for a draft.
    */
   publish(sql: SqlExecutor, events: readonly NewEvent[]): Promise<readonly EvtEvent['id'][]>
   /** In transactions of its own, batch by batch. Throws `connect` too. */
@@ -95,12 +96,12 @@ export function createPublisherToStore(options: PublisherOptions): Publisher {
     ...createSending(options, { open: openPipeline, denied, release }),
     async publish(sql, events) {
       const { prepareEvent } = await import('./publisher.ts')
-      const { publishEncoded } = await import('../store/outbox.ts')
+      const { givenIds, publishEncoded } = await import('../store/outbox.ts')
       if (access) for (const { type } of events) await allowed(type)
       const own = await checked()
       await own.registry.guard.load(events, own.registry.get)
       const encoded = events.map((event) => prepareEvent(event, own))
-      await publishEncoded(sql, encoded)
+      await publishEncoded(sql, encoded, { keyed: givenIds(events) })
       return encoded.map(({ id }) => id)
     },
     publishAll: async (events) => (await demand()).publisher.publishAll(access ? allowedOnly(events) : events),

@@ -7,7 +7,7 @@ import { plainGuard } from '../core/guard.ts'
 import { toUtcTime } from '../core/instant.ts'
 import type { Registry } from '../core/registry.ts'
 import type { Store } from '../store/connection.ts'
-import { type OutboxOptions, publishEncoded } from '../store/outbox.ts'
+import { givenIds, type OutboxOptions, publishEncoded } from '../store/outbox.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import { currentTracing } from '../watch/tracing/current.ts'
 
@@ -25,8 +25,8 @@ export interface StorePublisherOptions extends PrepareOptions {
 
 export interface StorePublisher {
   /**
-   * In the caller's transaction: seen if and only if it commits. All or nothing; returns the ids in order. Throws
-   * `contract`, `unknown-type` or `too-large`, because the transaction must know.
+   * In the caller's transaction: seen if and only if it commits. All or nothing; returns the ids in order. An id that was given is
+   * the event's key. Throws `contract`, `unknown-type` or `too-large`, because the transaction must know.
    */
   publish(sql: SqlExecutor, events: readonly NewEvent[], options?: OutboxOptions): Promise<readonly string[]>
   /** In transactions of its own, batch by batch, each all or nothing. Returns the ids of all; throws at the first bad event. */
@@ -42,21 +42,23 @@ export function createStorePublisher(options: StorePublisherOptions): StorePubli
     async publish(sql, events, outbox) {
       await options.registry.guard?.load(events, options.registry.get)
       const encoded = events.map(prepare)
-      await publishEncoded(sql, encoded, outbox)
+      await publishEncoded(sql, encoded, { keyed: givenIds(events), ...outbox })
       return encoded.map((event) => event.id)
     },
     async publishAll(events, outbox) {
       const ids: string[] = []
       let batch: EncodedEvent[] = []
       let bytes = 0
+      let keyed: ReadonlySet<string> = new Set()
       const flush = async (): Promise<void> => {
-        await publishEncoded(options.store, batch, outbox)
+        await publishEncoded(options.store, batch, { keyed, ...outbox })
         for (const event of batch) ids.push(event.id)
         batch = []
         bytes = 0
       }
       for await (const some of inBatches(events)) {
         await options.registry.guard?.load(some, options.registry.get)
+        keyed = givenIds(some)
         for (const event of some) {
           const encoded = prepare(event)
           batch.push(encoded)

@@ -2,7 +2,7 @@ import type { EncodedEvent } from '../core/codec.ts'
 import { EvtError, toError } from '../core/errors.ts'
 import type { Store } from '../store/connection.ts'
 import { isOutage } from '../store/errors.ts'
-import { findKnownIds } from '../store/event-keys.ts'
+import { findKnownIds, type KnownId } from '../store/event-keys.ts'
 import { publishEncoded } from '../store/outbox.ts'
 import { writeRelayDeadLetter } from '../store/relay-dead-letters.ts'
 import type { Published } from '../transports/transport.ts'
@@ -76,16 +76,13 @@ export function createStoreEnd({ store, preparing, instance }: StoreEndOptions):
 }
 
 /** Ours, when it was sent before and the answer was lost. */
-function knownAs(
-  { id, payload, isAgain }: Outgoing<EncodedEvent>,
-  known: ReadonlyMap<string, string | null>,
-): Published {
-  if (known.get(id) !== payload.checksum) return { state: 'refused', error: otherData(payload.type) }
+function knownAs({ id, payload, isAgain }: Outgoing<EncodedEvent>, known: ReadonlyMap<string, KnownId>): Published {
+  if (known.get(id)?.checksum !== payload.checksum) return { state: 'refused', error: otherData(payload.type) }
   return isAgain ? stored : { state: 'duplicate' }
 }
 
 /** Who may only publish may not read keys: then the sequencer drops what is there twice. */
-function unlessAway(error: unknown): ReadonlyMap<string, string | null> {
+function unlessAway(error: unknown): ReadonlyMap<string, KnownId> {
   if (isOutage(error)) throw error
   return new Map()
 }

@@ -8,7 +8,7 @@ import type { Registry } from '../core/registry.ts'
 import { encodeWhole, wholeEvent } from '../publish/publisher.ts'
 import type { Store } from '../store/connection.ts'
 import { isOutage, isRefusal } from '../store/errors.ts'
-import { findKnownIds } from '../store/event-keys.ts'
+import { findKnownIds, type KnownId } from '../store/event-keys.ts'
 import { publishEncoded } from '../store/outbox.ts'
 import type { Candidate, EventPorts, Outcome } from './ports.ts'
 
@@ -160,16 +160,20 @@ export function createIngest({ store, registry, source }: IngestOptions): EventP
   }
 }
 
-/** What is there already is not written again; other bytes are, so that the store keeps and counts them. */
-function isWanted({ at, event }: Ready, known: Map<string, string | null>, outcomes: Outcome[]): boolean {
+/**
+ * What is there already is not written again; other bytes are, so that the store keeps and counts them. Not before what is held until its
+ * time: they would be the first then.
+ */
+function isWanted({ at, event }: Ready, known: Map<string, KnownId>, outcomes: Outcome[]): boolean {
   const { id, checksum } = event
   const before = known.get(id)
   if (before === undefined) {
-    known.set(id, checksum)
+    known.set(id, { checksum, isHeld: event.deliverAt !== undefined })
     return true
   }
-  outcomes[at] = before === checksum ? { id, outcome: 'duplicate' } : refused(id, conflict)
-  return before !== checksum
+  const isSame = before.checksum === checksum
+  outcomes[at] = isSame ? { id, outcome: 'duplicate' } : refused(id, conflict)
+  return !isSame && !before.isHeld
 }
 
 const conflict = new EvtError('conflict', 'cannot publish: an event of this id is there, with other data', {

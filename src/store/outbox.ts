@@ -13,9 +13,9 @@ export interface OutboxOptions {
   readonly class?: string
   /**
    * Writes the id as the event's key: a second event with that id and the same bytes is dropped, one with other bytes is
-   * refused, exactly, while the first is retained. For ids that came from outside.
+   * refused, exactly, while the first is retained. For ids that came from outside: all of them, or these.
    */
-  readonly keyed?: boolean
+  readonly keyed?: boolean | ReadonlySet<string>
 }
 
 /** In the order in which `columns` are sent; what is left out has the database's default. */
@@ -165,13 +165,23 @@ function rowOf(event: EncodedEvent, options: OutboxOptions): readonly (string | 
     metadataText(event),
     event.dataText,
     event.checksum,
-    options.keyed ? keyOf(event.id) : null,
+    isKeyed(event.id, options) ? keyOf(event.id) : null,
   ]
 }
 
 function metadataText(event: EncodedEvent): string | null {
   for (const _ in event.metadata) return JSON.stringify(event.metadata)
   return null
+}
+
+const isKeyed = (id: string, { keyed }: OutboxOptions): boolean =>
+  typeof keyed === 'object' ? keyed.has(id) : keyed === true
+
+/** Those that whoever published gave, of events that were given: what `keyed` takes. */
+export function givenIds(events: readonly { readonly id?: string }[]): ReadonlySet<string> {
+  const ids = new Set<string>()
+  for (const { id } of events) if (id !== undefined) ids.add(id)
+  return ids
 }
 
 /** The id's bytes in bytea's input format. */

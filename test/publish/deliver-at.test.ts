@@ -3,7 +3,9 @@ import { createBridge } from '../../src/bridge.ts'
 import { createRegistry } from '../../src/core/registry.ts'
 import { createPublisher } from '../../src/create-publisher.ts'
 import { defineHandler } from '../../src/handle/define-handler.ts'
+import { acquireLease } from '../../src/store/lease.ts'
 import { deliverDue, readScheduled } from '../../src/store/scheduled.ts'
+import { tick } from '../../src/store/sequencer.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { until } from '../setup/until.ts'
 import { noted } from './noted.ts'
@@ -160,5 +162,21 @@ describeServers('deliverAt', (server) => {
   test('refuses a time that is none', async () => {
     const { store, publisher } = await open()
     await expect(publisher.publish(store, [note('a', 'tomorrow')])).rejects.toMatchObject({ code: 'contract' })
+  })
+
+  test('is known by its id while it is held; what came under it before its time is told to its publisher', async () => {
+    const { store, publisher } = await open()
+    const held = { ...note('first', inMs(600_000)), id: 'd1' }
+    expect(await publisher.send(held)).toMatchObject({ state: 'stored' })
+    expect(await publisher.send(held)).toMatchObject({ state: 'duplicate' })
+    const other = await publisher.send({ ...note('other'), id: 'd1' })
+    expect(other).toMatchObject({ state: 'refused', error: { code: 'conflict' } })
+    await store.query(`select evt.publish('note.written', '{"text":"by SQL"}', id => 'd1')`)
+    const lease = await acquireLease(store, 'test', 60_000)
+    await tick(store, lease?.epoch ?? 0n, 100)
+    await store.query('update evt.scheduled set deliver_at = now()')
+    expect(await deliverDue(store, 10, 'test')).toMatchObject({ delivered: 0, refused: 1 })
+    const { rows } = await store.query("select event_id, error_code from evt.dead_letters where error_code = 'EV002'")
+    expect(rows).toEqual([{ event_id: 'd1', error_code: 'EV002' }])
   })
 })

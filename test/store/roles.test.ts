@@ -1,13 +1,16 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
+import { encodeEvent } from '../../src/core/codec.ts'
 import { defineEvent } from '../../src/core/define-event.ts'
 import { createRegistry } from '../../src/core/registry.ts'
 import { createEventStore } from '../../src/replay/create-event-store.ts'
 import { addCapture } from '../../src/store/capture.ts'
 import { openStore, type Store } from '../../src/store/connection.ts'
 import { migrateUp, migrationSql, migrationStatus } from '../../src/store/migrate.ts'
+import { copyEvents, publishEncoded } from '../../src/store/outbox.ts'
 import { listTokens } from '../../src/store/tokens.ts'
 import type { SqlExecutor } from '../../src/transports/transport.ts'
+import { eventOf } from '../handle/running.ts'
 import { createTestDatabase, describeServers } from '../setup/database.ts'
 import { startPrivateServer } from '../setup/private-server.ts'
 
@@ -42,6 +45,40 @@ describeServers('roles', (server) => {
         denied,
       )
     }
+  })
+
+  it('a publisher says what an event is, and not when or where it is in the order', async () => {
+    const { store } = await createTestDatabase({ server })
+    const forged = { xid: "'5'", seq: '1', day: 'current_date + 10', recorded_at: "'infinity'" }
+    for (const [column, value] of Object.entries(forged)) {
+      const insert = `insert into evt.outbox (id, type, source, data, ${column}) values ('i', 'a.b', 's', '1', ${value})`
+      await expect(as(store, 'evt_publisher', (sql) => sql.query(insert))).rejects.toMatchObject(denied)
+      const copy = `copy evt.outbox (id, type, source, data, ${column}) from stdin`
+      await expect(as(store, 'evt_publisher', (sql) => sql.query(copy))).rejects.toMatchObject(denied)
+    }
+    const later =
+      "insert into evt.scheduled (deliver_at, id, type, source, data, scheduled_at) values (now(), 'i', 'a.b', 's', '1', now())"
+    await expect(as(store, 'evt_publisher', (sql) => sql.query(later))).rejects.toMatchObject(denied)
+  })
+
+  it('every way to publish is open to a publisher: functions, inserts, COPY, for later, captured tables', async () => {
+    const { url, store } = await createTestDatabase({ server })
+    await store.query('create table people (id bigint primary key)')
+    await addCapture(store, { table: 'people', entity: 'person' })
+    await store.query('grant insert on people to evt_publisher')
+    const event = encodeEvent(eventOf({ type: 'a.b' }))
+    const asPublisher = `${url}${url.includes('?') ? '&' : '?'}options=${encodeURIComponent('-c role=evt_publisher')}`
+    const publishing = await openStore(asPublisher, { applicationName: 'evt test', max: 1 })
+    onTestFinished(() => publishing.close())
+    await publishing.query(publish)
+    await publishing.query(`select evt.publish_many('[{"type":"a.b","data":1,"id":"own"}]')`)
+    await publishing.query("select evt.publish_at(now(), 'a.b', '1', id => 'later')")
+    await publishing.query("insert into evt.outbox (id, type, source, data) values ('i', 'a.b', 's', '1')")
+    await publishing.query('insert into people values (1)')
+    await publishEncoded(publishing, [event, { ...event, id: 'held', deliverAt: '2999-01-01T00:00:00Z' }])
+    await copyEvents(publishing, [{ ...event, id: 'copied' }])
+    expect((await store.query('select from evt.outbox')).rows).toHaveLength(6)
+    expect((await store.query('select from evt.scheduled')).rows).toHaveLength(2)
   })
 
   it('a publisher publishes while the relay sleeps, too', async () => {

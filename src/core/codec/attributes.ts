@@ -2,6 +2,7 @@ import { EvtError } from '../errors.ts'
 import { type EvtEvent, type Priority, priorities } from '../event.ts'
 import { toUtcTime } from '../instant.ts'
 import { formatJson } from '../json-text.ts'
+import { maxIdCharacters } from '../limits.ts'
 
 /** Everything of an event but its data. */
 export type Envelope = Omit<EvtEvent, 'data'>
@@ -63,7 +64,7 @@ export function readEnvelope(
   if (from[names.specversion] !== '1.0')
     throw undecodable(`${names.specversion} is ${shown(from[names.specversion])}, not "1.0"`)
   const envelope: { -readonly [Key in keyof Envelope]: Envelope[Key] } = {
-    id: required(from, names.id, 255),
+    id: required(from, names.id, maxIdCharacters),
     type: required(from, names.type),
     version: versionOf(from[names.version], names.version),
     source: required(from, names.source),
