@@ -1,3 +1,4 @@
+import { maxFieldBytes } from '../core/limits.ts'
 import type { SqlExecutor } from '../transports/transport.ts'
 import { outboxLeaf } from './partition-names.ts'
 
@@ -59,9 +60,13 @@ const exists = async (sql: SqlExecutor, leaf: string): Promise<boolean> =>
 const eventsOf = (leaf: string) => `evt.log l join only ${leaf} o on o.xid = l.xid and o.seq = l.seq
     where l.position > $1 and l.position <= $2 and l.class = $3 and l.day = $4::date`
 
+/** As `fitting` of core, for what was written when nothing bounded it. */
+const sourceSql = `case when octet_length(o.source) <= ${maxFieldBytes} then o.source
+    else left(o.source, 100) || '…' || encode(sha256(convert_to(o.source, 'UTF8')), 'hex') end`
+
 const countSql = (leaf: string) => `
   with seen as (
-    select date_trunc('minute', o.recorded_at) as minute, o.type, o.source, count(*) as events,
+    select date_trunc('minute', o.recorded_at) as minute, o.type, ${sourceSql} as source, count(*) as events,
       sum(octet_length(o.data::text)) as bytes, min(o.recorded_at) as first_at, max(o.recorded_at) as last_at
     from ${eventsOf(leaf)} group by 1, 2, 3
   ), room as (select ${mostPairs} - count(*) as pairs from evt.analytics_totals

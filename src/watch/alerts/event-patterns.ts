@@ -1,4 +1,5 @@
 import type { EventPattern } from '../../core/alerts/resolve-alerts.ts'
+import { fitting } from '../../core/limits.ts'
 import type { TypedEvent } from '../../store/log-by-type.ts'
 import { type Counted, countOver } from './count-over.ts'
 import { createKnownKeys, type KnownKeys } from './known-keys.ts'
@@ -24,6 +25,8 @@ export type PatternMemory = Readonly<Record<string, Steps | Counted>>
 /** A key that is counted needs more room than one whose steps are followed. */
 const mostKeys = { count: 2_000, sequence: 10_000, absence: 10_000 }
 
+const mostKeyBytes = 600
+
 /** Follows one pattern over the log, key by key. Pure but for what it remembers, which is bounded. */
 export interface PatternWatch {
   see(seen: TypedEvent): void
@@ -46,7 +49,8 @@ export function createPatternWatch(pattern: EventPattern, remembered: PatternMem
   return {
     see(seen) {
       const key = keyOf(pattern.by, seen)
-      if (key !== undefined) rule.see(key, seen)
+      // An alert's event has its name before it, in its subject.
+      if (key !== undefined) rule.see(fitting(key, mostKeyBytes), seen)
     },
     holding: rule.holding,
     keep: known.keep,
