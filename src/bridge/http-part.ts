@@ -3,6 +3,7 @@ import type { Subscribers } from '../handle/subscribers.ts'
 import type { EventPorts } from '../serve/ports.ts'
 import { closeStoreWithin, settlesWithin } from '../store/close-within.ts'
 import type { Store } from '../store/connection.ts'
+import { stuckHandlers } from '../watch/stuck.ts'
 import { ownVersion } from './instance-part.ts'
 import type { BridgeRole } from './options.ts'
 import type { PartContext } from './part.ts'
@@ -47,7 +48,10 @@ export async function startHttp(context: PartContext, { roles, subscribers }: Ht
       audits.set(key, audit)
       await store.transaction((sql) => audit(sql, times))
     },
-    health: () => healthOf(store, { roles, subscribers }),
+    health: async () => [
+      ...(await healthOf(store, { roles, subscribers })),
+      ...stuckHandlers(recorder.sample().handlers),
+    ],
     stats: () => ({ instance, roles, ...recorder.sample() }),
     metrics: createMetrics({ store, recorder, instance, version: ownVersion(), roles }),
   })

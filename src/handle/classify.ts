@@ -17,6 +17,8 @@ export function classify(thrown: unknown, facts: ErrorFacts, extra: ReadonlySet<
   if (facts.code === '40001' || facts.code === '40P01') return 'transient'
   if (facts.code === '0A000' && facts.message.includes('cached plan')) return 'transient'
   if (thrown instanceof HopLimit) return 'hopeless'
+  // What is too long for an index is so each time.
+  if (facts.code === '54000') return 'hopeless'
   if (thrown instanceof EvtError && hopelessCodes.has(thrown.code)) return 'hopeless'
   if (isDenied(thrown)) return 'hopeless'
   if (extra.has(facts.class) || (facts.code !== undefined && extra.has(facts.code))) return 'hopeless'

@@ -13,6 +13,7 @@ import type { Results } from './results.ts'
 import { createSelfStops, type SelfStops } from './self-stops.ts'
 import type { StoreWatch } from './store-watch.ts'
 import type { SubscribersOptions } from './subscribers.ts'
+import { createUnwritten } from './unwritten.ts'
 import type { Watchdog } from './watchdog.ts'
 
 /** What all handlers of a process share. */
@@ -70,6 +71,7 @@ export function createRuntime(config: HandlerConfig, shared: SharedRuntime, forc
     ...(watchdog ? { watchdog } : {}),
     ...(results ? { results } : {}),
     ...selfStopsOf(config, { options, meter }),
+    unwritten: createUnwritten(meter),
     outcomes: (succeeded, failed) => meter.health(judge.outcomes(succeeded, failed, performance.now())),
   }
 }

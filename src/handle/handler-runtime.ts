@@ -11,6 +11,7 @@ import type { Pace } from './pace.ts'
 import type { Preparer } from './prepare.ts'
 import type { HandlerMeter } from './recorder.ts'
 import type { Results } from './results.ts'
+import type { Unwritten } from './unwritten.ts'
 import type { Watchdog } from './watchdog.ts'
 
 /** What the workers of one handler share. */
@@ -41,6 +42,7 @@ export interface HandlerRuntime {
   /** Where one watches over the process. */
   readonly watchdog?: Watchdog
   outcomes(succeeded: number, failed: number): void
+  readonly unwritten: Unwritten
   /** Where somebody wants to hear what becomes of events. */
   readonly results?: Results
 }

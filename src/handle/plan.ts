@@ -1,13 +1,15 @@
+import { fitting } from '../core/limits.ts'
 import type { AttemptRecord } from '../store/attempts.ts'
 import { classify } from './classify.ts'
 import { factsOf, reasonOf } from './failure.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import type { Entry, Failure, Item } from './item.ts'
 
-/** The queue that an item of this handler stands in. */
+/** The queue that an item of this handler stands in; a name that the store's indexes hold, however long the subject is. */
 export function queueOf(runtime: HandlerRuntime, item: Item): string | null {
   if (item.stored) return item.stored.subject
-  return runtime.config.ordered ? item.message.key : null
+  const { key } = item.message
+  return runtime.config.ordered && key !== null ? fitting(key) : null
 }
 
 /** What counts as one for the handler's breaker. */

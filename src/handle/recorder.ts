@@ -42,8 +42,15 @@ export interface HandlerMeter {
   health(state: HandlerSample['health']): void
   /** What its own check says is wrong; undefined when that succeeds. */
   unhealthy(reason: string | undefined): void
+  /** The oldest attempt whose outcome the store refuses to write down, by `performance.now()`; undefined when there is none. */
+  unwritten(oldest: Unwritable | undefined): void
   /** It runs here no more. */
   ended(): void
+}
+
+export interface Unwritable {
+  readonly sinceMs: number
+  readonly error: string
 }
 
 export interface HandlerIdentity {

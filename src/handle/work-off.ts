@@ -1,11 +1,11 @@
-import { EvtError } from '../core/errors.ts'
+import { EvtError, toError } from '../core/errors.ts'
 import type { Interruptible } from './attempt.ts'
 import { factsOf } from './failure.ts'
 import type { HandlerRuntime } from './handler-runtime.ts'
 import { closeLane, type Entry, type Item, isResting } from './item.ts'
 import { noteCommitted } from './item-results.ts'
 import { loadKeys } from './load-keys.ts'
-import { breakerKeyOf, failureOf, planEntries } from './plan.ts'
+import { breakerKeyOf, failureOf, planEntries, queueOf } from './plan.ts'
 import { progressOf } from './progress.ts'
 import { type ChunkOutcome, runChunk } from './run-chunk.ts'
 import { settle } from './settle.ts'
@@ -110,6 +110,7 @@ async function commit(
   outcome: Extract<ChunkOutcome, { kind: 'committed' }>,
 ): Promise<void> {
   for (const apply of outcome.after) apply()
+  runtime.unwritten.done(entries)
   await Promise.all(
     progressOf(entries).map(({ lane, done }) => (done.length > 0 ? settle(runtime, lane, done) : undefined)),
   )
@@ -204,13 +205,16 @@ async function singly(runtime: HandlerRuntime, entries: readonly Entry[], place:
     const again = await workOffEntries(runtime, [entry], place)
     // Something has changed: what was planned for the others may not hold any more.
     const later = entries.slice(at + 1)
-    if (again.length > 0 || entry.kind !== 'run' || isParkedNow(entry))
+    if (again.length > 0 || entry.kind !== 'run' || isParkedNow(runtime, entry))
       return [...again, ...later.map(({ item }) => item)]
   }
   return []
 }
 
-const isParkedNow = ({ item }: Entry) => item.message.key !== null && item.owned.parked.has(item.message.key)
+function isParkedNow(runtime: HandlerRuntime, { item }: Entry): boolean {
+  const queue = queueOf(runtime, item)
+  return queue !== null && item.owned.parked.has(queue)
+}
 
 async function giveBlame(
   runtime: HandlerRuntime,
@@ -224,12 +228,18 @@ async function giveBlame(
   return afterFailure(runtime, { entries: [failed], at: 0, failed, place })
 }
 
-/** A commit that a deferred constraint refused is the handler's failure; anything else is a defect of ours, or of a migration. */
+/**
+ * A commit that a deferred constraint refused is the handler's failure, and what is too long for an index of the store is the event's; anything
+ * else is a defect of ours, or of a migration, and said so while it lasts.
+ */
 async function refused(
   runtime: HandlerRuntime,
   { entry, thrown, place }: { readonly entry: Entry; readonly thrown: unknown; readonly place: Interruptible },
 ): Promise<Item[]> {
-  if (entry.kind === 'run') return giveBlame(runtime, { item: entry.item, thrown, place })
+  const isHopeless = entry.kind === 'failed' && entry.failure.hopeless !== undefined
+  if (entry.kind === 'run' || (isTooLong(thrown) && !isHopeless))
+    return giveBlame(runtime, { item: entry.item, thrown, place })
+  runtime.unwritten.refused(entry.item, toError(thrown).message)
   runtime.log.error('cannot store what became of an event', {
     handler: runtime.config.name,
     event: entry.item.message.id,
@@ -238,6 +248,9 @@ async function refused(
   await runtime.storeIsBack()
   return [entry.item]
 }
+
+/** program_limit_exceeded: no index row may be that long. */
+const isTooLong = (thrown: unknown) => factsOf(thrown).code === '54000'
 
 /** Which lane is blocked is found out by trying each on its own. */
 async function afterBlock(runtime: HandlerRuntime, entries: readonly Entry[], place: Interruptible): Promise<Item[]> {

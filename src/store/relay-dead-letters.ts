@@ -24,7 +24,7 @@ export async function writeRelayDeadLetter(sql: SqlExecutor, dead: RelayDeadLett
   const { by, message, type, error } = dead
   const printable = {
     ...message,
-    id: withoutZero(message.id).slice(0, 1000),
+    id: withoutZero(message.id),
     key: message.key === null ? null : withoutZero(message.key),
     topic: withoutZero(message.topic),
   }

@@ -1,3 +1,4 @@
+import { fitting } from '../core/limits.ts'
 import type { Received, SqlExecutor } from '../transports/transport.ts'
 import type { AttemptRecord, DeadReason } from './attempts.ts'
 
@@ -38,7 +39,10 @@ const insert = `with before as (select status from evt.dead_letters where handle
     returned = known.returned + case when known.status = 'replaying' then 1 else 0 end
   returning id, coalesce((select status from before) = 'open', false) as was_open`
 
-/** Gives the event up for this handler: one row for each event and handler, to which a second death returns. */
+/**
+ * Gives the event up for this handler: one row for each event and handler, to which a second death returns. An id and a subject that no
+ * index holds are cut; the headers have all of them.
+ */
 export async function writeDeadLetter(sql: SqlExecutor, dead: NewDeadLetter): Promise<WrittenDeadLetter> {
   const { message, last } = dead
   const attempts = [...dead.earlier, last]
@@ -47,10 +51,10 @@ export async function writeDeadLetter(sql: SqlExecutor, dead: NewDeadLetter): Pr
     ...[
       dead.handler,
       dead.service,
-      message.id,
+      fitting(message.id),
       dead.type,
       dead.version,
-      message.key,
+      message.key === null ? null : fitting(message.key),
       dead.ordered,
       dead.rank,
       ...origin,

@@ -1,10 +1,11 @@
 import { createHistogram, type Histogram } from '../core/histogram.ts'
-import type { HandledTimes, HandleRecorder, HandlerIdentity, HandlerMeter } from '../handle/recorder.ts'
+import type { HandledTimes, HandleRecorder, HandlerIdentity, HandlerMeter, Unwritable } from '../handle/recorder.ts'
 import type { SinkMeter, SourceMeter } from '../relay/relay-recorder.ts'
 import { createSinkMeter, createSourceMeter } from './carry-meters.ts'
 import { createTypeTallies, type TypeSample } from './metrics/by-type.ts'
 import type { PublisherSample } from './publisher-sample.ts'
 import type { HandlerSample, InstanceSample, SinkSample, SourceSample } from './snapshot.ts'
+import { stuckReason } from './stuck.ts'
 
 /** What the relay tells: events it put into the log, and whether it leads. */
 export interface RelayRecorder {
@@ -42,6 +43,7 @@ interface Counters {
   health: HandlerSample['health']
   lastError?: string
   unhealthy: string | undefined
+  unwritten: Unwritable | undefined
 }
 
 interface Stages {
@@ -130,6 +132,7 @@ function createMeter(
     broken: false,
     health: 'healthy',
     unhealthy: undefined,
+    unwritten: undefined,
   }
   const recordTimes = (times: HandledTimes) => {
     runTime.record(times.runUs)
@@ -188,11 +191,23 @@ function createMeter(
     unhealthy(reason) {
       counters.unhealthy = reason
     },
+    unwritten(oldest) {
+      counters.unwritten = oldest
+    },
   }
   const sample = (): HandlerSample => {
-    const { unhealthy, ...counted } = counters
+    const { unhealthy: checked, unwritten, ...counted } = counters
+    const stuckMs = unwritten && Math.round(performance.now() - unwritten.sinceMs)
+    const unhealthy = checked ?? (unwritten && stuckReason(stuckMs ?? 0, unwritten.error))
     const own = unhealthy === undefined ? {} : { unhealthy, health: 'failing' as const }
-    return { ...identity, ...counted, ...own, runTime: runTime.encode(), endToEnd: endToEnd.encode() }
+    return {
+      ...identity,
+      ...counted,
+      ...own,
+      ...(stuckMs === undefined ? {} : { stuckMs }),
+      runTime: runTime.encode(),
+      endToEnd: endToEnd.encode(),
+    }
   }
   return { meter, sample }
 }

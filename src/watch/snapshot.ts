@@ -25,8 +25,10 @@ export interface HandlerSample {
   /** Its circuit breaker is open: it waits. Absent where an older bridge speaks. */
   readonly broken?: boolean
   readonly health: 'healthy' | 'degraded' | 'failing'
-  /** What its own check says is wrong: it waits. */
+  /** What its own check says is wrong: it waits. Or that the store refuses for long to note what became of an event. */
   readonly unhealthy?: string
+  /** For how long the store has refused so; absent when it does not. */
+  readonly stuckMs?: number
   readonly lastError?: string
   /** Encoded histograms, microseconds: one attempt's run time, and commit (recorded) to handled. */
   readonly runTime: string
@@ -114,11 +116,11 @@ export interface DeadLetterCause {
 /** A handler that does not run, and why. */
 export interface StoppedHandler {
   readonly handler: string
-  /** No bridge alive has it · an operator paused it · its circuit breaker is open · its own check fails, in one bridge at least. The first that is so. */
+  /** No bridge alive has it · an operator paused it · its circuit breaker is open · its own check fails, or the store refuses for long what it writes, in one bridge at least. The first that is so. */
   readonly state: 'nobody' | 'paused' | 'broken' | 'unhealthy'
   readonly pause: HandlerState['pause']
   readonly breaker: HandlerState['breaker']
-  /** What its own check says. */
+  /** What its own check says, or the store. */
   readonly unhealthy: string | null
 }
 

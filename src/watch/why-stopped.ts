@@ -1,5 +1,6 @@
 import { formatAge } from '../core/duration.ts'
 import type { StoppedHandler } from './snapshot.ts'
+import { isStuckReason } from './stuck.ts'
 
 /** In one line: by whom, since when and why. Undefined when nothing but a bridge is missing. */
 export function whyStopped(
@@ -8,7 +9,10 @@ export function whyStopped(
 ): string | undefined {
   const age = (at: string) => formatAge(Math.max(0, nowMs - Date.parse(at)))
   if (pause) return `paused by ${pause.by} ${age(pause.at)} ago${pause.reason ? `: ${pause.reason}` : ''}`
-  if (breaker?.state !== 'open') return unhealthy === null ? undefined : `its own check fails: ${unhealthy}`
+  if (breaker?.state !== 'open') {
+    if (unhealthy === null) return undefined
+    return isStuckReason(unhealthy) ? unhealthy : `its own check fails: ${unhealthy}`
+  }
   const { since, failing, seen, error } = breaker
   return `breaker open for ${age(since)}: ${failing} of ${seen} subjects fail: ${error}`
 }

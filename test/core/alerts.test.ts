@@ -11,6 +11,7 @@ it('has built-in alerts, which rules of their names tune or switch off', () => {
     'generation-stopped',
     'handler-crashed',
     'handler-failing',
+    'handler-stuck',
     'breaker-open',
     'sink-waits',
     'saga-stuck',

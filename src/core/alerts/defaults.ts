@@ -20,6 +20,7 @@ export const defaultAlerts: readonly (AlertRule & Required<Pick<AlertRule, 'when
   // Once for the bridge, not for each of its handlers; who only could not speak for a moment has not crashed.
   { name: 'handler-crashed', when: 'bridge.crashed', for: '5s', severity: 'critical' },
   { name: 'handler-failing', when: "handler.health == 'failing'", severity: 'critical' },
+  { name: 'handler-stuck', when: 'handler.stuckMs >= 30000', severity: 'critical' },
   { name: 'breaker-open', when: 'handler.broken', severity: 'critical' },
   { name: 'sink-waits', when: 'sink.waiting', for: '30s' },
   { name: 'saga-stuck', when: 'saga.stuck > 0', severity: 'critical' },

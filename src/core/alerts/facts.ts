@@ -20,6 +20,7 @@ export const alertFacts = {
     paused: 'true while paused',
     broken: 'true while its circuit breaker is open',
     health: 'healthy, degraded or failing',
+    stuckMs: 'for how long the store has refused to note what became of an event of it; 0 when it does not',
     crashed: 'true when a bridge that ran it ended without a word and no other has run it for 30 s since',
   },
   sink: {
@@ -53,7 +54,8 @@ export const alertFacts = {
   events: {
     perMinute: 'events of the last minute, without those that evt itself publishes',
     usualPerMinute: 'the median minute of the hour before the last event, also without them',
-    refusedPerMinute: 'events of the last minute whose id was there with other data; they are kept in evt.refused',
+    refusedPerMinute:
+      'events of the last minute whose id was there with other data, or was too long; they are kept in evt.refused',
   },
 } as const
 

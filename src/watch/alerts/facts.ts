@@ -79,6 +79,7 @@ function handlersOf({ earlier, later, latencies, placed }: FactsInput): readonly
       paused: own.paused,
       broken: isBroken(own.handler, later),
       health: healthOf(own.handler, later.instances),
+      stuckMs: stuckMsOf(own.handler, later.instances),
       crashed: later.instances.some((one) => orphansOf(one, placed).includes(own.handler)),
     }
   })
@@ -97,6 +98,14 @@ function healthOf(handler: string, instances: readonly InstanceSample[]): string
   const worst = (['failing', 'degraded'] as const).find((health) => own.some((sample) => sample.health === health))
   return worst ?? 'healthy'
 }
+
+const stuckMsOf = (handler: string, instances: readonly InstanceSample[]): number =>
+  Math.max(
+    0,
+    ...instances.flatMap(({ alive, handlers }) =>
+      alive ? handlers.flatMap((sample) => (sample.handler === handler ? (sample.stuckMs ?? 0) : [])) : [],
+    ),
+  )
 
 /** What the store says: a dead bridge's last word may be that it is. */
 const isBroken = (handler: string, { stopped }: Snapshot): boolean =>
