@@ -30,20 +30,26 @@ export async function seedsPage(root: string): Promise<string> {
       '',
       '| heading | says | where | held by |',
       '| --- | --- | --- | --- |',
-      ...headings.map(row),
+      ...headings.map((one, at) => row(one, (headings[at + 1]?.level ?? 0) > one.level)),
     ]),
     '',
   ].join('\n')
 }
 
-function row({ heading, level, says, where, tests, decided }: SeedHeading): string {
+function row({ heading, level, says, where, tests, decided }: SeedHeading, hasParts: boolean): string {
   const indent = '&emsp;'.repeat(level - 2)
   const said = decided === undefined ? says : `${says} **Decided:** ${decided}`
   const held = tests.map((test) => {
     const [file = '', title = ''] = split(test)
     return `\`${file.replace(/^test\//, '')}\` *${title}*`
   })
-  const cells = [`${indent}${heading}`, said, where.map((place) => `\`${place}\``).join('<br>'), held.join('<br>')]
+  const below = hasParts ? ['the rows below'] : []
+  const cells = [
+    `${indent}${heading}`,
+    said,
+    where.map((place) => `\`${place}\``).join('<br>'),
+    (held.length > 0 ? held : below).join('<br>'),
+  ]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 

@@ -26,6 +26,14 @@ describe.each(documents)('the map of: $title', ({ headings }) => {
     expect(missing).toEqual([])
   })
 
+  it('has a test, or a decision, for everything that has no parts of its own', () => {
+    const bare = headings.filter(
+      ({ level, tests, decided }, at) =>
+        tests.length === 0 && decided === undefined && (headings[at + 1]?.level ?? 0) <= level,
+    )
+    expect(bare.map(({ heading }) => heading)).toEqual([])
+  })
+
   it('says where each thing is, or how it was decided', () => {
     const lost = headings.filter(({ where, decided }) => where.length === 0 && decided === undefined)
     expect(lost.map(({ heading }) => heading)).toEqual([])

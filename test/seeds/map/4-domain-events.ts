@@ -65,6 +65,7 @@ export const document: SeedDocument = {
       says: 'a test suite, dependencies, exports',
       where: ['test/seeds/4-domain-events.test.ts', 'package.json'],
       tests: [],
+      decided: 'its own suite is this page; what the packages are is no promise',
     },
     { heading: 'Task Implementation Details', level: 2, says: 'three tasks', where: ['docs'], tests: [] },
     {
@@ -334,7 +335,14 @@ export const document: SeedDocument = {
       decided: 'Duplicates and order are always looked after; `ordering: none` gives up order. A replay is a command.',
     },
     { heading: 'Dependencies Added', level: 2, says: 'of Rust', where: ['package.json'], tests: [] },
-    { heading: 'New Dependencies', level: 3, says: 'sha2, tokio', where: ['src/core/checksum.ts'], tests: [] },
+    {
+      heading: 'New Dependencies',
+      level: 3,
+      says: 'sha2, tokio',
+      where: ['src/core/checksum.ts'],
+      tests: [],
+      decided: 'Node has both',
+    },
     {
       heading: 'Usage Examples',
       level: 2,
