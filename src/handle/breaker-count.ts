@@ -19,6 +19,7 @@ export interface BreakerCount {
   /** What was counted, when that is too much. `nowMs` is monotonic. */
   failed(key: string, nowMs: number): { readonly failing: number; readonly seen: number } | undefined
   succeeded(key: string, nowMs: number): void
+  failing(): Iterable<string>
   reset(): void
 }
 
@@ -54,6 +55,7 @@ export function createBreakerCount({ subjects, share, windowMs }: BreakerPolicy)
       note(seen, key, nowMs)
       failing.delete(key)
     },
+    failing: () => failing.keys(),
     reset() {
       failing.clear()
       seen.clear()

@@ -51,11 +51,17 @@ export interface BreakerOptions {
 /** One that is poison by itself must not speak for all. */
 export const probesOfRound = 3
 const majority = 2
+/** Of subjects that failed. */
+const mostKnown = 10_000
 
 export function createBreaker({ handler, policy, desk, meter, log, mayProbe }: BreakerOptions): Breaker {
   if (!policy) return unbreakable
   const count = createBreakerCount(policy)
   const probed = { good: 0, bad: 0 }
+  /** Failed while it was open, or so that it opened. */
+  const known = new Set<string>()
+  /** Until then these are no news. By `performance.now()`. */
+  let knownUntilMs = 0
   let broken: BrokenHandler | undefined
   let isOpen = false
   let unsaid: Parameters<BreakerDesk['open']>[0] | undefined
@@ -66,6 +72,7 @@ export function createBreaker({ handler, policy, desk, meter, log, mayProbe }: B
   function set(state: boolean): void {
     isOpen = state
     count.reset()
+    knownUntilMs = state ? Number.POSITIVE_INFINITY : performance.now() + (policy?.probeMs ?? 0)
     meter.breaker(state)
     broken?.hold(state)
     if (state) again()
@@ -109,13 +116,17 @@ export function createBreaker({ handler, policy, desk, meter, log, mayProbe }: B
       return isOpen
     },
     get isCounting() {
-      return !isOpen && count.isCounting
+      return !isOpen && (count.isCounting || (known.size > 0 && performance.now() < knownUntilMs))
     },
     failed(key, error) {
       probed.bad += 1
-      if (isOpen) return
-      const tooMuch = count.failed(key, performance.now())
+      const nowMs = performance.now()
+      if (isOpen && known.size < mostKnown) known.add(key)
+      if (isOpen || (nowMs < knownUntilMs && known.has(key))) return
+      if (nowMs >= knownUntilMs) known.clear()
+      const tooMuch = count.failed(key, nowMs)
       if (!tooMuch) return
+      for (const failing of count.failing()) known.add(failing)
       set(true)
       log.error('a circuit breaker opened: the handler waits, and nothing of it becomes a dead letter', {
         handler,
@@ -128,9 +139,12 @@ export function createBreaker({ handler, policy, desk, meter, log, mayProbe }: B
     },
     succeeded(keys) {
       probed.good += 1
-      if (isOpen || !count.isCounting) return
+      if (isOpen) return
       const nowMs = performance.now()
-      for (const key of keys) count.succeeded(key, nowMs)
+      for (const key of keys) {
+        known.delete(key)
+        count.succeeded(key, nowMs)
+      }
     },
     follow(state, askedMs) {
       if (state === isOpen || stopped || unsaid || changedMs > askedMs) return

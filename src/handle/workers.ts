@@ -6,6 +6,7 @@ import { type DueJob, type Item, isResting, lowWater, type OwnedLane } from './i
 import type { ReadLogged } from './rebuild-item.ts'
 import { workOffJob } from './stored-job.ts'
 import { comesAlone, workOffSuspect } from './suspects.ts'
+import { takeProbe } from './take-probe.ts'
 import { wallMs } from './wall-clock.ts'
 import { workOff } from './work-off.ts'
 
@@ -129,6 +130,12 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
     return { lanes: [...new Set(items.map(({ owned }) => owned))], run: (place) => runItems(items, place) }
   }
 
+  /** What tells most about the handler: fresh events before those of which an attempt has failed. */
+  function nextProbe(): ReturnType<typeof next> {
+    const item = takeProbe(runtime, lanes.filter(isFree))
+    return item && { lanes: [item.owned], run: (place) => runItems([item], place) }
+  }
+
   async function step(place: Interruptible): Promise<boolean> {
     const work = paused || onHold ? undefined : next(batch > 1 ? batch : runtime.pace.chunkSize())
     if (!work) return false
@@ -194,7 +201,7 @@ export function createWorkers({ runtime, readLogged, count }: WorkersOptions): W
       ring()
     },
     async probe() {
-      const work = paused || stopping ? undefined : next(1)
+      const work = paused || stopping ? undefined : (nextProbe() ?? next(1))
       if (!work) return false
       probing = perform(work, probePlace).catch(onDefect)
       await probing

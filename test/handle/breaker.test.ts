@@ -66,6 +66,18 @@ it('one poison subject, however hot, opens nothing: it dies and others flow', as
   expect(await running.rows('select * from evt.breakers')).toEqual([])
 })
 
+it('a burst of poison over many subjects opens it for a moment only: what comes behind does not wait for all of them', async () => {
+  const retry = { attempts: 50, initial: '50ms', max: '100ms' }
+  const { state, handler } = downstream({ retry, breaker: { ...quick, probe: '300ms' } })
+  for (let n = 0; n < 60; n++) state.poison.add(`s/${n}`)
+  const running = await run([handler])
+  await running.publish(...things(0, 60))
+  await until(async () => (await running.rows(`select 1 from evt.breakers where state = 'open'`)).length === 1)
+  await running.publish(...things(100, 300))
+  // Two of a round are tried in vain: one after the other they would take nine seconds.
+  await until(async () => (await running.rows('select 1 from effects')).length === 300, { withinMs: 7_500 })
+})
+
 it('a bridge that starts while a breaker is open waits, probes, and closes it; one poison does not keep it open', async () => {
   const { state, handler } = downstream({ retry: { attempts: 12, initial: '100ms', max: '100ms' } })
   state.isDown = true
