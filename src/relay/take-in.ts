@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
+import { checksumOf } from '../core/checksum.ts'
 import { type Decoded, decodeAll, type EncodedEvent, encodeWithText } from '../core/codec.ts'
 import { EvtError, toError } from '../core/errors.ts'
 import { type EvtEvent, maxDataBytes } from '../core/event.ts'
@@ -61,6 +62,13 @@ function decodedEvents(message: Received, id: string, { dialect }: SourceConfig)
   const all = decodeAll(isTombstone ? null : body, { topic, headers, id, ...time })
   for (const one of all) {
     if (one.problem) throw one.problem
+    const { checksum } = one.event
+    // Other dialects make theirs over other bytes, and their decoders look at it.
+    if (one.dialect.startsWith('cloudevents') && checksum !== undefined && checksum !== checksumOf(one.dataText))
+      throw new EvtError(
+        'checksum',
+        `cannot take in ${id}: its data has another checksum than the one that it came with`,
+      )
     if (one.dialect === 'unknown' && !isUtf8(body))
       throw new EvtError('decode', `cannot take in ${id}: it is no event, and no text either`)
     if (dialect !== undefined && !isOf(dialect, one.dialect))
