@@ -51,7 +51,7 @@ export async function placeOf(options: PlaceOptions, log: HandlerLog): Promise<P
   const bus = busOf(config)
   if (!bus)
     throw new EvtError('config', 'cannot start the bus: no bus is configured', {
-      hint: 'set EVENT_BUS_TYPE to memory, redis, kafka or rabbitmq',
+      hint: 'set EVENT_BUS_TYPE to memory, redis, kafka or rabbitmq, or to noop, which sends nothing',
     })
   if (bus.stored)
     log.warn('this bus is direct: it stores nothing', {

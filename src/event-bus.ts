@@ -1,7 +1,8 @@
 // The bus of the direct topology: publisher → transport → handlers, with no Postgres. It puts the rooms together as the bridge does for the
 // stored one; a driver is loaded when it starts.
 import { randomUUID } from 'node:crypto'
-import { type BusHealth, createHealthDesk, type HealthDesk, noHealth } from './bus-health.ts'
+import { type BusHealth, createHealthDesk, noHealth } from './bus-health.ts'
+import { addTo, idleParts, type Parts } from './bus-parts.ts'
 import { makeTopics, type Place, placeOf, planOf } from './bus-place.ts'
 import type { DialectName } from './core/codec.ts'
 import type { Contract } from './core/contract.ts'
@@ -11,7 +12,6 @@ import type { EvtEvent, NewEvent } from './core/event.ts'
 import type { Layout } from './core/layout.ts'
 import type { PublishOptions } from './core/publish-options.ts'
 import { createRegistry, type Registry } from './core/registry.ts'
-import type { DirectSubscribers } from './handle/direct/direct-subscribers.ts'
 import type {
   AnyHandlerDefinition,
   HandlerContext,
@@ -24,7 +24,6 @@ import type { ResultObserver } from './handle/results.ts'
 import type { Subscribing } from './handle/subscribing.ts'
 import type { PublishOutcome } from './publish/outcome.ts'
 import type { PublishedAll } from './publish/publish-all.ts'
-import type { TransportPublisher } from './publish/transport-publisher.ts'
 import type { ServerProblem, Transport } from './transports/transport.ts'
 import { createCalmLog } from './watch/calm-log.ts'
 import { createRecorder, type Recorder } from './watch/recorder.ts'
@@ -34,8 +33,8 @@ export interface EventBusOptions {
   /** `memory://name`, `redis://…`, `kafka://…`, `amqp://…`; a topic that it names is the bus's. */
   readonly url?: string
   /**
-   * In place of `url`: the environment (`process.env`), and the project's `evt.config.*`. `EVENT_BUS_TYPE` = `redis`, `kafka`, `rabbitmq` or
-   * `memory`, and `REDIS_EVENT_URL`, `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL`, `KAFKA_TOPIC_PREFIX`, `KAFKA_CONSUMER_GROUP` and their like.
+   * In place of `url`: the environment (`process.env`), and the project's `evt.config.*`. `EVENT_BUS_TYPE` = `redis`, `kafka`, `rabbitmq`,
+   * `memory` or `noop`, and `REDIS_EVENT_URL`, `KAFKA_BOOTSTRAP_SERVERS`, `RABBITMQ_URL`, `KAFKA_TOPIC_PREFIX`, `KAFKA_CONSUMER_GROUP` and their like.
    */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Where `evt.config.*` is looked for. Default: the working directory. */
@@ -93,7 +92,7 @@ export interface EventBus extends Subscribing {
    * events or 64 MiB that wait for the broker, further ones are refused. A subject's events keep their order.
    */
   publish(event: NewEvent): Promise<PublishOutcome>
-  /** All of them, pulled as the broker confirms; the outcomes that are not `stored` or `duplicate`, and how many were. */
+  /** All of them, pulled as the broker confirms; how many it has, and the outcomes of those that it refused or did not confirm. */
   publishAll(events: Iterable<NewEvent> | AsyncIterable<NewEvent>): Promise<PublishedAll>
   /** Resolves when everything that was published until now has its outcome. */
   flush(): Promise<void>
@@ -138,7 +137,7 @@ export function createEventBus(options: EventBusOptions): EventBus {
       calm.warn('the server of the bus could lose what it takes', { problem, hint: remedy })
     const transport = await openTransport(place.url, { onProblem, onServerProblem })
     try {
-      const made = await assemble(transport, place)
+      const made = transport.isNowhere ? idleParts({ place, transport, calm }) : await assemble(transport, place)
       if (stopping) throw new EvtError('closed', 'cannot start the bus: it was stopped')
       parts = made
       if (place.isPaused) calm.warn('handlers wait: processing is off', { hint: 'EVENT_PROCESSING_ENABLED' })
@@ -276,23 +275,8 @@ export function createEventBus(options: EventBusOptions): EventBus {
   }
 }
 
-interface Parts {
-  readonly place: Place
-  readonly transport: Transport
-  readonly publisher: TransportPublisher
-  readonly subscribers: DirectSubscribers
-  readonly health: HealthDesk
-}
-
 function publishedId(outcome: PublishOutcome): string {
   if ('error' in outcome) throw outcome.error
-  return outcome.id
-}
-
-/** What it does not say itself, the configuration says. */
-async function addTo({ place, subscribers, health }: Parts, definition: AnyHandlerDefinition): Promise<string> {
-  const { withDefaults } = await import('./handle/with-defaults.ts')
-  await subscribers.add(withDefaults(definition, place.handling), { isPaused: place.isPaused })
-  health.subscribed(definition)
-  return definition.name
+  // Where nothing is sent, no handler runs that could ask.
+  return outcome.id ?? ''
 }

@@ -6,6 +6,7 @@ import { compilePatterns } from './core/pattern.ts'
 import { createRegistry, type Registry } from './core/registry.ts'
 import type { EventBusOptions } from './event-bus.ts'
 import type { HandlerLog } from './handle/handler.ts'
+import { publishNowhere } from './publish/publish-nowhere.ts'
 import { createSending, type OpenPipelineOptions, type Sending, type SendingOptions } from './publish/sending.ts'
 import type { ServerProblem, Transport } from './transports/transport.ts'
 import { createCalmLog } from './watch/calm-log.ts'
@@ -53,6 +54,11 @@ export function createPublisherToBroker(options: DirectPublisherOptions): Direct
     const onServerProblem = ({ problem, remedy }: ServerProblem) =>
       log.warn('the server of the publisher could lose what it takes', { problem, hint: remedy })
     const transport = await openTransport(place.url, { onProblem, onServerProblem })
+    if (transport.isNowhere) {
+      log.warn('this publisher is switched off: nothing is sent', { hint: 'EVENT_BUS_TYPE=noop' })
+      opened = transport
+      return publishNowhere
+    }
     try {
       const plan = planOf(transport, place, options)
       await makeTopics(transport, { names: plan.fixed ?? [], lanes: plan.lanes, log })

@@ -85,6 +85,14 @@ describe('a publisher without a store', () => {
     await publisher.close()
   })
 
+  it('with EVENT_BUS_TYPE=noop sends nothing, and the outcome says so', async () => {
+    const { publisher, errors } = publisherOn({ env: { EVENT_BUS_TYPE: 'noop' }, cwd: '/' })
+    expect(await publisher.send(news(1))).toEqual({ state: 'unsent', id: undefined })
+    expect(await publisher.sendAll(many(3))).toEqual({ published: 0, failed: [] })
+    await publisher.flush()
+    expect([errors, publisher.stats().published]).toEqual([[], 0])
+  })
+
   it('says what is missing or too much', async () => {
     expect(() => createPublisher({ source: 'test' })).toThrow(/nothing says where/)
     const both = { source: 'test', registry, store: 'postgres://x', url: 'memory://x' }

@@ -203,6 +203,33 @@ describe('the event bus', () => {
     await bus.stop()
   })
 
+  it('with EVENT_BUS_TYPE=noop takes everything, sends nothing, and says so', async () => {
+    const said: string[] = []
+    const log = { debug() {}, info() {}, error() {}, warn: (text: string) => void said.push(text) }
+    const bus = createEventBus({ env: { EVENT_BUS_TYPE: 'noop' }, cwd: '/', registry, log })
+    expect(await bus.publish({ type: 'a.b', data: 1 })).toMatchObject({ state: 'refused', error: { code: 'closed' } })
+    await bus.start()
+    expect(said).toEqual([expect.stringContaining('nothing is sent')])
+    expect(bus.transport).toBe('noop')
+    const heard: unknown[] = []
+    const id = await bus.subscribe(userCreated, (event) => void heard.push(event), { name: 'a.h' })
+    await expect(bus.subscribe('a.*', () => {}, { name: 'a.h' })).rejects.toMatchObject({ code: 'config' })
+    bus.pause(id)
+    bus.resume(id)
+    expect(() => bus.pause('a.other')).toThrow(/no handler of that name/)
+    const event = { type: 'user.created', data: { n: 1 } }
+    expect(await bus.publish(event)).toEqual({ state: 'unsent', id: undefined })
+    // One answer for all: nothing is made for an event.
+    expect(bus.publish(event)).toBe(bus.publish(event))
+    expect(await bus.publishAll([event, event])).toEqual({ published: 0, failed: [] })
+    await bus.flush()
+    expect(await bus.health()).toMatchObject({ status: 'healthy', connected: false })
+    expect(heard).toEqual([])
+    expect([await bus.unsubscribe(id), await bus.unsubscribe(id)]).toEqual([true, false])
+    await bus.stop()
+    expect(await bus.publish(event)).toMatchObject({ state: 'refused', error: { code: 'closed' } })
+  })
+
   it('stops while it starts, and twice', async () => {
     const bus = createEventBus({ url: memory() })
     const starting = bus.start().catch((error: unknown) => error)

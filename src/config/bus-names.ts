@@ -1,7 +1,7 @@
 import { EvtError } from '../core/errors.ts'
 import { type Layout, layouts } from '../core/layout.ts'
 
-export const busTypes = ['redis', 'kafka', 'rabbitmq', 'memory'] as const
+export const busTypes = ['redis', 'kafka', 'rabbitmq', 'memory', 'noop'] as const
 export type BusType = (typeof busTypes)[number]
 
 export function parseBusType(text: string): BusType {

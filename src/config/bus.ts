@@ -58,6 +58,8 @@ function brokerOf(config: Config, type: BusType): Broker {
       return { url: config.get('rabbitmqUrl').value ?? 'amqp://localhost', prefix: defaultPrefix, separator: '.' }
     case 'memory':
       return { url: 'memory://bus', prefix: defaultPrefix, separator: '.' }
+    case 'noop':
+      return { url: 'noop://', prefix: defaultPrefix, separator: '.' }
   }
 }
 

@@ -2,9 +2,9 @@ import type { NewEvent } from '../core/event.ts'
 import type { PublishOutcome } from './outcome.ts'
 
 export interface PublishedAll {
+  /** Those that are `stored` or `duplicate`. */
   readonly published: number
-  /** The outcomes that are neither `stored` nor `duplicate`. */
-  readonly failed: readonly Exclude<PublishOutcome, { readonly state: 'stored' | 'duplicate' }>[]
+  readonly failed: readonly Extract<PublishOutcome, { readonly state: 'refused' | 'unknown' }>[]
 }
 
 /** So many are on their way at once; it goes on when half of them have arrived, so that batches stay big. */
@@ -23,7 +23,7 @@ export async function publishAll(
   const arrived = (outcome: PublishOutcome) => {
     open -= 1
     if ('error' in outcome) failed.push(outcome)
-    else published += 1
+    else if (outcome.state !== 'unsent') published += 1
     if (open <= few) onFew?.()
   }
   const untilFew = () =>

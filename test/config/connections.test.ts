@@ -88,11 +88,12 @@ describe('the bus of the seed systems', () => {
       { EVENT_BUS_TYPE: 'memory', EVT_BUS_LAYOUT: 'per-type' },
       { url: 'memory://bus', layout: 'per-type' },
     ],
+    [{ EVENT_BUS_TYPE: 'noop' }, { type: 'noop', url: 'noop://' }],
   ])('%j', async (env, bus) => {
     expect(busOf(await load(env as never))).toMatchObject(bus)
   })
 
   it('refuses another name', async () => {
-    await expect(load({ EVENT_BUS_TYPE: 'nats' })).rejects.toThrow('none of redis, kafka, rabbitmq, memory')
+    await expect(load({ EVENT_BUS_TYPE: 'nats' })).rejects.toThrow('none of redis, kafka, rabbitmq, memory, noop')
   })
 })

@@ -30,10 +30,12 @@ export interface Connections {
  */
 export async function connectionsOf(given: GivenConnections, { config, output }: Runtime): Promise<Connections> {
   const bus = busOf(config)
-  const ofBus = bus?.stored
+  // A bus that is switched off is the business of who publishes to it: the store goes on.
+  const isCarriedTo = bus?.stored && bus.type !== 'noop'
+  const ofBus = isCarriedTo
     ? [{ name: bus.type, url: bus.url, layout: bus.layout, topic: bus.topic, prefix: bus.prefix }]
     : []
-  if (bus && !bus.stored)
+  if (bus && !bus.stored && bus.type !== 'noop')
     output.warn(
       `events do not go to ${redactUrl(bus.url)}: a bridge stores them first; with ENABLE_EVENT_STORE=true it carries them there`,
     )

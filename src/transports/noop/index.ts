@@ -25,6 +25,7 @@ export function openNoop(): Transport {
     name: 'noop',
     capabilities: noopCapabilities,
     named: [],
+    isNowhere: true,
     observes: 'nothing: what it takes is gone',
     ensure: async () => [],
     publish(topic, batch, signal) {

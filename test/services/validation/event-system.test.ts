@@ -86,7 +86,7 @@ describe('the event system over noop', () => {
     const system = await open('noop')
     expect(system.kind).toBe('noop')
     const monitor = await system.watchValidations()
-    expect(await system.publish.validationStarted(run)).toMatchObject({ state: 'stored' })
+    expect(await system.publish.validationStarted(run)).toMatchObject({ state: 'unsent' })
     expect(await system.coordinator.phase('parse', { operation: 'x', contextId: 'c' }, () => 42)).toBe(42)
     expect(monitor.report()).toMatchObject({ started: 0, running: 0 })
     expect(await system.consumer.unsubscribe(await system.consumer.subscribe('**', () => {}))).toBe(true)
