@@ -5,7 +5,7 @@ export const maxIdCharacters = 255
 
 /**
  * UTF-8 bytes of every other field that names something: subject, source, tenant and so on. Most stand in indexes of the store, two of them
- * together at most, and an index of PostgreSQL holds 2,704 bytes a row. `check_lengths` in SQL has the same numbers.
+ * together at most, and an index of PostgreSQL holds 2,704 bytes a row. `evt.refuse_long` has the same numbers.
  */
 export const maxFieldBytes = 1024
 

@@ -13,7 +13,11 @@ begin
   foreach name in array array['publish', 'publish_at'] loop
     select pg_get_functiondef(p.oid) into strict given from pg_proc p join pg_language l on l.oid = p.prolang
       where p.pronamespace = 'evt'::regnamespace and p.proname = name and l.lanname = 'plpgsql';
-    execute replace(given, '  event_key := coalesce(event_key, convert_to(id, ''UTF8''));
+    execute replace(given, '  if greatest(octet_length(source), octet_length(tenant), octet_length(correlation_id), octet_length(causation_id),
+    octet_length(traceparent), octet_length(user_id), octet_length(session_id), octet_length(subject)) > 1024 then
+    perform evt.refuse_long(type, id, source, subject, tenant, correlation_id, causation_id, traceparent, user_id, session_id, event_key);
+  end if;
+  event_key := coalesce(event_key, convert_to(id, ''UTF8''));
 ', '');
   end loop;
   execute replace(pg_get_functiondef('evt.tick'::regproc), '''evt_piece_fit_''', '''evt_piece_''');
@@ -35,7 +39,7 @@ end $$;
 drop index evt.scheduled_key;
 alter table evt.scheduled drop constraint scheduled_lengths;
 alter table evt.outbox drop constraint outbox_lengths;
-drop function evt.check_lengths;
+drop function evt.check_lengths, evt.refuse_long;
 
 create or replace function evt.piece_sql(near regclass[], with_ended boolean, far regclass[]) returns text language sql stable
 set search_path = pg_catalog, pg_temp as $$
