@@ -22,6 +22,20 @@ function keysAfter(when: EventCondition, events: readonly (readonly [number, str
 }
 
 describe('a pattern of events', () => {
+  it('is told of a key that no index holds by a shorter name, one for each', () => {
+    const long = 'u'.repeat(6_000)
+    const keys = keysAfter(
+      { count: 'login.failed', atLeast: 1, within: '10s', by: 'subject' },
+      [
+        [1, `login.failed@${long}a`],
+        [1, `login.failed@${long}b`],
+      ],
+      1,
+    )
+    expect(new Set(keys).size).toBe(2)
+    for (const key of keys) expect(Buffer.byteLength(key)).toBeLessThan(600)
+  })
+
   const burst = { count: 'login.failed', atLeast: 3, within: '10s', by: 'subject' } as const
   const steps = {
     sequence: ['login.failed', 'password.changed', 'payment.made'],
