@@ -5,7 +5,8 @@ import type { Registry } from '../core/registry.ts'
 import type { AnyHandlerDefinition, HandlerLog } from '../handle/handler.ts'
 import { type HandlerConfig, isBatchHandler, resolveHandler } from '../handle/handler-config.ts'
 import { createPreparer, type Prepared, type Preparer } from '../handle/prepare.ts'
-import type { Store } from '../store/connection.ts'
+import { placeOf, type Store } from '../store/connection.ts'
+import { translateError } from '../store/errors.ts'
 import {
   beginCapture,
   capturedRows,
@@ -45,6 +46,11 @@ export interface ShadowOptions {
   /** In the order of the log. */
   readonly history: AsyncIterable<readonly HistoryEntry[]>
   readonly signal: AbortSignal
+  /**
+   * What is looked at of what is written. `rows` (default): by triggers, which hold up other writers of the tables, and by a second run where
+   * tables were not known. `tables`: only which, and how many rows; `rows` of an event is empty then, and nobody else is held up by it.
+   */
+  readonly detail?: 'rows' | 'tables'
   /** With the event as the handler saw it, decrypted; undefined when it could not be read. */
   onEvent(event: ShadowedEvent, seen: EvtEvent | undefined): void
 }
@@ -57,7 +63,8 @@ interface Shadowed {
 
 /**
  * Runs handlers over events for real, one at a time, each in a transaction that is rolled back: every one sees the tables as they are now.
- * What would have been written is read before. Numbers of sequences are used up. Throws `usage` for a handler without a transaction.
+ * What would have been written is read before. Numbers of sequences are used up. Throws `usage` for a handler without a transaction, and
+ * `connect` when the server goes away meanwhile: that says nothing about a handler.
  */
 export async function shadowHandlers(options: ShadowOptions): Promise<void> {
   const { store, registry, history, signal } = options
@@ -70,7 +77,10 @@ export async function shadowHandlers(options: ShadowOptions): Promise<void> {
       )
     return { config, preparer: createPreparer(config, registry), isBatch: isBatchHandler(definition) }
   })
-  const client = await store.pool.connect()
+  const place = placeOf(store.connectionString)
+  const client = await store.pool.connect().catch((error: unknown) => {
+    throw translateError(error, place, 'connect to')
+  })
   const watch = openOutsideWatch()
   const sql: SqlExecutor = { query: (text, values) => watch.unseen(() => client.query(text, values as unknown[])) }
   try {
@@ -86,6 +96,8 @@ export async function shadowHandlers(options: ShadowOptions): Promise<void> {
         }
       }
     }
+  } catch (error) {
+    throw translateError(error, place)
   } finally {
     watch.close()
     // Also what the session has made for itself.
@@ -101,7 +113,11 @@ async function prepare({ preparer }: Shadowed, entry: HistoryEntry): Promise<Pre
 }
 
 /** A second run of a handler by its type: then it is known which tables to look at. */
-function createRun(sql: SqlExecutor, watch: OutsideWatch, { log, signal }: Pick<ShadowOptions, 'log' | 'signal'>) {
+function createRun(
+  sql: SqlExecutor,
+  watch: OutsideWatch,
+  { log, signal, detail = 'rows' }: Pick<ShadowOptions, 'log' | 'signal' | 'detail'>,
+) {
   const tablesOf = new Map<string, Set<string>>()
   const generated = new Map<string, readonly string[]>()
 
@@ -141,15 +157,15 @@ function createRun(sql: SqlExecutor, watch: OutsideWatch, { log, signal }: Pick<
         const touched = failed === undefined ? await touchedTables(sql, before) : []
         const fresh = touched.filter(({ table }) => !known.has(table))
         // Learnt by a run; what reaches outside does not run twice.
-        if (fresh.length > 0 && outside.size === 0 && tries < 3) {
+        if (detail === 'rows' && fresh.length > 0 && outside.size === 0 && tries < 3) {
           for (const { table } of fresh) known.add(table)
           continue
         }
-        const rows = failed === undefined ? await capturedRows(sql) : []
+        const rows = detail === 'rows' && failed === undefined ? await capturedRows(sql) : []
         for (const { table } of rows)
           if (!generated.has(table)) generated.set(table, await generatedColumns(sql, table))
         const unseen = touched.filter(({ table }) => unwatched.includes(table) || !known.has(table))
-        for (const { table } of fresh) known.add(table)
+        if (detail === 'rows') for (const { table } of fresh) known.add(table)
         return {
           ...facts,
           rows: rows.map((row) => withoutGenerated(row, generated.get(row.table) ?? [])),

@@ -12,6 +12,8 @@ import { defineEvent, defineHandler, defineService } from '${src}/index.ts'
 const made = defineEvent('thing.made', { 1: z.object({ thing_id: z.uuid(), size: z.int() }) })
 const lost = defineEvent('thing.lost', { 1: z.object({ reason: z.string().optional() }) })
 const keeps = defineHandler({ name: 'things.keeps', on: [made], async handle(event, ctx) {
+  const [{ n }] = await ctx.sql\`select count(*)::int as n from pg_trigger where tgname = '~evt_note'\`
+  if (n > 0) throw new Error('its tables are locked by a trigger')
   await ctx.sql\`insert into things values (\${event.data.thing_id}, \${event.data.size})\`
   await ctx.publish({ type: 'thing.lost', data: {} })
 } })

@@ -1,6 +1,11 @@
+import { execFile, execFileSync } from 'node:child_process'
+import dgram from 'node:dgram'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { expect, it, onTestFinished } from 'vitest'
+import http2 from 'node:http2'
+import { type AddressInfo, connect, createServer as createNetServer, type Server } from 'node:net'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { EvtError } from '../../src/core/errors.ts'
 import { createRegistry } from '../../src/core/registry.ts'
 import type { HandlerDefinition } from '../../src/handle/handler.ts'
@@ -41,6 +46,12 @@ async function tables() {
     insert into parents values (1, 10), (2, 20); insert into children (parent) values (1), (1)`)
   await writeHistory(store, 3)
   return store
+}
+
+async function listening(server: Server | http2.Http2Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
 }
 
 const contents = async (store: Store) =>
@@ -143,6 +154,83 @@ it('a handler that reaches outside its transaction is flagged: by fetch, and by 
   await expect(shadowed(store, () => {}, { transaction: 'none' })).rejects.toMatchObject({ code: 'usage' })
 })
 
+describe('any way out of the process is flagged, and taken once', () => {
+  const got: string[] = []
+  let store: Store
+  const ends: (() => void)[] = []
+  const ways: Record<string, () => Promise<unknown>> = {}
+
+  beforeAll(async () => {
+    const server = createNetServer(
+      (socket) => void socket.on('data', (text) => got.push(`${text}`)).on('error', () => {}),
+    )
+    const streams = http2.createServer().on('stream', (stream) => {
+      got.push('x')
+      stream.respond({ ':status': 200 })
+      stream.end()
+    })
+    const [port, streamsPort] = [await listening(server), await listening(streams)]
+    const session = http2.connect(`http://127.0.0.1:${streamsPort}`)
+    await once(session, 'connect')
+    const open = connect(port, '127.0.0.1')
+    const datagrams = dgram.createSocket('udp4').on('message', (text) => got.push(`${text}`))
+    datagrams.bind(0, '127.0.0.1')
+    await once(datagrams, 'listening')
+    const sender = dgram.createSocket('udp4')
+    ends.push(() => {
+      for (const one of [open, session]) one.destroy()
+      for (const one of [server, streams, datagrams, sender]) one.close()
+    })
+    const post = (by: http2.ClientHttp2Session) => {
+      const request = by.request({ ':method': 'POST', ':path': '/' })
+      request.resume().end('x')
+      return once(request, 'close')
+    }
+    Object.assign(ways, {
+      'a new socket': () => connect(port, '127.0.0.1').end('x').resume(),
+      'the end of an open socket': () => open.end('x'),
+      'an open HTTP/2 session': () => post(session),
+      'a new HTTP/2 session': async () => {
+        const own = http2.connect(`http://127.0.0.1:${streamsPort}`)
+        await post(own)
+        own.close()
+      },
+      'a datagram': () =>
+        promisify<string, number, string>(sender.send.bind(sender))('x', datagrams.address().port, '127.0.0.1'),
+      'a child process': () => promisify(execFile)(process.execPath, ['-v']).then(() => got.push('x')),
+      'a child process that is waited for': async () => execFileSync('true').length === 0 && got.push('x'),
+    })
+    ;({ store } = await createTestDatabase({ max: 12 }))
+    await store.query('create table things (id text)')
+    await writeHistory(store, 1)
+  })
+  afterAll(() => {
+    for (const end of ends) end()
+  })
+
+  it.each([
+    'a new socket',
+    'the end of an open socket',
+    'an open HTTP/2 session',
+    'a new HTTP/2 session',
+    'a datagram',
+    'a child process',
+    'a child process that is waited for',
+  ])('%s', async (name) => {
+    got.length = 0
+    let calls = 0
+    const [event] = await shadowed(store, async ({ id }, { sql }) => {
+      calls += 1
+      await ways[name]?.()
+      await sql`insert into things values (${id})`
+    })
+    expect(event?.outside.length).toBeGreaterThan(0)
+    expect(calls).toBe(1)
+    await until(() => got.length > 0)
+    expect(got).toEqual(['x'])
+  })
+})
+
 it('two builds are the same while their rows, events and errors are, whatever the clock and the sequences say', async () => {
   const store = await tables()
   const fromMs = Date.now() - 1_000
@@ -184,4 +272,20 @@ it('what one handler wrote is not said of the next one, nor makes it run again',
   const looking = events.filter(({ handler }) => handler === 'things.look')
   expect(looking.map(({ rows, unseen }) => [...rows, ...unseen])).toEqual([[], [], []])
   expect(runs).toEqual(['e1', 'e2', 'e3'])
+})
+
+it('a server that goes away ends the run as what it is, not as a failure of the handler', async () => {
+  const store = await tables()
+  const events: unknown[] = []
+  const handle: HandlerDefinition['handle'] = async (event, { sql }) => {
+    events.push(event)
+    const [{ pid } = {}] = await sql<{ pid: number }>`select pg_backend_pid() as pid`
+    await store.query('select pg_terminate_backend($1)', [pid])
+    await sql`select 1`
+  }
+  await expect(shadowed(store, handle)).rejects.toMatchObject({
+    code: 'connect',
+    message: expect.stringContaining('was lost'),
+  })
+  expect(events).toHaveLength(1)
 })

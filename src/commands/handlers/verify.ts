@@ -47,7 +47,8 @@ export default defineCommand({
         ...{ verb: 'verify', count: handlers.length, target: store.url, options, typed },
         noun: `${handlers.length === 1 ? 'handler' : 'handlers'} with ${formatCount(events.length)} made-up events`,
         samples: handlers.map(({ name }) => name),
-        consequence: 'what handlers do outside of their transaction happens; writers of their tables wait for moments',
+        consequence:
+          'what handlers do outside of their transaction happens; who writes the same rows waits for moments',
       })
       if (!go) return undefined
       const audit = await auditAs('handlers verify', { target: names.join(' ') || 'all', reason: options.reason })
@@ -121,7 +122,7 @@ async function verify(store: Store, runtime: Runtime, given: Given): Promise<rea
     yield given.events.map(({ entry }) => entry)
   }
   await shadowHandlers({
-    ...{ store, registry: given.registry, signal, handlers: able, history: history() },
+    ...{ store, registry: given.registry, signal, handlers: able, history: history(), detail: 'tables' },
     log: await createLog({ level: 'silent', stderr: terminal.stderr, paint: output.paintNotice, now }),
     onEvent(event) {
       const made = byPosition.get(event.position)
