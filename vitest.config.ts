@@ -1,5 +1,10 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { SlowestFirst } from './test/setup/slowest-first.ts'
+
+// Tests start hundreds of Node processes; each would strip and compile the same files. Where `evt` itself keeps it.
+process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'node-compile-cache')
 
 export default defineConfig({
   test: {

@@ -28,7 +28,11 @@ export function evtBench(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
-  const child = spawn(process.execPath, [main, 'bench', ...args], { env: { PATH: '', ...env }, stdio: 'pipe' })
+  const { NODE_COMPILE_CACHE } = process.env
+  const child = spawn(process.execPath, [main, 'bench', ...args], {
+    env: { PATH: '', NODE_COMPILE_CACHE, ...env },
+    stdio: 'pipe',
+  })
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', (text) => {
     stdout += text

@@ -91,9 +91,10 @@ export interface Running {
 /** The real thing, in a process of its own. */
 export function start(words: readonly string[], options: RunOptions = {}): Running {
   const cwd = options.cwd ?? tmpdir()
+  const { NODE_COMPILE_CACHE } = process.env
   const child = spawn(process.execPath, [main, ...words], {
     cwd,
-    env: environment(cwd, options),
+    env: { ...environment(cwd, options), NODE_COMPILE_CACHE },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   let [stdout, stderr] = ['', '']

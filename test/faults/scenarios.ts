@@ -230,15 +230,21 @@ export function demandBroker({ broker }: World): NonNullable<World['broker']> {
 /** Three bridges, of which one after the other is killed, or ends in order, when the next one runs. */
 export async function churn(world: World, trouble: Trouble): Promise<Outcome> {
   const beatMs = (trouble.everySeconds ?? 1) * 1000
-  const writer = await world.startWriter({ connections: 6 })
   const running = await Promise.all(['a', 'b', 'c'].map((name) => world.startBridge(name)))
+  // Not more than three bridges work off, of which one is always coming or going.
+  const writer = await world.startWriter({ connections: 6, pauseMs: 10 })
   const ends = { SIGKILL: 0, SIGTERM: 0 }
+  let next = world.holdBridge('next-1')
   await until(trouble, async () => {
     await world.sleep(beatMs * 0.8, beatMs * 1.2)
     const [victim] = running.splice(Math.floor(world.random() * running.length), 1)
     const signal = world.random() < 0.7 ? 'SIGKILL' : 'SIGTERM'
     ends[signal] += 1
-    running.push(await world.startBridge(`next-${ends.SIGKILL + ends.SIGTERM}`))
+    next.go()
+    await next.ready
+    running.push(next)
+    // Loads meanwhile.
+    next = world.holdBridge(`next-${ends.SIGKILL + ends.SIGTERM + 1}`)
     await victim?.end(signal)
   })
   await writer.end('SIGTERM')

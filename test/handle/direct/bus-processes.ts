@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import type { TestContext } from 'vitest'
 import type { ServerName } from '../../setup/server-names.ts'
 
 const program = join(import.meta.dirname, 'bus-process.ts')
@@ -10,7 +10,8 @@ const program = join(import.meta.dirname, 'bus-process.ts')
 /** The servers of a bus, and the environment that chooses each. */
 export const busServers: readonly { readonly name: ServerName; env(url: string): Record<string, string> }[] = [
   { name: 'redis', env: (url) => ({ EVENT_BUS_TYPE: 'redis', REDIS_EVENT_URL: url }) },
-  { name: 'kafka', env: (url) => ({ EVENT_BUS_TYPE: 'kafka', KAFKA_BOOTSTRAP_SERVERS: new URL(url).host }) },
+  // Who was killed is a member for a session: six seconds by default.
+  { name: 'kafka', env: (url) => ({ EVENT_BUS_TYPE: 'kafka', KAFKA_BOOTSTRAP_SERVERS: `${url}?session=2s` }) },
   { name: 'rabbitmq', env: (url) => ({ EVENT_BUS_TYPE: 'rabbitmq', RABBITMQ_URL: url }) },
 ]
 
@@ -22,7 +23,12 @@ export interface Seen {
 }
 
 /** Processes of one group, and what their handlers saw, in the order in which they saw it. Killed when the test ends. */
-export function busProcesses(environment: Readonly<Record<string, string>>, topic: string) {
+export function busProcesses(
+  environment: Readonly<Record<string, string>>,
+  topic: string,
+  onTestFinished: TestContext['onTestFinished'],
+) {
+  const { NODE_COMPILE_CACHE } = process.env
   const directory = mkdtempSync(join(tmpdir(), 'evt-bus-'))
   const file = join(directory, 'seen')
   writeFileSync(file, '')
@@ -37,7 +43,7 @@ export function busProcesses(environment: Readonly<Record<string, string>>, topi
     /** Resolves when its handler is subscribed, or when the process has ended before that. */
     async start(): Promise<ChildProcess> {
       const child = spawn(process.execPath, [program], {
-        env: { PATH: '', ...environment, BUS_TOPIC: topic, BUS_FILE: file },
+        env: { PATH: '', NODE_COMPILE_CACHE, ...environment, BUS_TOPIC: topic, BUS_FILE: file },
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       processes.push(child)
