@@ -16,6 +16,7 @@ import type {
   HandlerLog,
   SubscribeOptions,
 } from './handle/handler.ts'
+import { assertServices } from './handle/service-shape.ts'
 import type { Subscribers } from './handle/subscribers.ts'
 import type { Subscribing } from './handle/subscribing.ts'
 import { closeStoreWithin, settlesWithin } from './store/close-within.ts'
@@ -77,10 +78,11 @@ export function createBridge(options: BridgeOptions): Bridge {
   async function startAll(): Promise<void> {
     const roles = rolesOf(options)
     const services = options.services ?? []
+    assertServices(services)
     checkSubscriptions(services)
     const context = await prepare()
     await openTracing(options.tracing)
-    const { startContracts, startSealing } = await import('./bridge/contracts-part.ts')
+    const { startContracts, startSealing, warnOfMistypes } = await import('./bridge/contracts-part.ts')
     await startSealing(context)
     const { setUpService } = await import('./handle/set-up-service.ts')
     for (const service of services) await setUpService(context.store, service)
@@ -92,6 +94,7 @@ export function createBridge(options: BridgeOptions): Bridge {
     const { startWatch } = await import('./bridge/watch-part.ts')
     if (roles.includes('relay')) await startWatch(context)
     if (roles.includes('handlers')) {
+      warnOfMistypes(context)
       const { startHandlers } = await import('./bridge/handlers-part.ts')
       subscribers = await startHandlers(context)
       const { startSagas } = await import('./bridge/sagas-part.ts')
@@ -100,8 +103,6 @@ export function createBridge(options: BridgeOptions): Bridge {
       await startProjections(context)
       const { startServices } = await import('./bridge/services-part.ts')
       startServices(context, services)
-      const { startProfiling } = await import('./bridge/profile-part.ts')
-      await startProfiling(context)
     } else context.readable.resolve()
     if (!roles.includes('http') && !options.http) return
     const { startHttp } = await import('./bridge/http-part.ts')

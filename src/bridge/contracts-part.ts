@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { fingerprintOfContract, versionsOf } from '../core/contract-schemas.ts'
 import { toError } from '../core/errors.ts'
+import { patternAlternatives } from '../core/pattern.ts'
 import { sensitiveFields } from '../core/sensitive-fields.ts'
+import { suggestion } from '../core/suggest.ts'
 import { settlesWithin } from '../store/close-within.ts'
 import { writeContracts } from '../store/contracts.ts'
 import { assertCapturesSealed, type SealedVersion, writeSealed } from '../store/sealed-fields.ts'
@@ -48,6 +50,19 @@ async function untilSealed(
       () => false,
     )
     if (done) return
+  }
+}
+
+/** Says which types handlers wait for that no contract has, where one of nearly that name has: they would wait for good. */
+export function warnOfMistypes({ options, registry, log }: PartContext): void {
+  const known = registry.types()
+  const handlers = [...(options.handlers ?? []), ...(options.services ?? []).flatMap((service) => service.handlers)]
+  for (const { name, on } of handlers) {
+    for (const type of on.flatMap((one) => (typeof one === 'string' ? patternAlternatives(one) : []))) {
+      if (type.includes('*') || registry.get(type)) continue
+      const hint = suggestion(type, known)
+      if (hint) log.warn('a handler listens to a type that no contract knows', { handler: name, type, hint })
+    }
   }
 }
 

@@ -7,6 +7,7 @@ import type { AnyHandlerDefinition, HandlerLog, Middleware } from './handler.ts'
 import { usedBy } from './middleware.ts'
 import type { Projection } from './projection.ts'
 import type { Saga } from './saga.ts'
+import { assertService } from './service-shape.ts'
 
 /** Statements in a service's database, outside of handlers. */
 export interface ServiceSql {
@@ -49,14 +50,18 @@ export interface ServiceDefinition {
   start?(context: ServiceContext): Promise<void> | void
 }
 
-/** Declares a service. Throws EvtError('config') for a name that is none. */
+/** Declares a service. Throws EvtError('config') for a name that is none, and for options that no service has. */
 export function defineService(definition: ServiceDefinition): ServiceDefinition {
-  if (!/^[a-z][a-z0-9-]{0,62}$/.test(definition.name)) {
-    throw new EvtError(
-      'config',
-      `cannot define service ${JSON.stringify(definition.name)}: a name is lower-case letters, digits and hyphens`,
-    )
-  }
+  const name = (definition as Partial<ServiceDefinition> | undefined)?.name
+  assertService(
+    definition,
+    (reason, hint) =>
+      new EvtError(
+        'config',
+        `cannot define service ${JSON.stringify(name)}: ${reason}`,
+        hint === undefined ? {} : { hint },
+      ),
+  )
   return definition
 }
 

@@ -1,10 +1,11 @@
 import type { BackoffPolicy } from '../core/backoff.ts'
 import { parseDuration } from '../core/duration.ts'
 import { EvtError } from '../core/errors.ts'
-import { type EvtEvent, type Priority, priorities } from '../core/event.ts'
+import type { EvtEvent, Priority } from '../core/event.ts'
 import { compilePatterns, type Pattern } from '../core/pattern.ts'
 import type { BreakerPolicy } from './breaker-count.ts'
 import type { AnyHandlerDefinition, BatchHandlerDefinition, HandlerContext, HandlerDefinition } from './handler.ts'
+import { assertHandler, refuseHandler } from './handler-shape.ts'
 import { assertMiddleware, surround } from './middleware.ts'
 
 /** A definition with its defaults filled in and its texts parsed. */
@@ -49,13 +50,12 @@ export interface HandlerConfig {
 const mostTransactions = 4
 const mostOfBatch = 10_000
 const longestLingerMs = 10_000
-const namePattern = /^[a-z0-9][a-z0-9._-]{0,99}$/
 
 /** Throws EvtError('config') naming the handler and the field. */
 export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig {
+  const refuse = refuseHandler(definition)
+  assertHandler(definition, refuse)
   const { name, retry = {} } = definition
-  const refuse = (reason: string, hint?: string) =>
-    new EvtError('config', `cannot use handler ${JSON.stringify(name)}: ${reason}`, hint === undefined ? {} : { hint })
   const within = (field: string, value: number, most: number) => {
     if (Number.isInteger(value) && value >= 1 && value <= most) return value
     throw refuse(`${field} is ${String(value)}, not a whole number from 1 to ${most}`)
@@ -72,14 +72,8 @@ export function resolveHandler(definition: AnyHandlerDefinition): HandlerConfig 
     }
     throw refuse(`${field} is not above zero`)
   }
-  if (typeof name !== 'string' || !namePattern.test(name)) {
-    throw refuse('a name is lower-case words with dots', 'for example icons.user-preferences')
-  }
-  if (definition.on.length === 0) throw refuse('it listens to nothing', 'list contracts or patterns in `on`')
   assertMiddleware(definition.use, refuse)
   const priority = definition.priority ?? 'normal'
-  if (!priorities.includes(priority))
-    throw refuse(`priority ${String(priority)} is unknown`, `one of ${priorities.join(', ')}`)
   const transaction = definition.transaction ?? 'batch'
   if (isBatchHandler(definition) && definition.transaction === ('event' as string))
     throw refuse("transaction is 'event', and the events of a batch share one")

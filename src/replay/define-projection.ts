@@ -1,8 +1,10 @@
 import { EvtError } from '../core/errors.ts'
 import type { EvtEvent } from '../core/event.ts'
+import { assertKnownKeys, type KeysOf, type Refuse } from '../core/known-keys.ts'
 import { compilePatterns } from '../core/pattern.ts'
 import type { EventOf, EventSource } from '../handle/define-handler.ts'
 import type { BatchHandlerDefinition, HandlerContext } from '../handle/handler.ts'
+import { assertRetry } from '../handle/handler-shape.ts'
 import type { Projection } from '../handle/projection.ts'
 
 export interface ProjectionOptions extends Pick<BatchHandlerDefinition, 'on' | 'concurrency' | 'timeout' | 'retry'> {
@@ -33,6 +35,16 @@ export interface ProjectionConfig extends Projection {
 export const typesOf = ({ on }: ProjectionOptions): readonly string[] =>
   on.map((one) => (typeof one === 'string' ? one : one.type))
 
+const projectionKeys: KeysOf<ProjectionOptions> = {
+  name: true,
+  version: true,
+  on: true,
+  tables: true,
+  apply: true,
+  concurrency: true,
+  timeout: true,
+  retry: true,
+}
 const namePattern = /^[a-z][a-z0-9_]{0,39}$/
 
 /**
@@ -47,23 +59,32 @@ export function defineProjection<const On extends readonly EventSource[]>(
 ): ProjectionConfig {
   const options = given as unknown as ProjectionOptions
   const { name, version = 1, tables, on } = options
-  const refuse = (reason: string, hint?: string) =>
+  const refuse: Refuse = (reason, hint) =>
     new EvtError(
       'config',
       `cannot define projection ${JSON.stringify(name)}: ${reason}`,
       hint === undefined ? {} : { hint },
     )
-  if (!namePattern.test(name) || ['evt', 'event_store', 'public'].includes(name) || name.startsWith('pg_'))
+  if (
+    typeof name !== 'string' ||
+    !namePattern.test(name) ||
+    ['evt', 'event_store', 'public'].includes(name) ||
+    name.startsWith('pg_')
+  )
     throw refuse('a name is lower-case letters, digits and underscores, and no schema that is there')
+  assertKnownKeys(options, projectionKeys, { refuse })
+  assertRetry(options.retry, refuse)
   if (/_g\d+$/.test(name)) throw refuse('no name ends in _g and a number: schemas of builds do')
   if (!Number.isInteger(version) || version < 1) throw refuse('version is not a whole number from 1')
-  if (on.length === 0) throw refuse('it listens to nothing')
+  if (!Array.isArray(on) || on.length === 0) throw refuse('it listens to nothing')
   try {
     compilePatterns(typesOf(options))
   } catch (error) {
     throw error instanceof EvtError ? refuse(error.message, error.hint) : error
   }
-  if (Object.keys(tables).length === 0) throw refuse('it has no tables')
+  if (typeof options.apply !== 'function') throw refuse('apply is no function')
+  if (typeof tables !== 'object' || tables === null || Object.keys(tables).length === 0)
+    throw refuse('it has no tables')
   const odd = Object.keys(tables).find((table) => !namePattern.test(table))
   if (odd !== undefined) throw refuse(`table ${JSON.stringify(odd)} is no lower-case name`)
   return { kind: 'projection', name, version, options }

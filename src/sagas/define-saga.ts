@@ -1,7 +1,9 @@
 import type { z } from 'zod'
 import { parseDuration } from '../core/duration.ts'
 import { EvtError, toError } from '../core/errors.ts'
+import { assertKnownKeys, assertOneOf, type KeysOf, type Refuse } from '../core/known-keys.ts'
 import type { RetryPolicy } from '../handle/handler.ts'
+import { assertRetry } from '../handle/handler-shape.ts'
 import type { Saga } from '../handle/saga.ts'
 import type { SagaOptions, Stage, StepMaker, StepOptions } from './saga.ts'
 import type { SagaConfig, State, StepConfig } from './saga-config.ts'
@@ -29,14 +31,18 @@ const namePattern = /^(?=.{1,100}$)[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*$/
 const stepPattern = /^[a-z][a-z0-9_-]{0,62}$/i
 
 function resolveSaga(options: AnyOptions): SagaConfig {
-  const { name } = options
+  const name = (options as AnyOptions | undefined)?.name
   const refuse: Refuse = (reason, hint) =>
     new EvtError('config', `cannot define saga ${JSON.stringify(name)}: ${reason}`, hint === undefined ? {} : { hint })
   if (typeof name !== 'string' || !namePattern.test(name))
     throw refuse('a name is lower-case words with dots', 'for example accounts.registration')
+  assertKnownKeys(options, sagaKeys, { refuse })
+  assertOneOf(options.perKey, ['one-at-a-time', 'once'], { field: 'perKey', refuse })
+  assertOneOf(options.start, ['earliest', 'latest'], { field: 'start', refuse })
   if (typeof options.startsOn?.type !== 'string')
     throw refuse('it begins with nothing', 'give a contract in `startsOn`')
   if (typeof options.state?.safeParse !== 'function') throw refuse('its state has no schema', 'state: z.object({ … })')
+  if (typeof options.steps !== 'function') throw refuse('it has no steps', 'steps: ({ step }) => [step(…)]')
   const stages = stagesOf(options, refuse)
   const all = stages.flatMap(({ steps }) => steps)
   const steps = new Map<string, StepConfig>()
@@ -69,7 +75,36 @@ function resolveSaga(options: AnyOptions): SagaConfig {
   }
 }
 
-type Refuse = (reason: string, hint?: string) => EvtError
+const sagaKeys: KeysOf<AnyOptions> = {
+  name: true,
+  version: true,
+  startsOn: true,
+  correlate: true,
+  state: true,
+  begin: true,
+  steps: true,
+  timeout: true,
+  perKey: true,
+  keepEarly: true,
+  runTimeout: true,
+  concurrency: true,
+  start: true,
+  onCompleted: true,
+  onFailed: true,
+}
+const stepKeys: KeysOf<AnyStep> = {
+  run: true,
+  awaits: true,
+  refusedBy: true,
+  correlate: true,
+  from: true,
+  sender: true,
+  on: true,
+  timeout: true,
+  onTimeout: true,
+  retry: true,
+  compensate: true,
+}
 
 function stagesOf(options: AnyOptions, refuse: Refuse): readonly Stage<State>[] {
   const make: StepMaker<State> = {
@@ -88,10 +123,16 @@ interface Within {
 }
 
 function resolveStep(name: string, options: AnyStep, { refuse, byKey }: Within): StepConfig {
-  const { awaits, refusedBy, from, sender, correlate, onTimeout = 'fail', retry = {} } = options
-  const wrong = (reason: string, hint?: string) => refuse(`step ${name} ${reason}`, hint)
   if (typeof name !== 'string' || !stepPattern.test(name))
     throw refuse(`${JSON.stringify(name)} is no name of a step`, 'letters, digits, dashes and underscores')
+  if (typeof options !== 'object' || options === null)
+    throw refuse(`step ${name} does nothing`, 'give it `run` or `awaits`')
+  const { awaits, refusedBy, from, sender, correlate, onTimeout = 'fail', retry = {} } = options
+  const wrong = (reason: string, hint?: string) => refuse(`step ${name} ${reason}`, hint)
+  const ofStep: Refuse = (reason, hint) => refuse(`step ${name}: ${reason}`, hint)
+  assertKnownKeys(options, stepKeys, { refuse: ofStep })
+  assertRetry(retry, ofStep)
+  if (typeof onTimeout !== 'function') assertOneOf(onTimeout, ['fail', 'retry'], { field: 'onTimeout', refuse: ofStep })
   if (!options.run && !awaits) throw wrong('does nothing and waits for nothing', 'give it `run` or `awaits`')
   if (!awaits) {
     const idle = (['refusedBy', 'from', 'sender', 'on', 'timeout'] as const).find((key) => options[key] !== undefined)

@@ -55,6 +55,36 @@ describe('a handler definition', () => {
     expect(() => resolveHandler(definition(extra))).toThrow(message)
   })
 
+  it.each<[string, object, RegExp, string]>([
+    ['an option that it does not have', { timout: '3s' }, /it has no option timout/, 'did you mean timeout?'],
+    ['one of its retry', { retry: { attemps: 3 } }, /no option retry\.attemps/, 'did you mean attempts?'],
+    ['one of its breaker', { breaker: { window: '1m', subject: 3 } }, /breaker\.subject/, 'did you mean subjects?'],
+    ['no such ordering', { ordering: 'subjects' }, /ordering subjects is unknown/, 'did you mean subject?'],
+    ['no such start', { start: 'now' }, /start now is unknown/, 'one of earliest, latest'],
+    ['no such backoff', { retry: { backoff: 'linear' } }, /retry\.backoff linear/, 'one of exponential, fixed'],
+    ['no `on`', { on: undefined }, /listens to nothing/, 'list contracts'],
+    ['what is not there', { on: [undefined] }, /on\.0 is no contract/, 'exported'],
+    ['nothing to do', { handle: undefined }, /handle is no function/, 'async handle'],
+    ['a number for retry', { retry: 3 }, /retry is no object/, 'attempts'],
+  ])('is refused with %s, and says what was meant', (_, extra, message, hint) => {
+    const refused = () => resolveHandler({ ...definition(), ...extra } as HandlerDefinition)
+    expect(refused).toThrow(expect.objectContaining({ code: 'config', message: expect.stringMatching(message) }))
+    expect(refused).toThrow(expect.objectContaining({ hint: expect.stringContaining(hint) }))
+  })
+
+  it('may be of a class, with fields of its own, and with options that are undefined', () => {
+    class Counting implements HandlerDefinition {
+      readonly name = 'test.counting'
+      readonly on = ['user.*']
+      seen = 0
+      handle() {
+        this.seen += 1
+      }
+    }
+    expect(resolveHandler(new Counting()).name).toBe('test.counting')
+    expect(resolveHandler({ ...definition(), of: undefined } as HandlerDefinition).name).toBe('icons.preferences')
+  })
+
   it('types the event by the contracts that it lists', () => {
     const typed = defineHandler({
       name: 'typed.handler',

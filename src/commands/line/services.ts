@@ -7,6 +7,7 @@ import { contractsOfServices, createRegistry, type Registry } from '../../core/r
 import { suggestion } from '../../core/suggest.ts'
 import type { ServiceDefinition } from '../../handle/define-service.ts'
 import { resolveHandler } from '../../handle/handler-config.ts'
+import { assertServices } from '../../handle/service-shape.ts'
 import { withDefaults } from '../../handle/with-defaults.ts'
 import { encryption, services } from '../../services/registry.ts'
 import type { Runtime } from '../runtime.ts'
@@ -34,7 +35,7 @@ async function loaded(config: Config, { value, origin }: Sourced<Services>): Pro
   const found = await Promise.all(
     value.map((one) => (typeof one === 'string' ? byName(one, origin) : (one as ServiceDefinition))),
   )
-  for (const service of found) checkHandlers(service, origin)
+  checkServices(found, origin)
   const isOff = !config.get('sagas').value
   const defaults = handlerDefaultsOf(config)
   if (!isOff && Object.values(defaults).every((one) => one === undefined)) return found
@@ -53,9 +54,10 @@ async function withKeys(config: Config, found: readonly ServiceDefinition[]): Pr
 }
 
 /** Before anything connects. Throws EvtError('config') that names the file too. */
-function checkHandlers({ handlers }: ServiceDefinition, origin: string): void {
+function checkServices(found: readonly ServiceDefinition[], origin: string): void {
   try {
-    for (const handler of handlers) resolveHandler(handler)
+    assertServices(found)
+    for (const { handlers } of found) for (const handler of handlers) resolveHandler(handler)
   } catch (error) {
     if (!(error instanceof EvtError)) throw error
     const reason = error.message.replace(/^cannot use /, '')

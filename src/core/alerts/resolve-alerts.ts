@@ -1,5 +1,6 @@
 import { parseDuration } from '../duration.ts'
 import { EvtError, toError } from '../errors.ts'
+import { assertKnownKeys, type KeysOf } from '../known-keys.ts'
 import { compilePatterns, patternExpression } from '../pattern.ts'
 import { suggestion } from '../suggest.ts'
 import { parseExpression } from '../where/parser.ts'
@@ -89,9 +90,30 @@ export function resolveAlerts(given: readonly AlertRule[], nowMs: number): reado
       throw refuse(name, 'name', 'is lower-case letters, digits, dots and hyphens')
     if (seen.has(name)) throw refuse(name, 'name', 'stands for two rules')
     seen.add(name)
+    assertKnownKeys(rule, ruleKeys, { refuse: (reason, hint) => unusable(name, reason, hint) })
     rules.set(name, { ...rules.get(name), ...definedOf(rule) })
   }
+  for (const rule of rules.values()) demandWhen(rule)
   return [...rules.values()].filter(({ off }) => off !== true).map((rule) => resolveAlert(rule, nowMs))
+}
+
+const ruleKeys: KeysOf<AlertRule> = {
+  name: true,
+  when: true,
+  for: true,
+  severity: true,
+  to: true,
+  repeat: true,
+  off: true,
+}
+
+/** Also of one that is switched off: a mistyped name would switch off nothing. */
+function demandWhen({ name, when }: AlertRule): NonNullable<AlertRule['when']> {
+  if (when !== undefined) return when
+  const known = defaultAlerts.map((one) => one.name)
+  const meant = suggestion(name, known)
+  const reason = `is missing${meant ? `; ${meant}` : ` and no built-in rule has that name (${known.join(', ')})`}`
+  throw refuse(name, 'when', reason)
 }
 
 /** Without what is undefined: that changes nothing. */
@@ -99,16 +121,8 @@ const definedOf = (rule: AlertRule): AlertRule =>
   Object.fromEntries(Object.entries(rule).filter(([, value]) => value !== undefined)) as unknown as AlertRule
 
 function resolveAlert(rule: AlertRule, nowMs: number): AlertConfig {
-  const { name, when, severity = 'warning', to = ['log'] } = rule
-  if (when === undefined) {
-    const known = defaultAlerts.map((one) => one.name)
-    const meant = suggestion(name, known)
-    throw refuse(
-      name,
-      'when',
-      `is missing${meant ? `; ${meant}` : ` and no built-in rule has that name (${known.join(', ')})`}`,
-    )
-  }
+  const { name, severity = 'warning', to = ['log'] } = rule
+  const when = demandWhen(rule)
   if (!severities.includes(severity)) throw refuse(name, 'severity', `is none of ${severities.join(', ')}`)
   return {
     name,
@@ -220,7 +234,7 @@ function told<T>(name: string, field: string, work: () => T): T {
   }
 }
 
-const refuse = (name: string, field: string, reason: string) =>
-  new EvtError('config', `cannot use the alert ${name}: its ${field} ${reason}`, {
-    hint: 'docs/observability.md lists what a rule may say',
-  })
+const refuse = (name: string, field: string, reason: string) => unusable(name, `its ${field} ${reason}`)
+
+const unusable = (name: string, reason: string, hint = 'docs/observability.md lists what a rule may say') =>
+  new EvtError('config', `cannot use the alert ${name}: ${reason}`, { hint })
