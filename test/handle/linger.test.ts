@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
+import type { EvtEvent } from '../../src/core/event.ts'
+import type { HandlerContext } from '../../src/handle/handler.ts'
 import { until } from '../setup/until.ts'
 import { run } from './running.ts'
 
@@ -16,7 +18,7 @@ it('events that come one by one share a transaction with a handler that lingers,
       name: 'test.lingering',
       on: ['thing.*'],
       linger: '1s',
-      async handle({ id }, { sql }) {
+      async handle({ id }: EvtEvent, { sql }: HandlerContext) {
         await sql`insert into effects (handler, id) values (pg_current_xact_id()::text, ${id})`
       },
     },
@@ -35,7 +37,7 @@ it('it does not wait when there are as many as it takes, nor for an end', async 
       on: ['thing.*'],
       linger: '10s',
       takes: 5,
-      async handle({ id }, { sql }) {
+      async handle({ id }: EvtEvent, { sql }: HandlerContext) {
         await sql`insert into effects (id) values (${id})`
       },
     },
