@@ -260,8 +260,7 @@ export interface Transport {
   readonly named: readonly string[]
   /** What people write there between the parts of a topic's name; `.` when absent. */
   readonly separator?: string
-  /** It takes everything and keeps nothing: who publishes for others to read need not. */
-  readonly isNowhere?: true
+  readonly isNowhere?: true // It takes everything and keeps nothing.
   /** How it observes, in the substrate's words, for the operator: `XREAD, no group`. */
   readonly observes: string
   /** What is wrong with the server, as far as this user may ask. Absent where nothing can be. */
