@@ -22,19 +22,18 @@ export interface ProfileAnswer {
   readonly error?: string
 }
 
-// They lie among the tasks of the watch: `profile/ID` is asked for, `profile/ID/INSTANCE` is an answer. All are gone when they are read, or by
-// the next one that is asked for after their time.
-const taskOf = (id: string, instance?: string) => `profile/${id}${instance === undefined ? '' : `/${instance}`}`
+/** After the profile itself: for bridges to notice, and to write what they have. */
 const beyondMs = 120_000
 
+/** Bridges that beat know within a second. Requests whose time is over go. */
 export async function requestProfile(store: Store, request: ProfileRequest, audit: Audit): Promise<void> {
   const { id, handler, forMs } = request
   await store.transaction(async (sql) => {
-    await sql.query(`delete from evt.watch_tasks where task like 'profile/%' and lease_until < clock_timestamp()`)
+    await sql.query('delete from evt.profile_requests where until < clock_timestamp()')
     await sql.query(
-      `insert into evt.watch_tasks (task, holder, lease_until, position, memory)
-       values ($1, 'asked for', clock_timestamp() + $2 * interval '1 ms', 0, $3)`,
-      [taskOf(id), forMs + beyondMs, JSON.stringify({ handler, forMs })],
+      `insert into evt.profile_requests (id, handler, for_ms, until)
+       values ($1, $2, $3::int, clock_timestamp() + ($3::int + $4::int) * interval '1 ms')`,
+      [id, handler, forMs, beyondMs],
     )
     await audit(sql, 1)
   })
@@ -43,33 +42,34 @@ export async function requestProfile(store: Store, request: ProfileRequest, audi
 /** What is asked for and was not answered by this bridge. */
 export async function readProfileRequests(sql: SqlExecutor, instance: string): Promise<readonly ProfileRequest[]> {
   const { rows } = await sql.query(
-    `select split_part(task, '/', 2) as id, memory from evt.watch_tasks asked
-     where task like 'profile/%' and holder = 'asked for' and lease_until > clock_timestamp()
-       and not exists (select from evt.watch_tasks answer where answer.task = asked.task || '/' || $1) order by task limit 10`,
+    `select id, handler, for_ms from evt.profile_requests asked where until > clock_timestamp()
+       and not exists (select from evt.profile_answers where request = asked.id and instance = $1) order by until limit 10`,
     [instance],
   )
-  return rows.map(({ id, memory }) => ({ id: String(id), ...(memory as Pick<ProfileRequest, 'handler' | 'forMs'>) }))
+  return rows.map((row) => ({ id: String(row.id), handler: String(row.handler), forMs: Number(row.for_ms) }))
 }
 
+/** Nothing when the request was taken back. */
 export async function answerProfile(sql: SqlExecutor, { id }: ProfileRequest, answer: ProfileAnswer): Promise<void> {
   await sql.query(
-    `insert into evt.watch_tasks (task, holder, lease_until, position, memory)
-     select task || '/' || $2, $2, lease_until, 0, $3 from evt.watch_tasks where task = $1 on conflict (task) do nothing`,
-    [taskOf(id), answer.instance, JSON.stringify(answer)],
+    `insert into evt.profile_answers (request, instance, answer)
+     select id, $2, $3 from evt.profile_requests where id = $1 for key share on conflict do nothing`,
+    [id, answer.instance, JSON.stringify(answer)],
   )
 }
 
 /** Instances whose answer is there. */
 export async function readProfileAnswerers(sql: SqlExecutor, id: string): Promise<readonly string[]> {
-  const { rows } = await sql.query('select holder from evt.watch_tasks where task like $1', [taskOf(id, '%')])
-  return rows.map(({ holder }) => String(holder))
+  const { rows } = await sql.query('select instance from evt.profile_answers where request = $1', [id])
+  return rows.map(({ instance }) => String(instance))
 }
 
 /** Takes the request back, with the answers that are there. */
 export async function takeProfiles(sql: SqlExecutor, id: string): Promise<readonly ProfileAnswer[]> {
   const { rows } = await sql.query(
-    'with gone as (delete from evt.watch_tasks where task = $1 or task like $2 returning task, memory) select * from gone order by task',
-    [taskOf(id), taskOf(id, '%')],
+    `with gone as (delete from evt.profile_requests where id = $1)
+     select answer from evt.profile_answers where request = $1 order by instance`,
+    [id],
   )
-  return rows.filter(({ task }) => task !== taskOf(id)).map(({ memory }) => memory as ProfileAnswer)
+  return rows.map(({ answer }) => answer as ProfileAnswer)
 }

@@ -24,6 +24,8 @@ export interface InstanceRegistryOptions {
   readonly version: string
   /** The sink that its handlers read in place of the log. */
   readonly consumes?: string | undefined
+  /** With each beat while bridges are asked for a profile. */
+  onAsked?(): void
   /** A beat that failed; the next one is tried all the same. */
   onError(error: unknown): void
 }
@@ -37,7 +39,8 @@ export interface InstanceRegistry {
 
 const write = `insert into evt.instances as known (instance, host, pid, version, roles, leader, started_at, sample)
   values ($1, $2, $3, $4, $5, $6, $7, $8)
-  on conflict (instance) do update set leader = excluded.leader, sample = excluded.sample, beat_at = clock_timestamp()`
+  on conflict (instance) do update set leader = excluded.leader, sample = excluded.sample, beat_at = clock_timestamp()
+  returning exists (select from evt.profile_requests where until > clock_timestamp()) as asked`
 
 export function createInstanceRegistry(options: InstanceRegistryOptions): InstanceRegistry {
   const { store, recorder, instance } = options
@@ -68,7 +71,8 @@ export function createInstanceRegistry(options: InstanceRegistryOptions): Instan
       cpu: cpuShare(),
     }
     const row = [instance, hostname(), process.pid, options.version, options.roles, recorded.leader, startedAt]
-    await store.query(write, [...row, JSON.stringify(sample)])
+    const { rows } = await store.query(write, [...row, JSON.stringify(sample)])
+    if (rows[0]?.asked) options.onAsked?.()
   }
 
   // One beat at a time: while Postgres is away they must not pile up.

@@ -17,7 +17,7 @@ import type { Runtime } from '../runtime.ts'
 const { reason } = consentOptions
 const defaultMs = 10_000
 const [leastMs, mostMs] = [100, 300_000]
-/** A bridge looks once a second, and needs a moment for a long profile. */
+/** A bridge hears of it with its beat, once a second, and needs a moment for a long profile. */
 const besideMs = 20_000
 const lookEveryMs = 250
 

@@ -4,7 +4,6 @@ import type { AnyHandlerDefinition, HandlerLog } from '../../handle/handler.ts'
 import type { Store } from '../../store/connection.ts'
 import { answerProfile, type ProfileAnswer, type ProfileRequest, readProfileRequests } from '../../store/profiles.ts'
 import type { Recorder } from '../recorder.ts'
-import { startTask } from '../run-task.ts'
 import { takeProfile } from './take-profile.ts'
 
 export interface ProfilesOptions {
@@ -16,15 +15,22 @@ export interface ProfilesOptions {
   readonly log: HandlerLog
 }
 
-const everyMs = 1_000
 const longestMs = 300_000
 
-/** Looks once a second whether somebody asks for a profile of a handler that runs here; takes one at a time. */
-export function startProfiles(options: ProfilesOptions): { stop(): Promise<void> } {
+export interface Profiles {
+  /** Somebody asks: looks for what, unless it is at it. */
+  look(): void
+  /** Ends a profile that is being taken. */
+  stop(): Promise<void>
+}
+
+/** Takes the profiles of handlers that run here, one at a time. */
+export function createProfiles(options: ProfilesOptions): Profiles {
   const { store, instance, recorder, log } = options
   const ending = new AbortController()
+  let working: Promise<void> | undefined
 
-  async function step(): Promise<void> {
+  async function answerAll(): Promise<void> {
     for (const request of await readProfileRequests(store, instance)) {
       if (!recorder.sample().handlers.some(({ handler }) => handler === request.handler)) continue
       log.info('profiling', { handler: request.handler, forMs: request.forMs })
@@ -33,11 +39,18 @@ export function startProfiles(options: ProfilesOptions): { stop(): Promise<void>
   }
   const onError = (error: unknown) =>
     log.warn('cannot answer who asks for a profile', { error: toError(error).message })
-  const running = startTask({ everyMs, signal: ending.signal, step, onError })
   return {
+    look() {
+      if (ending.signal.aborted) return
+      working ??= answerAll()
+        .catch(onError)
+        .finally(() => {
+          working = undefined
+        })
+    },
     async stop() {
       ending.abort()
-      await running
+      await working
     },
   }
 }

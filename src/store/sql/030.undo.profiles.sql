@@ -1,0 +1,1 @@
+drop table evt.profile_answers, evt.profile_requests;
