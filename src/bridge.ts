@@ -103,6 +103,8 @@ export function createBridge(options: BridgeOptions): Bridge {
       await startProjections(context)
       const { startServices } = await import('./bridge/services-part.ts')
       startServices(context, services)
+      const { startProfiling } = await import('./bridge/profile-part.ts')
+      await startProfiling(context)
     } else context.readable.resolve()
     if (!roles.includes('http') && !options.http) return
     const { startHttp } = await import('./bridge/http-part.ts')
