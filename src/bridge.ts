@@ -2,6 +2,7 @@
 // the right order; it decides nothing that one of them could decide. Drivers are loaded when it starts. Its parts are in `bridge/`.
 import { randomUUID } from 'node:crypto'
 import { checkSubscriptions } from './bridge/access.ts'
+import { assertBridgeOptions } from './bridge/option-names.ts'
 import { type BridgeOptions, type BridgeRole, bridgeRoles } from './bridge/options.ts'
 import { aborted, type PartContext } from './bridge/part.ts'
 import type { Contract } from './core/contract.ts'
@@ -54,7 +55,9 @@ interface Part {
   stop(): Promise<unknown>
 }
 
+/** Throws `config` for an option that there is not. */
 export function createBridge(options: BridgeOptions): Bridge {
+  assertBridgeOptions(options)
   const instance = options.instance ?? `evt-${randomUUID().slice(0, 8)}`
   const graceMs = parseDuration(options.grace ?? '10s')
   const log = options.log ?? silent
@@ -103,8 +106,6 @@ export function createBridge(options: BridgeOptions): Bridge {
       await startProjections(context)
       const { startServices } = await import('./bridge/services-part.ts')
       startServices(context, services)
-      const { startProfiling } = await import('./bridge/profile-part.ts')
-      await startProfiling(context)
     } else context.readable.resolve()
     if (!roles.includes('http') && !options.http) return
     const { startHttp } = await import('./bridge/http-part.ts')
