@@ -161,7 +161,10 @@ export function noteFailure(runtime: HandlerRuntime, { item, failure }: Extract<
   runtime.meter.failed(`${name}: ${message.slice(0, 200)}`, item.message.headers['ce-type'])
   if (attempt > 1) runtime.meter.retried()
   runtime.outcomes(0, 1)
-  if (failure.hopeless === undefined) runtime.breaker.failed(breakerKeyOf(item), `${name}: ${message.slice(0, 200)}`)
+  // Letters that are handed over together must not stop what is live.
+  const isRedriven = item.stored?.redrive !== undefined
+  if (failure.hopeless === undefined && !isRedriven)
+    runtime.breaker.failed(breakerKeyOf(item), `${name}: ${message.slice(0, 200)}`)
   runtime.log.debug('an attempt failed', {
     handler: runtime.config.name,
     event: item.message.id,

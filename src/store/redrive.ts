@@ -150,6 +150,16 @@ export async function replayOutcome(sql: SqlExecutor, replayId: string): Promise
   return { handled: total('handled'), deadAgain, pending: total('pending'), skipped: total('skipped') }
 }
 
+/** Handlers that have not done all of a replay yet → how much is left of it. */
+export async function pendingOfReplay(sql: SqlExecutor, replayId: string): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await sql.query(
+    `select d.handler, count(*) as count from evt.redrives r join evt.dead_letters d on d.id = r.dead_letter
+     where r.replay_id = $1 and r.outcome = 'pending' group by 1 order by 1`,
+    [replayId],
+  )
+  return new Map(rows.map((row) => [String(row.handler), Number(row.count)]))
+}
+
 /** How a replayed delivery ended; in the transaction that ends it. A second death also wrote the dead letter itself. */
 export async function settleRedrive(
   sql: SqlExecutor,

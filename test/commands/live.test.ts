@@ -35,7 +35,7 @@ const handledUsers = async () =>
   )
 
 /** Dead letters of a handler that exists; `fits` decides whether it can handle them now. */
-async function bury(count: number, fits: boolean): Promise<void> {
+async function bury(count: number, fits: boolean, handler = 'icons.preferences'): Promise<void> {
   const { contracts } = await services.icons()
   const generator = createGenerator({
     registry: createRegistry(contracts),
@@ -46,8 +46,14 @@ async function bury(count: number, fits: boolean): Promise<void> {
   const events = Array.from({ length: count }, () => generator.next())
   await addDeadLetters(
     database.store,
-    events.map((event) => ({ ...event, handler: 'icons.preferences', data: fits ? event.data : { user_id: 'none' } })),
+    events.map((event) => ({ ...event, handler, data: fits ? event.data : { user_id: 'none' } })),
   )
+}
+
+/** The last ones. */
+async function openIds(count: number): Promise<readonly string[]> {
+  const text = `select id from evt.dead_letters where status = 'open' order by id desc limit ${count}`
+  return (await database.store.query(text)).rows.map(({ id }) => String(id))
 }
 
 describe('commands against a running bridge', () => {
@@ -122,5 +128,23 @@ describe('commands against a running bridge', () => {
     expect(data.bridges).toHaveLength(1)
     expect(data.handlers.map(({ handler }: { handler: string }) => handler)).toContain('icons.preferences')
     expect(data.dead).toMatchObject({ open: 2 })
+  })
+
+  it('dlq replay judges each group for itself: one that no bridge has is unknown, one that is stopped is waited for', async () => {
+    await bury(3, true)
+    await bury(1, true, 'nobody.here')
+    const some = await evt('dlq', 'replay', '--yes', '--ids', (await openIds(4)).join(','))
+    expect(some).toMatchObject({
+      exit: 5,
+      stdout: 'replayed 4 · handled 3 · dead again 0 · unknown 1\n',
+      stderr: expect.stringContaining('outcome unknown: no running bridge has nobody.here'),
+    })
+    await bury(1, true)
+    await evt('handlers', 'pause', 'icons.preferences', '--yes')
+    const stopped = await evt('dlq', 'replay', '--yes', '--settle', '1s', '--ids', (await openIds(1)).join(','))
+    await evt('handlers', 'resume', 'icons.preferences', '--yes')
+    expect(stopped).toMatchObject({ exit: 5, stdout: 'replayed 1 · handled 0 · dead again 0 · unknown 1\n' })
+    expect(stopped.stderr).toContain('waiting: icons.preferences is paused')
+    expect(stopped.stderr).toContain('evt handlers resume icons.preferences')
   })
 })

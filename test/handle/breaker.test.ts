@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { defineHandler } from '../../src/handle/define-handler.ts'
+import { replayDeadLetters, replayOutcome } from '../../src/store/redrive.ts'
 import { until } from '../setup/until.ts'
 import { run } from './running.ts'
 
@@ -53,6 +54,22 @@ it('a broken downstream stops the handler in both processes, kills nothing, spen
   expect(await running.rows('select * from evt.dead_letters')).toEqual([])
   expect(await running.rows('select * from evt.deliveries')).toEqual([])
   await other.stop()
+})
+
+it('dead letters that are handed over together and die again stop nothing that is live', async () => {
+  const { state, handler } = downstream({ retry: { attempts: 2, initial: '10ms', max: '20ms' }, breaker: false })
+  for (let n = 0; n < 8; n++) state.poison.add(`s/${n}`)
+  const running = await run([handler])
+  await running.publish(...things(0, 8))
+  const open = () => running.rows(`select id from evt.dead_letters where status = 'open'`)
+  const letters = await until(async () => ((await open()).length === 8 ? open() : undefined))
+  await running.subscribers.stop({ graceMs: 2_000 })
+  await running.another([{ ...handler, breaker: { ...quick, probe: '1m' } }])
+  const ids = letters.map(({ id }) => String(id))
+  await replayDeadLetters(running.store, { ids, replayId: '6f9e7c1a-0000-4000-8000-000000000001', by: 'test' })
+  const settled = () => replayOutcome(running.store, '6f9e7c1a-0000-4000-8000-000000000001')
+  await until(async () => (await settled()).deadAgain.reduce((sum, { count }) => sum + count, 0) === 8)
+  expect(await running.rows('select * from evt.breakers')).toEqual([])
 })
 
 it('one poison subject, however hot, opens nothing: it dies and others flow', async () => {

@@ -7,6 +7,8 @@ describe('progress', () => {
     expect(progressLine({ verb: 'generating', done: 12_000, total: 100_000, elapsedMs: 3_000 })).toBe(
       'generating 12,000 of 100,000 · 4,000/s · 22s left',
     )
+    const standing = { verb: 'settled', done: 1, total: 2, elapsedMs: 9_000, isStanding: true }
+    expect(progressLine(standing), 'an estimate would only grow').toBe('settled 1 of 2 · 0/s')
     expect(progressLine({ verb: 'reading', done: 5, elapsedMs: 1_000 })).toBe('reading 5 · 5/s')
   })
 

@@ -41,7 +41,8 @@ export default defineCommand({
   description: [
     'Each goes to the handler that failed and to no other, with its own id and attempts anew. The last line is what the',
     'handlers did with them: exit 1 when some are dead again, or when none of what --ids or --cause names can be replayed;',
-    'exit 5 when the outcome cannot be known because no bridge runs, or when an id that was asked for does not exist. What a',
+    'exit 5 when the outcome of some cannot be known because no bridge has their handler, or because it is paused or its breaker is',
+    'open for --settle, or when an id that was asked for does not exist. A letter that dies again opens no breaker. What a',
     'publisher gave up (publisher:NAME) is published by a bridge, if its contract takes it now; not what was kept without data.',
     'With --source they are published again to the topic that they came from (or --to), and every group of it sees them; each',
     'leaves the dead letters only when the broker has confirmed it. Then the dead letters and the groups are watched for --settle.',
@@ -66,7 +67,7 @@ export default defineCommand({
     }),
     settle: value({
       value: 'time',
-      says: 'with --source: how long to watch what becomes of them',
+      says: 'how long to wait for a handler that stands still; with --source: how long to watch what becomes of them',
       parse: duration,
       default: 10_000,
       shownDefault: '10s',
@@ -187,7 +188,7 @@ async function nothingOfIt(
   return 'failed'
 }
 
-/** Bodies of thousands of dead letters need not stay in memory until the last one is replayed. */
+/** Thousands of bodies need not stay in memory. */
 const slim = (letter: DeadLetter): DeadLetter => ({ ...letter, body: new Uint8Array(), attempts: [] })
 const handlersOf = (letters: readonly DeadLetter[]) => [...new Set(letters.map(({ handler }) => handler))]
 const sampleOf = ({ id, handler, type, subject, error }: DeadLetter) =>
@@ -217,6 +218,7 @@ interface Order {
   readonly handlers: readonly string[]
   readonly rate?: number | undefined
   readonly reason?: string | undefined
+  readonly settle: number
   readonly maxReplays: number
   /** Asked for and not there. */
   readonly unknownIds: readonly string[]
@@ -228,13 +230,15 @@ async function replay(store: Store, runtime: Runtime, order: Order): Promise<Out
   const progress = createProgress({ stderr: runtime.terminal.stderr, verb: 'settled', total: order.ids.length, now })
   const { reason, handlers, maxReplays, unknownIds } = order
   const replayId = randomUUID()
-  const result = await redrive(store, {
+  const { result, standing } = await redrive(store, {
     ...order,
+    patienceMs: order.settle,
     replayId,
     by: operatorName(),
     audit: await auditAs('dlq replay', { target: handlers.join(' '), reason, details: { replayId, maxReplays } }),
     signal,
     onSettled: progress.update,
+    onStanding: ({ why, remedy }) => output.warn(`waiting: ${why}`, remedy),
   })
   progress.end()
   const verdict = verdictOf(result, signal)
@@ -246,12 +250,8 @@ async function replay(store: Store, runtime: Runtime, order: Order): Promise<Out
     render: () => verdictLine(result, named),
   })
   if (verdict === 'interrupted') output.notice('what was not replayed is still open: the same command goes on with it')
-  if (verdict === 'unknown') {
-    const { replayOfHandler } = await import('../../store/replays.ts')
-    const ofReplay = handlers.map(replayOfHandler).find((id) => id !== undefined)
-    const remedy = ofReplay === undefined ? 'start one with `evt up`' : `run \`evt replay resume ${ofReplay}\``
-    output.warn(`outcome unknown: ${result.why}`, `${remedy}; then \`evt dlq list\` shows what came back`)
-  }
+  for (const { why, remedy } of standing)
+    output.warn(`outcome unknown: ${why}`, `${remedy}; then \`evt dlq list\` shows what came back`)
   return outcomes[verdict]
 }
 

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Audit } from '../../store/audit.ts'
+import { readStopped } from '../../store/breakers.ts'
 import type { Store } from '../../store/connection.ts'
-import { type ReplayOutcome, replayDeadLetters, replayOutcome } from '../../store/redrive.ts'
+import { pendingOfReplay, type ReplayOutcome, replayDeadLetters, replayOutcome } from '../../store/redrive.ts'
+import { replayOfHandler } from '../../store/replays.ts'
 import { readSnapshot } from '../../watch/read-snapshot.ts'
 
 export interface RedriveOrder {
   readonly ids: readonly string[]
-  /** Those that must run for the outcome to be known. */
-  readonly handlers: readonly string[]
   readonly replayId: string
   readonly by: string
   readonly reason?: string | undefined
@@ -18,6 +18,10 @@ export interface RedriveOrder {
   /** Ends the replay between two batches, and the wait. */
   readonly signal: AbortSignal
   onSettled(count: number): void
+  /** A group stands and is waited for. */
+  onStanding(standing: Standing): void
+  /** How long one that stands is waited for: a bridge that restarts, or takes over from another, is back in 10 s, the default. */
+  readonly patienceMs?: number | undefined
 }
 
 /** What became of a replay. */
@@ -34,15 +38,20 @@ export interface Redriven extends ReplayOutcome {
 const largestBatch = 100
 const pollMs = 200
 const lookMs = 1_000
-/** A bridge that restarts, or takes over from another, is back by then. */
-const patienceMs = 10_000
+const defaultPatienceMs = 10_000
 
-/** Replays in batches at the asked rate, then waits for what the handlers do, as long as they run. */
-export async function redrive(store: Store, order: RedriveOrder): Promise<Redriven> {
+/** Replays in batches at the asked rate, then waits for what the handlers do, each as long as it does something. */
+export async function redrive(
+  store: Store,
+  order: RedriveOrder,
+): Promise<{ readonly result: Redriven; readonly standing: readonly Standing[] }> {
   const replayed = await handOver(store, order)
-  const { outcome, why } = await settled(store, order)
+  const { outcome, standing } = await settled(store, order)
   const left = order.signal.aborted ? 0 : order.ids.length - replayed
-  return { replayId: order.replayId, asked: order.ids.length, replayed, left, ...outcome, ...(why ? { why } : {}) }
+  const why = order.signal.aborted ? 'interrupted' : standing.map((one) => one.why).join('; ')
+  const isWhy = outcome.pending > 0 && why !== ''
+  const counted = { replayId: order.replayId, asked: order.ids.length, replayed, left }
+  return { result: { ...counted, ...outcome, ...(isWhy ? { why } : {}) }, standing }
 }
 
 async function handOver(store: Store, order: RedriveOrder): Promise<number> {
@@ -59,23 +68,71 @@ async function handOver(store: Store, order: RedriveOrder): Promise<number> {
   return replayed
 }
 
-async function settled(store: Store, order: RedriveOrder): Promise<{ outcome: ReplayOutcome; why?: string }> {
-  let seenMs = performance.now() - patienceMs
+/** A group of letters that nobody takes now. */
+export interface Standing {
+  readonly handler: string
+  readonly why: string
+  /** What to type. */
+  readonly remedy: string
+}
+
+interface Settled {
+  readonly outcome: ReplayOutcome
+  readonly standing: readonly Standing[]
+}
+
+/** Waits for each handler as long as it does something; ends when none of those that are left does. */
+async function settled(store: Store, order: RedriveOrder): Promise<Settled> {
+  const watch = watchGroups(order)
   let lookedMs = Number.NEGATIVE_INFINITY
   for (;;) {
     const outcome = await replayOutcome(store, order.replayId)
     order.onSettled(outcome.handled + outcome.skipped + outcome.deadAgain.reduce((sum, { count }) => sum + count, 0))
-    if (outcome.pending === 0) return { outcome }
-    if (order.signal.aborted) return { outcome, why: 'interrupted' }
+    if (outcome.pending === 0 || order.signal.aborted) return { outcome, standing: [] }
     if (performance.now() - lookedMs >= lookMs) {
       lookedMs = performance.now()
-      const runs = await whoRuns(store)
-      const missing = order.handlers.filter((handler) => !runs(handler))
-      if (missing.length === 0) seenMs = performance.now()
-      else if (performance.now() - seenMs > patienceMs)
-        return { outcome, why: `no running bridge has ${missing.join(', ')}` }
+      const pending = await pendingOfReplay(store, order.replayId)
+      const standing = watch(pending, await whoStands(store))
+      if (pending.size > 0 && standing.length === pending.size) return { outcome, standing }
     }
     await until(performance.now() + pollMs, order.signal)
+  }
+}
+
+type WhyStanding = (handler: string) => (Standing & { readonly isAbsent: boolean }) | undefined
+
+/** Which groups have stood for too long: at once those of a handler that never ran, and the others when nothing became of them for a while. */
+function watchGroups({ patienceMs = defaultPatienceMs, onStanding }: RedriveOrder) {
+  const groups = new Map<string, { left: number; sinceMs: number; hasRun: boolean; said?: string }>()
+  return (pending: ReadonlyMap<string, number>, whyOf: WhyStanding): readonly Standing[] => {
+    const nowMs = performance.now()
+    const standing: Standing[] = []
+    for (const [handler, left] of pending) {
+      const group = groups.get(handler) ?? { left, sinceMs: nowMs, hasRun: false }
+      groups.set(handler, group)
+      const why = whyOf(handler)
+      if (!why || left !== group.left) Object.assign(group, { left, sinceMs: nowMs })
+      if (!why?.isAbsent) group.hasRun = true
+      if (!why) continue
+      if (nowMs - group.sinceMs >= patienceMs || (why.isAbsent && !group.hasRun)) standing.push(why)
+      else if (group.said !== why.why) onStanding(why)
+      group.said = why.why
+    }
+    return standing
+  }
+}
+
+async function whoStands(store: Store): Promise<WhyStanding> {
+  const runs = await whoRuns(store)
+  const { broken, paused } = await readStopped(store)
+  return (handler) => {
+    const replayId = replayOfHandler(handler)
+    const remedy = replayId === undefined ? 'start one with `evt up`' : `run \`evt replay resume ${replayId}\``
+    if (!runs(handler)) return { handler, why: `no running bridge has ${handler}`, remedy, isAbsent: true }
+    const goOn = `\`evt handlers resume ${handler}\` lets it go on`
+    if (broken.has(handler)) return { handler, why: `the breaker of ${handler} is open`, remedy: goOn, isAbsent: false }
+    if (paused.has(handler)) return { handler, why: `${handler} is paused`, remedy: goOn, isAbsent: false }
+    return undefined
   }
 }
 
