@@ -54,6 +54,17 @@ export function newEventOf(given: Given): NewEvent {
   return event as unknown as NewEvent
 }
 
+const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/
+
+/** The same event. Throws `contract` naming the field that nothing could use later: a time of the year 0, a traceparent that is none. */
+export function usable(event: NewEvent): NewEvent {
+  for (const name of ['time', 'deliverAt'] as const)
+    if (event[name]?.startsWith('0000')) throw unfit(`${name} lies before the year 1`)
+  if (event.traceparent !== undefined && !traceparent.test(event.traceparent))
+    throw unfit('traceparent is none', 'as W3C Trace Context has it, 00-<32 hex>-<16 hex>-01; or leave it out')
+  return event
+}
+
 export const isObject = (value: unknown): value is Given =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 

@@ -2,11 +2,10 @@ import { isUtf8 } from 'node:buffer'
 import type { Headers } from '../core/codec/headers.ts'
 import { fromCloudEvent, fromHeaders } from '../core/codec.ts'
 import { EvtError, toError } from '../core/errors.ts'
-import type { NewEvent } from '../core/event.ts'
 import { formatJson, mayLoseDigits, parseExactly } from '../core/json-text.ts'
 import { formatCount } from '../core/quantity.ts'
 import { inheritedKey, mayInherit } from './inherited-key.ts'
-import { isObject, newEventOf } from './new-event.ts'
+import { isObject, newEventOf, usable } from './new-event.ts'
 import type { Candidate } from './ports.ts'
 import { HttpProblem } from './problem.ts'
 
@@ -68,7 +67,7 @@ function candidateOf(one: unknown, given: Shape & { readonly isSuspect: boolean;
     const found = given.isSuspect ? inheritedKey(one) : undefined
     if (found !== undefined) throw new EvtError('contract', `cannot accept event: it has a key ${found}`)
     const isCloudEvent = given.isCloudEvents || typeof one.specversion === 'string'
-    const event = isCloudEvent ? fromCloudEvent(one, { time: given.time }) : newEventOf(one)
+    const event = usable(isCloudEvent ? fromCloudEvent(one, { time: given.time }) : newEventOf(one))
     const { exact } = given
     const dataText = isObject(exact) && exact.data !== undefined ? formatJson(exact.data) : undefined
     return { event, dataText }
@@ -81,7 +80,7 @@ function candidateOf(one: unknown, given: Shape & { readonly isSuspect: boolean;
 function binary(headers: Headers, body: Buffer, time: string): Candidate {
   const id = headers['ce-id']?.slice(0, 255)
   try {
-    const event: NewEvent = fromHeaders(headers, body, { time })
+    const event = usable(fromHeaders(headers, body, { time }))
     const isText = typeof event.metadata?.datacontenttype === 'string'
     const text = isText || !isUtf8(body) ? undefined : body.toString()
     const found = inheritedKey(event.data)

@@ -45,6 +45,24 @@ describe('POST /events', () => {
     expect(await logged(store)).toMatchObject([{ id: 'a', data: '{"name":"Ada"}' }])
   })
 
+  it('refuses by its name a time of the year 0, and a traceparent that is none', async () => {
+    const { post } = await serve()
+    const odd = { time: '0000-01-01T00:00:00Z', deliverAt: '0000-01-01T00:00:00Z', traceparent: 'zz' }
+    const { status, body } = await post(Object.entries(odd).map(([name, value]) => ({ ...user(name), [name]: value })))
+    expect(status).toBe(422)
+    expect(body.events).toMatchObject(
+      Object.keys(odd).map((name) => ({
+        id: name,
+        outcome: 'refused',
+        code: 'contract',
+        reason: expect.stringContaining(name),
+      })),
+    )
+    const ce = { specversion: '1.0', id: 'ce', source: 'shop', type: 'user.created', data: { name: 'Ada' } }
+    const odder = await post({ ...ce, traceparent: 'zz' }, { 'content-type': 'application/cloudevents+json' })
+    expect(odder.body.events).toMatchObject([{ id: 'ce', reason: expect.stringContaining('traceparent') }])
+  })
+
   it('reads CloudEvents: structured, as a batch and binary', async () => {
     const { post, url, store } = await serve()
     const ce = { specversion: '1.0', source: 'shop', type: 'user.created', datacontenttype: 'application/json' }
@@ -154,7 +172,7 @@ describe('POST /events with bad input', () => {
     [
       { type: 'user.created', time: '0000-01-01T00:00:00.000Z', data: { name: 'a' } },
       'contract',
-      'the database refuses',
+      'time lies before the year 1',
     ],
     [{ type: 'user.created', subject: 'a\0b', data: { name: 'a' } }, 'contract', 'U+0000'],
     [{ type: 'user.created', tenant: "'; drop table evt.outbox; --\0", data: { name: 'a' } }, 'contract', 'U+0000'],
