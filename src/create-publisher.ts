@@ -1,3 +1,4 @@
+import { assertPublisherOptions } from './bus-option-names.ts'
 import { EvtError } from './core/errors.ts'
 import { createPublisherToStore, type Publisher, type PublisherOptions } from './publish/publisher-to-store.ts'
 import { createPublisherToBroker, type DirectPublisher, type DirectPublisherOptions } from './publisher-to-broker.ts'
@@ -13,10 +14,14 @@ import { createPublisherToBroker, type DirectPublisher, type DirectPublisherOpti
 export function createPublisher(options: PublisherOptions): Publisher
 export function createPublisher(options: DirectPublisherOptions): DirectPublisher
 export function createPublisher(options: PublisherOptions | DirectPublisherOptions): Publisher | DirectPublisher {
-  if (options.store === undefined) return createPublisherToBroker(options)
+  if (options.store === undefined) {
+    assertPublisherOptions(options)
+    return createPublisherToBroker(options)
+  }
   if ('url' in options || 'env' in options)
     throw new EvtError('config', 'cannot make a publisher: it is given both a store and a broker', {
       hint: 'leave url and env out: what is in the store, the relay carries to brokers',
     })
+  assertPublisherOptions(options)
   return createPublisherToStore(options)
 }

@@ -2,6 +2,7 @@
 // stored one; a driver is loaded when it starts.
 import { randomUUID } from 'node:crypto'
 import { type BusHealth, createHealthDesk, noHealth } from './bus-health.ts'
+import { assertBusOptions } from './bus-option-names.ts'
 import { addTo, idleParts, type Parts } from './bus-parts.ts'
 import { makeTopics, type Place, placeOf, planOf } from './bus-place.ts'
 import type { DialectName } from './core/codec.ts'
@@ -117,6 +118,7 @@ const silent: HandlerLog = { debug() {}, info() {}, warn() {}, error() {} }
  *     await bus.publish({ type: 'user.created', subject: 'user/7', data: { … } })
  */
 export function createEventBus(options: EventBusOptions): EventBus {
+  assertBusOptions(options)
   const log = options.log ?? silent
   const calm = createCalmLog(log)
   const registry = options.registry ?? createRegistry([])

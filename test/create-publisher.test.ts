@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { z } from 'zod'
+import { createBridge } from '../src/bridge.ts'
 import { defineEvent } from '../src/core/define-event.ts'
 import { createRegistry } from '../src/core/registry.ts'
 import { createPublisher } from '../src/create-publisher.ts'
@@ -23,6 +24,28 @@ function publisherOn(options: Partial<DirectPublisherOptions>) {
   onTestFinished(() => publisher.close({ grace: '1s' }))
   return { publisher, errors }
 }
+
+it('what nothing would read is refused by its name, for bridges, buses and publishers alike', () => {
+  const odd: [() => unknown, string, string][] = [
+    [
+      () => createBridge({ store: 'postgres://x', projections: [] } as never),
+      'projections',
+      'defineService({ projections })',
+    ],
+    [() => createBridge({ store: 'postgres://x', sink: [] } as never), 'sink', 'did you mean sinks?'],
+    [() => createEventBus({ url: 'memory://x', lane: 1 } as never), 'lane', 'did you mean lanes?'],
+    [() => createPublisher({ url: 'memory://x', source: 'a', topics: 'b' } as never), 'topics', 'did you mean topic?'],
+    [() => createPublisher({ store: 'postgres://x', registry, source: 'a', draft: [] } as never), 'draft', 'drafts?'],
+  ]
+  for (const [make, name, hint] of odd)
+    expect(make).toThrow(
+      expect.objectContaining({
+        code: 'config',
+        hint: expect.stringContaining(hint),
+        message: expect.stringMatching(`it has no option ${name}$`),
+      }),
+    )
+})
 
 /** The numbers that a bus gets there, in their order. */
 async function listen(options: {
