@@ -22,13 +22,12 @@ export interface Lone<T> {
 
 export function createApart(ownPatienceMs = usualPatienceMs): Apart {
   let running = 0
-  /** Resolves when others are let in again. */
-  let closed: Promise<void> | undefined
+  /** Of those that are alone or will be, in their order: each resolves when its time apart is over. Others are let in when there is none. */
+  const lone: Promise<void>[] = []
   let onEmpty: (() => void) | undefined
   let waiting = 0
   /** Set when the patience with the one that is alone is over, and nobody waits. */
   let onWaiting: (() => void) | undefined
-  let turn: Promise<void> = Promise.resolve()
 
   function leave(): void {
     running -= 1
@@ -79,24 +78,26 @@ export function createApart(ownPatienceMs = usualPatienceMs): Apart {
     }
   }
 
+  /** The next one that is to be alone goes before whoever waited for the last one. */
+  async function enterLater(): Promise<void> {
+    for (let [first] = lone; first; [first] = lone) await waitFor(first)
+    running += 1
+  }
+
   return {
     enter() {
-      if (closed)
-        return waitFor(closed).then(() => {
-          running += 1
-        })
+      if (lone.length > 0) return enterLater()
       running += 1
       return undefined
     },
     leave,
-    async alone(lone, patienceMs = ownPatienceMs) {
+    async alone(one, patienceMs = ownPatienceMs) {
       const { promise: opened, resolve } = Promise.withResolvers<void>()
-      const before = turn
-      turn = opened
-      await waitFor(before)
-      closed = opened
-      return runAlone(lone, patienceMs, () => {
-        if (closed === opened) closed = undefined
+      const before = lone.at(-1)
+      lone.push(opened)
+      if (before) await waitFor(before)
+      return runAlone(one, patienceMs, () => {
+        if (lone[0] === opened) lone.shift()
         resolve()
       })
     },

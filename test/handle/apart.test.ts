@@ -33,6 +33,36 @@ it('is alone when all that had entered have left, one at a time, and who comes m
   expect(apart.enter()).toBeUndefined()
 })
 
+it('is alone too when others waited with it for the one before', async () => {
+  const apart = createApart(60_000)
+  const ends = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  const first = runAlone(apart, () => {
+    begun.resolve()
+    return ends.promise
+  })
+  await begun.promise
+  let beside = 0
+  const seen: [boolean, number, number][] = []
+  const lones = Array.from({ length: 3 }, () =>
+    runAlone(apart, async (isShared) => {
+      const before = beside
+      await delay(5)
+      seen.push([isShared, before, beside])
+    }),
+  )
+  const others = Array.from({ length: 3 }, async () => {
+    await apart.enter()
+    beside += 1
+    await delay(5)
+    beside -= 1
+    apart.leave()
+  })
+  ends.resolve()
+  await Promise.all([first, ...lones, ...others])
+  expect(seen).toEqual([0, 1, 2].map(() => [false, 0, 0]))
+})
+
 it('waits for nobody for ever, and says so before others are let in', async () => {
   const apart = createApart(5)
   expect(apart.enter()).toBeUndefined()
