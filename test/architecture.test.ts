@@ -124,8 +124,8 @@ const arrows: readonly { readonly room: RegExp; readonly may: RegExp; readonly w
     why: 'HTTP is a door to publishing and watching: what it needs of a bridge is handed to it',
   },
   {
-    room: /^(event-bus|bus-place|bus-parts|bus-health|create-publisher|publisher-to-broker)\.ts$/,
-    may: /^(event-bus\.ts|bus-place\.ts|bus-parts\.ts|bus-health\.ts|publisher-to-broker\.ts|core\/|config\/|transports\/(transport|registry)\.ts|publish\/|handle\/|watch\/)$/,
+    room: /^(event-bus|bus-place|bus-parts|bus-health|bus-option-names|create-publisher|publisher-to-broker)\.ts$/,
+    may: /^(event-bus\.ts|bus-place\.ts|bus-parts\.ts|bus-health\.ts|bus-option-names\.ts|publisher-to-broker\.ts|core\/|config\/|transports\/(transport|registry)\.ts|publish\/|handle\/|watch\/)$/,
     why: 'the bus of the direct topology puts rooms together as the bridge does, and has no store',
   },
   { room: /^service\.ts$/, may: /^(core\/|handle\/)$/, why: 'a service is a declaration' },
