@@ -19,11 +19,20 @@ export async function readConfigFile(path: string): Promise<Layer> {
 
 async function parsed(path: string): Promise<unknown> {
   try {
-    return /\.(ya?ml|json)$/.test(extname(path)) ? await parsedText(path) : await evaluated(path)
+    return isText(path) ? await parsedText(path) : await evaluated(path)
   } catch (error) {
-    throw new EvtError('config', `cannot read ${path}: ${toError(error).message}`, { cause: error })
+    if (error instanceof EvtError) throw error
+    const isCode = !isText(path)
+    // The reader of modules counts other lines than the file has.
+    const reason = isCode ? (toError(error).message.split('\n')[0] ?? '').trim() : toError(error).message
+    throw new EvtError('config', `cannot read ${path}: ${reason}`, {
+      cause: error,
+      ...(isCode ? { hint: `mend the file; \`node ${path}\` says in which line` } : {}),
+    })
   }
 }
+
+const isText = (path: string): boolean => /\.(ya?ml|json)$/.test(extname(path))
 
 async function parsedText(path: string): Promise<unknown> {
   const { parse } = await import('yaml')
@@ -31,6 +40,11 @@ async function parsedText(path: string): Promise<unknown> {
 }
 
 async function evaluated(path: string): Promise<unknown> {
+  // Its named exports would be taken for settings.
+  if (!/\bdefault\b|\bexports\b/.test(await readFile(path, 'utf8')))
+    throw new EvtError('config', `cannot use ${path}: it has no default export`, {
+      hint: 'write `export default defineConfig({ … })`',
+    })
   const { loadConfig } = await import('c12')
   const file = basename(path)
   const quiet = { rcFile: false, globalRc: false, dotenv: false, packageJson: false, giget: false } as const

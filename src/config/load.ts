@@ -53,9 +53,16 @@ function sourced(key: ConfigKey, text: string, origin: string): Sourced<unknown>
   try {
     return { value: configKeys[key].parse(text), origin }
   } catch (error) {
-    throw new EvtError('usage', `cannot use ${origin}: ${reasonOf(error)}`, { cause: error })
+    const hint = error instanceof EvtError ? error.hint : undefined
+    throw new EvtError('usage', `cannot use ${origin} ${quoted(text)}: ${reasonOf(error)}`, {
+      cause: error,
+      ...(hint ? { hint } : {}),
+    })
   }
 }
+
+/** A value as it was typed. */
+export const quoted = (text: string) => (/^[\w./:@%+-]+$/.test(text) ? text : `'${text}'`)
 
 /** The part of `cannot …: reason` after the colon. */
 export const reasonOf = (error: unknown) => toError(error).message.replace(/^cannot [^:]*: /, '')

@@ -1,9 +1,19 @@
+import { EvtError } from '../core/errors.ts'
 import { type RetentionOptions, resolveRetention } from '../core/retention.ts'
 
 /** `90d`, or the days alone as the seed systems write them: how long the class `default` is kept. */
 export function parseRetention(text: string): RetentionOptions {
   const retention = { keep: /^\d+$/.test(text) ? `${text}d` : text }
-  resolveRetention(retention)
+  try {
+    resolveRetention(retention)
+  } catch (error) {
+    if (!(error instanceof EvtError)) throw error
+    const { message, hint } = error
+    throw new EvtError(error.code, message.replaceAll(`'${retention.keep}'`, `'${text}'`), {
+      cause: error,
+      ...(hint ? { hint } : {}),
+    })
+  }
   return retention
 }
 

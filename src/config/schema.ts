@@ -21,10 +21,15 @@ function issueOf(error: unknown, prefix: RegExp | '' = '') {
 }
 
 const quantity = z.union([z.string(), z.number()])
-const service = z.custom<Service>(
-  (given) => typeof given === 'object' && given !== null && 'name' in given,
-  'it is no service',
-)
+/** What else it has is looked at where it is run. */
+const service = z
+  .custom<Service>((given) => typeof given === 'object' && given !== null, 'it is no service')
+  .superRefine((given, context) => {
+    const { name, handlers } = given as { readonly name?: unknown; readonly handlers?: unknown }
+    const issue = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message })
+    if (typeof name !== 'string') issue('name', `${name === undefined ? 'it has none' : `${String(name)} is no name`}`)
+    else if (handlers !== undefined && !Array.isArray(handlers)) issue('handlers', 'it is no list')
+  })
 
 const profile = z.strictObject({
   store: z.string().optional(),
@@ -72,6 +77,7 @@ const source = z.strictObject({
   topic: oneOrMore(z.string().min(1)).optional(),
   group: z.string().min(1).optional(),
 })
+const listed = { error: "it is no list, as [{ name: 'cache', url: 'redis://host:6379/0' }]" }
 const duration = z.string().refine(isDuration, 'it is no time, as 30s')
 const http = z.strictObject({
   port: z.int().min(0).max(65_535).optional(),
@@ -196,8 +202,8 @@ export const configFileSchema = z.strictObject({
   checkInterval: quantity.optional(),
   batchSize: quantity.optional(),
   blockTime: quantity.optional(),
-  sinks: z.array(sink).superRefine(unique).optional(),
-  sources: z.array(source).superRefine(unique).optional(),
+  sinks: z.array(sink, listed).superRefine(unique).optional(),
+  sources: z.array(source, listed).superRefine(unique).optional(),
   consume: z.string().optional(),
   http: http.optional(),
   retention: retention.optional(),

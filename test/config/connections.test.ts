@@ -37,7 +37,7 @@ describe('sinks and sources', () => {
       { name: 'k', url: 'kafka://a:9092,b:9092/t' },
     ])
     expect(config.get('consume').value).toBe('k')
-    await expect(load({ EVT_SOURCES: 'orders' })).rejects.toThrow('cannot use EVT_SOURCES: it is no URL')
+    await expect(load({ EVT_SOURCES: 'orders' })).rejects.toThrow('cannot use EVT_SOURCES orders: it is no URL')
   })
 
   it.each([

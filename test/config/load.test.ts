@@ -136,9 +136,39 @@ describe('configuration', () => {
     })
   })
 
+  it('says what is wrong with a file of code, and how its line is found', async () => {
+    const path = write('evt.config.ts', 'export const store = 1\n')
+    await expect(load()).rejects.toMatchObject({
+      message: `cannot use ${path}: it has no default export`,
+      hint: expect.stringContaining('export default'),
+    })
+    write('evt.config.ts', 'throw new Error("boom")\nexport default {}\n')
+    await expect(load()).rejects.toMatchObject({
+      message: `cannot read ${path}: boom`,
+      hint: expect.stringContaining(`node ${path}`),
+    })
+    write('evt.config.ts', "export default { sinks: { cache: 'redis://x' } }\n")
+    await expect(load()).rejects.toThrow("sinks: it is no list, as [{ name: 'cache', url: 'redis://host:6379/0' }]")
+    write('evt.config.ts', 'export default { services: [{ name: 5 }] }\n')
+    await expect(load()).rejects.toThrow('services.0.name: 5 is no name')
+  })
+
+  it('switches off what a file configures', async () => {
+    write('evt.config.yaml', 'http: { port: 8080 }\n')
+    expect((await load()).get('http').value).toEqual({ port: 8080 })
+    expect((await load({ EVT_HTTP: 'off' })).get('http')).toEqual({ value: undefined, origin: 'EVT_HTTP' })
+    await expect(load({ EVT_HTTP: 'none' })).rejects.toMatchObject({
+      message: 'cannot use EVT_HTTP none: it is no port and no host:port',
+      hint: expect.stringContaining('or off'),
+    })
+    await expect(load({ EVENT_STORE_TTL_DAYS: '0' })).rejects.toThrow(
+      "cannot use EVENT_STORE_TTL_DAYS 0: '0' is no number",
+    )
+  })
+
   it('refuses a variable or a flag that cannot be read, naming it', async () => {
-    await expect(load({ EVT_GRACE: 'soon' })).rejects.toThrow('cannot use EVT_GRACE: ')
-    await expect(load({}, { color: { text: 'pink', flag: '--color' } })).rejects.toThrow('cannot use --color: ')
+    await expect(load({ EVT_GRACE: 'soon' })).rejects.toThrow('cannot use EVT_GRACE soon: ')
+    await expect(load({}, { color: { text: 'pink', flag: '--color' } })).rejects.toThrow('cannot use --color pink: ')
   })
 
   it('reads the file of --config in place of the project file, and refuses one that is not there', async () => {

@@ -1,6 +1,6 @@
 import { Command as Commander, CommanderError, Option } from 'commander'
 import { variableOf } from '../../config/keys.ts'
-import { reasonOf } from '../../config/load.ts'
+import { quoted, reasonOf } from '../../config/load.ts'
 import { truth } from '../../config/read-value.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { ArgSpec, Command, OptionGroup, OptionSpec, ParseContext } from '../command.ts'
@@ -110,8 +110,6 @@ function explained<T>(parse: () => T, origin: string, text: string): T {
     })
   }
 }
-
-const quoted = (text: string) => (/^[\w./:@%+-]+$/.test(text) ? text : `'${text}'`)
 
 export function argumentValues(command: Command, given: GivenLine, context: ParseContext): Record<string, unknown> {
   const result: Record<string, unknown> = {}
