@@ -11,7 +11,7 @@ import type { Snapshot, StoppedHandler } from '../watch/snapshot.ts'
 import { whyStopped } from '../watch/why-stopped.ts'
 import { defineCommand } from './command.ts'
 import { formatOptions, storeOptions } from './line/options.ts'
-import { findStore, type StorePlace, storesElsewhere, withStore } from './line/store.ts'
+import { findStore, hasProject, type StorePlace, storesElsewhere, withStore } from './line/store.ts'
 import type { Runtime } from './runtime.ts'
 
 interface Bridge {
@@ -90,6 +90,7 @@ const nothingYet = ({ config }: Runtime): Standing => ({
 })
 
 async function nowhere(runtime: Runtime): Promise<Standing> {
+  if (await hasProject(runtime.cwd)) return { ...nothingYet(runtime), next: 'evt up' }
   const elsewhere = await storesElsewhere()
   const [first] = elsewhere
   return { ...nothingYet(runtime), elsewhere, ...(first ? { next: `cd ${inShell(first)} && evt status` } : {}) }

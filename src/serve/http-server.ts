@@ -6,7 +6,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { EvtError, toError } from '../core/errors.ts'
 import { addAccess } from './access.ts'
 import { createDenials } from './denials.ts'
-import type { HttpConfig } from './http-config.ts'
+import { type HttpConfig, isLoopback } from './http-config.ts'
 import type { HttpPorts } from './ports.ts'
 import { HttpProblem, type Problem, sendProblem } from './problem.ts'
 import { addRoutes } from './routes.ts'
@@ -147,7 +147,7 @@ async function listen(server: FastifyInstance, { host, port, tls }: HttpConfig):
   } catch (error) {
     await server.close().catch(() => {})
     const { code } = error as { readonly code?: unknown }
-    const hint = code === 'EADDRINUSE' ? 'another process has that port; name another one with --http' : undefined
+    const hint = code === 'EADDRINUSE' ? 'another process has that port; name another one with --http, or --http off' : undefined
     throw new EvtError('config', `cannot serve ${shown(port)}: ${toError(error).message}`, {
       cause: error,
       ...(hint === undefined ? {} : { hint }),
@@ -157,7 +157,7 @@ async function listen(server: FastifyInstance, { host, port, tls }: HttpConfig):
 
 const noToken = ({ host }: HttpConfig) =>
   new EvtError('refused', `cannot serve HTTP on ${host}: every request needs a token there, and there is none`, {
-    hint: 'make one first: evt token create --scope publish,read --name first; or serve on 127.0.0.1',
+    hint: `make one first: evt token create --scope publish,read --name first; or ${isLoopback(host) ? 'leave out requireToken' : 'serve on 127.0.0.1'}`,
   })
 
 const describe = (version: string) => ({

@@ -16,7 +16,7 @@ import {
   urlOfPostmaster,
 } from './embedded/cluster.ts'
 import { createHome, type Home, homeOf, projectOf, readState, writeState } from './embedded/home.ts'
-import { withFileLock } from './embedded/lock.ts'
+import { isLocked, withFileLock } from './embedded/lock.ts'
 import { canReach, makeSystemDirectory, reachableBinaries, systemDirectory } from './embedded/reach.ts'
 import { chooseRunAs, type RunAs } from './embedded/run-as.ts'
 import {
@@ -102,13 +102,11 @@ function runningIn(home: Home): Running | undefined {
   return state && postmaster && { dataDirectory: state.dataDirectory, postmaster }
 }
 
-/** The URL of the server that this project runs, else of the only one that this user runs; undefined when there is none. */
-export async function findEmbedded(cwd: string, options: ListOptions = {}): Promise<string | undefined> {
-  const own = runningUrl(homeOf(projectOf(cwd)))
-  if (own) return own
-  const urls = runningProjects(options).map((project) => runningUrl(homeOf(project)))
-  return urls.length === 1 ? urls[0] : undefined
-}
+/** The URL of the server that the project of `cwd` runs; undefined when it runs none. */
+export const findEmbedded = (cwd: string): string | undefined => runningUrl(homeOf(projectOf(cwd)))
+
+/** Whether the project of `cwd` has an embedded store, running or not. */
+export const hasEmbedded = (cwd: string): boolean => existsSync(homeOf(projectOf(cwd)).directory)
 
 type ListOptions = Pick<EmbeddedOptions, 'serversDirectory'>
 
@@ -164,15 +162,15 @@ function serverFor(user: User, { home, running, started, serversDirectory }: Use
   }
 }
 
-const lookMs = 500
-/** Another evt that finds it dead starts it anew. */
-const looksUntilGone = 4
+const lookMs = 250
+/** Another evt that finds it dead starts it anew, behind the lock. */
+const looksUntilGone = 2
 
 function watchServer(home: Home): { readonly gone: AbortSignal; stop(): void } {
   const gone = new AbortController()
   let missing = 0
   const timer = setInterval(() => {
-    missing = runningIn(home) ? 0 : missing + 1
+    missing = runningIn(home) || isLocked(home.lockFile) ? 0 : missing + 1
     if (missing < looksUntilGone) return
     clearInterval(timer)
     gone.abort(

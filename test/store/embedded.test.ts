@@ -19,7 +19,13 @@ import { embeddedBinaries } from '../../src/store/embedded/binaries.ts'
 import { readPostmaster, stopCluster } from '../../src/store/embedded/cluster.ts'
 import { isRunning } from '../../src/store/embedded/process.ts'
 import { canReach } from '../../src/store/embedded/reach.ts'
-import { type EmbeddedOptions, type EmbeddedServer, findEmbedded, startEmbedded } from '../../src/store/embedded.ts'
+import {
+  type EmbeddedOptions,
+  type EmbeddedServer,
+  findEmbedded,
+  runningProjects,
+  startEmbedded,
+} from '../../src/store/embedded.ts'
 import { until } from '../setup/until.ts'
 
 const root = process.getuid?.() === 0
@@ -100,11 +106,12 @@ describe('a running embedded server', () => {
     await project.remove()
   })
 
-  it('is found from a directory below the project and, as the only one, from anywhere else', async () => {
+  it('is found from a directory below the project, and its project is remembered', async () => {
     const below = join(project.directory, 'src/deep')
     mkdirSync(below, { recursive: true })
-    expect(await findEmbedded(below)).toBe(server.url)
-    expect(await findEmbedded(tmpdir(), project.options)).toBe(server.url)
+    expect(findEmbedded(below)).toBe(server.url)
+    expect(findEmbedded(tmpdir())).toBeUndefined()
+    expect(runningProjects(project.options)).toEqual([project.directory])
   })
 
   it('is durable, has room for 200 connections and its database', async () => {
@@ -151,7 +158,7 @@ describe('a running embedded server', () => {
     expect(said).toBe('started false')
     const second = await startEmbedded(project.directory, project.options)
     await second.stop()
-    expect(await findEmbedded(project.directory)).toBe(server.url)
+    expect(findEmbedded(project.directory)).toBe(server.url)
   })
 })
 
@@ -163,7 +170,7 @@ describe('an embedded server', () => {
     expect(both.map((server) => server.started).sort()).toEqual([false, true])
     expect(both[0]?.url).toBe(both[1]?.url)
     await Promise.all(both.map((server) => server.stop()))
-    expect(await findEmbedded(project.directory, project.options)).toBeUndefined()
+    expect(findEmbedded(project.directory)).toBeUndefined()
   })
 
   it('keeps what was committed through kill -9 and comes back on the same port', async () => {
@@ -305,6 +312,6 @@ describe('an embedded server', () => {
       store.query("select current_setting('data_directory') as at"),
     )
     expect(rows[0]?.at).toMatch(new RegExp(`^${project.options.systemDirectory}`))
-    expect(await findEmbedded(project.directory)).toBe(server.url)
+    expect(findEmbedded(project.directory)).toBe(server.url)
   })
 })

@@ -12,7 +12,7 @@ export async function runOnBridge(
   asked: Asked & { readonly url?: string },
 ): Promise<BenchResult> {
   const place = asked.url === undefined ? await findStore(runtime) : placeOfUrl(asked.url)
-  if (place) {
+  if (place && place.elsewhere === undefined) {
     await askToLoad(runtime, bench, { shown: place.shown, asked })
     return runOn(runtime, bench, { place, asked })
   }

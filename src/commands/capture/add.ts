@@ -50,7 +50,7 @@ export default defineCommand({
   },
   async run({ args: { table }, options }, runtime) {
     const wanted = captureOptionsOf(table, options)
-    return withStore(runtime, { command: 'capture add', max: 1 }, async (store) => {
+    return withStore(runtime, { command: 'capture add', max: 1, changes: !options.dryRun }, async (store) => {
       const { addCapture, captureSql } = await import('../../store/capture.ts')
       if (!options.dryRun) refuseWhenReadonly(runtime, `capture ${table} on ${store.url}`)
       const audit = await auditAs('capture add', { target: table, details: wanted })

@@ -21,7 +21,8 @@ export async function publishToStore(
   input: PublishInput & { readonly url?: string },
 ): Promise<Outcome | undefined> {
   const { url } = input
-  return withStore(runtime, { command: 'gen', max: 2, ...(url ? { url } : {}) }, async (store, place) => {
+  const changes = !input.options.yes
+  return withStore(runtime, { command: 'gen', max: 2, changes, ...(url ? { url } : {}) }, async (store, place) => {
     refuseWhenReadonly(runtime, `publish to ${store.url}`)
     const own = isOwnMachine(place.url) && !runtime.config.profile?.protect
     await askToPublish(runtime, source, { target: store.url, own, ...input })

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EvtError } from '../../core/errors.ts'
+import type { Store } from '../../store/connection.ts'
 import type { Runtime } from '../runtime.ts'
-import { storeUrl } from './store.ts'
+import { findStore, hasProject, storeUrl, type WithStore, withStore } from './store.ts'
 
 /** A store that lasts as long as the command: the configured one, or the project's embedded one, started if need be. */
 export interface OwnStore {
@@ -21,6 +22,21 @@ export interface OwnStore {
 export async function openOwnStore(runtime: Runtime): Promise<OwnStore> {
   const { value: url, origin } = runtime.config.get('store')
   return url ? { url: storeUrl(url, origin), embedded: false, stop: async () => {} } : startOwn(runtime)
+}
+
+/** As `withStore`; starts the embedded store of a project for the command when none is configured and none runs. */
+export async function withOwnOrStore<T>(
+  runtime: Runtime,
+  options: WithStore,
+  work: (store: Store) => Promise<T>,
+): Promise<T> {
+  if ((await findStore(runtime)) || !(await hasProject(runtime.cwd))) return withStore(runtime, options, work)
+  const { url, stop } = await startOwn(runtime)
+  try {
+    return await withStore(runtime, { ...options, url }, work)
+  } finally {
+    await stop()
+  }
 }
 
 /** It takes a moment to be sure that a server has ended and is not only being started again. */

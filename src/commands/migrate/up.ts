@@ -23,7 +23,7 @@ export default defineCommand({
       return undefined
     }
     refuseWhenReadonly(runtime, 'migrate the store')
-    return withStore(runtime, { command: 'migrate up', max: 1, schema: 'any' }, async (store) => {
+    return withStore(runtime, { command: 'migrate up', max: 1, changes: true, schema: 'any' }, async (store) => {
       const applied = await migrateUp(store, await auditAs('migrate up', { target: 'evt' }))
       runtime.output.result({
         data: { applied },

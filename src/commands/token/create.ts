@@ -5,7 +5,7 @@ import { choice, defineCommand, type Parse, value } from '../command.ts'
 import { refuseWhenReadonly } from '../line/consent.ts'
 import { auditAs, operatorName } from '../line/operator.ts'
 import { duration, formatOptions, list, storeOptions } from '../line/options.ts'
-import { withStore } from '../line/store.ts'
+import { withOwnOrStore } from '../line/own-store.ts'
 
 const scopesOf: Parse<readonly TokenScope[]> = (given, context) => [
   ...new Set(list(given, context).map((one) => choice(tokenScopes)(one, context))),
@@ -26,7 +26,7 @@ export default defineCommand({
   section: 'set up',
   summary: 'make a bearer token for HTTP, and show it once',
   description: [
-    'Only its SHA-256 is kept: one that is lost is made again. It may publish (POST /events), read (GET /events, /stats,',
+    'On the embedded store of this project also while nothing runs. Only its SHA-256 is kept: one that is lost is made again. It may publish (POST /events), read (GET /events, /stats,',
     '/metrics) or operate (/stats, /metrics), and only events of its types. The token alone is on stdout, for a variable:',
     '  export EVT_TOKEN=$(evt token create --scope publish --name ci)',
   ].join('\n'),
@@ -52,7 +52,7 @@ export default defineCommand({
         hint: 'evt token create --scope publish,read --name ci',
       })
     if (expires === 0) throw new EvtError('usage', 'cannot create a token: --expires 0 is over at once')
-    return withStore(runtime, { command: 'token create', max: 1 }, async (store) => {
+    return withOwnOrStore(runtime, { command: 'token create', max: 1, changes: true }, async (store) => {
       refuseWhenReadonly(runtime, `create token ${name} on ${store.url}`)
       const { createToken } = await import('../../store/tokens.ts')
       const expiresAt = expires === undefined ? undefined : new Date(runtime.now() + expires)

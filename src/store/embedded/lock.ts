@@ -23,6 +23,12 @@ export async function withFileLock<T>(path: string, work: () => Promise<T>, with
   }
 }
 
+/** Whether a process that lives is inside. */
+export function isLocked(path: string): boolean {
+  const holder = holderOf(path)
+  return holder !== 0 && isRunning(holder)
+}
+
 function tryLock(path: string): boolean {
   try {
     const file = openSync(path, 'wx', 0o600)
