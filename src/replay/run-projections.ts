@@ -79,7 +79,9 @@ export async function runProjections(options: ProjectionsOptions): Promise<Proje
     for (const [handler, subscribers] of running) {
       if (wanted.has(handler)) continue
       running.delete(handler)
-      await subscribers.stop({ graceMs: 1_000 })
+      // Nothing tells of it any more, as `stop` alone would.
+      await subscribers.remove(handler, { graceMs: 1_000 })
+      await subscribers.stop({ graceMs: 0 })
     }
   }
 

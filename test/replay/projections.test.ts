@@ -43,7 +43,7 @@ const read = async (store: Store, column = 'n') =>
 it('a projection follows what happens; rebuilt, it takes its place in one step, and nothing of the old one is left', async () => {
   const { store, url } = await createTestDatabase({ max: 12 })
   for (const subject of ['a', 'a', 'b']) await publish(store, subject)
-  await bridgeWith(url, totals())
+  const bridge = await bridgeWith(url, totals())
   await until(async () => JSON.stringify(await read(store)) === '[["a",2],["b",1]]')
   // As if a defect of an earlier build had left something wrong.
   await store.query('update thing_totals_g1.totals set n = 100')
@@ -53,6 +53,9 @@ it('a projection follows what happens; rebuilt, it takes its place in one step, 
   expect((await read(store))[0]).toEqual(['a', 100])
   await until(async () => (await readGenerations(store)).every(({ generation }) => generation === 2), {
     withinMs: 15_000,
+  })
+  await until(() => bridge.stats().handlers.every(({ handler }) => handler === 'projection.thing_totals.g2'), {
+    what: 'the old build to be told of no more',
   })
   expect(await read(store)).toEqual([
     ['a', 2],
