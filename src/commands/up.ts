@@ -8,7 +8,8 @@ import { formatDuration } from '../core/duration.ts'
 import type { HttpOptions } from '../core/http-options.ts'
 import { redactUrl } from '../core/mask.ts'
 import type { ServiceDefinition } from '../handle/define-service.ts'
-import { createLog } from '../output/log.ts'
+import { createLog, type Log } from '../output/log.ts'
+import { settlesWithin } from '../store/close-within.ts'
 import { choice, defineCommand, text, value, values } from './command.ts'
 import { connectionsOf } from './line/connections.ts'
 import { releaseAfterStart } from './line/memory.ts'
@@ -96,6 +97,9 @@ export default defineCommand({
     ...storeOptions,
   },
   async run({ options }, runtime) {
+    const grace = formatDuration(runtime.config.get('graceMs').value)
+    // Also while it starts.
+    void endOf(runtime.signal).then(() => runtime.output.notice(`stopping: handlers have ${grace} to finish`))
     const services = await loadOwnServices(runtime)
     const connections = await connectionsOf(options, runtime)
     const store = await openOwnStore(runtime)
@@ -103,13 +107,12 @@ export default defineCommand({
       const { config, signal, output } = runtime
       const http = httpOf(options, runtime)
       const roles = rolesOf(options.only, runtime).filter((role) => role !== 'http' || http)
-      const grace = formatDuration(config.get('graceMs').value)
       const bridge = createBridge({
         store: store.url,
         services,
         roles,
         grace,
-        log: await logOf(runtime),
+        log: await logOf(runtime, store.gone),
         retention: config.get('retention').value,
         alerts: config.get('alerts').value,
         monitoringInterval: formatDuration(config.get('monitoringIntervalMs').value),
@@ -123,7 +126,12 @@ export default defineCommand({
       })
       const ended = AbortSignal.any([signal, ...(store.gone ? [store.gone] : [])])
       // Also in the middle of a start that gets no answer.
-      const ending = endOf(ended).then(() => bridge.stop())
+      const stopped = async () => {
+        // Without its server nothing can be drained.
+        if (store.gone?.aborted) await settlesWithin(bridge.stop(), leavingMs)
+        else await bridge.stop()
+      }
+      const ending = endOf(ended).then(stopped)
       ending.catch(() => {})
       try {
         ended.throwIfAborted()
@@ -134,7 +142,7 @@ export default defineCommand({
           `bridge ${bridge.instance} is up on ${redactUrl(store.url)}: ${roles.join(' and ')}, ${handlers}${data}`,
         )
         if (store.embedded) output.notice('its URL, with the password: evt config show store --reveal')
-        for (const line of connections.lines) output.notice(line)
+        if (roles.includes('relay')) for (const line of connections.lines) output.notice(line)
         if (roles.includes('handlers') && services.length === 0)
           output.warn('no service is configured, so nothing is handled: name services in evt.config.ts')
         const sagas = config.get('sagas')
@@ -142,12 +150,11 @@ export default defineCommand({
         if (bridge.httpUrl) output.notice(`HTTP: ${bridge.httpUrl}; GET /openapi.json says what there is`)
         releaseAfterStart()
         await endOf(ended)
-        output.notice(`stopping: handlers have ${grace} to finish`)
         await ending
       } catch (error) {
         throw await causeOf(error, store)
       } finally {
-        await bridge.stop()
+        await stopped()
       }
       store.gone?.throwIfAborted()
       return 'done'
@@ -169,12 +176,28 @@ function handlersText(services: readonly ServiceDefinition[], runsSagas: boolean
   return `${plain + sagas + projections} handlers${kinds.length > 0 ? ` (${kinds.join(', ')})` : ''}`
 }
 
+/** What is told of a bridge whose server is gone. */
+const leavingMs = 1_000
+
 const endOf = async (signal: AbortSignal): Promise<void> => {
   if (!signal.aborted) await once(signal, 'abort')
 }
 
-const logOf = ({ config, terminal, output, now }: Runtime) =>
-  createLog({ level: config.get('logLevel').value, stderr: terminal.stderr, paint: output.paintNotice, now })
+/** Whose embedded server has ended says that, and not what follows from it. */
+async function logOf({ config, terminal, output, now }: Runtime, gone: AbortSignal | undefined): Promise<Log> {
+  const log = await createLog({
+    level: config.get('logLevel').value,
+    stderr: terminal.stderr,
+    paint: output.paintNotice,
+    now,
+  })
+  if (!gone) return log
+  const until =
+    (write: Log['info']): Log['info'] =>
+    (message, fields) =>
+      gone.aborted ? undefined : write(message, fields)
+  return { debug: until(log.debug), info: until(log.info), warn: until(log.warn), error: until(log.error) }
+}
 
 /** Who asks for HTTP alone gets it also where nothing says which port. */
 function httpOf({ only }: { readonly only: BridgeRole | undefined }, { config }: Runtime): HttpOptions | undefined {
