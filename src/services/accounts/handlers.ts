@@ -1,5 +1,6 @@
 import { analytics } from './handlers/analytics.ts'
 import { analyticsData } from './handlers/analytics-data.ts'
+import { announce } from './handlers/announce.ts'
 import { authAuditLog } from './handlers/auth-audit-log.ts'
 import { authData } from './handlers/auth-data.ts'
 import { credentials } from './handlers/credentials.ts'
@@ -17,6 +18,7 @@ export const handlers = [
   userAuthentication,
   security,
   authAuditLog,
+  announce,
   status,
   credentials,
   sessions,
