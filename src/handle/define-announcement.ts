@@ -2,7 +2,7 @@ import type { EventContract } from '../core/define-event.ts'
 import { EvtError } from '../core/errors.ts'
 import { createMasker } from '../core/masker.ts'
 import { createRegistry } from '../core/registry.ts'
-import type { BatchHandlerDefinition } from './handler.ts'
+import type { HandlerDefinition } from './handler.ts'
 
 export interface AnnouncementOptions {
   /** Unique in the store, as any handler's: `accounts.announce`. */
@@ -18,7 +18,7 @@ export interface AnnouncementOptions {
 const mostBytes = 7_900
 
 /** A queue that is half full (somebody listens and does not read) is left alone: overflowing would fail the commit. */
-const notifying = `select pg_notify($1, payload) from unnest($2::text[]) payload where pg_notification_queue_usage() < 0.5`
+const notifying = 'select pg_notify($1, $2) where pg_notification_queue_usage() < 0.5'
 
 /**
  * A handler that tells events on a plain NOTIFY channel, for those who LISTEN there: `event_type`, `event_id`, `timestamp`, `correlation_id` and
@@ -26,7 +26,7 @@ const notifying = `select pg_notify($1, payload) from unnest($2::text[]) payload
  * only the first four travel. Never the delivery: what nobody hears is gone, and a replay tells nothing again. Throws `config` for a channel
  * that is none.
  */
-export function defineAnnouncement({ name, on, channel }: AnnouncementOptions): BatchHandlerDefinition {
+export function defineAnnouncement({ name, on, channel }: AnnouncementOptions): HandlerDefinition {
   if (!/^[a-z_][a-z0-9_]{0,62}$/.test(channel) || channel.startsWith('evt_'))
     throw new EvtError('config', `cannot announce on ${JSON.stringify(channel)}: it is no channel for that`, {
       hint: 'a lower-case SQL name that does not begin with evt_, such as auth_events',
@@ -35,15 +35,12 @@ export function defineAnnouncement({ name, on, channel }: AnnouncementOptions): 
   return {
     name,
     on,
-    batch: 100,
-    async handle(events, ctx) {
+    async handle({ id, type, version, time, correlationId, data }, ctx) {
       if (ctx.replay) return
-      const payloads = events.map(({ id, type, version, time, correlationId, data }) => {
-        const head = { event_type: type, event_id: id, timestamp: time, correlation_id: correlationId ?? null }
-        const whole = JSON.stringify({ ...head, ...(masker.data({ type, version }, data) as object) })
-        return Buffer.byteLength(whole) <= mostBytes ? whole : JSON.stringify(head)
-      })
-      await ctx.sql.query(notifying, [channel, payloads])
+      const head = { event_type: type, event_id: id, timestamp: time, correlation_id: correlationId ?? null }
+      const whole = JSON.stringify({ ...head, ...(masker.data({ type, version }, data) as object) })
+      const payload = Buffer.byteLength(whole) <= mostBytes ? whole : JSON.stringify(head)
+      await ctx.sql.query(notifying, [channel, payload])
     },
   }
 }

@@ -31,9 +31,8 @@ export interface Received extends Message {
   /** When the log sequenced it, ms since the epoch. */
   readonly sequencedMs?: number
   /**
-   * 1 for a first delivery. Above 1: earlier owners may have started it and died; count it durably before running it.
-   * Above 2 such a message comes alone: `take` hands out nothing else of the lane until it is settled. With 2 it comes
-   * with at most `LaneOptions.suspects` of its kind, and nothing else.
+   * 1 for a first delivery. Above 1: earlier owners may have started it and died; count it durably before running it. Above 2 such a message comes
+   * alone: `take` hands out nothing else of the lane until it is settled. With 2 it comes with at most `LaneOptions.suspects` of its kind, nothing else.
    */
   readonly deliveries: number
 }

@@ -65,9 +65,10 @@ export const document: SeedDocument = {
       tests: [
         `${seed}: are events of the types that the document names, with the log of them for debugging`,
         'test/services/icons/service.test.ts: hears everything that it declares, and declares everything that it hears or captures',
+        'test/services/accounts/announce.test.ts: logins are told on auth_events, to whoever listens in SQL and to evt tail, without what is personal',
       ],
       decided:
-        'suspended and published come from rules of the capture: is_active to false, is_public to true. The accounts service owns the auth events.',
+        'suspended and published come from rules of the capture: is_active to false, is_public to true. The accounts service owns the auth events, and tells them on auth_events.',
     },
     {
       heading: '3. Icon Service Event Handlers',
