@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
 import { createRelay } from '../../src/relay/relay.ts'
 import type { Store } from '../../src/store/connection.ts'
+import { onTestFinished } from '../setup/on-test-finished.ts'
 import { until } from '../setup/until.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')

@@ -1,10 +1,11 @@
 import { connect, createServer, type Server } from 'node:net'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { watchForOutage } from '../../src/bench/bridge/outage.ts'
 import { openStore, type Store } from '../../src/store/connection.ts'
 import { migrateUp } from '../../src/store/migrate.ts'
 import { readSnapshot } from '../../src/watch/read-snapshot.ts'
 import { createTestDatabase } from '../setup/database.ts'
+import { onTestFinished } from '../setup/on-test-finished.ts'
 import { type PrivateServer, startPrivateServer } from '../setup/private-server.ts'
 import { until } from '../setup/until.ts'
 import { evtBench, schemasOf, startRelay, untilLoaded } from './evt-bench.ts'
@@ -22,7 +23,8 @@ async function ownServer(): Promise<{ server: PrivateServer; store: Store }> {
 const withinMs = 20_000
 const steady = ['--rate', '200', '--warmup', '0', '--duration', '60s']
 
-describe('a store that goes away while evt bench runs', () => {
+// All of them beside each other: most of their time is what evt waits, or a load that goes on.
+describe.concurrent('a store that goes away while evt bench runs', () => {
   test('ends the run within seconds, with what is known and exit 3', async () => {
     const { server, store } = await ownServer()
     const { ended } = evtBench(steady, { EVT_STORE: server.url })
@@ -68,7 +70,7 @@ describe('a store that goes away while evt bench runs', () => {
   }, 30_000)
 })
 
-describe('a relay that goes away while evt bench runs', () => {
+describe.concurrent('a relay that goes away while evt bench runs', () => {
   test('is replaced by one of its own, and the report says so', async () => {
     const { store, url } = await createTestDatabase()
     const relay = await startRelay(store)
@@ -81,7 +83,7 @@ describe('a relay that goes away while evt bench runs', () => {
   }, 60_000)
 })
 
-describe('the handlers of evt bench', () => {
+describe.concurrent('the handlers of evt bench', () => {
   test('show among the running bridges while it runs, and no longer', async () => {
     const { store, url } = await createTestDatabase()
     const { child, ended } = evtBench(['--rate', '100', '--warmup', '0', '--duration', '60s'], { EVT_STORE: url })
@@ -97,7 +99,7 @@ describe('the handlers of evt bench', () => {
   }, 60_000)
 })
 
-describe('a signal to evt bench', () => {
+describe.concurrent('a signal to evt bench', () => {
   const soonMs = 20_000
 
   async function signalled(child: ReturnType<typeof evtBench>, name: NodeJS.Signals) {

@@ -1,7 +1,8 @@
 import pg from 'pg'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { HandlerDefinition } from '../../src/handle/handler.ts'
 import { createSessions } from '../../src/store/sessions.ts'
+import { onTestFinished } from '../setup/on-test-finished.ts'
 import { until } from '../setup/until.ts'
 import { type Running, run } from './running.ts'
 
@@ -38,7 +39,8 @@ const isWaiting = async (running: Running) =>
 
 const handled = (running: Running) => running.rows('select id from effects order by n')
 
-describe('an event that another transaction is in the middle of', () => {
+// Beside each other: they wait for locks.
+describe.concurrent('an event that another transaction is in the middle of', () => {
   it('holds up its own lane, not the others of the worker, and is handled when that one is gone', async () => {
     const running = await run([handler()])
     const thaw = await freeze(running, 'frozen')
@@ -127,7 +129,7 @@ it('a transaction whose process is silent is ended by the server', async () => {
   await session.terminate()
 })
 
-describe('a statement that waits for a lock of somebody else', () => {
+describe.concurrent('a statement that waits for a lock of somebody else', () => {
   const open = async (running: Running) => {
     await running.store.query('create table busy (n int)')
     await running.store.query('insert into busy values (0)')

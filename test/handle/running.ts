@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { onTestFinished } from 'vitest'
 import { encodeEvent, toHeaders } from '../../src/core/codec.ts'
 import type { EvtEvent, NewEvent } from '../../src/core/event.ts'
 import { createRegistry, type Registry } from '../../src/core/registry.ts'
@@ -10,6 +9,7 @@ import { openMemory } from '../../src/transports/memory/index.ts'
 import type { Message, Transport } from '../../src/transports/transport.ts'
 import { createRecorder, type Recorder } from '../../src/watch/recorder.ts'
 import { createTestDatabase } from '../setup/database.ts'
+import { onTestFinished } from '../setup/on-test-finished.ts'
 
 export const silent: HandlerLog = { debug() {}, info() {}, warn() {}, error() {} }
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { onTestFinished } from 'vitest'
 import { encodeEvent } from '../../src/core/codec.ts'
 import type { EvtEvent } from '../../src/core/event.ts'
 import type { SinkOptions, SourceOptions } from '../../src/core/sinks-and-sources.ts'
@@ -13,6 +12,7 @@ import { publishEncoded } from '../../src/store/outbox.ts'
 import { openTransport } from '../../src/transports/registry.ts'
 import type { Received, Transport } from '../../src/transports/transport.ts'
 import { eventOf } from '../handle/running.ts'
+import { onTestFinished } from '../setup/on-test-finished.ts'
 import { until } from '../setup/until.ts'
 
 export const quick: Partial<RelayTimings> = { lease: 800, renew: 200, standby: 100 }

@@ -54,25 +54,6 @@ describeServers('sinks', (server) => {
     await relay.stop()
   })
 
-  test('say within seconds that a broker does not answer, and that it does again', async () => {
-    const { store } = await createTestDatabase({ server })
-    const url = memoryUrl()
-    const answered = Promise.withResolvers<void>()
-    const inner = await openTransport(url)
-    const publish: Transport['publish'] = (...given) => answered.promise.then(() => inner.publish(...given))
-    const relay = runSinks(store, [{ name: 'out', url, start: 'earliest' }], {
-      open: () => withoutMark(url, { publish }),
-    })
-    await commit(store, 1)
-    await until(() => relay.meters.get('out')?.waiting === 'no answer for 3 s', { withinMs: 15_000 })
-    answered.resolve()
-    await until(() => relay.meters.get('out')?.waiting === undefined)
-    expect(relay.messages.slice(1).map(({ level, message }) => [level, message])).toEqual([
-      ['warn', 'a sink waits'],
-      ['info', 'a sink goes on'],
-    ])
-  })
-
   test('start at the earliest event when told so, choose by patterns, and spread by layout', async () => {
     const { store } = await createTestDatabase({ server })
     await commit(store, 20, { type: 'user.created' })
@@ -114,42 +95,6 @@ describeServers('sinks', (server) => {
     const wanted = start === 'latest' ? after : [...before, ...after]
     const got = await readTopic(url, 'events', wanted.length)
     expect(new Set(idsOf(got))).toEqual(new Set(idsOf(wanted)))
-  })
-
-  test('are told to wait where another leads that does not carry them, once for each leader', async () => {
-    const { store } = await createTestDatabase({ server })
-    const url = memoryUrl()
-    const leader = runSinks(store, [], { instance: 'first' })
-    await until(() => leader.leading)
-    const standby = runSinks(store, [{ name: 'out', url }], {
-      instance: 'second',
-      sources: [{ name: 'in', url: 'memory://unused/chat' }],
-    })
-    const warnings = () =>
-      standby.messages.filter(({ level, message }) => level === 'warn' && message.includes('leads'))
-    await until(() => warnings().length === 1)
-    expect(warnings()).toEqual([
-      {
-        level: 'warn',
-        message: 'first leads and carries its own sinks; what waits here starts when this one leads',
-        fields: { waits: 'sink out', hint: 'give the leader the same configuration' },
-      },
-    ])
-    await leader.stop()
-    await until(() => standby.leading)
-    // Leadership is lost to one that says it carries the same.
-    await store.query(`insert into evt.instances (instance, host, pid, version, roles, started_at, sample)
-      values ('third', 'here', 1, '0', '{relay}', now(), '{"handlers": [], "sinks": [{"sink": "out"}]}')`)
-    await store.query('update evt.relay set lease_until = clock_timestamp()')
-    await acquireLease(store, 'third', 3_000)
-    await until(() => !standby.leading)
-    await until(() => standby.leading, { withinMs: 8_000 })
-    expect(warnings()).toHaveLength(1)
-    // And to one that does not.
-    await store.query('update evt.relay set lease_until = clock_timestamp()')
-    await acquireLease(store, 'fourth', 6_000)
-    await until(() => warnings().length === 2, { withinMs: 8_000 })
-    expect(warnings()[1]?.message).toContain('fourth leads')
   })
 
   test('send again what the store does not know to be there, and a sink that knows keeps it once', async () => {
@@ -374,38 +319,6 @@ describeServers('sinks', (server) => {
     expect(left.rows).toMatchObject([{ event_id: events[5]?.id, status: 'open', returned: 1 }])
   })
 
-  test('take no empty append for a word of how far the sink is', async () => {
-    const { store } = await createTestDatabase({ server })
-    const url = memoryUrl()
-    let asked = 0
-    const open = async () => {
-      const inner = await openTransport(url)
-      return wrapped(inner, {
-        async openLog(topic, epoch) {
-          const log = await inner.openLog?.(topic, epoch)
-          if (!log) throw new Error('no log')
-          return {
-            ...log,
-            mark: () => {
-              asked += 1
-              return log.mark()
-            },
-            // As of a log that wants its marks asked for first: it refuses all of nothing.
-            append: async (batch, through, signal) => (batch.length === 0 ? [] : log.append(batch, through, signal)),
-          }
-        },
-      })
-    }
-    const relay = runSinks(store, [{ name: 'out', url, start: 'earliest', patterns: ['thing.*'] }], { open })
-    await commit(store, 5)
-    await until(async () => (await sinkRow(store, 'out')).position === 5n)
-    await commit(store, 5, { type: 'other.made' })
-    await until(async () => (await sinkRow(store, 'out')).position === 10n)
-    const before = asked
-    await until(() => asked > before + 1, { withinMs: 8_000 })
-    expect(relay.messages.filter(({ level }) => level === 'warn')).toEqual([])
-  })
-
   test('stop when another leads: what a former leader still sends is fenced', async () => {
     const { store } = await createTestDatabase({ server })
     const url = memoryUrl()
@@ -476,5 +389,94 @@ describeServers('sinks', (server) => {
     const { rows } = await store.query("select who, after from evt.needs where who = 'sink out'")
     expect(rows).toMatchObject([{ after: '5' }])
     await other.stop()
+  })
+
+  // Beside each other: most of their time is what evt waits.
+  test.concurrent('say within seconds that a broker does not answer, and that it does again', async () => {
+    const { store } = await createTestDatabase({ server })
+    const url = memoryUrl()
+    const answered = Promise.withResolvers<void>()
+    const inner = await openTransport(url)
+    const publish: Transport['publish'] = (...given) => answered.promise.then(() => inner.publish(...given))
+    const relay = runSinks(store, [{ name: 'out', url, start: 'earliest' }], {
+      open: () => withoutMark(url, { publish }),
+    })
+    await commit(store, 1)
+    await until(() => relay.meters.get('out')?.waiting === 'no answer for 3 s', { withinMs: 15_000 })
+    answered.resolve()
+    await until(() => relay.meters.get('out')?.waiting === undefined)
+    expect(relay.messages.slice(1).map(({ level, message }) => [level, message])).toEqual([
+      ['warn', 'a sink waits'],
+      ['info', 'a sink goes on'],
+    ])
+  })
+
+  test.concurrent('are told to wait where another leads that does not carry them, once for each leader', async () => {
+    const { store } = await createTestDatabase({ server })
+    const url = memoryUrl()
+    const leader = runSinks(store, [], { instance: 'first' })
+    await until(() => leader.leading)
+    const standby = runSinks(store, [{ name: 'out', url }], {
+      instance: 'second',
+      sources: [{ name: 'in', url: 'memory://unused/chat' }],
+    })
+    const warnings = () =>
+      standby.messages.filter(({ level, message }) => level === 'warn' && message.includes('leads'))
+    await until(() => warnings().length === 1)
+    expect(warnings()).toEqual([
+      {
+        level: 'warn',
+        message: 'first leads and carries its own sinks; what waits here starts when this one leads',
+        fields: { waits: 'sink out', hint: 'give the leader the same configuration' },
+      },
+    ])
+    await leader.stop()
+    await until(() => standby.leading)
+    // Leadership is lost to one that says it carries the same.
+    await store.query(`insert into evt.instances (instance, host, pid, version, roles, started_at, sample)
+      values ('third', 'here', 1, '0', '{relay}', now(), '{"handlers": [], "sinks": [{"sink": "out"}]}')`)
+    await store.query('update evt.relay set lease_until = clock_timestamp()')
+    await acquireLease(store, 'third', 3_000)
+    await until(() => !standby.leading)
+    await store.query('update evt.relay set lease_until = clock_timestamp()')
+    await until(() => standby.leading, { withinMs: 8_000 })
+    expect(warnings()).toHaveLength(1)
+    // And to one that does not.
+    await store.query('update evt.relay set lease_until = clock_timestamp()')
+    await acquireLease(store, 'fourth', 6_000)
+    await until(() => warnings().length === 2, { withinMs: 8_000 })
+    expect(warnings()[1]?.message).toContain('fourth leads')
+  })
+
+  test.concurrent('take no empty append for a word of how far the sink is', async () => {
+    const { store } = await createTestDatabase({ server })
+    const url = memoryUrl()
+    let asked = 0
+    const open = async () => {
+      const inner = await openTransport(url)
+      return wrapped(inner, {
+        async openLog(topic, epoch) {
+          const log = await inner.openLog?.(topic, epoch)
+          if (!log) throw new Error('no log')
+          return {
+            ...log,
+            mark: () => {
+              asked += 1
+              return log.mark()
+            },
+            // As of a log that wants its marks asked for first: it refuses all of nothing.
+            append: async (batch, through, signal) => (batch.length === 0 ? [] : log.append(batch, through, signal)),
+          }
+        },
+      })
+    }
+    const relay = runSinks(store, [{ name: 'out', url, start: 'earliest', patterns: ['thing.*'] }], { open })
+    await commit(store, 5)
+    await until(async () => (await sinkRow(store, 'out')).position === 5n)
+    await commit(store, 5, { type: 'other.made' })
+    await until(async () => (await sinkRow(store, 'out')).position === 10n)
+    const before = asked
+    await until(() => asked > before + 1, { withinMs: 8_000 })
+    expect(relay.messages.filter(({ level }) => level === 'warn')).toEqual([])
   })
 })

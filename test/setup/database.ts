@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, onTestFinished } from 'vitest'
+import { describe } from 'vitest'
 import { openStore, type Store } from '../../src/store/connection.ts'
 import { migrateUp, migrationsDirectory } from '../../src/store/migrate.ts'
+import { onTestFinished } from './on-test-finished.ts'
 import { type PostgresVersion, postgresVersions } from './postgres-binaries.ts'
 import { hasServer, serverUrl } from './shared-servers.ts'
 

@@ -107,11 +107,19 @@ function configure(directory: string, ports: Ports, options: PrivateRabbitOption
     'log.file = false',
     'disk_free_limit.absolute = 50MB',
     ...(certificate ? tlsSettings(certificate, ports.tls) : []),
-    ...(options.management ? ['management.tcp.ip = 127.0.0.1', `management.tcp.port = ${ports.management}`] : []),
+    ...(options.management ? managementSettings(ports.management) : []),
     ...(options.settings ?? []),
   ]
   writeFileSync(join(directory, 'rabbitmq.conf'), `${lines.join('\n')}\n`)
 }
+
+/** What it tells of queues and consumers is as old as its samples: five seconds by default. */
+const managementSettings = (port: number): string[] => [
+  'management.tcp.ip = 127.0.0.1',
+  `management.tcp.port = ${port}`,
+  'collect_statistics_interval = 200',
+  ...['global', 'basic', 'detailed'].map((section) => `management.sample_retention_policies.${section}.minute = 1`),
+]
 
 function tlsSettings({ certFile, keyFile }: Certificate, port: number): string[] {
   const files = { cacertfile: certFile, certfile: certFile, keyfile: keyFile }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'vitest'
+import { onTestFinished } from '../../setup/on-test-finished.ts'
 import type { ServerName } from '../../setup/server-names.ts'
 
 const program = join(import.meta.dirname, 'bus-process.ts')
@@ -23,11 +23,7 @@ export interface Seen {
 }
 
 /** Processes of one group, and what their handlers saw, in the order in which they saw it. Killed when the test ends. */
-export function busProcesses(
-  environment: Readonly<Record<string, string>>,
-  topic: string,
-  onTestFinished: TestContext['onTestFinished'],
-) {
+export function busProcesses(environment: Readonly<Record<string, string>>, topic: string) {
   const { NODE_COMPILE_CACHE } = process.env
   const directory = mkdtempSync(join(tmpdir(), 'evt-bus-'))
   const file = join(directory, 'seen')

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { describe, expect, it, type TestContext } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEventBus } from '../../../src/event-bus.ts'
 import { openTransport } from '../../../src/transports/registry.ts'
 import type { BuriedMessage } from '../../../src/transports/transport.ts'
+import { onTestFinished } from '../../setup/on-test-finished.ts'
 import { startPrivateKafka } from '../../setup/private-kafka.ts'
 import { startPrivateRabbit } from '../../setup/private-rabbitmq.ts'
 import { startPrivateRedis } from '../../setup/private-redis.ts'
@@ -17,7 +18,7 @@ const loadMs = 4_000
 const killEveryMs = 1_250
 
 /** A bus that only publishes; the load of some seconds, and how many events that were. */
-async function publisher(env: Record<string, string>, topic: string, onTestFinished: TestContext['onTestFinished']) {
+async function publisher(env: Record<string, string>, topic: string) {
   const bus = createEventBus({ env, cwd: '/', topic, lanes: 8 })
   onTestFinished(() => bus.stop())
   await bus.start()
@@ -46,11 +47,11 @@ async function publisher(env: Record<string, string>, topic: string, onTestFinis
 describe.concurrent('processes that are killed', () => {
   for (const { name, env } of busServers) {
     describeWith(name, 'three processes of one group, of which one is killed and one started again and again,', () => {
-      it('lose nothing and keep the order of each subject', async ({ onTestFinished }) => {
+      it('lose nothing and keep the order of each subject', async () => {
         const environment = env(await serverUrl(name))
         const topic = `churn-${randomUUID().slice(0, 8)}`
-        const { load } = await publisher(environment, topic, onTestFinished)
-        const processes = busProcesses(environment, topic, onTestFinished)
+        const { load } = await publisher(environment, topic)
+        const processes = busProcesses(environment, topic)
         await Promise.all([processes.start(), processes.start(), processes.start()])
         const loading = load(loadMs)
         const endMs = performance.now() + loadMs - 1_000
@@ -74,8 +75,8 @@ describe.concurrent('processes that are killed', () => {
     }) => {
       const environment = (busServers[0] as (typeof busServers)[number]).env(await serverUrl('redis'))
       const topic = `ends-${randomUUID().slice(0, 8)}`
-      const { bus } = await publisher(environment, topic, onTestFinished)
-      const processes = busProcesses(environment, topic, onTestFinished)
+      const { bus } = await publisher(environment, topic)
+      const processes = busProcesses(environment, topic)
       await processes.start()
       for (let n = 1; n <= 60; n++)
         void bus.publish({
@@ -123,12 +124,12 @@ interface PrivateServer {
 
 for (const { name, env } of busServers) {
   describeWithOwn(name, 'a bus whose broker is killed and started again under load', () => {
-    it('loses nothing that was stored, and keeps the order', async ({ onTestFinished }) => {
+    it('loses nothing that was stored, and keeps the order', async () => {
       const server = await (privates[name] as () => Promise<PrivateServer>)()
       onTestFinished(async () => void (await server.stop()))
       const environment = env(server.url)
-      const { load } = await publisher(environment, 'restarted', onTestFinished)
-      const processes = busProcesses(environment, 'restarted', onTestFinished)
+      const { load } = await publisher(environment, 'restarted')
+      const processes = busProcesses(environment, 'restarted')
       await Promise.all([processes.start(), processes.start()])
       const loading = load(loadMs)
       await until(() => processes.distinct() > 500, { withinMs: 20_000 })

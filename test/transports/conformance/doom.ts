@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { onTestFinished } from 'vitest'
+import { onTestFinished } from '../../setup/on-test-finished.ts'
 import type { Doomed, DoomedPlan } from './world.ts'
 
 const program = new URL('./member-process.ts', import.meta.url)

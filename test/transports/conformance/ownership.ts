@@ -110,7 +110,8 @@ export function ownership(setup: Setup): void {
     }
   })
 
-  it.skipIf(!capabilities.shared)(
+  // From here on most of the time is the silence after which a member is dead: they wait for it together.
+  it.skipIf(!capabilities.shared).concurrent(
     "moves a dead member's lane within seconds, in order and with a higher epoch",
     async () => {
       const world = createWorld(setup, 1)
@@ -130,7 +131,7 @@ export function ownership(setup: Setup): void {
     },
   )
 
-  it.skipIf(!capabilities.marksStarted)(
+  it.skipIf(!capabilities.marksStarted).concurrent(
     'hands out what a dead owner may have started alone and with its deliveries counted; nothing else',
     async () => {
       const world = createWorld(setup, 1)
@@ -157,7 +158,7 @@ export function ownership(setup: Setup): void {
     },
   )
 
-  it.skipIf(!capabilities.marksStarted)(
+  it.skipIf(!capabilities.marksStarted).concurrent(
     'hands out together what one dead owner may have started where a member says so, and alone what two had in hand',
     async () => {
       const world = createWorld(setup, 1)
@@ -187,7 +188,7 @@ export function ownership(setup: Setup): void {
   )
 
   // Where ids are known again, and in the log, where one id is one event, none comes a second time.
-  it.skipIf(!capabilities.marksStarted || capabilities.deduplicates || capabilities.content === 'events')(
+  it.skipIf(!capabilities.marksStarted || capabilities.deduplicates || capabilities.content === 'events').concurrent(
     'forgets what was settled: an id that comes again begins anew, and one death counts once',
     async () => {
       const world = createWorld(setup, 1)
@@ -211,7 +212,7 @@ export function ownership(setup: Setup): void {
     },
   )
 
-  it.skipIf(!capabilities.shared || !capabilities.durable)(
+  it.skipIf(!capabilities.shared || !capabilities.durable).concurrent(
     'fences a member that was stopped and goes on later',
     async () => {
       const world = createWorld(setup, 1)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { expect, onTestFinished } from 'vitest'
+import { expect } from 'vitest'
 import type {
   Capabilities,
   Lane,
@@ -9,6 +9,7 @@ import type {
   SqlExecutor,
   Transport,
 } from '../../../src/transports/transport.ts'
+import { onTestFinished } from '../../setup/on-test-finished.ts'
 import { until } from './waiting.ts'
 
 export { until }

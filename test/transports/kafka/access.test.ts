@@ -105,7 +105,9 @@ describe('who may enter Kafka', () => {
     })
   })
 
-  it('tells a port where nothing listens, and one that speaks another protocol', async () => {
+  it.concurrent('tells a port where nothing listens, and one that speaks another protocol', async ({
+    onTestFinished,
+  }) => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as { port: number }
@@ -122,7 +124,7 @@ describe('who may enter Kafka', () => {
     })
   })
 
-  it('tells a port that says nothing', async () => {
+  it.concurrent('tells a port that says nothing', async ({ onTestFinished }) => {
     const silent = createServer(() => {})
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void silent.close())

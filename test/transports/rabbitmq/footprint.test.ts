@@ -11,7 +11,7 @@ const soon = { withinMs: 15_000 }
 describe.skipIf(findRabbit() === undefined)('what a reader could leave in RabbitMQ', () => {
   let server: PrivateRabbit
   beforeAll(async () => {
-    server = await startPrivateRabbit({ management: true, settings: ['collect_statistics_interval = 200'] })
+    server = await startPrivateRabbit({ management: true })
   })
   afterAll(() => server?.stop())
 
