@@ -21,23 +21,25 @@ export const usage = defineHandler({
       where icons.documents.event_time <= excluded.event_time and icons.documents.deleted_at is null
       returning document_id`
     if (written.length === 0) return
-    await ctx.sql`delete from icons.document_icons where document_id = ${document_id} and icon <> all (${[...uses.keys()]})`
-    await ctx.sql`
-      delete from icons.usage_minutes where document_id = ${document_id} and (${gone} or minute < ${event.time}::timestamptz - interval '30 days')`
-    if (uses.size === 0) return
     const used = [[...uses.keys()], [...uses.values()]]
-    // A user who has left in the meantime leaves no usage behind.
-    await ctx.sql`
-      insert into icons.document_icons (document_id, icon, user_id, uses, used_at)
-      select ${document_id}, used.icon, ${user_id}, used.uses, ${event.time}
-      from unnest(${used[0]}::text[], ${used[1]}::integer[]) as used (icon, uses)
-      where not exists (select from icons.users where users.user_id = ${user_id} and deleted_at is not null)
-      on conflict (document_id, icon) do update set uses = excluded.uses, used_at = excluded.used_at, user_id = excluded.user_id`
-    await ctx.sql`
-      insert into icons.usage_minutes (document_id, icon, minute, user_id, uses)
-      select ${document_id}, used.icon, date_trunc('minute', ${event.time}::timestamptz), ${user_id}, used.uses
-      from unnest(${used[0]}::text[], ${used[1]}::integer[]) as used (icon, uses)
-      where not exists (select from icons.users where users.user_id = ${user_id} and deleted_at is not null)
-      on conflict (document_id, icon, minute) do update set uses = excluded.uses, user_id = excluded.user_id`
+    // Sent together: none of them needs to know what the one before found. A user who has left in the meantime leaves no usage behind.
+    await Promise.all([
+      ctx.sql`delete from icons.document_icons where document_id = ${document_id} and icon <> all (${used[0]})`,
+      ctx.sql`
+        delete from icons.usage_minutes
+        where document_id = ${document_id} and (${gone} or minute < ${event.time}::timestamptz - interval '30 days')`,
+      ctx.sql`
+        insert into icons.document_icons (document_id, icon, user_id, uses, used_at)
+        select ${document_id}, used.icon, ${user_id}, used.uses, ${event.time}
+        from unnest(${used[0]}::text[], ${used[1]}::integer[]) as used (icon, uses)
+        where not exists (select from icons.users where users.user_id = ${user_id} and deleted_at is not null)
+        on conflict (document_id, icon) do update set uses = excluded.uses, used_at = excluded.used_at, user_id = excluded.user_id`,
+      ctx.sql`
+        insert into icons.usage_minutes (document_id, icon, minute, user_id, uses)
+        select ${document_id}, used.icon, date_trunc('minute', ${event.time}::timestamptz), ${user_id}, used.uses
+        from unnest(${used[0]}::text[], ${used[1]}::integer[]) as used (icon, uses)
+        where not exists (select from icons.users where users.user_id = ${user_id} and deleted_at is not null)
+        on conflict (document_id, icon, minute) do update set uses = excluded.uses, user_id = excluded.user_id`,
+    ])
   },
 })
