@@ -25,7 +25,8 @@ const handlers = [
   } },
   { name: 'test.single', on: ['a.many'], handle: async (_, { sql }) => { await sql\`insert into effects default values\` } },
 ]
-export default { services: [{ name: 'test', contracts: [], handlers: handlers.map((one) => ({ start: 'earliest', ...one })) }] }
+const [migrations, captures] = [['create table if not exists things (id int primary key)'], [{ table: 'things' }]]
+export default { services: [{ name: 'test', migrations, captures, contracts: [], handlers: handlers.map((one) => ({ start: 'earliest', ...one })) }] }
 `
 const nowhere = createNowhere()
 writeFileSync(join(nowhere.path, 'evt.config.mjs'), project)
@@ -138,9 +139,15 @@ describe('evt up', () => {
   it('runs no handlers with EVENT_PROCESSING_ENABLED=false, and stores on', async () => {
     const own = await createTestDatabase()
     await own.store.query(`select evt.publish('a.failing', '{}')`)
-    const off = await up(own, { EVENT_PROCESSING_ENABLED: 'false' }, () =>
-      until(async () => (await own.store.query('select from evt.log')).rows.length === 1, { withinMs }),
-    )
+    const stored = (count: number) =>
+      until(async () => (await own.store.query('select from evt.log')).rows.length === count, { withinMs })
+    const off = await up(own, { EVENT_PROCESSING_ENABLED: 'false' }, async () => {
+      await stored(1)
+      await own.store.query('insert into things values (7)')
+      await stored(2)
+    })
+    const types = (await own.store.query('select type from evt.outbox order by seq')).rows.map(({ type }) => type)
+    expect(types).toEqual(['a.failing', 'thing.created'])
     expect(off.stderr).toContain('handlers do not run: processing is off (EVENT_PROCESSING_ENABLED)')
     expect((await own.store.query('select from evt.lanes')).rows).toEqual([])
   })
