@@ -215,10 +215,12 @@ function leaderRows({ unsequenced, bridges }: Standing): [string, string][] {
   return [['relay', `nobody leads, ${waits}: evt up`]]
 }
 
-function waitingRows({ stuckSagas = [], parked, alerts }: Standing): [string, string][] {
+function waitingRows({ stuckSagas = [], restingReplays = [], parked, alerts }: Standing): [string, string][] {
   const rows: [string, string][] = []
   const stuck = stuckSagas.map(({ saga, count }) => `${formatCount(count)} of ${saga}`)
   if (stuck.length > 0) rows.push(['stuck sagas', `${stuck.join(', ')}: evt saga list --status stuck`])
+  if (restingReplays.length > 0)
+    rows.push(['replays rest', `${restingReplays.join(', ')}: evt replay resume ${restingReplays[0]}`])
   const { contract = 0, deadLetter = 0 } = parked ?? {}
   const queues = [
     ...(contract > 0 ? [`${formatCount(contract)} for a contract`] : []),
@@ -246,7 +248,7 @@ const doubtAfterMs = 2_000
 
 function bridgeText({ instance, leader, handlers, ageMs }: Bridge): string {
   const silence = ageMs > doubtAfterMs ? `, last sign of life ${formatAge(ageMs)} ago` : ''
-  return `${instance} (${leader ? 'leads, ' : ''}${handlers} handlers${silence})`
+  return `${instance} (${leader ? 'leads, ' : ''}${handlers} ${handlers === 1 ? 'handler' : 'handlers'}${silence})`
 }
 
 function sinkText({ sink, target, position, lagEvents, carriedBy, isRead, waitsFor }: SinkState): string {

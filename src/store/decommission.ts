@@ -42,9 +42,9 @@ const readersText = `
           union select handler from evt.handler_places where intake <> 'log'
       ) left_behind where handler not in (select name from evt.groups)
     )
-  select r.kind, r.name, r.position::text, greatest(h.head - r.position, 0)::float8 as lag,
+  select r.kind, r.name, r.position::text, greatest(least(h.head, p.upto) - r.position, 0)::float8 as lag,
     (select extract(epoch from clock_timestamp() - l.sequenced_at) * 1000 from evt.log l
-      where l.position > r.position and h.head > r.position order by l.position limit 1)::float8 as age_ms,
+      where l.position > r.position and least(h.head, p.upto) > r.position order by l.position limit 1)::float8 as age_ms,
     case r.kind when 'group' then array(select m.member from evt.members m where r.name = any (m.groups)
         and not pg_try_advisory_xact_lock(m.session) order by 1)
       else array(select distinct s.instance from seen s where s.kind = r.kind and s.name = r.name and s.stopped_at is null
@@ -54,7 +54,8 @@ const readersText = `
     (select count(*) from evt.parked_subjects p where p.handler = r.name and r.kind <> 'sink')::int as parked,
     (select count(*) from evt.dead_letters d where d.status = 'open'
       and d.handler = case r.kind when 'sink' then 'sink ' || r.name else r.name end)::int as dead
-  from readers r, head h order by r.kind, r.name`
+  from readers r cross join head h left join evt.replays p on p.id = nullif(split_part(r.name, '.replay-', 2), '')
+  order by r.kind, r.name`
 
 /** What it is called in the view `evt.needs`. */
 export const needOf = ({ kind, name }: Pick<ReaderState, 'kind' | 'name'>): readonly string[] =>

@@ -4,14 +4,15 @@ import type { HandlerBacklog } from './snapshot.ts'
 /** Bridges write what they passed once a second: younger events are under way, not behind. */
 const settlingMs = 2000
 
-// The ticks remember when which position was the last one; each lane has about an equal share of the log.
+// The ticks remember when which position was the last one; each lane has about an equal share of the log. A replay takes nothing after its end.
 const backlogSql = `
   with passed as (
     select coalesce((select head from evt.ticks where at < clock_timestamp() - make_interval(secs => $1) order by tick desc limit 1), 0) as head
   ), behind as (
-    select group_name as handler, min(position) as slowest,
-      round(sum(greatest(0, passed.head - position)) / count(*))::float8 as lag
-    from evt.lanes, passed group by group_name
+    select l.group_name as handler, min(l.position) as slowest,
+      round(sum(greatest(0, least(passed.head, p.upto) - l.position)) / count(*))::float8 as lag
+    from evt.lanes l cross join passed left join evt.replays p on p.id = nullif(split_part(l.group_name, '.replay-', 2), '')
+    group by l.group_name
   )
   select b.handler, b.lag,
     case when b.lag > 0 then extract(epoch from clock_timestamp()

@@ -371,7 +371,8 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
   'saga retry': {
     needs: 'saga',
     words: ['saga', 'retry', '1', '--yes', '--json'],
-    fields: ['retried', 'retried[].id', 'retried[].key', 'retried[].saga'],
+    exit: 5,
+    fields: ['retried', 'retried[].id', 'retried[].key', 'retried[].saga', 'stuckAgain'],
   },
   'saga show': {
     needs: 'saga',
@@ -459,6 +460,7 @@ export const cases: Readonly<Record<CommandName, Case | TestedElsewhere>> = {
       'parked.contract',
       'parked.deadLetter',
       'profile',
+      'restingReplays',
       'scheduled',
       'scheduled.events',
       'scheduled.next',

@@ -135,6 +135,13 @@ it('paused from another terminal and resumed; listed; stopped for good', async (
   const before = await effects('things.one')
   expect(listed).toMatchObject([{ id, status: 'paused', to: ['things.one'], matched: 12, done: before, owner: null }])
   expect((await evt('replay', 'list')).stdout).toContain(` ${before} (${Math.floor((before * 100) / 12)}%) `)
+  expect((await evt('status')).stdout).toMatch(new RegExp(`^replays rest +${id}: evt replay resume ${id}$`, 'm'))
+  // What came after its end is not behind it.
+  await writeHistory(store, 30)
+  await store.query(`update evt.ticks set at = at - interval '1 minute'`)
+  const { readers } = JSON.parse((await evt('groups', 'list', '--json')).stdout).data
+  const group = readers.find(({ name }: { name: string }) => name === `things.one.replay-${id}`)
+  expect(group.lagEvents).toBeLessThanOrEqual(12)
   // As it was allowed with --max-affected when it began.
   await store.query('update evt.replays set matched = 2000')
   const plan = JSON.parse((await evt('replay', 'resume', id, '--dry-run', '--json')).stdout).data.plan

@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { createBridge, defineEvent, defineSaga } from '../../src/index.ts'
 import type { TestDatabase } from '../setup/database.ts'
+import { until } from '../setup/until.ts'
 import { createNowhere, type Ran, runHere } from './evt.ts'
 import { addStuckSaga, createStoreFor } from './stores.ts'
 
@@ -65,7 +68,10 @@ describe('evt saga', () => {
     expect(await statusOf(1)).toBe('stuck')
     expect(await evt('retry')).toMatchObject({ exit: 2, stderr: expect.stringContaining('--stuck') })
     await addStuckSaga(database.store).catch(() => {})
-    expect(await evt('retry', '--stuck', '--yes', '--reason', 'deployed')).toMatchObject({ exit: 0 })
+    expect(await evt('retry', '--stuck', '--yes', '--reason', 'deployed')).toMatchObject({
+      exit: 5,
+      stderr: expect.stringContaining('no running bridge has'),
+    })
     expect(await statusOf(1)).toBe('running')
     expect(await evt('retry', '1', '--yes')).toMatchObject({
       exit: 2,
@@ -81,6 +87,32 @@ describe('evt saga', () => {
     ])
     const { rows: timers } = await database.store.query('select kind from evt.timers')
     expect(timers).toEqual([{ kind: 'go' }])
+  })
+
+  it('retry says that it is stuck again, where a bridge has tried; what was skipped is shown as that', async () => {
+    await using own = (await createStoreFor('saga')) as TestDatabase
+    const began = defineEvent('user.registered', { 1: z.object({ userId: z.string(), email: z.string() }) })
+    const registration = defineSaga({
+      ...{ name: 'accounts.registration', version: 2, startsOn: began },
+      state: z.object({ userId: z.string(), email: z.string() }),
+      steps: ({ step }) => [step('profile', { run() {} })],
+    })
+    const bridge = createBridge({ store: own.url, sagas: [registration], grace: '1s' })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    const beats = `select from evt.instances where sample::text like '%accounts.registration%'`
+    await until(async () => (await own.store.query(beats)).rowCount === 1)
+    const ran = await runHere(['saga', 'retry', '1', '--yes'], { store: own.url, cwd: nowhere.path })
+    expect(ran, ran.stderr).toMatchObject({
+      exit: 1,
+      stdout: expect.stringMatching(/^retried 1 on .* · stuck again 1 \(/),
+    })
+    await own.store.query(`update evt.sagas set steps = jsonb_set(steps::jsonb, '{profile,status}', '"compensated"')`)
+    await own.store.query(
+      `insert into evt.saga_history (saga_id, what, step, by) values (1, 'skipped', 'profile', 'ada')`,
+    )
+    const shown = await runHere(['saga', 'show', '1'], { store: own.url, cwd: nowhere.path })
+    expect(shown.stdout).toMatch(/profile +compensation skipped/)
   })
 
   it('what cannot be done is said before anybody is asked, with what can be', async () => {

@@ -2,6 +2,7 @@ import { argumentList, defineCommand, flag, text, value } from '../command.ts'
 import { askConsent } from '../line/consent.ts'
 import { auditAs, operatorName } from '../line/operator.ts'
 import { consentOptions, dryRunOptions, formatOptions, storeOptions } from '../line/options.ts'
+import { afterRetry } from '../line/saga-outcome.ts'
 import { namedSagas, summaryOf } from '../line/sagas.ts'
 import { withStore } from '../line/store.ts'
 
@@ -11,10 +12,11 @@ export default defineCommand({
   summary: 'go on with stuck sagas, and at once with those that would try later',
   description: [
     'All attempts and times begin anew. A bridge that runs the saga takes it from there; while none runs, it waits.',
-    'What it did stays done: it goes on with the step, or the compensation, that failed.',
+    'What it did stays done: it goes on with the step, or the compensation, that failed. Exit 1 when one of them is stuck again',
+    'within a few seconds, exit 5 when no bridge runs that could have tried.',
   ].join('\n'),
   examples: [
-    { line: 'evt saga retry 1 --yes', says: 'this one', needs: 'saga' },
+    { line: 'evt saga retry 1 --yes', says: 'this one', needs: 'saga', exit: 5 },
     {
       line: 'evt saga retry --stuck --saga accounts.registration --dry-run',
       says: 'all that are stuck, after a repair',
@@ -45,8 +47,17 @@ export default defineCommand({
       for (const { id, saga, key } of sagas)
         await retrySaga(store, { id, saga, key, by, reason: options.reason, audit })
       const retried = sagas.map(({ id, saga, key }) => ({ id, saga, key }))
-      runtime.output.result({ data: { retried }, render: () => `retried ${retried.length} on ${store.url}\n` })
-      return undefined
+      const { stuckAgain, idle } = await afterRetry(store, sagas, runtime.signal)
+      const again = stuckAgain.length > 0 ? ` · stuck again ${stuckAgain.length} (${stuckAgain[0]?.stuck})` : ''
+      runtime.output.result({
+        status: stuckAgain.length > 0 ? 'fail' : 'pass',
+        data: { retried, stuckAgain },
+        render: () => `retried ${retried.length} on ${store.url}${again}\n`,
+      })
+      if (idle.length > 0)
+        runtime.output.warn(`outcome unknown: no running bridge has ${idle.join(', ')}`, 'start one with `evt up`')
+      if (stuckAgain.length > 0) return 'failed'
+      return idle.length > 0 ? 'partial' : undefined
     })
   },
 })

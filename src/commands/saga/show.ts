@@ -41,6 +41,12 @@ export default defineCommand({
 function render(saga: ShownSaga, nowMs: number, { paint }: Output): string {
   const { id, key, status, phase, version, stuck, reason, next, startedAt, endedAt } = saga
   const waits = waitsFor(saga)
+  const skipped = new Set(saga.history.filter(({ what }) => what === 'skipped').map(({ step }) => step))
+  // What somebody did by hand counts as compensated; nothing of it ran.
+  const shownStep = (name: string): ShownStep | undefined => {
+    const step = saga.steps[name]
+    return step?.status === 'compensated' && skipped.has(name) ? { ...step, status: 'compensation skipped' } : step
+  }
   const facts: (readonly [string, string | undefined])[] = [
     ['saga', `${id} · ${saga.saga} ${key} · version ${version}`],
     ['status', status === 'stuck' ? `stuck while ${phase}` : status],
@@ -63,7 +69,7 @@ function render(saga: ShownSaga, nowMs: number, { paint }: Output): string {
       .map((line) => `  ${visible(line)}`),
     '',
     paint('bold', 'steps'),
-    ...saga.stages.flatMap((names) => names.map((name) => stepLine(name, saga.steps[name], names.length > 1))),
+    ...saga.stages.flatMap((names) => names.map((name) => stepLine(name, shownStep(name), names.length > 1))),
     ...Object.entries(saga.steps).flatMap(([name, step]) =>
       name.startsWith('(') ? [stepLine(name, step, false)] : [],
     ),
@@ -75,7 +81,9 @@ function render(saga: ShownSaga, nowMs: number, { paint }: Output): string {
   ].join('\n')
 }
 
-function stepLine(name: string, step: StepRow | undefined, isParallel: boolean): string {
+type ShownStep = Omit<StepRow, 'status'> & { readonly status: string }
+
+function stepLine(name: string, step: ShownStep | undefined, isParallel: boolean): string {
   const attempts = step && step.attempts > 1 ? ` · ${step.attempts} attempts` : ''
   const undo = step && step.undoAttempts > 1 ? ` · ${step.undoAttempts} attempts to compensate` : ''
   const missing = step?.missing?.length ? ` · missing ${step.missing.join(', ')}` : ''
