@@ -18,6 +18,11 @@ export function createPublisher(options: PublisherOptions | DirectPublisherOptio
     assertPublisherOptions(options)
     return createPublisherToBroker(options)
   }
+  // `process.env.DATABASE_URL` that is not set, or is set to nothing.
+  if (options.store === '')
+    throw new EvtError('config', 'cannot make a publisher: its store is empty', {
+      hint: "give the URL of a PostgreSQL, as 'postgres://localhost/app'",
+    })
   if ('url' in options || 'env' in options)
     throw new EvtError('config', 'cannot make a publisher: it is given both a store and a broker', {
       hint: 'leave url and env out: what is in the store, the relay carries to brokers',

@@ -25,6 +25,11 @@ function publisherOn(options: Partial<DirectPublisherOptions>) {
   return { publisher, errors }
 }
 
+it('a store that is no text at all, as of a variable that is not set, is refused at once', () => {
+  const make = () => createPublisher({ store: '', registry, source: 'test' })
+  expect(make).toThrow(expect.objectContaining({ code: 'config', message: expect.stringContaining('store is empty') }))
+})
+
 it('what nothing would read is refused by its name, for bridges, buses and publishers alike', () => {
   const odd: [() => unknown, string, string][] = [
     [

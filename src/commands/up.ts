@@ -173,7 +173,8 @@ function handlersText(services: readonly ServiceDefinition[], runsSagas: boolean
     ...(sagas > 0 ? [`${sagas} of sagas`] : []),
     ...(projections > 0 ? [`${projections} of projections`] : []),
   ]
-  return `${plain + sagas + projections} handlers${kinds.length > 0 ? ` (${kinds.join(', ')})` : ''}`
+  const all = plain + sagas + projections
+  return `${all} ${all === 1 ? 'handler' : 'handlers'}${kinds.length > 0 ? ` (${kinds.join(', ')})` : ''}`
 }
 
 /** What is told of a bridge whose server is gone. */

@@ -116,5 +116,7 @@ function showCauses(causes: readonly CauseRow[], options: Options, { output, now
   const render = () => (total === 0 ? noneOf(options) : renderCauses(shown, now(), output))
   output.result({ data: { causes: shown }, meta, render })
   if (total === 0) return
-  output.notice(`${formatCount(total)} dead letters of ${formatCount(causes.length)} causes · shown ${shown.length}`)
+  const letters = total === 1 ? '1 dead letter' : `${formatCount(total)} dead letters`
+  const ofCauses = causes.length === 1 ? '1 cause' : `${formatCount(causes.length)} causes`
+  output.notice(`${letters} of ${ofCauses} · shown ${shown.length}`)
 }

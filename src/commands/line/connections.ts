@@ -42,8 +42,9 @@ export async function connectionsOf(given: GivenConnections, { config, output }:
   const sinks = merged(merged(ofBus, config.get('sinks').value), given.sink)
   const sources = merged(config.get('sources').value, given.source)
   const { consume } = given
-  const { resolveSinks } = await import('../../relay/sink-config.ts')
+  const { findSink, resolveSinks } = await import('../../relay/sink-config.ts')
   const { resolveSources } = await import('../../relay/source-config.ts')
+  if (consume !== undefined) findSink(sinks, consume)
   const written = await Promise.all(resolveSinks(sinks).map(topicsWritten))
   const read = await Promise.all(resolveSources(sources).map(topicsRead))
   return {

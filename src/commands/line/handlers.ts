@@ -27,7 +27,7 @@ export async function switchNamed(runtime: Runtime, store: Store, request: Switc
   for (const name of wanted) if (!known.has(name)) throw noSuch(verb, name, { known: [...known], store: store.url })
   const samples = wanted.map((name) => {
     const bridges = running.filter(({ handlers }) => namesOf(handlers).includes(name)).length
-    return `${name}: ${standing(states.find(({ handler }) => handler === name))}; in ${bridges} bridges`
+    return `${name}: ${standing(states.find(({ handler }) => handler === name))}; in ${bridges} ${bridges === 1 ? 'bridge' : 'bridges'}`
   })
   const plan = {
     verb,
