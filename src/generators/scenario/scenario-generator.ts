@@ -23,6 +23,8 @@ export interface ScenarioGeneratorOptions {
   readonly library?: readonly PlacedScenario[]
   /** Shares by name; default all the same. */
   readonly weights?: Readonly<Record<string, number>>
+  /** Default by chance, as their weights say. In turn: one after the other, as they are listed. */
+  readonly order?: 'by-chance' | 'in-turn'
   /** The same options, seed and `nowMs` give the same items, byte for byte. */
   readonly seed: number
   /** Virtual time of the first instance's start, ms since the epoch. */
@@ -154,7 +156,10 @@ function check(options: ScenarioGeneratorOptions): void {
   }
 }
 
-function createPick({ scenarios, weights }: ScenarioGeneratorOptions, moment: { random(): number }): () => number {
+function createPick(
+  { scenarios, weights, order }: ScenarioGeneratorOptions,
+  moment: { random(): number },
+): () => number {
   const names = scenarios.map(({ definition }) => definition.scenario)
   for (const name of Object.keys(weights ?? {})) {
     if (names.includes(name)) continue
@@ -166,6 +171,10 @@ function createPick({ scenarios, weights }: ScenarioGeneratorOptions, moment: { 
   const sum = shares.reduce((all, share) => all + share, 0)
   if (!(sum > 0)) throw new EvtError('usage', 'cannot play scenarios: every weight is 0')
   if (shares.length === 1) return () => 0
+  if (order === 'in-turn') {
+    let turn = 0
+    return () => turn++ % shares.length
+  }
   const bounds = shares.map((_, i) => shares.slice(0, i + 1).reduce((all, share) => all + share, 0))
   return () => {
     const drawn = moment.random() * sum
