@@ -8,12 +8,12 @@ import { createProgress } from '../../output/progress.ts'
 import { closeStoreWithin, settlesWithin } from '../../store/close-within.ts'
 import { openStore, type Store } from '../../store/connection.ts'
 import { readSnapshot } from '../../watch/read-snapshot.ts'
-import type { Snapshot } from '../../watch/snapshot.ts'
 import { openDashboardOn } from '../line/dashboard.ts'
 import { causeOf, type OwnStore, startOwn } from '../line/own-store.ts'
 import { loadDemoServices } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
-import { renderSummary, summaryOf } from './summary.ts'
+import { readSagaCounts } from './saga-counts.ts'
+import { renderSummary, type Seen, summaryOf } from './summary.ts'
 import { type Written, write } from './writers.ts'
 
 export interface DemoOptions {
@@ -73,7 +73,7 @@ async function onServer(server: OwnStore, { options, services, runtime }: Wanted
         onError: (error) => until.aborted || output.detail(`a write failed: ${error}`),
       })
     const run = wantsDashboard(options, runtime) ? withDashboard : forAWhile
-    return await soonAfter(signal, run({ options, store, writers }, runtime))
+    return await soonAfter(signal, run({ options, services, store, writers }, runtime))
   } finally {
     await bridge.stop()
     await closeStoreWithin(store, closingMs)
@@ -105,8 +105,7 @@ async function soonAfter<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
 const wantsDashboard = (options: DemoOptions, { stdin, terminal, output }: Runtime) =>
   options.for === undefined && output.format === 'text' && stdin.isTTY && terminal.stdout.isTTY
 
-interface Demo {
-  readonly options: DemoOptions
+interface Demo extends Pick<Wanted, 'options' | 'services'> {
   readonly store: Store
   writers(signal: AbortSignal): Promise<Written>
 }
@@ -123,15 +122,15 @@ async function withDashboard({ store, writers }: Demo, runtime: Runtime): Promis
   return 'done'
 }
 
-async function forAWhile({ options, store, writers }: Demo, runtime: Runtime): Promise<Outcome | undefined> {
+async function forAWhile({ options, services, store, writers }: Demo, runtime: Runtime): Promise<Outcome | undefined> {
   const { output, signal, terminal, now } = runtime
   const forMs = options.for ?? defaultForMs
-  const first = await readSnapshot(store)
+  const first = await look(store)
   const progress = createProgress({ stderr: terminal.stderr, verb: 'committed', now })
   const redraw = setInterval(
     () =>
       void readSnapshot(store).then(
-        ({ head }) => progress.update(Number(head.position) - Number(first.head.position)),
+        ({ head }) => progress.update(Number(head.position) - Number(first.snapshot.head.position)),
         () => {},
       ),
     500,
@@ -139,13 +138,19 @@ async function forAWhile({ options, store, writers }: Demo, runtime: Runtime): P
   const written = await writers(AbortSignal.any([signal, AbortSignal.timeout(forMs)]))
   clearInterval(redraw)
   progress.end()
-  const summary = summaryOf(first, await settled(store, signal), written)
+  await settled(store, signal)
+  const summary = summaryOf({ first, last: await look(store), written, services })
   output.result({ data: summary, render: () => renderSummary(summary, output) })
   return undefined
 }
 
-/** The last snapshot: once nothing waits, and every bridge has told it (they tell once a second). */
-async function settled(store: Store, signal: AbortSignal): Promise<Snapshot> {
+const look = async (store: Store): Promise<Seen> => ({
+  snapshot: await readSnapshot(store),
+  sagas: await readSagaCounts(store),
+})
+
+/** Until nothing waits, and every bridge has told it (they tell once a second). */
+async function settled(store: Store, signal: AbortSignal): Promise<void> {
   const deadline = performance.now() + settleMs
   for (;;) {
     const snapshot = await readSnapshot(store)
@@ -154,5 +159,4 @@ async function settled(store: Store, signal: AbortSignal): Promise<Snapshot> {
     await delay(100, undefined, { signal }).catch(() => {})
   }
   await delay(1_200, undefined, { signal }).catch(() => {})
-  return readSnapshot(store)
 }

@@ -2,12 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { encodeEvent } from '../../core/codec.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import { contractsOfServices, createRegistry } from '../../core/registry.ts'
-import { createGenerator } from '../../generators/generator.ts'
-import { createScenarioGenerator } from '../../generators/scenario/scenario-generator.ts'
+import { createGenerator, type GeneratorOptions } from '../../generators/generator.ts'
+import type { PlacedScenario } from '../../generators/scenario/place.ts'
+import { createScenarioGenerator, type ScenarioItem } from '../../generators/scenario/scenario-generator.ts'
 import type { ServiceDefinition } from '../../handle/define-service.ts'
 import { traffic } from '../../services/registry.ts'
 import type { Store } from '../../store/connection.ts'
 import { publishEncoded } from '../../store/outbox.ts'
+import { garbled, mishaps } from './mishaps.ts'
 
 export interface WriterOptions {
   readonly store: Store
@@ -38,7 +40,9 @@ const shares = { application: 0.6, scenarios: 0.3, reports: 0.1 } as const
 const reports = ['system.{cache_invalidated,health_reported,performance_reported,health_check}']
 /** Events of a scenario, about; people wait less than in life, so that something is seen. */
 const usualEvents = 8
-const speed = 60
+const speed = 120
+/** The first of each kind come so much closer together: who looks for some seconds has seen all of them. */
+const hurry = 4
 const lookMs = 50
 /** Published in one transaction. */
 const most = 200
@@ -54,80 +58,118 @@ export async function write(options: WriterOptions): Promise<Written> {
     poisonRatio,
     signal,
   })
-  const scenarios = livesOf(options)
   const [counts, ...published] = await Promise.all([
     application.run(onError),
-    publish(options, scenarios.next),
-    publish(options, reportsOf(options)),
+    ...publishedBy(options).map((next) => publish(options, next)),
   ])
   return {
     transactions: counts.committed,
     rolledBack: counts.rolledBack,
-    published: published.reduce((sum, count) => sum + count, 0),
-    poisoned: counts.poisoned + scenarios.poisoned(),
+    published: published.reduce((sum, { events }) => sum + events, 0),
+    poisoned: published.reduce((sum, { mishaps }) => sum + mishaps, counts.poisoned),
   }
 }
 
-/** An event, and when it is due, ms after the start. */
-type Due = readonly [dueMs: number, event: EvtEvent]
+type Plan = Pick<WriterOptions, 'services' | 'seed' | 'ratePerSecond' | 'poisonRatio' | 'nowMs'>
 
-/** All scenarios of the services, many at a time; what they would expect is the dashboard's to show. */
-function livesOf({ services, seed, ratePerSecond, poisonRatio, nowMs }: WriterOptions) {
-  const everyMs = (1_000 * usualEvents) / (ratePerSecond * shares.scenarios)
+/** Everything that does not come from a captured table. */
+export const publishedBy = (plan: Plan): readonly Next[] => [livesOf(plan), reportsOf(plan), ...accidentsOf(plan)]
+
+/** An event, when it is due, ms after the start, and how many mishaps there are with it. */
+interface Due {
+  readonly dueMs: number
+  readonly event: EvtEvent
+  readonly mishaps: number
+}
+/** Without end. */
+type Next = () => Due
+
+interface Cast {
+  readonly scenarios: readonly PlacedScenario[]
+  readonly everyMs: number
+}
+
+/** Scenarios one after the other, many at a time; what they would expect is the dashboard's to show. */
+function played({ services, seed, nowMs }: Plan, { scenarios, everyMs }: Cast) {
+  const [{ length }, closeMs] = [scenarios, everyMs / hurry]
   const generator = createScenarioGenerator({
     registry: createRegistry(contractsOfServices(services)),
-    scenarios: services.flatMap(({ name, scenarios = [] }) =>
-      scenarios.map((definition) => ({ definition, place: name })),
-    ),
+    scenarios,
+    order: 'in-turn',
     seed,
     nowMs,
     speed,
-    arrivals: { at: (k) => k * everyMs },
-    ...(poisonRatio > 0 ? { corrupt: { kinds: ['poison'], ratio: poisonRatio } } : {}),
+    arrivals: { at: (k) => Math.min(k, length) * closeMs + Math.max(0, k - length) * everyMs },
   })
-  return {
-    next(): Due {
-      for (;;) {
-        const item = generator.next()
-        // Instances come without end.
-        if (!item) return [Infinity, undefined as never]
-        if ('event' in item) return [item.dueMs, item.event]
-      }
-    },
-    poisoned: () => generator.corrupted.poison,
+  return () => {
+    for (;;) {
+      const item = generator.next() as ScenarioItem
+      if ('event' in item) return item
+    }
   }
 }
 
-function reportsOf({ services, seed, ratePerSecond, nowMs }: WriterOptions): () => Due {
-  const everyMs = 1_000 / (ratePerSecond * shares.reports)
-  const generator = createGenerator({
-    registry: createRegistry(contractsOfServices(services)),
-    types: reports,
-    seed,
-    nowMs,
-    schedule: { at: (k) => k * everyMs },
+function livesOf(options: Plan): Next {
+  // The first of each service, the second of each: nobody waits until the others are through.
+  const scenarios = options.services
+    .flatMap(({ name, scenarios = [] }) => scenarios.map((definition, turn) => ({ definition, place: name, turn })))
+    .sort((a, b) => a.turn - b.turn)
+  const next = played(options, {
+    scenarios,
+    everyMs: (1_000 * usualEvents) / (options.ratePerSecond * shares.scenarios),
   })
+  return () => ({ ...next(), mishaps: 0 })
+}
+
+/** What handlers refuse and what contracts refuse, half and half. */
+function accidentsOf(options: Plan): readonly Next[] {
+  const perSecond = options.ratePerSecond * options.poisonRatio * (1 - shares.application)
+  if (perSecond === 0) return []
+  const everyMs = 2_000 / perSecond
+  const next = played(options, {
+    scenarios: mishaps.map((definition) => ({ definition, place: 'demo' })),
+    everyMs,
+  })
+  const mishap = () => {
+    const { dueMs, event, instance } = next()
+    return { dueMs, event, mishaps: instance }
+  }
+  return [mishap, generated(options, { types: garbled.types, corrupt: { kinds: garbled.kinds, ratio: 1 }, everyMs })]
+}
+
+const reportsOf = (options: Plan): Next =>
+  generated(options, { types: reports, everyMs: 1_000 / (options.ratePerSecond * shares.reports) })
+
+interface Kind extends Pick<GeneratorOptions, 'types' | 'corrupt'> {
+  readonly everyMs: number
+}
+
+function generated({ services, seed, nowMs }: Plan, { everyMs, ...kind }: Kind): Next {
+  const at = (k: number) => k * everyMs
+  const registry = createRegistry(contractsOfServices(services))
+  const generator = createGenerator({ ...kind, registry, seed, nowMs, schedule: { at } })
   let made = 0
-  return () => [made++ * everyMs, generator.next()]
+  return () => ({ dueMs: at(made++), event: generator.next(), mishaps: kind.corrupt ? made : 0 })
 }
 
 /** Publishes what is due; resolves with how many, when the signal aborts. */
-async function publish({ store, signal, onError }: WriterOptions, next: () => Due): Promise<number> {
+async function publish({ store, signal, onError }: WriterOptions, next: Next) {
   const began = performance.now()
-  let published = 0
-  let [dueMs, event] = next()
+  const published = { events: 0, mishaps: 0 }
+  let coming = next()
   for (; !signal.aborted; await delay(lookMs, undefined, { signal }).catch(() => {})) {
-    const due: EvtEvent[] = []
-    for (; dueMs <= performance.now() - began && due.length < most; [dueMs, event] = next()) due.push(event)
+    const due: Due[] = []
+    for (; coming.dueMs <= performance.now() - began && due.length < most; coming = next()) due.push(coming)
     if (due.length === 0) continue
     try {
       await store.transaction((sql) =>
         publishEncoded(
           sql,
-          due.map((one) => encodeEvent(one)),
+          due.map(({ event }) => encodeEvent(event)),
         ),
       )
-      published += due.length
+      published.events += due.length
+      published.mishaps = due.at(-1)?.mishaps ?? 0
     } catch (error) {
       onError(error)
     }
