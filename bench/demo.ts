@@ -16,6 +16,8 @@ const mostShare = 0.3
 const mostStartMs = 5_000
 const warmUpMs = 5_000
 
+const commitsSql = 'select xact_commit as commits from pg_stat_database where datname = current_database()'
+
 const load = () => Promise.all(Object.values(reference).map((one) => one()))
 
 async function bridgeOf(url: string): Promise<void> {
@@ -57,7 +59,12 @@ async function measure(rate: number, seconds: number): Promise<void> {
     child.send('cpu')
     return ((await once(child, 'message')) as [number])[0]
   }
-  const look = async () => ({ atMs: performance.now(), cpuMs: await cpuMs(), snapshot: await readSnapshot(store) })
+  const look = async () => ({
+    atMs: performance.now(),
+    cpuMs: await cpuMs(),
+    snapshot: await readSnapshot(store),
+    commits: Number((await store.query(commitsSql)).rows[0]?.commits),
+  })
   await delay(warmUpMs)
   const from = await look()
   await delay(seconds * 1_000)
@@ -71,10 +78,13 @@ async function measure(rate: number, seconds: number): Promise<void> {
   const share = (to.cpuMs - from.cpuMs) / tookMs
   const perSecond = (of: (one: typeof to) => number) => Math.round(((of(to) - of(from)) * 1_000) / tookMs)
   const events = perSecond(({ snapshot }) => Number(snapshot.head.position))
+  const handled = perSecond(({ snapshot }) =>
+    snapshot.instances.reduce((sum, { handlers }) => handlers.reduce((all, one) => all + one.handled, sum), 0),
+  )
   const verdict = share <= mostShare && upMs < mostStartMs ? 'ok' : 'NOT MET'
   if (verdict !== 'ok') process.exitCode = 1
   stdout.write(
-    `${rate} writes/s, ${events} events/s: ${(share * 100).toFixed(0)} % of a core (at most ${mostShare * 100}), up in ${Math.round(upMs)} ms (at most ${mostStartMs}) ${verdict}\n`,
+    `${rate} writes/s, ${events} events/s, ${handled} times handled/s, ${perSecond(({ commits }) => commits)} commits/s (the writers' too), ${Math.round((share * 1e6) / handled)} µs each: ${(share * 100).toFixed(0)} % of a core (at most ${mostShare * 100}), up in ${Math.round(upMs)} ms (at most ${mostStartMs}) ${verdict}\n`,
   )
 }
 
