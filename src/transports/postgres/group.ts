@@ -54,8 +54,10 @@ export function createLocalGroup(
     },
     dispatch(entries: readonly LogEntry[]) {
       for (const entry of entries) {
+        // Of many groups few want an event.
+        if (!wanted(entry.type)) continue
         const lane = owned.get(entry.slot % laneCount)
-        if (lane?.live && wanted(entry.type)) lane.offer(entry)
+        if (lane?.live) lane.offer(entry)
       }
     },
     add(lane) {
