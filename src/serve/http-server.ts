@@ -91,14 +91,19 @@ function createFastify(config: HttpConfig, certificate: Certificate | undefined)
   return server
 }
 
+const noEvents = {
+  title: 'this process serves no events: it has not the role http',
+  hint: 'ask one that was started without --only, or with --only http',
+}
 /** Of all routes. */
 const methods = ['GET', 'POST'] as const
 
-function answerErrors(server: FastifyInstance, { report }: HttpPorts): void {
+function answerErrors(server: FastifyInstance, { report, events }: HttpPorts): void {
   server.setNotFoundHandler((request, reply) => {
     const hint = 'GET /openapi.json says what there is'
     const [url = ''] = request.url.split('?')
     const allowed = methods.filter((method) => server.hasRoute({ url, method }))
+    if (url === '/events' && !events) return sendProblem(reply, { status: 404, ...noEvents })
     if (allowed.length === 0) return sendProblem(reply, { status: 404, title: 'there is nothing here', hint })
     const title = `there is no ${request.method} here, only ${allowed.join(' and ')}`
     return sendProblem(reply.header('allow', allowed.join(', ')), { status: 405, title, hint })
@@ -147,7 +152,8 @@ async function listen(server: FastifyInstance, { host, port, tls }: HttpConfig):
   } catch (error) {
     await server.close().catch(() => {})
     const { code } = error as { readonly code?: unknown }
-    const hint = code === 'EADDRINUSE' ? 'another process has that port; name another one with --http, or --http off' : undefined
+    const hint =
+      code === 'EADDRINUSE' ? 'another process has that port; name another one with --http, or --http off' : undefined
     throw new EvtError('config', `cannot serve ${shown(port)}: ${toError(error).message}`, {
       cause: error,
       ...(hint === undefined ? {} : { hint }),

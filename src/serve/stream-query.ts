@@ -1,6 +1,6 @@
 import { EvtError } from '../core/errors.ts'
 import { parseInstant } from '../core/instant.ts'
-import { compilePatterns, type Pattern } from '../core/pattern.ts'
+import { compilePatterns, type Pattern, patternAlternatives } from '../core/pattern.ts'
 import { compileWhere, eventFields, type Where } from '../core/where.ts'
 import type { LogEntry } from '../store/log.ts'
 import type { EventPorts } from './ports.ts'
@@ -35,9 +35,10 @@ export async function readStreamQuery(given: GivenQuery, log: EventPorts['log'])
   if (odd !== undefined) throw bad('there are only the parameters pattern, where and since')
   const empty = known.find((name) => [query[name]].flat().includes(''))
   if (empty !== undefined) throw bad(`the parameter ${empty} is empty`, 'leave it out, or say what it is')
-  const patterns = listOf(query.pattern)
-  const pattern = asked(() => compilePatterns(patterns.length > 0 ? patterns : ['*']))
-  if (pattern.types && !pattern.types.some((type) => access.mayType(type)))
+  const named = listOf(query.pattern)
+  const patterns = named.length > 0 ? named : ['*']
+  const pattern = asked(() => compilePatterns(patterns))
+  if (!canMeet(pattern, patterns, access))
     throw new HttpProblem({ status: 403, title: `this token is for ${access.types.join(' ')}` })
   const [text] = listOf(query.where)
   const where = text === undefined ? undefined : asked(() => compileWhere(text, { nowMs, fields: eventFields }))
@@ -56,6 +57,15 @@ export async function readStreamQuery(given: GivenQuery, log: EventPorts['log'])
   if (isResumed && first.length === 0 && head > after && (await log.start()) > after)
     throw gone(`what came after position ${after} is gone by retention`)
   return { pattern, where, after, first }
+}
+
+/** A stream that can never say anything would be waited for. */
+function canMeet({ types }: Pattern, patterns: readonly string[], access: Access): boolean {
+  if (types) return types.some((type) => access.mayType(type))
+  const beginnings = (texts: readonly string[]) =>
+    texts.flatMap(patternAlternatives).map((alternative) => alternative.split('*')[0] ?? '')
+  const own = beginnings(access.types)
+  return beginnings(patterns).some((one) => own.some((other) => one.startsWith(other) || other.startsWith(one)))
 }
 
 async function startOf(text: string, { log, nowMs }: { log: EventPorts['log']; nowMs: number }): Promise<bigint> {

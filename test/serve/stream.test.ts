@@ -108,7 +108,16 @@ describe('GET /events', () => {
     await until(() => plain.messages.length === 2)
     expect(JSON.parse(plain.messages[0]?.data ?? '')).toMatchObject({ data: { total: 7, card: '***' } })
     expect(plain.text()).not.toContain('4111')
+    // Of what is hidden, values could be tried until a checksum fits.
+    const [masked, open] = plain.messages.map(({ data }) => JSON.parse(data))
+    expect([masked, open].map((event) => JSON.stringify(event).includes('checksum'))).toEqual([false, true])
     expect(guessing.messages).toEqual([])
+  })
+
+  it('is not there in a process without the role http, which says so', async () => {
+    const { url } = await serve({}, { roles: ['relay'] })
+    const reading = await readStream(`${url}/events`)
+    expect(reading).toMatchObject({ status: 404, title: expect.stringContaining('has not the role http') })
   })
 
   it('shows signs of life, with the place that nothing to show was found up to', async () => {
@@ -141,6 +150,7 @@ describe('GET /events', () => {
     const headers = bearer(token)
     await until(async () => (await fetch(`${url}/stats`, { headers })).status === 403)
     expect((await readStream(`${url}/events?pattern=order.placed`, headers)).status).toBe(403)
+    expect((await readStream(`${url}/events?pattern=order.*`, headers)).status).toBe(403)
     const reading = await readStream(`${url}/events`, headers)
     await until(async () => (await post([order('a'), user('b')], all)).status === 202)
     await until(() => reading.messages.length >= 1)
