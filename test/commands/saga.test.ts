@@ -101,7 +101,7 @@ describe('evt saga', () => {
     onTestFinished(() => bridge.stop())
     await bridge.start()
     const beats = `select from evt.instances where sample::text like '%accounts.registration%'`
-    await until(async () => (await own.store.query(beats)).rowCount === 1)
+    await until(async () => (await own.store.query(beats)).rows.length === 1)
     const ran = await runHere(['saga', 'retry', '1', '--yes'], { store: own.url, cwd: nowhere.path })
     expect(ran, ran.stderr).toMatchObject({
       exit: 1,

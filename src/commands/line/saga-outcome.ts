@@ -22,18 +22,21 @@ export async function afterRetry(store: Store, sagas: readonly SagaRecord[], sig
   const idle = [...new Set(sagas.map(({ saga }) => saga))].filter((name) => !running.has(name))
   const watched = sagas.filter(({ saga }) => running.has(saga))
   const stuckAgain = new Map<string, string | null>()
+  const read = async (ids: readonly string[]) =>
+    (await Promise.all(ids.map((id) => listSagas(store, { id, limit: 1 })))).flat()
+  const movedBefore = new Map((await read(watched.map(({ id }) => id))).map(({ id, movedAt }) => [id, movedAt]))
   const endMs = performance.now() + watchMs
-  let open = watched
+  let open = watched.map(({ id }) => id)
   while (open.length > 0 && !signal.aborted) {
-    const now = await Promise.all(open.map(({ id }) => listSagas(store, { id, limit: 1 })))
-    for (const { id, status, stuck } of now.flat()) if (status === 'stuck') stuckAgain.set(id, stuck)
-    open = open.filter((_, n) => isUnderWay(now[n]?.[0]))
+    const now = await read(open)
+    for (const { id, status, stuck } of now) if (status === 'stuck') stuckAgain.set(id, stuck)
+    open = now.filter((saga) => isUnderWay(saga, movedBefore.get(saga.id))).map(({ id }) => id)
     if (open.length === 0 || performance.now() >= endMs) break
     await delay(pollMs, undefined, { signal }).catch(() => {})
   }
   return { stuckAgain: [...stuckAgain].map(([id, stuck]) => ({ id, stuck })), idle }
 }
 
-/** Told to go on and not taken up, or between two attempts. */
-const isUnderWay = (saga: SagaRecord | undefined): boolean =>
-  saga !== undefined && saga.status !== 'stuck' && (saga.next?.kind === 'go' || saga.next?.kind === 'retry')
+/** Told to go on and not taken up since, or between two attempts. */
+const isUnderWay = ({ status, endedAt, movedAt, next }: SagaRecord, before: string | undefined): boolean =>
+  status !== 'stuck' && endedAt === null && (movedAt === before || next?.kind === 'go' || next?.kind === 'retry')
