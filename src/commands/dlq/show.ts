@@ -33,7 +33,7 @@ export default defineCommand({
     if (source !== undefined) return showBuried(source, { id, masker }, runtime)
     if (!/^\d{1,18}$/.test(id)) {
       throw new EvtError('usage', `cannot show dead letter ${id}: it is no number`, {
-        hint: 'ids stand in `evt dlq list --flat`',
+        hint: 'ids stand in `evt dlq list --flat`; of a cause, `evt dlq list --cause CAUSE` shows all',
       })
     }
     return withStore(runtime, { command: 'dlq show', max: 1 }, async (store) => {
