@@ -85,6 +85,34 @@ describe('evt gen --learn', () => {
   })
 })
 
+/** A recording in which everything is about few things, with ids that are no UUIDs. */
+const recorded = (type: string, dataOf: (i: number) => object, count = 60) =>
+  Array.from({ length: count }, (_, i) =>
+    JSON.stringify({
+      specversion: '1.0',
+      id: `i${i}`,
+      source: 's',
+      type,
+      time: '2026-01-01T00:00:00Z',
+      data: dataOf(i),
+    }),
+  ).join('\n')
+
+describe('a recording', () => {
+  it('about few things with ids of their own is learned from: an id is no choice', async () => {
+    writeFileSync(
+      path('carts.ndjson'),
+      recorded('cart.updated', (i) => ({ cart_id: `c${i % 5}`, customerId: `cust-${i % 3}`, state: 'ab'[i % 2] })),
+    )
+    const ran = await evt(['gen', '--learn', 'carts.ndjson', '--count', '3', '--dry-run'])
+    expect(ran.exit, ran.stderr).toBe(0)
+    const { stdout } = await evt(['schema', 'infer', 'carts.ndjson'])
+    for (const line of ['cart_id: z.string(),', 'customerId: z.string(),', "state: z.enum(['a', 'b']),"]) {
+      expect(stdout).toContain(line)
+    }
+  })
+})
+
 describe('evt schema infer', () => {
   it('writes contracts from which valid events are made', async () => {
     const ran = await evt(['schema', 'infer', '-', '--service', 'shop', '--write', 'shop.ts'], traffic)

@@ -1,3 +1,4 @@
+import { snakeCase } from '../names.ts'
 import type { FieldStats, Format } from './field-stats.ts'
 
 /** What a contract says of values that looked like these. */
@@ -25,7 +26,7 @@ export function inferShape(stats: FieldStats, name = ''): Inferred {
   const options: Inferred[] = []
   if (fields) options.push(ofObject(fields))
   if (items) options.push({ kind: 'array', item: inferShape(items.stats, name) })
-  if (texts) options.push(ofText(texts))
+  if (texts) options.push(ofText(texts, name))
   if (numbers) options.push(ofNumber(numbers, name))
   if (booleans.yes + booleans.no > 0) options.push({ kind: 'boolean' })
   const [first, ...more] = options
@@ -64,10 +65,13 @@ export function choicesOf({
   return values
 }
 
-function ofText(texts: NonNullable<FieldStats['texts']>): Inferred {
+/** There will be others. */
+const isId = (name: string): boolean => /(^|_)ids?$/.test(snakeCase(name))
+
+function ofText(texts: NonNullable<FieldStats['texts']>, name: string): Inferred {
   const [format] = texts.formats
   if (format) return { kind: 'string', format }
-  const choices = choicesOf(texts)
+  const choices = isId(name) ? undefined : choicesOf(texts)
   const isName = [...(choices?.keys() ?? [])].every((value) => /^[\w.:/-]{1,40}$/.test(value))
   return choices && isName
     ? { kind: 'enum', values: [...choices.keys()].sort() }
@@ -75,7 +79,7 @@ function ofText(texts: NonNullable<FieldStats['texts']>): Inferred {
 }
 
 function ofNumber({ integers, least, most }: NonNullable<FieldStats['numbers']>, name: string): Inferred {
-  if (/(^|_)id$|[a-z]Id$/.test(name)) return { kind: 'number', integer: integers, ...(least >= 0 ? { min: 0 } : {}) }
+  if (isId(name)) return { kind: 'number', integer: integers, ...(least >= 0 ? { min: 0 } : {}) }
   return { kind: 'number', integer: integers, min: least >= 0 ? 0 : -roundUp(-least), max: roundUp(most) }
 }
 
