@@ -95,8 +95,9 @@ describeServers('who reads the store', (server) => {
     const refused = { code: 'refused', message: expect.stringContaining('worker-1 runs it') }
     await expect(removeReader(store, group)).rejects.toMatchObject(refused)
     await expect(seekGroup(store, { name: 'old', after: 3n })).rejects.toMatchObject(refused)
-    await store.query(`insert into evt.instances (instance, host, pid, version, roles, started_at, sample)
-      values ('bridge-1', 'h', 1, '1', '{relay}', now(), '{"sinks":[{"sink":"new"}],"handlers":[{"handler":"of a sink"}]}')`)
+    // However long the machine takes, it has not missed a beat.
+    await store.query(`insert into evt.instances (instance, host, pid, version, roles, started_at, beat_at, sample)
+      values ('bridge-1', 'h', 1, '1', '{relay}', now(), now() + interval '1 hour', '{"sinks":[{"sink":"new"}],"handlers":[{"handler":"of a sink"}]}')`)
     const carried = { code: 'refused', message: expect.stringContaining('bridge-1 runs it') }
     await expect(removeReader(store, await findReader(store, 'new'))).rejects.toMatchObject(carried)
     await expect(removeReader(store, await findReader(store, 'of a sink'))).rejects.toMatchObject(carried)
