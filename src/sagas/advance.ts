@@ -3,18 +3,29 @@ import { EvtError } from '../core/errors.ts'
 import type { StepRow } from '../store/sagas.ts'
 import { attemptStep } from './attempt-step.ts'
 import type { State, StepConfig } from './saga-config.ts'
-import { finish, offerEvents } from './take.ts'
-import { end, fail, isoOf, isPrintable, stepOf, stepRow, stick, type Turn } from './turn.ts'
+import { consume, finish, offerEvents } from './take.ts'
+import { end, fail, isoOf, isPrintable, note, stepOf, stepRow, stick, type Turn } from './turn.ts'
 
 /** Moves a saga as far as it gets: until it waits, is stuck or has ended. */
 export async function advance(turn: Turn): Promise<void> {
   const { row } = turn
   if (row.status === 'running') row.due ??= isoOf(turn.nowMs + turn.timeoutMs)
   for (let moved = true; moved; ) {
-    if (row.status === 'running') moved = await moveForward(turn)
+    if (row.status === 'running') moved = isCancelled(turn) || (await moveForward(turn))
     else if (row.status === 'compensating') moved = await moveBackward(turn)
     else return
   }
+}
+
+/** Asked before every step, so that none begins for what is cancelled. */
+function isCancelled(turn: Turn): boolean {
+  const type = turn.config.cancelledBy?.event.type
+  const offer = [...turn.offers].find((one) => one.type === type)
+  if (!offer) return false
+  consume(turn, offer)
+  note(turn, 'cancelled', { eventId: offer.eventId, type: offer.type })
+  fail(turn, `it was cancelled by ${offer.type}`)
+  return true
 }
 
 async function moveForward(turn: Turn): Promise<boolean> {

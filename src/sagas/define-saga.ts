@@ -8,7 +8,7 @@ import type { Saga } from '../handle/saga.ts'
 import type { SagaOptions, Stage, StepMaker, StepOptions } from './saga.ts'
 import type { SagaConfig, State, StepConfig } from './saga-config.ts'
 
-type AnyOptions = SagaOptions<State, unknown>
+type AnyOptions = SagaOptions<State, unknown, unknown>
 type AnyStep = StepOptions<State, unknown, unknown>
 
 /**
@@ -23,7 +23,7 @@ type AnyStep = StepOptions<State, unknown, unknown>
  *       ],
  *     })
  */
-export function defineSaga<S extends object, E>(options: SagaOptions<S, E>): Saga {
+export function defineSaga<S extends object, E, C = unknown>(options: SagaOptions<S, E, C>): Saga {
   return resolveSaga(options as unknown as AnyOptions)
 }
 
@@ -64,6 +64,7 @@ function resolveSaga(options: AnyOptions): SagaConfig {
     beginsAsData: options.begin === undefined,
     stages: stages.map((stage) => stage.steps.map((one) => one.name)),
     steps,
+    cancelledBy: cancellationOf(options, refuse),
     timeoutMs: options.timeout === undefined ? undefined : msOf(options.timeout, 'timeout', refuse),
     once: options.perKey === 'once',
     keepEarlyMs: msOf(options.keepEarly ?? '1h', 'keepEarly', refuse),
@@ -83,6 +84,7 @@ const sagaKeys: KeysOf<AnyOptions> = {
   state: true,
   begin: true,
   steps: true,
+  cancelledBy: true,
   timeout: true,
   perKey: true,
   keepEarly: true,
@@ -104,6 +106,21 @@ const stepKeys: KeysOf<AnyStep> = {
   onTimeout: true,
   retry: true,
   compensate: true,
+}
+
+function cancellationOf(
+  { cancelledBy, correlate: own, startsOn }: AnyOptions,
+  refuse: Refuse,
+): SagaConfig['cancelledBy'] {
+  if (cancelledBy === undefined) return undefined
+  const wrong = (reason: string, hint: string) => refuse(`cancelledBy ${reason}`, hint)
+  if (typeof cancelledBy?.event?.type !== 'string')
+    throw wrong('names no event', 'cancelledBy: { event: orderCancelled, correlate: … }')
+  const { event, correlate } = cancelledBy
+  if (event.type === startsOn.type) throw wrong('is the event that begins it', 'name another one')
+  if (own && !correlate)
+    throw wrong(`does not say which saga a ${event.type} belongs to`, 'the saga has `correlate`: this needs one')
+  return { event, correlate: correlate ? (one) => correlate.call(cancelledBy, one) : ({ subject }) => subject }
 }
 
 function stagesOf(options: AnyOptions, refuse: Refuse): readonly Stage<State>[] {

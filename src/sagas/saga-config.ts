@@ -20,6 +20,9 @@ export interface SagaConfig extends Saga {
   /** The names of its steps, stage by stage. */
   readonly stages: readonly (readonly string[])[]
   readonly steps: ReadonlyMap<string, StepConfig>
+  readonly cancelledBy:
+    | { readonly event: Contract; readonly correlate: (event: EvtEvent) => SagaKey | undefined }
+    | undefined
   /** Undefined: the bridge's. */
   readonly timeoutMs: number | undefined
   readonly once: boolean
@@ -52,8 +55,12 @@ export const typesOf = ({ awaits, refusedBy }: StepConfig): readonly string[] =>
   [awaits, refusedBy].flatMap((contract) => (contract ? [contract.type] : []))
 
 /** What the saga reads: each once; one type in two versions is for the handler to refuse. */
-export function contractsOf({ startsOn, steps }: SagaConfig): readonly Contract[] {
-  const all = [startsOn, ...[...steps.values()].flatMap(({ awaits, refusedBy }) => [awaits, refusedBy])]
+export function contractsOf({ startsOn, steps, cancelledBy }: SagaConfig): readonly Contract[] {
+  const all = [
+    startsOn,
+    cancelledBy?.event,
+    ...[...steps.values()].flatMap(({ awaits, refusedBy }) => [awaits, refusedBy]),
+  ]
   const byVersion = new Map(all.flatMap((one) => (one ? [[`${one.type}@${one.version}`, one] as const] : [])))
   return [...byVersion.values()]
 }

@@ -65,6 +65,8 @@ export function createSagaHandler(config: SagaConfig, host: SagaHost): HandlerDe
       if (event.type === dueType) return takeDue(at, event.data as Due)
       const startKey = event.type === config.startsOn.type ? keyOf(config, event, config.correlate) : null
       const stepKeys = stepsFor(config, event.type).map((step) => keyOf(config, event, step.correlate))
+      const { cancelledBy } = config
+      if (cancelledBy?.event.type === event.type) stepKeys.push(keyOf(config, event, cancelledBy.correlate))
       const keys = new Set([startKey, ...stepKeys].filter((key) => key !== null))
       // In one order, so that two events cannot wait for each other.
       for (const key of [...keys].sort())
@@ -164,10 +166,12 @@ function settle(turn: Turn, offer: Offer): void {
     return
   }
   if (!offer.isNew) return
-  const isWanted = row.plan.stages.flat().some((name) => {
-    const step = turn.config.steps.get(name)
-    return step && row.steps[name]?.status !== 'done' && typesOf(step).includes(offer.type)
-  })
+  const isWanted =
+    offer.type === turn.config.cancelledBy?.event.type ||
+    row.plan.stages.flat().some((name) => {
+      const step = turn.config.steps.get(name)
+      return step && row.steps[name]?.status !== 'done' && typesOf(step).includes(offer.type)
+    })
   const about = { eventId: offer.eventId, type: offer.type }
   if (row.phase === 'running' && isWanted) {
     turn.kept.push(keptOf(offer))

@@ -61,7 +61,7 @@ export interface StepMaker<S> {
 }
 
 /** What `defineSaga` takes. Defaults stand after each field. */
-export interface SagaOptions<S extends object, E> {
+export interface SagaOptions<S extends object, E, C = unknown> {
   /** Unique in the store, among handlers too: it names the cursor. `accounts.registration`. */
   readonly name: string
   /** Kept with each saga that begins, for people. Default 1. */
@@ -75,6 +75,8 @@ export interface SagaOptions<S extends object, E> {
   begin?(event: EvtEvent<NoInfer<E>>): NoInfer<S>
   /** One after the other, in this order. */
   steps(make: StepMaker<NoInfer<S>>): readonly Stage<NoInfer<S>>[]
+  /** Wherever the saga stands when this event comes, it is undone: also the step that waits. Its `correlate` is like a step's. */
+  readonly cancelledBy?: { readonly event: Contract<C>; correlate?(event: EvtEvent<NoInfer<C>>): SagaKey }
   /** After that it is undone. Default: the bridge's `sagaTimeout`, '1h'. */
   readonly timeout?: string
   /** `one-at-a-time` (default): when it has ended, its key may begin again. `once`: a key has one saga, ever. */

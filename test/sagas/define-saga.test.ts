@@ -44,6 +44,11 @@ describe('defineSaga', () => {
       'step work is done and refused by the same event',
       { steps: ({ step }) => [step('work', { awaits: done, refusedBy: done })] },
     ],
+    ['cancelledBy is the event that begins it', { cancelledBy: { event: started } }],
+    [
+      'cancelledBy does not say which saga a job.refused belongs to',
+      { correlate: ({ data }) => data.jobId, cancelledBy: { event: refused } },
+    ],
     ['one of its `parallel` has no steps', { steps: ({ parallel }) => [parallel([])] }],
     ['timeout: cannot read duration', { timeout: '5 minutes' }],
     ['concurrency is 0', { concurrency: 0 }],
