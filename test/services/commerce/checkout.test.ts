@@ -7,6 +7,7 @@ import { type Bridge, createBridge, createPublisher, createRegistry, publishersO
 import * as events from '../../../src/services/commerce/contracts.ts'
 import { commerce } from '../../../src/services/commerce/service.ts'
 import { platform } from '../../../src/services/platform/service.ts'
+import { untilSaga } from '../../sagas/running.ts'
 import { createTestDatabase, type TestDatabase } from '../../setup/database.ts'
 import { until } from '../../setup/until.ts'
 
@@ -102,6 +103,21 @@ describe('a checkout', () => {
     )
     expect(await typesOf(order_id)).not.toContain('payment.requested')
     expect(await stockOf(product_id)).toBe(2)
+  })
+
+  it('of an order that the customer cancels meanwhile takes no money and confirms nothing', async () => {
+    const { order_id, product_id } = await orderThreeOf(10)
+    await until(async () => (await paymentOf(order_id)) === 'requested')
+    await publish.orderCancelled({ order_id, tenant_id, reason: 'changed my mind' }, { subject: `order/${order_id}` })
+    await until(async () => (await paymentOf(order_id)) === 'void_requested')
+    await publish.paymentAuthorised(payment(order_id), { subject: `payment/${order_id}` })
+    await untilSaga(database.store, 'commerce.checkout', order_id, 'failed')
+    await until(async () => (await stockOf(product_id)) === 10)
+    expect(await statusOf(order_id)).toBe('cancelled')
+    expect((await typesOf(order_id)).filter((type) => String(type).startsWith('order.'))).toEqual([
+      'order.created',
+      'order.cancelled',
+    ])
   })
 
   it('is none for an order that says neither what nor where', async () => {

@@ -52,6 +52,7 @@ export const checkout = defineSaga({
     currency,
     items: items.map(({ product_id, quantity }) => ({ product_id, quantity })),
   }),
+  cancelledBy: { event: orderCancelled, correlate: byOrder },
   timeout: '15m',
   perKey: 'once',
   steps: ({ step }) => [
@@ -83,10 +84,10 @@ export const checkout = defineSaga({
       run: (order, ctx) => ctx.publish({ type: orderConfirmed.type, subject: subjectOf(order), data: orderOf(order) }),
     }),
   ],
-  onFailed: (order, ctx) =>
-    ctx.publish({
-      type: orderCancelled.type,
-      subject: subjectOf(order),
-      data: { ...orderOf(order), reason: ctx.reason.slice(0, 500) },
-    }),
+  onFailed: async (order, ctx) => {
+    // Who cancelled it knows.
+    if (ctx.reason.includes(orderCancelled.type)) return
+    const data = { ...orderOf(order), reason: ctx.reason.slice(0, 500) }
+    await ctx.publish({ type: orderCancelled.type, subject: subjectOf(order), data })
+  },
 })
