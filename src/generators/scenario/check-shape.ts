@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { parseDuration } from '../../core/duration.ts'
 import type { ScenarioStep } from '../../core/scenario.ts'
 import { suggestion } from '../../core/suggest.ts'
+import { checkDepth } from './check-depth.ts'
 import { rangeOf, scenarioSchema, stepKeys } from './scenario-schema.ts'
 
 export type Path = readonly (string | number)[]
@@ -15,6 +16,8 @@ export interface Problem {
 
 /** What is wrong with `value` before any contract is looked at; [] when it is a ScenarioDefinition. */
 export function checkShape(value: unknown): readonly Problem[] {
+  const deep = checkDepth(value)
+  if (deep) return [{ path: deep.path, text: `${formatPath(deep.path.slice(0, 8))}: ${deep.reason}`, hint: deep.hint }]
   const result = scenarioSchema.safeParse(value)
   if (!result.success) return result.error.issues.map((issue) => toProblem(issue, value))
   return result.data.steps.flatMap((one, i) => checkNumbers(one, ['steps', i]))
