@@ -6,7 +6,6 @@ export const commerceAnalytics = defineHandler({
   name: 'commerce.commerce-analytics',
   on: [orderCreated, paymentCaptured, paymentRefunded],
   priority: 'low',
-  linger: '50ms',
   concurrency: 5,
   transaction: 'event',
   async handle({ id, type, time, data }, ctx) {

@@ -8,7 +8,6 @@ export const platformAnalytics = defineHandler({
   name: 'platform.platform-analytics',
   on: [userRegistered, orderCreated, featureFlagUsed],
   priority: 'low',
-  linger: '50ms',
   concurrency: 10,
   transaction: 'event',
   async handle({ id, time, data }, ctx) {
