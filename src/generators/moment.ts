@@ -59,8 +59,9 @@ export function createMoment(seed: number, startMs: number): Moment {
   return moment
 }
 
-/** The first 48 bits of a UUIDv7 are the time; then comes the version. */
-function uuidHead(ms: number): string {
+/** The first 48 bits of a UUIDv7 are the time; then comes the version. Times before 1970 have none: they count as its start. */
+function uuidHead(time: number): string {
+  const ms = Math.min(Math.max(time, 0), 2 ** 48 - 1)
   const [high, low] = [Math.floor(ms / 4_294_967_296), ms % 4_294_967_296]
   return `${four[high]}${four[low >>> 16]}-${four[low & 0xffff]}-7`
 }

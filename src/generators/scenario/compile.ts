@@ -4,6 +4,7 @@ import { EvtError } from '../../core/errors.ts'
 import { priorities } from '../../core/event.ts'
 import { shapeOf } from '../../core/json-shape.ts'
 import { compilePattern, isEventType } from '../../core/pattern.ts'
+import { formatCount } from '../../core/quantity.ts'
 import type { Registry } from '../../core/registry.ts'
 import type { ExpectStep, IncludeStep, PublishStep, ScenarioStep } from '../../core/scenario.ts'
 import { suggestion } from '../../core/suggest.ts'
@@ -73,16 +74,21 @@ function compileSteps(
       ops.push({ kind: 'choose', bounds: boundsOf(step.choose.map(({ share }) => share)), ways })
     } else if ('repeat' in step) {
       const times = numbers(rangeOf(String(step.repeat)).map(Number))
-      ops.push({ kind: 'repeat', times, ops: inside(step.steps, [...path, 'steps']) })
+      ops.push({ kind: 'repeat', times, ops: inside(step.steps, [...path, 'steps']), path, origin: scope.scenario })
     } else if ('expect' in step) ops.push(compileExpect(step, { path, names, scope, options }))
     else {
       const included = compileAll(findIncluded(step, path, scope, options), scope.way, names, options)
       ops.push(...included.ops)
+      if (ops.length > mostIncluded) throw fail(scope, [...path, 'include'], tooMany, 'use repeat')
       names = included.names
     }
   }
   return { ops, names }
 }
+
+/** Two that each include another twice, and so on, double with every level. */
+const mostIncluded = 10_000
+const tooMany = `with what it includes it has more than ${formatCount(mostIncluded)} steps`
 
 const numbers = ([least = 0, most = least]: readonly number[]) => ({ least, most })
 

@@ -48,6 +48,9 @@ export interface RepeatOp {
   readonly kind: 'repeat'
   readonly times: Range
   readonly ops: readonly Op[]
+  readonly path: readonly (string | number)[]
+  /** Whose step it is: perhaps of one that is included. */
+  readonly origin: PlacedScenario
 }
 
 export interface ExpectOp {

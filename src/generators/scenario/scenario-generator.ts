@@ -8,6 +8,7 @@ import type { Compiled } from '../maker.ts'
 import { createMoment } from '../moment.ts'
 import { createSpoiler } from '../spoiler.ts'
 import { createWorld } from '../world.ts'
+import { checkBounds } from './check-bounds.ts'
 import { type CompileOptions, compileScenario } from './compile.ts'
 import { createDueQueue } from './due-queue.ts'
 import { createInstance, type Instance } from './instance.ts'
@@ -152,7 +153,9 @@ function check(options: ScenarioGeneratorOptions): void {
   const compile = compilerOf(options, world)
   const checkWhere = (text: string) => void compileWhere(text, { nowMs: 0, fields: eventFields })
   for (const scenario of options.scenarios) {
-    rehearse(compile(scenario), { world, moment, source: 'evt-gen', checkWhere })
+    const ops = compile(scenario)
+    checkBounds(scenario, ops)
+    rehearse(ops, { world, moment, source: 'evt-gen', checkWhere })
   }
 }
 

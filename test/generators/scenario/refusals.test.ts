@@ -24,6 +24,7 @@ const thrownBy = (work: () => unknown): Error & { readonly hint?: string } => {
   throw new Error('nothing was thrown')
 }
 
+const created = '  - publish: user.created\n'
 const nested = (depth: number): string =>
   depth === 0 ? '[]' : `[{ repeat: 2, steps: ${nested(depth - 1)} }, { publish: user.created }]`
 
@@ -31,6 +32,30 @@ describe('a scenario is refused with file, line and remedy, before its first eve
   it.each([
     ['that holds itself', '  - &x\n    repeat: 2\n    steps: [*x]', ':5: steps[0].steps[0]: it holds itself', 'repeat'],
     ['that is too deep', `  - repeat: 2\n    steps: ${nested(60)}`, ': it is nested deeper than 100 levels', 'include'],
+    [
+      'that repeats nothing',
+      `${created}  - repeat: 10000\n    steps:\n      - think: 0s`,
+      ':4: steps[1].repeat: nothing happens in it',
+      'publish',
+    ],
+    [
+      'that has no end to speak of',
+      '  - repeat: 1000\n    steps:\n      - repeat: 1000\n        steps: [{ repeat: 1000, steps: [{ publish: user.created }] }]',
+      ':3: steps[0].repeat: an instance would have 1,001,001,001 steps',
+      '1,000,000',
+    ],
+    [
+      'in which nothing happens',
+      '  - think: 1s',
+      ':2: steps: nothing is published or expected',
+      'publish: user.created',
+    ],
+    [
+      'that takes for ever',
+      `  - think: 100000000h\n${created}`,
+      ':2: steps: an instance would take 4166666d16h',
+      'at most 3650d',
+    ],
   ])('%s', (_, lines, message, hint) => {
     const error = thrownBy(() => create(lines))
     expect(error).toMatchObject({ code: 'config', hint: expect.stringContaining(hint) })
