@@ -191,6 +191,9 @@ function checkReferences(value: unknown, path: Path, names: Names, scope: Scope)
 }
 
 function checkReference(one: Reference, path: Path, names: Names, scope: Scope): void {
+  if (!one.text.endsWith('}')) {
+    throw fail(scope, path, `${one.text}: it is not closed`, 'close it with }, or write $${ for a plain one')
+  }
   const contract = names.get(one.name)
   if (!contract) throw unknownName(one.name, path, names, scope, one.text)
   const [root = '', ...rest] = one.path

@@ -14,20 +14,24 @@ export type Template = readonly (string | Reference)[]
 /** What references read: the events of one instance by name. */
 export type Lookup = (name: string) => EvtEvent | undefined
 
-const reference = /\$?\$\{([^}]*)\}/g
+const reference = /\$\$\{|\$\{([^}]*)\}?/g
 
-/** `$${` stays a plain `${`. A text without references is a template of one text. */
+/** `$${` stays a plain `${`. A text without references is a template of one text. A reference that is not closed ends without a brace. */
 export function parseTemplate(text: string): Template {
   const parts: (string | Reference)[] = []
-  let from = 0
-  for (const match of text.matchAll(reference)) {
-    const [whole, inner = ''] = match
-    if (match.index > from) parts.push(text.slice(from, match.index))
-    if (whole.startsWith('$$')) parts.push(whole.slice(1))
-    else parts.push(toReference(inner, whole))
-    from = match.index + whole.length
+  let [from, plain] = [0, '']
+  for (const { 0: whole, 1: inner, index } of text.matchAll(reference)) {
+    plain += text.slice(from, index)
+    from = index + whole.length
+    if (inner === undefined) plain += whole.slice(1)
+    else {
+      if (plain !== '') parts.push(plain)
+      parts.push(toReference(inner, whole))
+      plain = ''
+    }
   }
-  if (from < text.length || parts.length === 0) parts.push(text.slice(from))
+  plain += text.slice(from)
+  if (plain !== '' || parts.length === 0) parts.push(plain)
   return parts
 }
 

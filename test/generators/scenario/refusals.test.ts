@@ -56,6 +56,12 @@ describe('a scenario is refused with file, line and remedy, before its first eve
       ':2: steps: an instance would take 4166666d16h',
       'at most 3650d',
     ],
+    [
+      'with a reference that is not closed',
+      '  - publish: user.created\n    as: u\n  - publish: auth.login\n    set: { data.user_id: "${u.data.user_id" }',
+      ':6: steps[1].set.data.user_id: ${u.data.user_id: it is not closed',
+      '$${',
+    ],
   ])('%s', (_, lines, message, hint) => {
     const error = thrownBy(() => create(lines))
     expect(error).toMatchObject({ code: 'config', hint: expect.stringContaining(hint) })
