@@ -99,6 +99,14 @@ it('a request that is cancelled while somebody is asked takes the question back'
   expect(await statusOf(id)).toBe('cancelled')
 })
 
+it('a request that is cancelled while nobody can be asked is cancelled once', async () => {
+  const id = await ask({ category: 'plumbing' })
+  await untilSaga(store(), 'requests.assignment', id, 'running')
+  await say('request.cancelled', id, { request_id: id, reason: 'it works again' })
+  await untilSaga(store(), 'requests.assignment', id, 'failed')
+  expect((await dataOf(store(), 'request.cancelled')).filter(({ request_id }) => request_id === id)).toHaveLength(1)
+})
+
 it('a notification is tried three times on a channel that does not answer, and then has failed', async () => {
   await store().query("update requests.channels set is_up = false where channel = 'sms'")
   const notification_id = randomUUID()

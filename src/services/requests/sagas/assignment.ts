@@ -32,12 +32,12 @@ export const assignment = defineSaga({
   correlate: byRequest,
   state,
   begin: ({ data }) => ({ request_id: data.request_id, category: data.category, dispatch: data.dispatch }),
+  cancelledBy: { event: requestCancelled, correlate: byRequest },
   timeout: '30d',
   steps: ({ step }) => [
     step('accepted', {
       run: (of, ctx) => ask(of, ctx),
       awaits: assignmentAccepted,
-      refusedBy: requestCancelled,
       correlate: byRequest,
       timeout: '15m',
       onTimeout: 'retry',
@@ -50,7 +50,6 @@ export const assignment = defineSaga({
     }),
     step('done', {
       awaits: assignmentCompleted,
-      refusedBy: requestCancelled,
       correlate: byRequest,
       timeout: '14d',
       on: (_, { data: { request_id, executor_id, report } }, ctx) =>
