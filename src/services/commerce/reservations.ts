@@ -22,7 +22,7 @@ export async function reserve(ctx: HandlerContext, event: EvtEvent<Requested>): 
     insert into commerce.reservations (order_id, location_id, items, status, event_time)
     values (${order_id}, ${location_id}, ${JSON.stringify(items)}, 'reserved', ${event.time})
     on conflict (order_id) do nothing returning order_id`
-  if (fresh.length === 0) return
+  if (fresh.length === 0) return refuseClosed(ctx, { order_id, tenant_id })
   const missing = await firstMissing(ctx, location_id, items)
   if (missing !== undefined) {
     await ctx.sql`update commerce.reservations set status = 'refused' where order_id = ${order_id}`
@@ -31,6 +31,15 @@ export async function reserve(ctx: HandlerContext, event: EvtEvent<Requested>): 
   }
   await changeAll(ctx, event, { location_id, items, sign: -1, cause: 'reserved' })
   await ctx.publish(about(inventoryReserved.type, { order_id, tenant_id }))
+}
+
+/** It was cancelled before it could hold anything: whoever waits for an answer hears so, once. */
+async function refuseClosed(ctx: HandlerContext, order: OrderOf): Promise<void> {
+  const closed = await ctx.sql`
+    update commerce.reservations set status = 'refused'
+    where order_id = ${order.order_id} and status = 'released' and location_id is null returning order_id`
+  if (closed.length === 0) return
+  await ctx.publish(about(inventoryReservationRefused.type, { ...order, reason: 'the order is closed' }))
 }
 
 /** Gives back what an order holds. Where it holds nothing, it never will. */

@@ -85,6 +85,23 @@ describe('order-lifecycle', () => {
     expect(await overview(id)).toMatchObject([{ payment_status: 'refunded' }])
   })
 
+  it.each([
+    ['order.cancelled', 'order.confirmed'],
+    ['order.confirmed', 'order.cancelled'],
+  ])('voids the payment of an order once that met both %s and %s', async (...types) => {
+    const id = randomUUID()
+    const both = types.map((type) =>
+      here.event(type, 4, { ...order(id), ...(type === 'order.cancelled' ? { reason: 'x' } : {}) }),
+    )
+    await here.succeed(created(id, 1), payment(id, 'requested', 2))
+    const voided = { payment_id: id, order_id: id, tenant_id, amount: '25.00', currency: 'EUR' }
+    const said = await here.succeed(...both, ...both)
+    expect(said.filter(({ type }) => type.startsWith('payment.'))).toMatchObject([
+      { type: 'payment.void_requested', subject: `payment/${id}`, data: voided },
+    ])
+    expect(await overview(id)).toMatchObject([{ status: 'cancelled' }])
+  })
+
   it('takes an order of version 1 as one that says neither what nor where', async () => {
     const id = randomUUID()
     await here.succeed(here.event('order.created', 1, { ...order(id), total: '9.99', currency: 'EUR' }, { version: 1 }))
@@ -204,11 +221,14 @@ describe('inventory-management', () => {
       expect(await stockOf(one)).toMatchObject([{ quantity: 9 }])
     })
 
-    it('nothing where it was released before', async () => {
+    it('nothing where it was released before, and says so once', async () => {
       const [order, location, one] = [randomUUID(), randomUUID(), randomUUID()]
       await here.succeed(adjusted(one, location, 9))
       await here.succeed(here.event('inventory.release_requested', 11, { order_id: order, tenant_id }))
-      expect(await here.succeed(request(order, location, { [one]: 4 }))).toEqual([])
+      const requested = request(order, location, { [one]: 4 })
+      expect(await here.succeed(requested, requested)).toMatchObject([
+        { type: 'inventory.reservation_refused', data: { order_id: order, reason: 'the order is closed' } },
+      ])
       expect(await stockOf(one)).toMatchObject([{ quantity: 9 }])
     })
   })

@@ -37,9 +37,11 @@ export const orderLifecycle = defineHandler({
     if ('payment_id' in data) return keepPayment(ctx, { ...event, data })
     if ('items' in data) await createOrder(ctx, { ...event, data })
     else await moveOrder(ctx, { ...event, data })
-    await ctx.sql`
+    const fresh = await ctx.sql`
       insert into commerce.order_steps (event_id, order_id, status, at)
-      values (${event.id}, ${data.order_id}, ${statusOf(event)}, ${event.time}) on conflict (event_id) do nothing`
+      values (${event.id}, ${data.order_id}, ${statusOf(event)}, ${event.time}) on conflict (event_id) do nothing
+      returning event_id`
+    if (fresh.length > 0) await voidPayment(ctx, event)
   },
 })
 
@@ -82,6 +84,22 @@ async function moveOrder(
       or array_position(${way}::text[], excluded.status) > array_position(${way}::text[], commerce.orders.status))
     returning order_id`
   if (moved.length === 0) log.info('the order does not move any more', { order_id, to: statusOf(event) })
+}
+
+/** Cancelled just when its checkout confirmed it, or afterwards: the second of the two gives the money back. */
+async function voidPayment(
+  { sql, publish }: HandlerContext,
+  event: EvtEvent<{ readonly order_id: string; readonly tenant_id: string }>,
+): Promise<void> {
+  const { order_id, tenant_id } = event.data
+  const [both] = await sql<{ amount: string; currency: string }>`
+    select o.total as amount, o.currency from commerce.orders o
+    where o.order_id = ${order_id} and o.status = 'cancelled' and o.location_id is not null and (
+      select count(distinct status) = 2 and count(*) filter (where status = ${statusOf(event)}) = 1
+      from commerce.order_steps s where s.order_id = o.order_id and status in ('confirmed', 'cancelled'))`
+  if (!both) return
+  const data = { payment_id: order_id, order_id, tenant_id, ...both }
+  await publish({ type: paymentVoidRequested.type, subject: `payment/${order_id}`, data })
 }
 
 interface Payment {
