@@ -109,7 +109,10 @@ export const document: SeedDocument = {
       tests: [
         here('User Registration Flow: the five steps happen, each caused by the registration'),
         'test/services/accounts/scenarios.test.ts: in %s, everything that is expected comes',
+        sagas('under a name that is taken is undone'),
       ],
+      decided:
+        'The document welcomes whoever registers; here the mail goes when the profile is made, so that nobody is welcomed whose registration is refused.',
     },
     {
       heading: 'GDPR Data Export Flow',

@@ -69,6 +69,9 @@ describe('a registration', () => {
     })
     await until(async () => (await rows('select from accounts.preferences where user_id = $1', second)).length === 0)
     expect(await rows('select from accounts.profiles where user_id = $1', first)).toHaveLength(1)
+    // A mail about somebody who came later has gone out: one about the second would have, too.
+    await untilSaid(store(), say.emailWelcomeSent, await newUser())
+    expect(await said(store(), say.emailWelcomeSent.type, second)).toEqual([])
   })
 
   it('that stands still is undone when its time is over, and goes on without a mail', async () => {

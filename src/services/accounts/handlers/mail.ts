@@ -8,12 +8,12 @@ import {
   emailWelcomeSent,
   userDataExportCompleted,
   userPasswordResetRequested,
-  userRegistered,
+  userProfileCreated,
 } from '../contracts.ts'
 
-/** What is sent when, and what says that it was. */
+/** What is sent when, and what says that it was. Nobody is welcomed whose name is refused: a profile comes first. */
 const mails = {
-  [userRegistered.type]: emailWelcomeSent,
+  [userProfileCreated.type]: emailWelcomeSent,
   [userPasswordResetRequested.type]: emailPasswordResetSent,
   [userDataExportCompleted.type]: emailDataExportSent,
   [authSuspiciousLogin.type]: emailSecurityAlertSent,
@@ -22,7 +22,7 @@ const mails = {
 /** Sends each mail once: here that is a row, for a real one hand the mail's id to the provider. */
 export const mail = defineHandler({
   name: 'accounts.mail',
-  on: [userRegistered, userPasswordResetRequested, userDataExportCompleted, authSuspiciousLogin],
+  on: [userProfileCreated, userPasswordResetRequested, userDataExportCompleted, authSuspiciousLogin],
   linger: '50ms',
   async handle(event, ctx) {
     const { user_id } = event.data
