@@ -72,7 +72,9 @@ function findVersion(registry: Registry, type: string, version: number): Contrac
   if (contract) return contract
   const latest = registry.get(type)
   if (!latest) throw unknown(registry, type)
-  throw new EvtError('unknown-type', `cannot generate ${type}@${version}: it has versions 1 to ${latest.version}`)
+  throw new EvtError('unknown-type', `cannot generate ${type}@${version}: it has versions 1 to ${latest.version}`, {
+    hint: `did you mean ${type}@${latest.version}?`,
+  })
 }
 
 function unknown(registry: Registry, text: string): EvtError {

@@ -3,7 +3,7 @@ import { parseDuration } from '../../core/duration.ts'
 import type { ScenarioStep } from '../../core/scenario.ts'
 import { suggestion } from '../../core/suggest.ts'
 import { checkDepth } from './check-depth.ts'
-import { rangeOf, scenarioSchema, stepKeys } from './scenario-schema.ts'
+import { fieldExamples, rangeOf, scenarioSchema, stepKeys } from './scenario-schema.ts'
 
 export type Path = readonly (string | number)[]
 
@@ -37,7 +37,13 @@ function toProblem(issue: z.core.$ZodIssue, value: unknown): Problem {
   if (issue.code === 'unrecognized_keys') return unknownKey(issue.keys[0] ?? '', keysAt(path, value), path)
   const missing = issue.code === 'invalid_type' && valueAt(value, path) === undefined
   const text = missing ? 'is missing' : issue.message.replace(/^Invalid input: /, '')
-  return { path, text: `${at}${text}`, hint: path.length === 0 ? exampleHint : undefined }
+  return { path, text: `${at}${text}`, hint: exampleAt(path) }
+}
+
+/** Of the innermost field that has one. */
+export function exampleAt(path: Path): string {
+  const field = path.findLast((part) => Object.hasOwn(fieldExamples, part))
+  return field === undefined ? exampleHint : (fieldExamples[field] ?? exampleHint)
 }
 
 /** Keys of the scenario, of a branch, of a step. */
@@ -72,20 +78,20 @@ function problemOfStep(issue: z.core.$ZodIssueInvalidUnion, path: Path, step: un
   const found = issue.errors[kinds.indexOf(kind)]?.[0]
   if (!found) return undefined
   const innerPath = [...path, ...(found.path as Path)]
-  if (found.code !== 'invalid_union') return toProblem({ ...found, path: innerPath }, nested(innerPath, step, path))
+  if (found.code !== 'invalid_union') return toProblem({ ...found, path: innerPath }, rootedAt(path, step))
   const deeper = found.errors.flat()[0]
   return (
     problemOfStep(found, innerPath, valueAt(step, found.path as Path)) ?? {
       path: innerPath,
       text: `${formatPath(innerPath)}: ${deeper?.message.replace(/^Invalid input: /, '') ?? found.message}`,
+      hint: exampleAt(innerPath),
     }
   )
 }
 
-/** A root in which `step` stands at `path`, so that what is missing in it can be told from what is wrong. */
-function nested(_inner: Path, step: unknown, path: Path): unknown {
-  return [...path].reverse().reduce<unknown>((value, part) => ({ [part]: value }), step)
-}
+/** A root in which `step` stands at `path`, so that what is missing in it can be told from what is wrong. Returns that root. */
+const rootedAt = (path: Path, step: unknown): unknown =>
+  path.reduceRight<unknown>((value, part) => ({ [part]: value }), step)
 
 function unknownKey(key: string, known: readonly string[], path: Path): Problem {
   const at = path.length > 0 ? `${formatPath(path)}: ` : ''
@@ -110,7 +116,10 @@ function checkNumbers(step: ScenarioStep, path: Path): readonly Problem[] {
       problems.push({
         path: [...path, 'choose'],
         text: `${formatPath([...path, 'choose'])}: the shares sum to ${Number(sum.toFixed(6))}, not to 1`,
-        hint: sum < 1 ? `a branch without steps may hold the rest: { share: ${rest(sum)}, steps: [] }` : undefined,
+        hint:
+          sum < 1
+            ? `a branch without steps may hold the rest: { share: ${rest(sum)}, steps: [] }`
+            : 'each is a part of 1: 0.8 and 0.2',
       })
     }
     for (const [i, { steps }] of step.choose.entries()) inside(steps, [...path, 'choose', i])
@@ -131,4 +140,5 @@ const rest = (sum: number): number => Number((1 - sum).toFixed(6))
 const backwards = (path: Path, range: unknown): Problem => ({
   path,
   text: `${formatPath(path)}: ${String(range)} runs backwards`,
+  hint: `the smaller one first: ${rangeOf(String(range)).toReversed().join('..')}`,
 })

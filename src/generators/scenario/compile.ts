@@ -10,7 +10,7 @@ import type { ExpectStep, IncludeStep, PublishStep, ScenarioStep } from '../../c
 import { suggestion } from '../../core/suggest.ts'
 import type { Compiled } from '../maker.ts'
 import { findContract } from '../select.ts'
-import { formatPath, type Path } from './check-shape.ts'
+import { exampleAt, formatPath, type Path } from './check-shape.ts'
 import { type PlacedScenario, problemAt } from './place.ts'
 import type { Op, PublishOp, SetField } from './program.ts'
 import { rangeOf } from './scenario-schema.ts'
@@ -170,7 +170,7 @@ function compileSet(text: string, value: unknown, contract: Contract, { path, na
   if (root === 'metadata' && rest.length > 0) return { path: ['metadata', rest.join('.')], fill: compileFill(value) }
   if (rest.length === 0 && envelope.includes(root)) {
     if (root === 'priority' && !priorities.some((one) => one === value)) {
-      throw fail(scope, at, `expected one of ${priorities.join(', ')}`)
+      throw fail(scope, at, `expected one of ${priorities.join(', ')}`, 'set: { priority: high }')
     }
     return { path: parts, fill: compileFill(value) }
   }
@@ -234,7 +234,7 @@ function compileExpect({ expect, where, within }: ExpectStep, { path, names, sco
     matches = options.registry.matching(compilePattern(expect)).length > 0
   } catch (error) {
     if (!(error instanceof EvtError)) throw error
-    throw fail(scope, [...path, 'expect'], error.message, error.hint)
+    throw fail(scope, [...path, 'expect'], error.message, error.hint ?? exampleAt(['expect']))
   }
   if (!matches) {
     const known = isEventType(expect) ? suggestion(expect, types) : undefined

@@ -40,7 +40,10 @@ function contentOf(document: ReturnType<typeof parseDocument>, place: string): u
   try {
     return document.toJS()
   } catch (cause) {
-    throw new EvtError('config', `cannot read scenario: ${place}: ${toError(cause).message}`, { cause })
+    throw new EvtError('config', `cannot read scenario: ${place}: ${toError(cause).message}`, {
+      hint: 'it is YAML: docs/generating.md has an example',
+      cause,
+    })
   }
 }
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { EvtError } from '../../core/errors.ts'
 import { type Cast, perform, type Stage } from './cast.ts'
-import { formatPath } from './check-shape.ts'
+import { exampleAt, formatPath } from './check-shape.ts'
 import { problemAt } from './place.ts'
 import type { Op, PublishOp } from './program.ts'
 import { fillExpression } from './templates.ts'
@@ -38,7 +38,11 @@ function goThrough(ops: readonly Op[], cast: Cast, stage: Rehearsal): void {
       } catch (error) {
         if (!(error instanceof EvtError)) throw error
         const path = [...op.path, 'where']
-        throw problemAt(op.origin, { path, text: `${formatPath(path)}: ${error.message}`, hint: error.hint })
+        throw problemAt(op.origin, {
+          path,
+          text: `${formatPath(path)}: ${error.message}`,
+          hint: error.hint ?? exampleAt(path),
+        })
       }
     }
   }
@@ -50,6 +54,6 @@ function unfit({ path, set, plan, origin }: PublishOp, issue: z.core.$ZodIssue |
   const at = given ? [...path, 'set', given.path.join('.')] : [...path, 'publish']
   const { contract } = plan.anatomy
   const reason = `${field} does not fit ${contract.type} v${contract.version}: ${issue?.message}`
-  const hint = given ? undefined : `give it: set: { ${field}: … }`
+  const hint = given ? 'evt schema export says what fits' : `give it: set: { ${field}: … }`
   return problemAt(origin, { path: at, text: `${formatPath(at)}: ${reason}`, hint })
 }

@@ -253,7 +253,7 @@ describe('a scenario that cannot be played', () => {
         ? 'a → b → a'
         : `./my.yaml${message}`,
     )
-    if (hint !== undefined) expect(error.hint).toContain(hint)
+    expect(error.hint).toContain(hint ?? '')
   })
 
   it.each([
