@@ -5,7 +5,7 @@ export interface Moment {
   /** Virtual time, ms since the epoch, and the same as RFC 3339 in UTC. */
   readonly timeMs: number
   readonly iso: string
-  /** 32 bits that the fields of one object share, so that a name and its address belong together. */
+  /** 32 bits that the fields of one thing share, so that a name and its address belong together. */
   readonly salt: number
   random(): number
   /** An integer in [0, below). */
@@ -13,7 +13,10 @@ export interface Moment {
   /** A UUIDv7 of the virtual time: the same seed and times give the same ids. */
   uuid(): string
   moveTo(timeMs: number): void
+  /** One that was never drawn before. */
   newSalt(): void
+  /** Goes on about a thing of before. */
+  setSalt(salt: number): void
 }
 
 /** Hexadecimal digits ready-made: `0000` … `ffff`, `000` … `fff`, and the variant `-8000-` … `-bfff-` of a UUID. */
@@ -28,6 +31,7 @@ export function createMoment(seed: number, startMs: number): Moment {
   const isoOf = createIso()
   const below = (limit: number) => Math.floor(random() * limit)
   let salt = 0
+  let things = below(4_294_967_296)
   const moment = {
     timeMs: Number.NaN,
     iso: '',
@@ -52,11 +56,22 @@ export function createMoment(seed: number, startMs: number): Moment {
       moment.head = uuidHead(ms)
     },
     newSalt() {
-      salt = below(4_294_967_296)
+      salt = mix(++things)
+    },
+    setSalt(known: number) {
+      salt = known
     },
   }
   moment.moveTo(startMs)
   return moment
+}
+
+/** Murmur3's last step: of different numbers different ones, that look drawn. */
+function mix(number: number): number {
+  let mixed = number | 0
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> 0
 }
 
 /** The first 48 bits of a UUIDv7 are the time; then comes the version. Times before 1970 have none: they count as its start. */

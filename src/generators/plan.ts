@@ -59,9 +59,16 @@ export function compilePlan(anatomy: Anatomy, { stock, facts, ended, opened }: P
     addUp: compileTotals(shape.fields),
     restsForGood: !ended,
     opened,
-    lone: compileObject(shape, stock),
+    lone: ofNobody(compileObject(shape, stock)),
   }
 }
+
+const ofNobody =
+  (draw: (moment: Moment) => Data) =>
+  (moment: Moment): Data => {
+    moment.newSalt()
+    return draw(moment)
+  }
 
 function compileKnown(
   { entity, own, verb, owners }: Anatomy,
@@ -158,6 +165,8 @@ function isReady({ anatomy: { verb, own }, state, opened }: Plan, one: Individua
 export function advance(plan: Plan, one: Individual, moment: Moment): Data {
   const { anatomy, state } = plan
   const data: Record<string, unknown> = {}
+  if (anatomy.verb.kind === 'change') moment.newSalt()
+  else moment.setSalt(one.salt)
   if (anatomy.idField !== undefined) data[anatomy.idField] = one.id
   for (const { field } of anatomy.owners) data[field] = one.owners[field]?.id ?? moment.uuid()
   let changes: readonly string[] = []

@@ -5,6 +5,8 @@ import type { Data } from './values.ts'
 export interface Individual {
   readonly id: string | number
   readonly subject: string
+  /** Of `Moment`: what is drawn of it fits what was drawn before. */
+  readonly salt: number
   /** Of the last event. */
   sequence: number
   /** Suspended: it can only be ended. */

@@ -16,22 +16,33 @@ const pooled =
     return (moment) => values[moment.below(values.length)] as string
   }
 
-/** Parts of a person follow from the salt of the object, so that they agree with each other. */
-const first: Make = (pools) => (moment) => pools.firstName[moment.salt % pools.firstName.length] as string
-const last: Make = (pools) => (moment) => pools.lastName[(moment.salt >>> 9) % pools.lastName.length] as string
+/** Parts of a person follow from the salt, so that they agree with each other; of two salts nobody has the same username. */
+const first: Make =
+  ({ firstName }) =>
+  ({ salt }) =>
+    firstName[salt % firstName.length] as string
+const last: Make =
+  ({ firstName, lastName }) =>
+  ({ salt }) =>
+    lastName[Math.floor(salt / firstName.length) % lastName.length] as string
+const numberOf = ({ salt }: Moment, { firstName, lastName }: Pools): number =>
+  Math.floor(salt / (firstName.length * lastName.length))
 const person: Make = (pools) => {
   const [one, two] = [first(pools), last(pools)]
   return (moment) => `${one(moment)} ${two(moment)}`
 }
 const username: Make = (pools) => {
-  const [one, two] = [lower(pools.firstName), lower(pools.lastName)]
-  return ({ salt }) => `${one[salt % one.length]}.${two[(salt >>> 9) % two.length]}${salt % 9973}`
+  const [one, two] = [first, last].map((name) => lower(name(pools))) as [Text, Text]
+  return (moment) => `${one(moment)}.${two(moment)}${numberOf(moment, pools)}`
 }
 const email: Make = (pools) => {
   const [user, domain] = [username(pools), pools.domain]
-  return (moment) => `${user(moment)}@${domain[moment.salt % domain.length]}`
+  return (moment) => `${user(moment)}@${domain[numberOf(moment, pools) % domain.length]}`
 }
-const lower = (values: readonly string[]) => values.map((value) => value.toLowerCase())
+const lower =
+  (text: Text): Text =>
+  (moment) =>
+    text(moment).toLowerCase()
 
 const uuid: Make = () => (moment) => moment.uuid()
 const now: Make = () => (moment) => moment.iso

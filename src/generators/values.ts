@@ -93,6 +93,17 @@ function compileShape(name: string, shape: Shape, stock: Stock, path: string): D
   }
 }
 
+/** Draws of another thing than the one around it. */
+const another =
+  (draw: Draw): Draw =>
+  (moment) => {
+    const { salt } = moment
+    moment.newSalt()
+    const value = draw(moment)
+    moment.setSalt(salt)
+    return value
+  }
+
 const pick =
   <T>(values: readonly T[]): Draw =>
   (moment) =>
@@ -118,7 +129,6 @@ export function compileObject(
   const refer = compileReference(shape, stock)
   const addUp = compileTotals(shape.fields)
   return (moment) => {
-    moment.newSalt()
     const made: Record<string, unknown> = {}
     for (const field of fields) {
       if (field.required || moment.random() < field.presence) made[field.name] = field.draw(moment)
@@ -171,7 +181,7 @@ function compileReference({ fields }: Shape & { kind: 'object' }, stock: Stock) 
 export type Data = Readonly<Record<string, unknown>>
 
 function compileArray(name: string, shape: Shape & { kind: 'array' }, stock: Stock, path: string): Draw {
-  const item = compileValue(name.replace(/s$/, ''), shape.item, stock, `${path}[]`)
+  const item = another(compileValue(name.replace(/s$/, ''), shape.item, stock, `${path}[]`))
   const most = Math.max(shape.min, Math.min(shape.max, 3))
   return (moment) => {
     const length = shape.min + moment.below(most - shape.min + 1)
@@ -187,7 +197,7 @@ function compileArray(name: string, shape: Shape & { kind: 'array' }, stock: Sto
 
 function compileRecord(value: Shape, stock: Stock): Draw {
   const key = pick(stock.pools.word) as (moment: Moment) => string
-  const draw = compileValue('value', value, stock)
+  const draw = another(compileValue('value', value, stock))
   return (moment) => Object.fromEntries(Array.from({ length: 2 }, () => [key(moment), draw(moment)]))
 }
 

@@ -45,9 +45,11 @@ export function createWorld(moment: Moment, tenants = 0, skew = 1): World {
     populationOf,
     begin(entity, owners, state, keep, given = {}) {
       const id = given.id ?? newId(entity)
+      moment.newSalt()
       const one: Individual = {
         id,
         subject: `${entity.name}/${id}`,
+        salt: moment.salt,
         sequence: 0,
         resting: false,
         gone: false,
