@@ -42,6 +42,12 @@ create table if not exists app.system_settings (
 export const iconsSchema = `
 create schema if not exists icons;
 
+-- Who has left, an id alone: what comes of them later, or again, is not kept.
+create table if not exists icons.tombstones (
+  user_id    uuid primary key,
+  deleted_at timestamptz not null
+);
+
 create table if not exists icons.users (
   user_id    uuid primary key,
   email      text not null,

@@ -171,6 +171,46 @@ describe('a changed user', () => {
   })
 })
 
+describe('a user who has left', () => {
+  const traces = (id: string) =>
+    icons.rows(
+      `select 'preferences' as kept from icons.preferences where user_id = $1
+        union all select 'session' from icons.sessions where user_id = $1
+        union all select 'usage' from icons.document_icons where user_id = $1
+        union all select 'usage' from icons.usage_minutes where user_id = $1
+        union all select 'title' from icons.documents where user_id = $1 and title <> ''
+        union all select 'permission' from icons.permissions where user_id = $1 and granted <> '{}'
+        union all select 'name' from icons.users where user_id = $1 and (email <> '' or name <> '')`,
+      id,
+    )
+
+  it('comes back by no older event, as of a dead letter that is replayed', async () => {
+    const id = user()
+    const auth_data = { session_id: randomUUID(), ip: '10.0.0.1', user_agent: 'x' }
+    await succeed(
+      userEvent('deleted', id, 9),
+      userEvent('created', id, 1),
+      complement({ type: 'auth.login', time: at(2), data: { user_id: id, auth_data } }),
+      documentEvent('created', { document: document(), user: id }, 3, ':leaving:'),
+    )
+    expect(await traces(id)).toEqual([])
+  })
+
+  it('is gone however far each handler is, and whatever the clocks of those who say so', async () => {
+    const id = user()
+    const deleted = userEvent('deleted', id, 5)
+    await succeed(
+      userEvent('created', id, 1),
+      userEvent('updated', id, 9),
+      documentEvent('created', { document: document(), user: id }, 2, ':leaving:'),
+    )
+    await icons.handle(deleted, 'icons.clean-up')
+    await succeed(documentEvent('created', { document: document(), user: id }, 4, ':leaving:'))
+    await succeed(deleted)
+    expect(await traces(id)).toEqual([])
+  })
+})
+
 describe('a session', () => {
   it('goes from login to logout, with the permissions that it was given in between', async () => {
     const [id, session_id] = [user(), randomUUID()]

@@ -1,15 +1,20 @@
 import { defineHandler } from '../../../index.ts'
 import { cacheInvalidated, userDeleted } from '../contracts.ts'
+import { bury } from '../tombstones.ts'
 
 /**
- * A deleted user leaves no usage here, and the caches hear of it. What other handlers write for the user's own events they remove
- * themselves: handlers do not wait for each other, and one that is behind would write it again.
+ * A deleted user leaves no usage and no titles here, and the caches hear of it. Usage is written by documents' events, in another lane:
+ * whoever writes it asks for the tombstone. What other handlers write for the user's own events they remove themselves.
  */
 export const cleanUp = defineHandler({
   name: 'icons.clean-up',
   on: [userDeleted],
   async handle(event, ctx) {
     const { user_id } = event.data
+    await bury(ctx, event)
+    // `icons.usage` may be writing for this user, and has not seen the tombstone.
+    await ctx.sql`select pg_advisory_xact_lock(hashtextextended(${user_id}, 0))`
+    await ctx.sql`update icons.documents set title = '' where user_id = ${user_id}`
     // In key order: a document's own handler may be at the same rows.
     await ctx.sql`
       delete from icons.document_icons where (document_id, icon) in (

@@ -1,5 +1,6 @@
 import { defineHandler } from '../../../index.ts'
 import { userCreated, userDeleted, userSuspended, userUpdated } from '../contracts.ts'
+import { bury } from '../tombstones.ts'
 
 const byRole = {
   viewer: ['read'],
@@ -14,11 +15,14 @@ export const permissions = defineHandler({
   priority: 'high',
   async handle(event, ctx) {
     const { user_id, user_data: user } = event.data
-    const may = user.is_active && event.type !== userDeleted.type
+    const gone = event.type === userDeleted.type
+    if (gone) await bury(ctx, event)
+    const may = user.is_active && !gone
     await ctx.sql`
       insert into icons.permissions (user_id, granted, event_time)
-      values (${user_id}, ${may ? byRole[user.role] : []}, ${event.time})
+      select ${user_id}, ${may ? byRole[user.role] : []}, ${event.time}
+      where ${gone} or not exists (select from icons.tombstones where user_id = ${user_id})
       on conflict (user_id) do update set granted = excluded.granted, event_time = excluded.event_time
-      where icons.permissions.event_time <= excluded.event_time`
+      where icons.permissions.event_time <= excluded.event_time or ${gone}`
   },
 })

@@ -1,5 +1,6 @@
 import { defineHandler } from '../../../index.ts'
 import { userCreated, userDeleted } from '../contracts.ts'
+import { bury } from '../tombstones.ts'
 
 const sizes = { free: 24, pro: 32, team: 32 } as const
 
@@ -11,6 +12,7 @@ export const preferences = defineHandler({
   async handle(event, ctx) {
     const { user_id, user_data: user } = event.data
     if (event.type === userDeleted.type) {
+      await bury(ctx, event)
       await ctx.sql`delete from icons.preferences where user_id = ${user_id}`
       return
     }
@@ -21,6 +23,7 @@ export const preferences = defineHandler({
         select icon from (select icon from icons.document_icons order by used_at desc limit 200) latest
         group by icon order by count(*) desc, icon limit 3
       ) recent
+      having not exists (select from icons.tombstones where user_id = ${user_id})
       on conflict (user_id) do nothing`
   },
 })

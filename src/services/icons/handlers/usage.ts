@@ -12,17 +12,23 @@ export const usage = defineHandler({
     const { document_id, user_id, document_data: document } = event.data
     const gone = event.type === documentDeleted.type
     const uses = gone ? new Map<string, number>() : extractIcons(document.content)
-    const written = await ctx.sql`
-      insert into icons.documents (document_id, user_id, title, is_public, deleted_at, event_time)
-      values (${document_id}, ${user_id}, ${document.title}, ${document.is_public}, ${gone ? event.time : null}, ${event.time})
-      on conflict (document_id) do update set
-        user_id = excluded.user_id, title = excluded.title, is_public = excluded.is_public,
-        deleted_at = excluded.deleted_at, event_time = excluded.event_time
-      where icons.documents.event_time <= excluded.event_time and icons.documents.deleted_at is null
-      returning document_id`
+    // Until this has committed, nobody who has left is cleaned up after (`icons.clean-up`).
+    const [, written] = await Promise.all([
+      ctx.sql`select pg_advisory_xact_lock_shared(hashtextextended(${user_id}, 0))`,
+      ctx.sql`
+        insert into icons.documents (document_id, user_id, title, is_public, deleted_at, event_time)
+        select ${document_id}, ${user_id}, case when exists (select from icons.tombstones where user_id = ${user_id}) then '' else ${document.title} end,
+          ${document.is_public}, ${gone ? event.time : null}, ${event.time}
+        on conflict (document_id) do update set
+          user_id = excluded.user_id, title = excluded.title, is_public = excluded.is_public,
+          deleted_at = excluded.deleted_at, event_time = excluded.event_time
+        where icons.documents.deleted_at is null
+          and (icons.documents.event_time <= excluded.event_time or excluded.deleted_at is not null)
+        returning document_id`,
+    ])
     if (written.length === 0) return
     const used = [[...uses.keys()], [...uses.values()]]
-    // Sent together: none of them needs to know what the one before found. A user who has left in the meantime leaves no usage behind.
+    // Sent together: none of them needs to know what the one before found. A user who has left leaves no usage behind.
     await Promise.all([
       ctx.sql`delete from icons.document_icons where document_id = ${document_id} and icon <> all (${used[0]})`,
       ctx.sql`
@@ -32,13 +38,13 @@ export const usage = defineHandler({
         insert into icons.document_icons (document_id, icon, user_id, uses, used_at)
         select ${document_id}, used.icon, ${user_id}, used.uses, ${event.time}
         from unnest(${used[0]}::text[], ${used[1]}::integer[]) as used (icon, uses)
-        where not exists (select from icons.users where users.user_id = ${user_id} and deleted_at is not null)
+        where not exists (select from icons.tombstones where user_id = ${user_id})
         on conflict (document_id, icon) do update set uses = excluded.uses, used_at = excluded.used_at, user_id = excluded.user_id`,
       ctx.sql`
         insert into icons.usage_minutes (document_id, icon, minute, user_id, uses)
         select ${document_id}, used.icon, date_trunc('minute', ${event.time}::timestamptz), ${user_id}, used.uses
         from unnest(${used[0]}::text[], ${used[1]}::integer[]) as used (icon, uses)
-        where not exists (select from icons.users where users.user_id = ${user_id} and deleted_at is not null)
+        where not exists (select from icons.tombstones where user_id = ${user_id})
         on conflict (document_id, icon, minute) do update set uses = excluded.uses, user_id = excluded.user_id`,
     ])
   },

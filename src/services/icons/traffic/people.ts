@@ -6,6 +6,8 @@ export interface Person {
   readonly name: string
   readonly plan: string
   readonly country: string
+  /** From where this person works. */
+  readonly ip: string
   session?: string
 }
 
@@ -90,6 +92,7 @@ export function createPeople(chance: Chance): People {
         name: called,
         plan,
         country: chance.pick(['DE', 'FR', 'GB', 'PL', 'SE', 'US']),
+        ip: chance.ip(),
       }
     },
     add: (person) => keep(active, person),

@@ -38,6 +38,8 @@ const weights = {
 const sum = Object.values(weights).reduce((total, weight) => total + weight, 0)
 /** One transaction in this many is rolled back. */
 const changesOfMind = 25
+/** One login in this many comes from a place that is not the person's own. */
+const travels = 20
 
 type Written = Pick<Applied, 'statements'> & { readonly poisoned?: boolean; keep?(): void }
 
@@ -51,7 +53,7 @@ export function createWriter(seed: number, poisonRatio: number): { next(): Appli
     register() {
       const bad = poisoned()
       const person = people.register(bad)
-      return { statements: [insertUser(person)], poisoned: bad, keep: () => people.add(person) }
+      return { statements: [insertUser(person), registered(person)], poisoned: bad, keep: () => people.add(person) }
     },
     write: () => {
       const bad = poisoned()
@@ -86,7 +88,7 @@ export function createWriter(seed: number, poisonRatio: number): { next(): Appli
       if (!person) return undefined
       const session = chance.uuid()
       return {
-        statements: [authEvent('auth.login', person, session, chance.ip())],
+        statements: [authEvent('auth.login', person, session, chance.below(travels) === 0 ? chance.ip() : person.ip)],
         keep: () => people.login(person, session),
       }
     },
@@ -94,7 +96,7 @@ export function createWriter(seed: number, poisonRatio: number): { next(): Appli
       const person = people.any()
       if (!person?.session) return undefined
       return {
-        statements: [authEvent('auth.logout', person, person.session, chance.ip())],
+        statements: [authEvent('auth.logout', person, person.session, person.ip)],
         keep: () => people.login(person, undefined),
       }
     },
@@ -175,6 +177,12 @@ const setSetting = `insert into app.system_settings (key, value) values ($1, $2)
 const publish = (type: string, data: unknown, subject: string | null): Statement =>
   statement('select evt.publish($1, $2::json, $3, source => $4)', type, JSON.stringify(data), subject, 'main-backend')
 
+/** The accounts are told by whoever registers people; what the table says of them is captured. */
+const registered = ({ id, email, country }: Person): Statement => {
+  const [username] = email.split('@')
+  const data = { user_id: id, username, email, roles: ['viewer'], registered_by: 'self_service', country }
+  return publish('user.registered', data, `user/${id}`)
+}
 const authEvent = (type: string, person: Person, session: string, ip: string): Statement =>
   publish(
     type,
