@@ -1,11 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { EvtEvent } from '../../../src/core/event.ts'
+import { createRegistry } from '../../../src/core/registry.ts'
+import { userRegistered } from '../../../src/services/accounts/contracts.ts'
 import { captures } from '../../../src/services/icons/captures.ts'
+import { contracts } from '../../../src/services/icons/contracts.ts'
 import { createTraffic, type TrafficOptions, type TrafficSql } from '../../../src/services/icons/traffic.ts'
 import { addCapture } from '../../../src/store/capture.ts'
 import type { Store } from '../../../src/store/connection.ts'
-import { type IconsDatabase, openIconsDatabase, registry } from './icons-database.ts'
+import { type IconsDatabase, openIconsDatabase } from './icons-database.ts'
 
+/** The application speaks to both services. */
+const registry = createRegistry([...contracts, userRegistered])
 const usual = { seed: 5, ratePerSecond: 1e6, poisonRatio: 0.05, count: 350, signal: new AbortController().signal }
 
 async function openDemo(): Promise<IconsDatabase> {
@@ -46,6 +51,20 @@ describe('the traffic of the demo', () => {
       expect(types).toContain(type)
     for (const type of ['document.created', 'document.updated', 'document.published']) expect(types).toContain(type)
     expect(types).toContain('system_setting.updated')
+
+    // Accounts hears of everybody whom it sees log in, and mostly from where it knows them.
+    const said = (type: string) => events.filter((event) => event.type === type)
+    const idsOf = (some: readonly EvtEvent[]) => new Set(some.map(({ data }) => (data as { user_id: string }).user_id))
+    const logins = said('auth.login')
+    const places = new Map<string, Set<string>>()
+    for (const { subject = '', data } of logins) {
+      const { ip } = (data as { auth_data: { ip: string } }).auth_data
+      places.set(subject, (places.get(subject) ?? new Set()).add(ip))
+    }
+    const strange = [...places.values()].reduce((sum, { size }) => sum + size - 1, 0)
+    expect([...idsOf(logins)].filter((id) => !idsOf(said('user.registered')).has(id))).toEqual([])
+    expect(strange).toBeLessThan(logins.length / 5)
+    expect(idsOf(said('user.registered'))).toEqual(idsOf(said('user.created')))
 
     const causes = new Set<string>()
     for (const event of events) {
