@@ -9,6 +9,7 @@ import type { HttpOptions } from '../core/http-options.ts'
 import { redactUrl } from '../core/mask.ts'
 import type { ServiceDefinition } from '../handle/define-service.ts'
 import { createLog, type Log } from '../output/log.ts'
+import { services as reference } from '../services/registry.ts'
 import { settlesWithin } from '../store/close-within.ts'
 import { choice, defineCommand, text, value, values } from './command.ts'
 import { connectionsOf } from './line/connections.ts'
@@ -28,9 +29,10 @@ export default defineCommand({
     '/var/lib/evt/ when only root may enter the project). SIGTERM or Ctrl-C drains within --grace and ends with 0; a second',
     'one ends at once. Several may run: one leads, handlers share lanes. While its store is away it waits for it; when an',
     'embedded one ends by itself, so does this, with 3. Sinks take the log out, sources bring foreign traffic in; `sinks` and',
-    '`sources` of evt.config.* say more about them than the flags can (patterns, layout, dialect). --services chooses among',
-    'the `services` of evt.config.*; without any, nothing is handled, unless it names one of evt (icons). Beside --only relay',
-    'or --only handlers, --http serves what tells of that process (/metrics, /stats, /readyz) and no events.',
+    '`sources` of evt.config.* say more about them than the flags can (patterns, layout, dialect). Beside --only relay or',
+    '--only handlers, --http serves what tells of that process (/metrics, /stats, /readyz) and no events. --services chooses',
+    'among the `services` of evt.config.*, and those that evt brings:',
+    `${Object.keys(reference).join(', ')}. Without any, nothing is handled.`,
   ].join('\n'),
   examples: [
     { line: 'evt up', says: 'everything, with the configured services', endless: true },
