@@ -20,6 +20,16 @@ export interface Cast {
   correlationId: string | undefined
 }
 
+/** Nothing has happened yet. */
+export const createCast = (tenant?: string): Cast => ({
+  things: new Map(),
+  byId: new Map(),
+  events: new Map(),
+  tenant,
+  last: undefined,
+  correlationId: undefined,
+})
+
 export interface Stage {
   readonly world: World
   readonly moment: Moment

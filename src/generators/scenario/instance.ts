@@ -1,6 +1,6 @@
 import type { EvtEvent } from '../../core/event.ts'
 import type { Compiled } from '../maker.ts'
-import { type Cast, perform, type Stage } from './cast.ts'
+import { createCast, perform, type Stage } from './cast.ts'
 import { formatPath } from './check-shape.ts'
 import type { Expectation, Op, Range } from './program.ts'
 import { fillExpression } from './templates.ts'
@@ -35,14 +35,7 @@ interface Start {
 
 export function createInstance({ number, scenario, ops, tenant, dueMs }: Start): Instance {
   const frames: Frame[] = [{ ops, at: 0, left: 0 }]
-  const cast: Cast = {
-    things: new Map(),
-    byId: new Map(),
-    events: new Map(),
-    tenant,
-    last: undefined,
-    correlationId: undefined,
-  }
+  const cast = createCast(tenant)
   const next = (): Op | undefined => {
     for (let frame = frames.at(-1); frame; frame = frames.at(-1)) {
       const op = frame.ops[frame.at++]

@@ -29,7 +29,7 @@ const nested = (depth: number): string =>
   depth === 0 ? '[]' : `[{ repeat: 2, steps: ${nested(depth - 1)} }, { publish: user.created }]`
 
 describe('a scenario is refused with file, line and remedy, before its first event,', () => {
-  it.each([
+  it.each<[string, string, string, string]>([
     ['that holds itself', '  - &x\n    repeat: 2\n    steps: [*x]', ':5: steps[0].steps[0]: it holds itself', 'repeat'],
     ['that is too deep', `  - repeat: 2\n    steps: ${nested(60)}`, ': it is nested deeper than 100 levels', 'include'],
     [
@@ -62,6 +62,18 @@ describe('a scenario is refused with file, line and remedy, before its first eve
       ':6: steps[1].set.data.user_id: ${u.data.user_id: it is not closed',
       '$${',
     ],
+    ...[
+      ['tenant: 5', 'tenant is no text'],
+      ['metadata.x: { a: 1 }', 'metadata.x is no string, number or boolean'],
+      ["source: ''", 'source is missing'],
+      ['correlationId: { a: 1 }', 'correlationId is no text'],
+      ['traceparent: bad', 'traceparent is none'],
+    ].map(([set = '', reason]): [string, string, string, string] => [
+      `whose event could not be sent: ${set}`,
+      `${created}    set: { ${set} }`,
+      `:4: steps[0].set.${set.split(':')[0]}: ${reason}`,
+      '',
+    ]),
   ])('%s', (_, lines, message, hint) => {
     const error = thrownBy(() => create(lines))
     expect(error).toMatchObject({ code: 'config', hint: expect.stringContaining(hint) })
