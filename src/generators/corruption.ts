@@ -13,7 +13,7 @@ export const corruptions = [
   'oversize', // data above the size limit
   'bad-checksum', // the checksum is of other bytes
   'stale-sequence', // a sequence that the subject has already had
-  'duplicate', // the event before once more, same id and same bytes
+  'duplicate', // what was sent last once more, same id and same bytes
   'unknown-version', // a version that nobody knows yet
   'poison', // fits its contract and breaks a handler
 ] as const
@@ -37,12 +37,7 @@ export function parseCorruptions(text: string): readonly Corruption[] {
 }
 
 /** The event made wrong, or undefined where this kind cannot apply to it: then the next event has to bear it. */
-export type Corrupt = (
-  kind: Corruption,
-  event: EvtEvent,
-  before: EvtEvent | undefined,
-  moment: Moment,
-) => EvtEvent | undefined
+export type Corrupt = (kind: Exclude<Corruption, 'duplicate'>, event: EvtEvent, moment: Moment) => EvtEvent | undefined
 
 export const unknownVersion = 99
 
@@ -61,10 +56,10 @@ export function compileCorrupt(contract: Contract): Corrupt {
     field,
   }))
   const leaves = paths.filter(({ field }) => field.required && isScalar(field.shape))
-  const poisoned = paths.filter(({ path }) => (path.at(-1) ?? '') in poison)
+  const poisoned = paths.filter(({ path }) => Object.hasOwn(poison, path.at(-1) ?? ''))
   const some = <T>(list: readonly T[], moment: Moment): T | undefined => list[moment.below(list.length)]
 
-  return (kind, event, before, moment) => {
+  return (kind, event, moment) => {
     switch (kind) {
       case 'missing-field': {
         const leaf = some(leaves, moment)
@@ -82,8 +77,6 @@ export function compileCorrupt(contract: Contract): Corrupt {
         return (event.sequence ?? 1) < 2
           ? undefined
           : { ...event, sequence: 1 + moment.below((event.sequence ?? 2) - 1) }
-      case 'duplicate':
-        return before
       case 'unknown-version':
         return { ...event, version: unknownVersion }
       case 'poison': {

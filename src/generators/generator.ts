@@ -82,6 +82,8 @@ export function createGenerator(options: GeneratorOptions): Generator {
   return {
     next() {
       moment.moveTo(options.nowMs + at(k++))
+      const again = spoil.again()
+      if (again) return again
       const [event, plan] = make(choose(moment))
       return spoil.apply(event, plan)
     },

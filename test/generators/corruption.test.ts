@@ -35,7 +35,6 @@ describe('corruption', () => {
     ['poison', 'valid'],
     ['bad-checksum', 'valid'],
     ['stale-sequence', 'valid'],
-    ['duplicate', 'valid'],
   ] as const)('by %s makes events that the registry finds %s', (kind, code) => {
     const { events, corrupted, clean } = generate([kind], 500)
     const changed = events.filter((event, at) => JSON.stringify(event) !== JSON.stringify(clean[at]))
@@ -59,9 +58,25 @@ describe('corruption', () => {
     }
   })
 
-  it('by duplicate repeats the event before, id and bytes', () => {
-    const { events, clean } = generate(['duplicate'], 50)
-    expect(events.slice(1)).toEqual(clean.slice(0, -1))
+  it.each([0.5, 1])(
+    'by duplicate repeats what was sent last, id and bytes, and loses no event, at a ratio of %d',
+    (ratio) => {
+      const { events, corrupted, clean } = generate(['duplicate'], 400, ratio)
+      const again = events.filter((event, at) => event === events[at - 1])
+      expect(again.length).toBe(corrupted.duplicate)
+      expect(Math.abs(again.length / 400 - ratio)).toBeLessThan(0.1)
+      const first = events.filter((event, at) => event !== events[at - 1])
+      expect(first.map(({ type, sequence }) => ({ type, sequence }))).toEqual(
+        clean.slice(0, first.length).map(({ type, sequence }) => ({ type, sequence })),
+      )
+      for (const event of again) expect(codeOf(event)).toBe('valid')
+    },
+  )
+
+  it('by duplicate and another repeats what the other has made', () => {
+    const { events } = generate(['duplicate', 'missing-field'], 400, 0.8)
+    const again = events.filter((event, at) => event === events[at - 1])
+    expect(new Set(again.map(codeOf))).toEqual(new Set(['valid', 'contract']))
   })
 
   it('by poison touches the content of documents and the address of users', () => {

@@ -84,8 +84,16 @@ export function createScenarioGenerator(options: ScenarioGeneratorOptions): Scen
     queue.push(createInstance({ number: ++started, scenario: name, ops, tenant, dueMs: arrivalMs }))
     arrivalMs = at(started)
   }
+  let last: ScenarioItem | undefined
+  /** What came in place of it was the event before it once more. */
+  let held: (() => ScenarioItem) | undefined
   return {
     next() {
+      if (held) {
+        const item = held()
+        held = undefined
+        return item
+      }
       for (;;) {
         while (arrivalMs < Infinity && arrivalMs <= (queue.first?.dueMs ?? Infinity)) start()
         const instance = queue.first
@@ -98,13 +106,19 @@ export function createScenarioGenerator(options: ScenarioGeneratorOptions): Scen
         else {
           queue.sink()
           if ('pattern' in done) return { dueMs, instance: number, scenario, expectation: done }
-          return { dueMs, instance: number, scenario, event: spoil.apply(done.event, done.plan) }
+          const again = spoil.again()
+          const go = () => (last = { dueMs, instance: number, scenario, event: spoil.apply(done.event, done.plan) })
+          if (!again || !last) return go()
+          held = go
+          return { ...last, dueMs, event: again }
         }
       }
     },
     scenarios: programs.map(({ name }) => name),
     most: {
-      events: maximum(programs, (op) => Number(op.kind === 'publish')),
+      events:
+        maximum(programs, (op) => Number(op.kind === 'publish')) *
+        (options.corrupt?.kinds.includes('duplicate') ? 2 : 1),
       expectations: maximum(programs, (op) => Number(op.kind === 'expect')),
       ms: maximum(programs, (op) => (op.kind === 'think' ? op.ms.most / speed : 1)),
     },

@@ -99,6 +99,14 @@ describe('a scenario', () => {
     expect(text(8)).not.toBe(text(7))
   })
 
+  it('says each event once more by duplicate, and loses none', () => {
+    const items = play([workingDay], { corrupt: { kinds: ['duplicate'], ratio: 1 } })
+    const ids = eventsOf(items).map(({ id }) => id)
+    expect(ids.length).toBe(2 * new Set(ids).size - 1)
+    expect(new Set(ids).size).toBe(events.length)
+    expect(items.map(({ dueMs }) => dueMs)).toEqual(items.map(({ dueMs }) => dueMs).toSorted((a, b) => a - b))
+  })
+
   it('is faster by --speed', () => {
     const last = (speed: number) => Math.max(...play([workingDay], { speed, count: 1 }).map(({ dueMs }) => dueMs))
     expect(last(10)).toBeLessThan(last(1) / 5)
