@@ -113,7 +113,7 @@ async function look(place: StorePlace, runtime: Runtime): Promise<Look> {
       const { readSinks, sourcesOf } = await import('../watch/read-carried.ts')
       const snapshot = await readSnapshot(opened)
       const { instances } = snapshot
-      const { readContractDrift } = await import('../store/contracts.ts')
+      const { readContractDrift, readKnownTypes } = await import('../store/contracts.ts')
       const contractDrift = await readContractDrift(opened)
       const { readScheduled } = await import('../store/scheduled.ts')
       const scheduled = await readScheduled(opened)
@@ -125,7 +125,8 @@ async function look(place: StorePlace, runtime: Runtime): Promise<Look> {
         sinks: await readSinks(opened, instances),
         sources: sourcesOf(instances),
       }
-      return { ...standingOf(store, snapshot, runtime), ...carried }
+      const types = snapshot.head.position === '0' ? await readKnownTypes(opened) : []
+      return { ...standingOf(store, { snapshot, types }, runtime), ...carried }
     })
     return { standing }
   } catch (error) {
@@ -140,7 +141,7 @@ async function look(place: StorePlace, runtime: Runtime): Promise<Look> {
 
 function standingOf(
   store: { url: string; origin: string },
-  snapshot: Snapshot,
+  { snapshot, types }: { readonly snapshot: Snapshot; readonly types: readonly string[] },
   { config }: Runtime,
 ): Omit<Standing, 'sinks' | 'sources' | 'contractDrift' | 'scheduled'> {
   const alive = snapshot.instances.filter((instance) => instance.alive)
@@ -162,19 +163,26 @@ function standingOf(
     stopped: snapshot.stopped,
     deadLetters: snapshot.dead.open,
     largestLag: slowest && slowest.lagEvents > 0 ? slowest : null,
-    next: nextStep(alive.length, snapshot),
+    next: nextStep(alive.length, snapshot, types),
   }
 }
 
 const isLed = ({ instances }: Snapshot) => instances.some(({ leader }) => leader)
 
-function nextStep(bridges: number, snapshot: Snapshot): string {
+function nextStep(bridges: number, snapshot: Snapshot, types: readonly string[]): string {
   if (bridges === 0 || !isLed(snapshot)) return 'evt up'
   if (snapshot.stopped.some(({ state }) => state === 'broken' || state === 'unhealthy')) return 'evt handlers list'
   if (snapshot.dead.open > 0) return 'evt dlq list'
-  if (snapshot.head.position === '0') return 'evt gen user.created --count 10'
+  if (snapshot.head.position === '0') return `evt gen ${firstOf(types)} --count 10`
   return 'evt dash'
 }
+
+/** Something that begins, of what the running services know. */
+const firstOf = (types: readonly string[]): string =>
+  ['user.created', 'user.registered'].find((type) => types.includes(type)) ??
+  types.find((type) => type.endsWith('.created')) ??
+  types[0] ??
+  'user.created'
 
 function render(standing: Standing, { output, now }: Runtime): string {
   const { store, elsewhere, bridges, largestLag } = standing

@@ -52,3 +52,11 @@ export async function readContractDrift(sql: SqlExecutor): Promise<readonly Cont
   )
   return rows as unknown as readonly ContractDrift[]
 }
+
+/** Types that running bridges know and that may be published, in order. */
+export async function readKnownTypes(sql: SqlExecutor): Promise<readonly string[]> {
+  const { rows } = await sql.query(
+    `select distinct type from evt.contracts where instance in (${live}) and not draft order by type`,
+  )
+  return rows.map(({ type }) => String(type))
+}

@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
 import { createBridge } from '../../src/bridge.ts'
+import { defineEvent } from '../../src/core/define-event.ts'
 import { defineHandler } from '../../src/handle/define-handler.ts'
 import { startEmbedded } from '../../src/store/embedded.ts'
 import { createTestDatabase } from '../setup/database.ts'
@@ -45,6 +47,23 @@ describe('status', () => {
     expect(await silentFor(0)).toMatch(/^bridges +evt-a \(0 handlers\)$/m)
     expect(await silentFor(2_100)).toMatch(/^bridges +evt-a \(0 handlers, last sign of life 2[.\d]*s ago\)$/m)
     expect(await silentFor(60_000)).toMatch(/^bridges +none runs$/m)
+  })
+
+  it('says what to make first: something that the running services know', async () => {
+    const { url } = await createTestDatabase()
+    const contracts = ['order.paid', 'product.created', 'zone.created'].map((type) =>
+      defineEvent(type, { 1: z.unknown() }),
+    )
+    const draft = defineEvent('draft.created', { 1: z.unknown() }, { draft: true })
+    const shop = { name: 'shop', contracts: [...contracts, draft], handlers: [] }
+    const bridge = createBridge({ store: url, services: [shop] })
+    onTestFinished(() => bridge.stop())
+    await bridge.start()
+    const next = await until(async () => /^next +(evt gen .*)$/m.exec((await status('--store', url)).stdout)?.[1], {
+      withinMs: 20_000,
+      what: 'a leader',
+    })
+    expect(next).toBe('evt gen product.created --count 10')
   })
 
   it('says that nobody leads and what waits for that, and what waits for a person, each with its command', async () => {
