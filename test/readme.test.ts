@@ -4,6 +4,7 @@ import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
+import { registry } from '../src/commands/registry.ts'
 import { createTestDatabase } from './setup/database.ts'
 import { until } from './setup/until.ts'
 
@@ -69,3 +70,19 @@ it('every test that docs/delivery-guarantees.md names is there', () => {
   })
   expect(missing).toEqual([])
 })
+
+it('pages and help name only commands that there are', () => {
+  const known = new Set(Object.keys(registry))
+  const pages = [
+    'README.md',
+    ...globSync(['docs/*.md', 'fixtures/golden/help/*.txt'], { cwd: root }).filter((page) => !inventing.includes(page)),
+  ]
+  const unknown = pages.flatMap((page) =>
+    [...read(page).matchAll(/`evt ([a-z]+)(?: ([a-z]+))?/g)].flatMap(([line, first = '', second = '']) =>
+      known.has(first) || known.has(`${first} ${second}`) ? [] : [`${page}: ${line}`],
+    ),
+  )
+  expect(unknown).toEqual([])
+})
+/** Shows how one is made. */
+const inventing = ['docs/adding-a-command.md']

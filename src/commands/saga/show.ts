@@ -13,7 +13,7 @@ export default defineCommand({
   section: 'watch',
   summary: 'one saga, step by step: times, attempts, errors, events',
   description:
-    'Fields of its state that are marked sensitive are ***, and null when they were erased. `evt tail` and `evt why` show its events.',
+    'Fields of its state that are marked sensitive are ***, and null when they were erased. `evt tail` shows its events.',
   examples: [
     { line: 'evt saga show 1', says: 'by its number', needs: 'saga' },
     { line: 'evt saga show ada --saga accounts.registration --json', says: 'the latest of a key', needs: 'saga' },
