@@ -36,7 +36,6 @@ const pools = {
   street: draw(60, () => faker.location.streetAddress()),
   timezone: draw(30, () => faker.location.timeZone()),
   locale: ['en', 'de', 'fr', 'es', 'pt', 'it', 'nl', 'pl', 'ja', 'sv'],
-  currency: ['EUR', 'USD', 'GBP', 'CHF', 'SEK', 'PLN', 'JPY'],
   phone: draw(60, () => faker.phone.number({ style: 'international' })),
   userAgent: draw(24, () => faker.internet.userAgent()),
   title: draw(120, () => faker.commerce.productName()),

@@ -17,6 +17,7 @@ export function createCompiler(registry: Registry, world: World, learned?: Learn
   const facts = collectFacts(dissect(known.filter(isObject), entities))
   const stockOf = (type: string): Stock => ({
     pools: loadPools(),
+    type,
     ...(learned
       ? {
           learned: (path: string) => learned.draw(type, path),

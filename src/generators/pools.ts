@@ -14,7 +14,6 @@ const poolNames = [
   'street',
   'timezone',
   'locale',
-  'currency',
   'phone',
   'userAgent',
   'title',

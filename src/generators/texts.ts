@@ -3,6 +3,7 @@ import type { Moment } from './moment.ts'
 import { snakeCase } from './names.ts'
 import { compilePattern } from './pattern-text.ts'
 import type { PoolName, Pools } from './pools.ts'
+import { companyName, countryCode, productName, wordingOf } from './vocabulary.ts'
 
 type Text = (moment: Moment) => string
 type Make = (pools: Pools) => Text
@@ -79,21 +80,20 @@ const byName: readonly (readonly [RegExp, Make])[] = [
   [/^first_?name$|given_name/, first],
   [/^last_?name$|family_name|surname/, last],
   [/user_?name$|login|handle/, username],
-  [/company|organi[sz]ation/, pooled('company')],
+  [/company|organi[sz]ation/, companyName],
   [/service|component/, pooled('service')],
   [/operation|action/, pooled('operation')],
   [/icon/, pooled('icon')],
   [/^(full_|display_|user_|customer_)?name$/, person],
-  [/title|product|subject/, pooled('title')],
+  [/title|product|subject/, productName],
   [/user_?agent/, pooled('userAgent')],
   [/(^|_)ip(_|$)/, ipv4],
   [/ur[li]|link|website/, url],
-  [/country/, pooled('country')],
+  [/country/, countryCode],
   [/city|town/, pooled('city')],
   [/street|address/, pooled('street')],
   [/time_?zone/, pooled('timezone')],
   [/locale|language/, pooled('locale')],
-  [/currency/, pooled('currency')],
   [/phone|mobile/, pooled('phone')],
   [/duration/, minutes],
   [/price|amount|total/, money],
@@ -110,11 +110,12 @@ const byName: readonly (readonly [RegExp, Make])[] = [
   [/(^|_)id$/, uuid],
 ]
 
-/** A drawer of strings that keep the contract's length and pattern. */
-export function compileText(name: string, shape: Shape & { kind: 'string' }, pools: Pools): Text {
+/** A drawer of strings that keep the contract's length and pattern. `type` is that of the events that say it. */
+export function compileText(name: string, shape: Shape & { kind: 'string' }, pools: Pools, type = ''): Text {
   const snake = snakeCase(name)
-  const named = byName.find(([pattern]) => pattern.test(snake))?.[1] ?? pooled('word')
-  const draw = bounded((byFormat[shape.format ?? ''] ?? named)(pools), shape)
+  const named = () =>
+    wordingOf(type, snake) ?? (byName.find(([pattern]) => pattern.test(snake))?.[1] ?? pooled('word'))(pools)
+  const draw = bounded(byFormat[shape.format ?? '']?.(pools) ?? named(), shape)
   return shape.pattern === undefined ? draw : matching(draw, shape.pattern)
 }
 

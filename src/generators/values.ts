@@ -11,6 +11,8 @@ export type Draw = (moment: Moment) => unknown
 /** What values are made of: words, and things that are there. */
 export interface Stock {
   readonly pools: Pools
+  /** Of the events that say them: what a description describes. */
+  readonly type: string
   /** For a field that names a thing: how to choose one, and what its neighbours repeat of it. */
   refer(field: ShapeField): Reference | undefined
   /** How a field was in recorded traffic; undefined where it is drawn as its contract says. */
@@ -77,7 +79,7 @@ function compileShape(name: string, shape: Shape, stock: Stock, path: string): D
     case 'record':
       return compileRecord(shape.value, stock)
     case 'string':
-      return compileText(name, shape, pools)
+      return compileText(name, shape, pools, stock.type)
     case 'number':
       return compileNumber(name, shape)
     case 'boolean':
@@ -180,11 +182,18 @@ function compileReference({ fields }: Shape & { kind: 'object' }, stock: Stock) 
 
 export type Data = Readonly<Record<string, unknown>>
 
+const neverEmpty = /roles|permissions|scopes/
+
+/** From 0, below `limit`: the small ones most often. */
+const fewOf = (limit: number, { random }: Moment): number => Math.floor(random() ** 2 * limit)
+
 function compileArray(name: string, shape: Shape & { kind: 'array' }, stock: Stock, path: string): Draw {
   const item = another(compileValue(name.replace(/s$/, ''), shape.item, stock, `${path}[]`))
-  const most = Math.max(shape.min, Math.min(shape.max, 3))
+  // Lines of an order, roles of a user: there are some, mostly few.
+  const least = Math.min(shape.max, Math.max(shape.min, shape.item.kind === 'object' || neverEmpty.test(name) ? 1 : 0))
+  const most = Math.max(least, Math.min(shape.max, shape.item.kind === 'object' ? 5 : 3))
   return (moment) => {
-    const length = shape.min + moment.below(most - shape.min + 1)
+    const length = least + fewOf(most - least + 1, moment)
     const values: unknown[] = []
     for (let tries = 0; values.length < length && tries < length * 4; tries++) {
       const value = item(moment)
@@ -208,7 +217,11 @@ const ranges: readonly (readonly [RegExp, number, number])[] = [
   [/price|amount|total|cost|balance/, 1, 500],
   [/percent/, 0, 100],
   [/ratio|rate|score/, 0, 1],
-  [/quantity|count/, 1, 20],
+  [/quantity|qty/, 1, 5],
+  [/count/, 1, 20],
+  [/minutes/, 30, 480],
+  [/seats/, 1, 50],
+  [/threshold/, 2, 20],
   [/age/, 18, 90],
   [/port/, 1_024, 65_535],
   [/year/, 2015, 2025],
@@ -223,5 +236,7 @@ function compileNumber(name: string, shape: Shape & { kind: 'number' }): Draw {
   const high = Math.max(low, Math.min(shape.max ?? Infinity, Math.max(usualMax, low)))
   const scale = shape.integer ? 1 : 1 / (shape.step ?? 0.01)
   const [from, to] = [Math.ceil(low * scale), Math.floor(high * scale)]
-  return (moment) => (from + moment.below(Math.max(1, to - from + 1))) / scale
+  const most = Math.max(1, to - from + 1)
+  if (/quantity|qty/.test(name)) return (moment) => (from + fewOf(most, moment)) / scale
+  return (moment) => (from + moment.below(most)) / scale
 }
