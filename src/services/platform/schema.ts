@@ -1,9 +1,22 @@
 /**
  * What the platform keeps. What adds up over subjects is a view, so handlers write rows of their own subject only.
- * `event_time` lets an older event, in a replay, change nothing. Safe to run twice.
+ * `event_time` lets an older event, in a replay, change nothing: one for each thing that others say on their own, for their clocks differ.
+ * What nobody has said yet is from -infinity, what is final from infinity. Safe to run twice.
  */
 export const platformSchema = `
 create schema if not exists platform;
+
+-- Whose data was erased, an id alone.
+create table if not exists platform.tombstones (
+  user_id   uuid primary key,
+  erased_at timestamptz not null
+);
+-- Who is asked for the data of users, and to erase it. The accounts service has the same statement: whoever is first makes it.
+create schema if not exists accounts;
+create table if not exists accounts.data_holders (
+  service text primary key
+);
+insert into accounts.data_holders values ('platform') on conflict do nothing;
 
 create table if not exists platform.tenants (
   tenant_id    uuid primary key,
@@ -13,6 +26,7 @@ create table if not exists platform.tenants (
   created_at   timestamptz not null,
   event_time   timestamptz not null
 );
+alter table platform.tenants add column if not exists status_time timestamptz not null default '-infinity';
 
 create table if not exists platform.subscriptions (
   tenant_id  uuid primary key,

@@ -26,5 +26,5 @@ it('generated events of every contract of commerce and platform are handled; onl
     }
   }
   expect([...missing]).toEqual([])
-  expect(handled.size).toBe(7)
+  expect(handled.size).toBe(8)
 })

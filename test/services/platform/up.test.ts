@@ -7,11 +7,11 @@ it('evt up runs commerce and platform on an empty store', async () => {
   const nowhere = createNowhere()
   onTestFinished(nowhere.dispose)
   const running = start(['up', '--services', 'commerce,platform'], { store: url, cwd: nowhere.path })
-  await running.said(/is up on .*8 handlers \(1 of sagas\)/)
+  await running.said(/is up on .*9 handlers \(1 of sagas\)/)
   const { rows } = await store.query(
     "select count(*)::int as n from pg_tables where schemaname in ('commerce', 'platform')",
   )
-  expect(rows).toEqual([{ n: 17 }])
+  expect(rows).toEqual([{ n: 18 }])
   running.signal('SIGTERM')
   expect(await running.ended).toMatchObject({ exit: 0 })
 })

@@ -23,7 +23,9 @@ export const platformAnalytics = defineHandler({
     if (data.tenant_id === undefined) return
     await ctx.sql`
       insert into platform.usage (event_id, tenant_id, kind, subject_id, flag, enabled, used_at)
-      values (${id}, ${data.tenant_id}, ${kind}, ${subject}, ${flag}, ${enabled}, ${time})
+      select ${id}, ${data.tenant_id}, ${kind},
+        case when exists (select from platform.tombstones where user_id = ${subject}::uuid) then ${id} else ${subject} end,
+        ${flag}, ${enabled}, ${time}
       on conflict (event_id) do nothing`
   },
 })
