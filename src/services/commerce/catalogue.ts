@@ -28,20 +28,20 @@ export async function discontinue(
   await sql`
     insert into commerce.products (product_id, tenant_id, is_discontinued, event_time)
     values (${data.product_id}, ${data.tenant_id}, true, ${time})
-    on conflict (product_id) do update set is_discontinued = true, event_time = excluded.event_time
-    where commerce.products.event_time <= excluded.event_time`
+    on conflict (product_id) do update set is_discontinued = true`
 }
 
-/** A place where stock can be. */
+/** A place where stock can be. A closed one is not opened again. */
 export async function setUpLocation(
   { sql }: HandlerContext,
   { type, data, time }: EvtEvent<DataOf<typeof locationClosed>>,
 ): Promise<void> {
   const { location_id, tenant_id, location_data: location } = data
-  const isOpen = type !== locationClosed.type && location.is_active
+  const isClosed = type === locationClosed.type
   await sql`
     insert into commerce.locations (location_id, tenant_id, name, is_open, event_time)
-    values (${location_id}, ${tenant_id}, ${location.name}, ${isOpen}, ${time})
+    values (${location_id}, ${tenant_id}, ${location.name}, ${location.is_active && !isClosed},
+      ${isClosed ? 'infinity' : time})
     on conflict (location_id) do update set name = excluded.name, is_open = excluded.is_open, event_time = excluded.event_time
     where commerce.locations.event_time <= excluded.event_time`
 }

@@ -118,14 +118,21 @@ export const document: SeedDocument = {
       heading: 'GDPR Data Export Flow',
       level: 3,
       says: 'all services collect, the export service aggregates and makes a link, a mail has it',
-      where: [`${accounts}/sagas/data-export.ts`, `${accounts}/data-holder.ts`, `${accounts}/scenarios/gdpr-export.ts`],
+      where: [
+        `${accounts}/sagas/data-export.ts`,
+        `${accounts}/data-holder.ts`,
+        'src/services/platform/handlers/user-data.ts',
+        `${accounts}/scenarios/gdpr-export.ts`,
+      ],
       tests: [
         here('GDPR Data Export Flow: all services contribute, a link is made, a mail is sent'),
         sagas('has what every service knows, a link, and a mail'),
         sagas('goes on at its deadline, and says who is missing'),
+        'test/services/platform/handlers.test.ts: hands out what the platform knows of a user',
+        'test/services/platform/handlers.test.ts: erases a user, of whom nothing comes again; that there was one still counts',
       ],
       decided:
-        'The document waits for all services for ever; here the export has a deadline and a list of who is missing.',
+        'The document waits for all services for ever; here the export has a deadline and a list of who is missing. Who holds data of users says so in `accounts.data_holders`: four parts of accounts, and the platform. Orders of commerce keep an id and no person; requests, icons and validation have users of their own.',
     },
     { heading: 'Configuration', level: 2, says: 'two kinds', where: ['docs/settings.md', 'src/config'], tests: [] },
     {

@@ -117,7 +117,7 @@ describe('inventory-management', () => {
     const read = () => here.rows('select price, is_discontinued from commerce.products where product_id = $1', id)
     await here.succeed(productEvent('updated', id, 3, { price: '10.00' }), productEvent('created', id, 1))
     expect(await read()).toEqual([{ price: '10.00', is_discontinued: false }])
-    await here.succeed(productEvent('discontinued', id, 4), productEvent('updated', id, 5, { price: '1.00' }))
+    await here.succeed(productEvent('discontinued', id, 2), productEvent('updated', id, 5, { price: '1.00' }))
     expect(await read()).toEqual([{ price: '10.00', is_discontinued: true }])
   })
 

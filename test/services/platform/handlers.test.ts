@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { EvtEvent } from '../../../src/index.ts'
 import { platform } from '../../../src/services/platform/service.ts'
 import { at, openServiceDatabase, type ServiceDatabase } from '../commerce/service-database.ts'
 
@@ -43,8 +44,19 @@ describe('tenant-lifecycle', () => {
   it('is not set back by an older event', async () => {
     const id = randomUUID()
     const older = tenantEvent('updated', id, 2, { company_name: 'Older' })
-    await here.succeed(tenantEvent('updated', id, 3, { company_name: 'Newer' }), older, tenantEvent('suspended', id, 2))
+    await here.succeed(tenantEvent('updated', id, 3, { company_name: 'Newer' }), older)
+    await here.succeed(tenantEvent('reactivated', id, 3), tenantEvent('suspended', id, 2))
     expect(await tenantOf(id)).toEqual([{ company_name: 'Newer', status: 'active' }])
+  })
+
+  it('is suspended and deleted whatever the clock of who else spoke of it', async () => {
+    const [id, late] = [randomUUID(), randomUUID()]
+    await here.succeed(tenantEvent('updated', id, 9), tenantEvent('suspended', id, 2))
+    expect(await tenantOf(id)).toEqual([{ company_name: 'Olympus', status: 'suspended' }])
+    await here.succeed(tenantEvent('deleted', id, 1), tenantEvent('reactivated', id, 99))
+    expect(await tenantOf(id)).toMatchObject([{ status: 'deleted' }])
+    await here.succeed(tenantEvent('suspended', late, 2), tenantEvent('created', late, 1))
+    expect(await tenantOf(late)).toEqual([{ company_name: 'Olympus', status: 'suspended' }])
   })
 
   it('begins a trial of the plan that was signed up for, and follows the subscription', async () => {
@@ -55,7 +67,7 @@ describe('tenant-lifecycle', () => {
     expect(await subscription()).toEqual([{ plan: 'starter', status: 'trial', seats: 1 }])
     const changed = (second: number, plan: string) =>
       here.event('subscription.changed', second, { tenant_id: id, plan, status: 'active', seats: 20 })
-    await here.succeed(changed(3, 'business'), changed(2, 'free'), tenantEvent('created', id, 1))
+    await here.succeed(changed(3, 'business'), changed(2, 'free'), tenantEvent('created', id, 9))
     expect(await subscription()).toEqual([{ plan: 'business', status: 'active', seats: 20 }])
   })
 
@@ -100,7 +112,7 @@ describe('locations', () => {
     await here.succeed(location('updated', 3, 'Quay'), location('created', 1, 'Harbour'))
     const read = () => here.rows('select name, is_open from platform.locations where location_id = $1', location_id)
     expect(await read()).toEqual([{ name: 'Quay', is_open: true }])
-    await here.succeed(location('closed', 4, 'Quay'))
+    await here.succeed(location('closed', 2, 'Quay'), location('updated', 4, 'Quay'))
     expect(await read()).toEqual([{ name: 'Quay', is_open: false }])
   })
 })
@@ -150,6 +162,43 @@ describe('user-role-management', () => {
     expect(await permissionsOf(user_id)).toEqual([{ role: 'member', permissions: ['read'] }])
     await here.succeed(here.event('role.changed', 4, { user_id, tenant_id, role: null, changed_by: 'operator' }))
     expect(await permissionsOf(user_id)).toEqual([])
+  })
+})
+
+describe('user-data', () => {
+  const traces = async (user_id: string) => [
+    ...(await here.rows('select role from platform.user_roles where user_id = $1', user_id)),
+    ...(await here.rows('select kind from platform.usage where subject_id = $1', user_id)),
+  ]
+
+  it('hands out what the platform knows of a user', async () => {
+    const [user_id, tenant_id, export_id] = [randomUUID(), randomUUID(), randomUUID()]
+    await here.succeed(registered(user_id, 1, { tenant_id, roles: ['admin'] }))
+    const [said] = await here.succeed(here.event('user.data_export_requested', 2, { user_id, export_id }))
+    expect(said).toMatchObject({
+      type: 'user.data_export_contributed',
+      data: { user_id, export_id, service: 'platform' },
+    })
+    const { document } = (said as EvtEvent<{ document: string }>).data
+    expect(JSON.parse(document)).toMatchObject({
+      user_roles: [{ role: 'admin', tenant_id }],
+      usage: [{ kind: 'user' }],
+    })
+  })
+
+  it('erases a user, of whom nothing comes again; that there was one still counts', async () => {
+    const [user_id, tenant_id] = [randomUUID(), randomUUID()]
+    const registration = registered(user_id, 1, { tenant_id })
+    await here.succeed(registration)
+    expect(await here.succeed(here.event('user.deletion_started', 2, { user_id }))).toMatchObject([
+      { type: 'user.deletion_confirmed', subject: `user/${user_id}`, data: { user_id, service: 'platform' } },
+    ])
+    const role = { user_id, tenant_id, role: 'owner', changed_by: 'operator' }
+    await here.succeed(registration, registered(user_id, 1, { tenant_id }), here.event('role.changed', 3, role))
+    expect(await traces(user_id)).toEqual([])
+    expect(await here.succeed(here.event('account.deleted', 4, { user_id }))).toEqual([])
+    const counted = await here.rows('select users from platform.tenant_usage where tenant_id = $1', tenant_id)
+    expect(Number(counted[0]?.users)).toBeGreaterThan(0)
   })
 })
 

@@ -32,7 +32,7 @@ export const tenantLifecycle = defineHandler({
       await keepTenant(sql, data, time)
       // Until somebody pays: the plan that it signed up for, on trial.
       if (type === tenantCreated.type)
-        await subscribe(sql, { ...data, plan: data.tenant_data.plan, status: 'trial', seats: 1 }, time)
+        await subscribe(sql, { ...data, plan: data.tenant_data.plan, status: 'trial', seats: 1 }, '-infinity')
     } else await setStatus(sql, { tenant_id: data.tenant_id, status: statusAfter[type] ?? 'active' }, time)
   },
 })
@@ -52,7 +52,8 @@ async function keepTenant(
     insert into platform.tenants (tenant_id, company_name, country, created_at, event_time)
     values (${tenant_id}, ${tenant.company_name}, ${tenant.country}, ${time}, ${time})
     on conflict (tenant_id) do update set
-      company_name = excluded.company_name, country = excluded.country, event_time = excluded.event_time
+      company_name = excluded.company_name, country = excluded.country, event_time = excluded.event_time,
+      created_at = least(platform.tenants.created_at, excluded.created_at)
     where platform.tenants.event_time <= excluded.event_time and platform.tenants.status <> 'deleted'`
 }
 
@@ -62,9 +63,10 @@ async function setStatus(
   time: string,
 ): Promise<void> {
   await sql`
-    insert into platform.tenants (tenant_id, status, created_at, event_time) values (${tenant_id}, ${status}, ${time}, ${time})
-    on conflict (tenant_id) do update set status = excluded.status, event_time = excluded.event_time
-    where platform.tenants.event_time <= excluded.event_time and platform.tenants.status <> 'deleted'`
+    insert into platform.tenants (tenant_id, status, created_at, event_time, status_time)
+    values (${tenant_id}, ${status}, ${time}, '-infinity', ${status === 'deleted' ? 'infinity' : time})
+    on conflict (tenant_id) do update set status = excluded.status, status_time = excluded.status_time
+    where platform.tenants.status_time <= excluded.status_time`
 }
 
 async function subscribe(
