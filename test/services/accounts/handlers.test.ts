@@ -164,6 +164,31 @@ describe('accounts.credentials and accounts.sessions', () => {
   })
 })
 
+it('what ends something, and what is said of a new user, counts by any clock', async () => {
+  const event = registers()
+  const { user_id } = event.data
+  const login = logsIn(user_id, { second: 8 })
+  const about = <T extends { readonly user_id: string }>(type: Parameters<typeof aboutUser<T>>[0], data: T) =>
+    later(aboutUser(type, data), 3)
+  await hear(
+    later(event, 9),
+    about(say.userRegistrationCompleted, { user_id }),
+    about(say.authRoleChanged, { user_id, roles: ['owner'] }),
+    login,
+    later({ ...login, type: 'auth.logout' }, 3),
+  )
+  const status = 'select status from accounts.statuses where user_id = $1'
+  expect(await rows(status, user_id)).toEqual([{ status: 'active' }])
+  expect(await rows('select roles from accounts.roles where user_id = $1', user_id)).toEqual([{ roles: ['owner'] }])
+  const open = 'select from accounts.sessions where user_id = $1 and ended_at is null'
+  expect(await rows(open, user_id)).toEqual([])
+  await hear(
+    later(aboutUser(say.accountDeleted, { user_id }), 1),
+    later(aboutUser(say.accountUnfrozen, { user_id }), 99),
+  )
+  expect(await rows(status, user_id)).toEqual([{ status: 'deleted' }])
+})
+
 describe('what a service holds of a user', () => {
   it('is erased when a deletion starts, and again at its end for whatever was written meanwhile', async () => {
     const event = registers()

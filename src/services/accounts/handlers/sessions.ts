@@ -22,6 +22,7 @@ export const sessions = defineHandler({
       where not exists (select from accounts.tombstones where user_id = ${data.user_id})
       on conflict (session_id) do update set ip = excluded.ip, user_agent = excluded.user_agent, country = excluded.country,
         ended_at = excluded.ended_at, event_time = excluded.event_time
-      where accounts.sessions.event_time <= excluded.event_time and accounts.sessions.ended_at is null`
+      where accounts.sessions.ended_at is null
+        and (accounts.sessions.event_time <= excluded.event_time or excluded.ended_at is not null)`
   },
 })

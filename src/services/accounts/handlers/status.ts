@@ -41,14 +41,16 @@ export const status = defineHandler({
       const [profile, verified] = [type === userProfileCreated.type, type === userEmailVerified.type]
       await ctx.sql`
         insert into accounts.statuses (user_id, profile_created, email_verified, status_time)
-        values (${user_id}, ${profile}, ${verified}, ${time})
+        values (${user_id}, ${profile}, ${verified}, '-infinity')
         on conflict (user_id) do update set profile_created = accounts.statuses.profile_created or excluded.profile_created,
           email_verified = accounts.statuses.email_verified or excluded.email_verified`
     } else {
+      // The first and the last have their places whatever the clock of who says so.
+      const at = { registering: '-infinity', deleted: 'infinity' }[next] ?? time
       await ctx.sql`
-        insert into accounts.statuses (user_id, status, status_time) values (${user_id}, ${next}, ${time})
+        insert into accounts.statuses (user_id, status, status_time) values (${user_id}, ${next}, ${at})
         on conflict (user_id) do update set status = excluded.status, status_time = excluded.status_time
-        where accounts.statuses.status_time <= excluded.status_time and accounts.statuses.status <> 'deleted'`
+        where accounts.statuses.status_time <= excluded.status_time`
     }
   },
 })

@@ -46,13 +46,14 @@ export const userAuthentication = defineHandler({
         select ${user_id}, ${username}, ${email}, ${tenant_id}, ${registered_by}, ${event.time}
         where not exists (select from accounts.tombstones where user_id = ${user_id})
         on conflict (user_id) do nothing`
-      await writeRoles(user_id, tenant_id, data.roles)
+      // Whatever is said of the roles later counts, by any clock.
+      await writeRoles(user_id, tenant_id, data.roles, '-infinity')
     } else if (data.tenant_id === undefined) await writeRoles(data.user_id, null, data.roles)
 
-    async function writeRoles(user_id: string, tenant_id: string | null, roles: readonly string[]) {
+    async function writeRoles(user_id: string, tenant_id: string | null, roles: readonly string[], from = event.time) {
       await ctx.sql`
         insert into accounts.roles (user_id, tenant, roles, event_time)
-        select ${user_id}, ${tenant_id ?? ''}, ${roles}, ${event.time}
+        select ${user_id}, ${tenant_id ?? ''}, ${roles}, ${from}
         where not exists (select from accounts.tombstones where user_id = ${user_id})
         on conflict (user_id, tenant) do update set roles = excluded.roles, event_time = excluded.event_time
         where accounts.roles.event_time <= excluded.event_time`
