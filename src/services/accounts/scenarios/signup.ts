@@ -7,7 +7,7 @@ export const signup = defineScenario({
   steps: [
     { publish: 'user.registered', as: 'user', subject: 'user/${user.data.user_id}' },
     {
-      expect: 'user.registration_{completed,failed}',
+      expect: 'user.registration_completed',
       where: 'data.user_id == ${user.data.user_id}',
       within: '30s',
     },
