@@ -27,9 +27,10 @@ const parsed = (stdout: string) =>
     .map((line) => JSON.parse(line))
 const ofTag = async (tag: string) =>
   (
-    await database.store.query(`select type, subject, data from evt.outbox where data::text like $1 order by seq`, [
-      `%${tag}%`,
-    ])
+    await database.store.query(
+      `select type, subject, data, time from evt.outbox where data::text like $1 order by seq`,
+      [`%${tag}%`],
+    )
   ).rows
 
 describe('evt gen of a scenario', () => {
@@ -88,12 +89,14 @@ steps:
   - expect: ${type}
     where: data.user_id == \${user.data.user_id}
     within: ${within}
+  - think: 2d
   - publish: user.deleted
 `
 
 describe('what a scenario expects', () => {
   it('makes it go on when it comes', async () => {
     write('answered.yaml', answered('user.suspended', 'Wanda Waits', '20s'))
+    const startedMs = Date.now()
     const running = gen(['./answered.yaml', '--json'])
     await until(async () => (await ofTag('Wanda Waits')).length > 0, { withinMs: 15_000 })
     const [created] = await ofTag('Wanda Waits')
@@ -111,6 +114,11 @@ describe('what a scenario expects', () => {
       'user.suspended',
       'user.deleted',
     ])
+    // Without --rate think times take none: what follows an answer is later than it, and not days before.
+    const times = (await ofTag('Wanda Waits')).map(({ time }) => Number(new Date(time as Date)))
+    expect(times).toEqual(times.toSorted((a, b) => a - b))
+    expect(Math.min(...times)).toBeGreaterThan(startedMs - 60_000)
+    expect(Math.max(...times)).toBeLessThan(Date.now() + 1_000)
   })
 
   it('says which expectation of which instance was let down, goes no further there, and exits 1', async () => {

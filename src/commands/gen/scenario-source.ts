@@ -21,31 +21,36 @@ export async function scenarioSource(
   const schedule = options.rate ? createSchedule({ shape: options.rate }) : undefined
   const paced = schedule?.paced ? schedule : undefined
   const count = instancesOf(options, paced)
-  const everyMs = 100
-  const generator = (nowMs: number) =>
+  const seed = options.seed ?? newSeed(runtime)
+  const nowMs = runtime.now()
+  const startMs = startOf(options, nowMs)
+  const isNow = options.at === undefined && startMs === nowMs
+  // Services answer now: steps that lay days apart would come before what they follow.
+  const isHurried = isNow && !paced && !options.dryRun
+  const everyMs = isHurried ? 1 : 100
+  const speed = isHurried ? Infinity : options.speed
+  const generator = (fromMs: number) =>
     createScenarioGenerator({
       registry: createRegistry(services.flatMap(({ contracts }) => contracts)),
       scenarios: asked,
       library,
       seed,
-      nowMs,
+      nowMs: fromMs,
       arrivals: paced ?? { at: (k) => k * everyMs },
       ...(count === undefined ? {} : { count }),
-      ...(options.speed === undefined ? {} : { speed: options.speed }),
+      ...(speed === undefined ? {} : { speed }),
       ...(options.tenants === undefined ? {} : { tenants: options.tenants }),
       ...(options.weights ? { weights: options.weights } : {}),
       ...(options.corrupt ? { corrupt: { kinds: options.corrupt, ratio: options.ratio } } : {}),
     })
-  const seed = options.seed ?? newSeed(runtime)
-  const nowMs = runtime.now()
-  const startMs = startOf(options, nowMs)
   const { most } = generator(startMs)
   // Without a rate think times take no time: then all of it lies in the past, so that no event's time is in the future.
-  const isPast = !paced && options.at === undefined && startMs === nowMs
+  const isPast = isNow && !paced
   const stage = createStage({
     generator: generator(isPast ? startMs - ((count ?? 1) * everyMs + most.ms) : startMs),
     paced: paced !== undefined,
     durationMs: options.duration,
+    ...(isNow ? { now: runtime.now } : {}),
   })
   return {
     name: undefined,

@@ -41,6 +41,8 @@ interface StageOptions {
   /** Due times are those of the clock; else everything comes as fast as it is taken. */
   readonly paced: boolean
   readonly durationMs: number | undefined
+  /** Where events are of this time: what comes after an answer has a time after it. */
+  readonly now?: () => number
 }
 
 interface Waiting {
@@ -57,10 +59,26 @@ interface Released {
 /** Instances that wait at once, at full speed. */
 const mostWaiting = 500
 
-export function createStage({ generator, paced, durationMs = Infinity }: StageOptions): Stage {
+/** How much later than they were made the events of an instance are, since it was answered. */
+interface Delay {
+  ms: number
+  answeredMs: number | undefined
+}
+
+function later(event: SourceEvent, delay: Delay | undefined): SourceEvent {
+  if (!delay) return event
+  const madeMs = Date.parse(event.time)
+  if (Number.isNaN(madeMs)) return event
+  if (delay.answeredMs !== undefined) delay.ms = Math.max(delay.ms, delay.answeredMs + 1 - madeMs)
+  delay.answeredMs = undefined
+  return delay.ms > 0 ? { ...event, time: new Date(madeMs + delay.ms).toISOString() } : event
+}
+
+export function createStage({ generator, paced, durationMs = Infinity, now }: StageOptions): Stage {
   const expected = { asked: 0, met: 0, unmet: [] as Unmet[], passedOver: 0 }
   const waiting = new Map<number, Waiting>()
   const own = new Map<number, Set<string>>()
+  const delays = new Map<number, Delay>()
   const released = createDueQueue<Released>()
   let watcher: Watcher | undefined
   let startedMs = 0
@@ -81,8 +99,10 @@ export function createStage({ generator, paced, durationMs = Infinity }: StageOp
     waiting.set(instance, { held, start: asked.start })
     void asked.met.then((seen) => {
       waiting.delete(instance)
-      if (seen === undefined) expected.met += 1
-      else expected.unmet.push({ scenario, instance, expectation, seen })
+      if (seen === undefined) {
+        expected.met += 1
+        if (now) delays.set(instance, { ms: delays.get(instance)?.ms ?? 0, answeredMs: now() })
+      } else expected.unmet.push({ scenario, instance, expectation, seen })
       // What an instance does after it was let down would tell nothing.
       const lateMs = paced ? Math.max(0, elapsed() - item.dueMs) : 0
       if (seen === undefined)
@@ -95,7 +115,7 @@ export function createStage({ generator, paced, durationMs = Infinity }: StageOp
     if (theirs) theirs.held.push(item)
     else if ('expectation' in item) expect(item)
     else {
-      batch.push(item.event)
+      batch.push(later(item.event, delays.get(item.instance)))
       if (watcher) own.set(item.instance, (own.get(item.instance) ?? new Set()).add(item.event.id))
     }
   }
