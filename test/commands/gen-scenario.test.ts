@@ -140,7 +140,7 @@ describe('what a scenario expects', () => {
     write('dry.yaml', answered('user.*', 'Dora Dry', '300ms'))
     expect(await gen(['./dry.yaml', '--dry-run'])).toMatchObject({
       exit: 0,
-      stderr: expect.stringContaining('1 expected events were not waited for'),
+      stderr: expect.stringContaining('1 expected event was not waited for'),
     })
   })
 })
@@ -166,6 +166,7 @@ describe('a scenario that is none', () => {
     [['scenario:nowhere-to-be-found'], 'cannot play scenario nowhere-to-be-found', ''],
     [['./working-day.yaml', 'user.created'], 'cannot make user.created beside scenarios', 'start two'],
     [['./working-day.yaml', '--set', 'data.x=1'], 'cannot use --set with a scenario', 'set: {'],
+    [['./working-day.yaml', '--learn', 'away.ndjson'], 'cannot use --learn with a scenario', 'start two'],
     [['./working-day.yaml', '--duration', '1s'], 'cannot play scenarios for --duration without --rate', '--count 100'],
     [['./working-day.yaml', '--weights', 'workday=1'], 'cannot weigh workday', 'working-day'],
     [['user.created', '--speed', '2'], 'cannot use --speed', '--rate'],

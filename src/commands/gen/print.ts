@@ -54,7 +54,9 @@ export async function printTo(
   output.notice(ending)
   const { passedOver = 0 } = source.stage?.expected ?? {}
   if (passedOver > 0)
-    output.notice(`${formatCount(passedOver)} expected events were not waited for: nothing was published`)
+    output.notice(
+      `${formatCount(passedOver)} expected ${passedOver === 1 ? 'event was' : 'events were'} not waited for: nothing was published`,
+    )
   return undefined
 }
 

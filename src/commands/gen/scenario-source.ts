@@ -72,6 +72,11 @@ function refuseUnfit(options: GenOptions): void {
       hint: 'write set: { data.plan: pro } in the step',
     })
   }
+  if (options.learn !== undefined) {
+    throw new EvtError('usage', 'cannot use --learn with a scenario: a run is like a recording, or of scenarios', {
+      hint: 'start two',
+    })
+  }
   if (options.duration !== undefined && (options.rate === undefined || options.rate === 'max')) {
     throw new EvtError('usage', 'cannot play scenarios for --duration without --rate: think times would take none', {
       hint: '--rate 5 --duration 1m, or --count 100',

@@ -142,7 +142,13 @@ async function inputSource(types: readonly string[], options: GenOptions, runtim
       ? '--weights'
       : options.set.length + options.setString.length > 0
         ? '--set'
-        : types[0]
+        : options.learn !== undefined
+          ? '--learn'
+          : options.speed !== undefined
+            ? '--speed'
+            : options.tenants !== undefined
+              ? '--tenants'
+              : types[0]
   if (unfit) throw new EvtError('usage', `cannot use ${unfit} with --input: those events are published as they are`)
   const input = await openInput(options.input as string, runtime.stdin)
   const lines = readNdjson(input.bytes)
