@@ -60,6 +60,7 @@ function dissectOne(contract: Contract, entities: Entities): Anatomy {
 function objectShape(contract: Contract): ObjectShape {
   const shape = shapeOf(contract.schema)
   if (shape.kind === 'object') return shape
+  if (shape.kind === 'record') return { kind: 'object', fields: [] }
   throw new EvtError('unsupported', `cannot generate ${contract.type}: its data is no object but ${shape.kind}`, {
     hint: 'give events as they are: evt gen --input -',
   })

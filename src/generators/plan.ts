@@ -1,4 +1,4 @@
-import type { ShapeField } from '../core/json-shape.ts'
+import { type ShapeField, shapeOf } from '../core/json-shape.ts'
 import type { Anatomy } from './anatomy.ts'
 import type { Entity } from './entities.ts'
 import type { Facts } from './facts.ts'
@@ -59,7 +59,7 @@ export function compilePlan(anatomy: Anatomy, { stock, facts, ended, opened }: P
     addUp: compileTotals(shape.fields),
     restsForGood: !ended,
     opened,
-    lone: ofNobody(compileObject(shape, stock)),
+    lone: ofNobody(compileLone(anatomy, stock)),
   }
 }
 
@@ -69,6 +69,12 @@ const ofNobody =
     moment.newSalt()
     return draw(moment)
   }
+
+/** Of a map there are no fields, but values. */
+function compileLone({ contract, shape }: Anatomy, stock: Stock): Plan['lone'] {
+  const whole = shapeOf(contract.schema)
+  return whole.kind === 'record' ? (compileValue('', whole, stock) as Plan['lone']) : compileObject(shape, stock)
+}
 
 function compileKnown(
   { entity, own, verb, owners }: Anatomy,

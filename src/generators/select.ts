@@ -11,21 +11,23 @@ export interface Weighted {
 }
 
 /** Shares by the last word of a type, as an application in use has them; others count 10. */
-const usual: Readonly<Record<string, number>> = {
-  created: 20,
-  updated: 40,
-  published: 8,
-  suspended: 2,
-  deleted: 3,
-  login: 25,
-  logout: 15,
-  session_changed: 5,
-  maintenance_mode: 1,
-  configuration_changed: 2,
-  cache_invalidated: 3,
-  health_reported: 3,
-  performance_reported: 6,
-}
+const usual: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    created: 20,
+    updated: 40,
+    published: 8,
+    suspended: 2,
+    deleted: 3,
+    login: 25,
+    logout: 15,
+    session_changed: 5,
+    maintenance_mode: 1,
+    configuration_changed: 2,
+    cache_invalidated: 3,
+    health_reported: 3,
+    performance_reported: 6,
+  }),
+)
 
 /**
  * Contracts of `types`: names, names with a version (`user.created@1`), or patterns. Each once, in registry order
@@ -45,7 +47,7 @@ export function selectContracts(
   checkWeights(weights, contracts)
   const weighted = contracts.map((contract) => ({
     contract,
-    weight: weights[contract.type] ?? usual[contract.type.split('.').at(-1) ?? ''] ?? 10,
+    weight: weights[contract.type] ?? usual.get(contract.type.split('.').at(-1) ?? '') ?? 10,
   }))
   if (weighted.every(({ weight }) => weight === 0)) throw new EvtError('usage', 'cannot generate: every weight is 0')
   return weighted

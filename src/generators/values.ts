@@ -149,9 +149,9 @@ function compileField(
   const at = path === '' ? name : `${path}.${name}`
   return {
     name,
-    required: required || name in fixed,
+    required: required || Object.hasOwn(fixed, name),
     presence: stock.presence?.(at) ?? usualPresence,
-    draw: name in fixed ? () => fixed[name] : compileValue(name, shape, stock, at),
+    draw: Object.hasOwn(fixed, name) ? () => fixed[name] : compileValue(name, shape, stock, at),
   }
 }
 

@@ -40,7 +40,8 @@ writeFileSync(path('traffic.ndjson.gz'), gzipSync(traffic))
 writeFileSync(path('empty.ndjson'), '\n\n')
 writeFileSync(path('other.ndjson'), '{"a":1}\n[]\nnope\n')
 writeFileSync(path('mixed.ndjson'), `{"a":1}\n${traffic}\nnope{\n{"type":7}\n`)
-writeFileSync(path('broken.gz'), gzipSync(traffic).subarray(0, 300))
+writeFileSync(path('broken.gz'), gzipSync(traffic).subarray(0, 900))
+writeFileSync(path('damaged.gz'), Buffer.concat([gzipSync(traffic).subarray(0, 10), Buffer.alloc(300, 0xff)]))
 
 describe('evt gen --learn', () => {
   it.each(['traffic.ndjson', 'traffic.ndjson.gz'])(
@@ -67,10 +68,16 @@ describe('evt gen --learn', () => {
     expect(ran.stderr).toMatch(/passed over 3 lines that are no events; the first: line 1: /)
   })
 
+  it('learns from what can be read of a gzipped recording that is broken off', async () => {
+    const ran = await evt(['gen', '--learn', 'broken.gz', '--count', '5', '--dry-run'])
+    expect(ran.exit, ran.stderr).toBe(0)
+    expect(ran.stderr).toMatch(/broken\.gz: passed over 1 line that is no event; the first: line \d+: it is no JSON/)
+  })
+
   it.each([
     ['empty.ndjson', 'empty.ndjson: it is empty'],
     ['other.ndjson', /cannot learn from .*other\.ndjson: none of 3 lines is an event \(line 1: /],
-    ['broken.gz', 'it is gzipped, and broken off'],
+    ['damaged.gz', /damaged\.gz: none of 1 line is an event \(it is gzipped, and damaged: /],
     ['away.ndjson', 'away.ndjson: there is no such file'],
   ])('refuses %s', async (file, message) => {
     for (const words of [
@@ -110,6 +117,53 @@ describe('a recording', () => {
     for (const line of ['cart_id: z.string(),', 'customerId: z.string(),', "state: z.enum(['a', 'b']),"]) {
       expect(stdout).toContain(line)
     }
+  })
+})
+
+describe('what is odd in a recording', () => {
+  it('a map at the top of the data is generated', async () => {
+    writeFileSync(
+      path('map.ndjson'),
+      recorded('metric.sent', (i) => ({ [`host-${i}`]: i })),
+    )
+    const ran = await evt(['gen', '--learn', 'map.ndjson', '--count', '3', '--dry-run'])
+    expect(ran.exit, ran.stderr).toBe(0)
+    for (const { data } of parsed(ran.stdout)) expect(Object.values(data)).not.toEqual([])
+  })
+
+  it('names of what every object has are fields as others are; __proto__ cannot be one', async () => {
+    const data = () => JSON.parse('{"__proto__":1,"constructor":{"x":1},"toString":"a"}')
+    writeFileSync(path('names.ndjson'), recorded('a.constructor', data, 3))
+    const ran = await evt(['gen', '--learn', 'names.ndjson', '--count', '3', '--dry-run'])
+    expect(ran.exit, ran.stderr).toBe(0)
+    expect(Object.keys(parsed(ran.stdout)[0].data)).toEqual(['constructor', 'toString'])
+    expect((await evt(['schema', 'infer', 'names.ndjson'])).stdout).not.toContain('__proto__')
+  })
+
+  it('is said where nothing of it can have a contract', async () => {
+    writeFileSync(
+      path('no-type.ndjson'),
+      recorded('Weird Type!', () => ({ a: 1 })),
+    )
+    for (const words of [
+      ['gen', '--learn', 'no-type.ndjson', '--dry-run'],
+      ['schema', 'infer', 'no-type.ndjson'],
+    ]) {
+      const ran = await evt(words)
+      expect(ran.exit, ran.stderr).toBe(2)
+      expect(ran.stderr).toMatch(/no-type\.ndjson: no contract can be made for Weird Type!\n.*lower-case words/)
+    }
+  })
+
+  it('is no law: a text is a choice only when its values come again and again', async () => {
+    const data = (i: number) => ({ rare: 'ab'[i % 2], one: 'x', often: 'ab'[i % 2] })
+    writeFileSync(path('few.ndjson'), recorded('thing.seen', data, 12))
+    const few = (await evt(['schema', 'infer', 'few.ndjson'])).stdout
+    expect(few).toContain('rare: z.string(),')
+    writeFileSync(path('many.ndjson'), recorded('thing.seen', data, 60))
+    const many = (await evt(['schema', 'infer', 'many.ndjson'])).stdout
+    expect(many).toContain("often: z.enum(['a', 'b']),")
+    expect(many).toContain('one: z.string(),')
   })
 })
 

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { isAbsolute, resolve } from 'node:path'
 import { EvtError, toError } from '../../core/errors.ts'
 import { inferShape } from '../../generators/learn/infer-shape.ts'
 import { isContractType, writeContracts } from '../../generators/learn/write-contracts.ts'
@@ -40,8 +40,6 @@ export default defineCommand({
     }
     const { output } = runtime
     const profile = await learnFrom(args.file, undefined, runtime)
-    const left = [...profile.types.keys()].filter((type) => !isContractType(type))
-    if (left.length > 0) output.warn(`left out, as no contract may have such a name: ${left.join(', ')}`)
     const code = writeContracts(profile, service)
     const types = [...profile.types]
       .filter(([type]) => isContractType(type))
@@ -51,10 +49,15 @@ export default defineCommand({
       data: { types, ...(write === undefined ? { code } : { file: write }) },
       render: () => (write === undefined ? code.trimEnd() : `${write}: ${types.length} contracts`),
     })
-    if (write !== undefined) output.notice(`next: import it in evt.config.ts, services: [service], and evt schema list`)
+    if (write !== undefined)
+      output.notice(
+        `next, in evt.config.ts: import service from '${importable(write)}', services: [service]; then evt schema list`,
+      )
     return undefined
   },
 })
+
+const importable = (path: string): string => (isAbsolute(path) || path.startsWith('.') ? path : `./${path}`)
 
 async function save(path: string, shown: string, { code, force }: { readonly code: string; readonly force: boolean }) {
   try {

@@ -39,10 +39,11 @@ export function inferShape(stats: FieldStats, name = ''): Inferred {
 const mostFields = 24
 
 function ofObject({ count, members }: NonNullable<FieldStats['fields']>): Inferred {
-  const all = [...members]
+  // No object literal can have it.
+  const all = [...members].filter(([name]) => name !== '__proto__')
   const often = all.reduce((sum, [, { seen }]) => sum + seen, 0) / Math.max(1, all.length * count)
-  const [, first] = all[0] ?? []
-  if (first && all.length > mostFields && often < 0.3) return { kind: 'record', value: inferShape(first) }
+  if (all.length > mostFields && often < 0.3)
+    return { kind: 'record', value: ofValues(all.map(([, stats]) => inferShape(stats))) }
   return {
     kind: 'object',
     fields: all.map(([name, stats]) => ({
@@ -54,7 +55,17 @@ function ofObject({ count, members }: NonNullable<FieldStats['fields']>): Inferr
   }
 }
 
+/** Of a map whose keys come once: what is true of all values, and no bounds from so few of each. */
+function ofValues(values: readonly Inferred[]): Inferred {
+  const [first = { kind: 'unknown' }, ...others] = values
+  if (values.every(({ kind }) => kind === 'number'))
+    return { kind: 'number', integer: values.every((one) => one.kind === 'number' && one.integer) }
+  const text = JSON.stringify(first)
+  return others.every((one) => JSON.stringify(one) === text) ? first : { kind: 'unknown' }
+}
+
 const mostChoices = 12
+const fewestOfEach = 15
 
 /** Texts that come again and again. */
 export function choicesOf({
@@ -71,7 +82,9 @@ const isId = (name: string): boolean => /(^|_)ids?$/.test(snakeCase(name))
 function ofText(texts: NonNullable<FieldStats['texts']>, name: string): Inferred {
   const [format] = texts.formats
   if (format) return { kind: 'string', format }
-  const choices = isId(name) ? undefined : choicesOf(texts)
+  const seen = isId(name) ? undefined : choicesOf(texts)
+  // What a contract forbids is more than what a drawing leaves out.
+  const choices = seen && seen.size > 1 && texts.count >= fewestOfEach * seen.size ? seen : undefined
   const isName = [...(choices?.keys() ?? [])].every((value) => /^[\w.:/-]{1,40}$/.test(value))
   return choices && isName
     ? { kind: 'enum', values: [...choices.keys()].sort() }

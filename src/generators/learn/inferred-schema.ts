@@ -108,7 +108,7 @@ function formatObject({ fields }: Inferred & { kind: 'object' }, depth: number):
   return `z.object({\n${lines.join('\n')}\n${'  '.repeat(depth)}})`
 }
 
-const isPlain = (name: string): boolean => /^[A-Za-z_$][\w$]*$/.test(name) && name !== '__proto__'
+const isPlain = (name: string): boolean => /^[A-Za-z_$][\w$]*$/.test(name)
 
 /** Strings of recorded traffic become code: everything that is not plain is escaped. */
 export const quoted = (text: string): string =>
