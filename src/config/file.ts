@@ -25,11 +25,21 @@ async function parsed(path: string): Promise<unknown> {
     const isCode = !isText(path)
     // The reader of modules counts other lines than the file has.
     const reason = isCode ? (toError(error).message.split('\n')[0] ?? '').trim() : toError(error).message
-    throw new EvtError('config', `cannot read ${path}: ${reason}`, {
+    const thrower = isCode ? throwerOf(error, path) : path
+    const where = thrower === path ? '' : `${thrower}, which it imports, throws: `
+    throw new EvtError('config', `cannot read ${path}: ${where}${reason}`, {
       cause: error,
-      ...(isCode ? { hint: `mend the file; \`node ${path}\` says in which line` } : {}),
+      ...(isCode ? { hint: `mend the file; \`node ${thrower}\` says in which line` } : {}),
     })
   }
+}
+
+/** The innermost file of the project in the stack of an error: what a config imports may be at fault, as a module of contracts. */
+function throwerOf(error: unknown, path: string): string {
+  const frames = (toError(error).stack ?? '').split('\n').flatMap((line) => /^ +at .*$/.exec(line) ?? [])
+  const files = frames.flatMap((line) => /(?:file:\/\/|\(| )(\/[^()]+\.[cm]?[jt]s):\d+:\d+\)?$/.exec(line)?.[1] ?? [])
+  const end = files.indexOf(path)
+  return files.slice(0, end + 1).find((file) => !file.includes('/node_modules/')) ?? path
 }
 
 const isText = (path: string): boolean => /\.(ya?ml|json)$/.test(extname(path))

@@ -22,6 +22,16 @@ const load = (env: Record<string, string> = {}, flags = {}, file?: string) =>
 const variable = (name: string) => `\${${name}}`
 
 describe('configuration', () => {
+  it('names the module that throws when it is imported, not the file that imports it', async () => {
+    const module = write('contracts/bad.ts', "throw new Error('contract boom')\n")
+    const file = write('evt.config.ts', "import './contracts/bad.ts'\nexport default { services: [] }\n")
+    await expect(load()).rejects.toMatchObject({
+      code: 'config',
+      message: `cannot read ${file}: ${module}, which it imports, throws: contract boom`,
+      hint: expect.stringContaining(`node ${module}`),
+    })
+  })
+
   it('takes a flag before the environment, that before the project, that before the user, that before the default', async () => {
     const project = write('evt.config.yaml', 'store: postgres://project/db\nretryAttempts: 7\ngrace: 5s\n')
     const user = write('xdg/evt/config.yaml', 'store: postgres://user/db\nretryAttempts: 8\ngrace: 6s\ntimeout: 7s\n')
