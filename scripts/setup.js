@@ -1,10 +1,12 @@
 // Prepares a checkout: `npm ci` when the lock file changed, a build when sources changed. Plain JavaScript for
-// Node >= 18 without dependencies, because it runs before anything is installed. Quiet and < 1 s when nothing changed.
+// Node >= 18 without dependencies, because it runs before anything is installed. Quiet and < 1 s when nothing changed;
+// --build builds in any case.
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { putInPlace } from './put-in-place.js'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const stampDir = join(root, 'node_modules', '.evt-setup')
@@ -27,11 +29,12 @@ function fingerprint(paths) {
   return hash.digest('hex')
 }
 
-function run(command, args, say) {
+function run(command, args, say, undo = () => {}) {
   process.stderr.write(`${say}\n`)
   try {
     execFileSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 64 * 1024 * 1024 })
   } catch (error) {
+    undo()
     process.stderr.write(`${error.stdout ?? ''}${error.stderr ?? ''}`)
     process.stderr.write(`setup: cannot finish: ${command} ${args.join(' ')} failed.\n`)
     process.exit(2)
@@ -51,9 +54,15 @@ if (stampOf('lock') !== lock) {
 }
 
 const sources = fingerprint(['src', 'tsconfig.json', 'tsconfig.build.json'])
-if (stampOf('build') !== sources || !existsSync(join(root, 'dist', 'main.js'))) {
+const dist = join(root, 'dist')
+if (process.argv.includes('--build') || stampOf('build') !== sources || !existsSync(join(dist, 'main.js'))) {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const node = join(root, 'node_modules', '.bin', 'node')
-  run(node, [tsc, '-p', 'tsconfig.build.json'], 'setup: building …')
+  // Beside the one that commands run from meanwhile.
+  const fresh = join(root, `.dist-${process.pid}`)
+  run(node, [tsc, '-p', 'tsconfig.build.json', '--outDir', fresh], 'setup: building …', () =>
+    rmSync(fresh, { recursive: true, force: true }),
+  )
+  putInPlace(fresh, dist)
   stamp('build', sources)
 }
