@@ -1,5 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { Parser } from '@asyncapi/parser'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createNowhere, runHere } from './evt.ts'
@@ -62,5 +62,39 @@ describe('evt access print', () => {
     const ran = await runHere(['access', 'print', '--for', target])
     expect(ran.stdout).toMatch(text)
     expect(ran.stderr).toMatch(/without rules of their own, so everything is allowed: icons/)
+  })
+
+  it('infers contracts of the versions that were recorded, in a file to import as it says', async () => {
+    const nowhere = createNowhere()
+    onTestFinished(nowhere.dispose)
+    mkdirSync(nowhere.path, { recursive: true })
+    const path = (file: string) => join(nowhere.path, file)
+    const evt = (...words: string[]) => runHere(words, { cwd: nowhere.path })
+    const recorded = [3, 2, 3].map((evtversion, i) =>
+      JSON.stringify({
+        type: 'cart.filled',
+        id: `${i}`,
+        source: 's',
+        time: '2026-01-01T00:00:00Z',
+        specversion: '1.0',
+        evtversion,
+        data: { n: i },
+      }),
+    )
+    writeFileSync(path('traffic.ndjson'), recorded.join('\n'))
+    const ran = await evt('schema', 'infer', 'traffic.ndjson', '--write', 'carts.ts')
+    expect(ran, ran.stderr).toMatchObject({ exit: 0 })
+    const [, line] = /(import service from '.\/carts.ts'), services: \[service\]/.exec(ran.stderr) ?? []
+    const root = resolve(import.meta.dirname, '../..')
+    const here = readFileSync(path('carts.ts'), 'utf8')
+      .replace("'evtctl'", JSON.stringify(join(root, 'src/index.ts')))
+      .replace("'zod'", JSON.stringify(join(root, 'node_modules/zod/index.js')))
+    writeFileSync(path('carts.ts'), here)
+    writeFileSync(path('evt.config.ts'), `${line}\nexport default { services: [service] }\n`)
+    const again = await evt('gen', '-f', path('traffic.ndjson'), '--dry-run')
+    expect(again, again.stderr).toMatchObject({ exit: 0 })
+    expect((await evt('gen', 'cart.filled', '--dry-run')).stdout).toContain('"evtversion":3')
+    const alike = await runHere(['gen', '--learn', path('traffic.ndjson'), '--dry-run', '--count', '1'])
+    expect(alike.stdout, alike.stderr).toContain('"evtversion":3')
   })
 })

@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { Contract } from '../../core/contract.ts'
 import { defineEvent } from '../../core/define-event.ts'
 import { createRandom } from '../../core/random.ts'
@@ -9,7 +10,7 @@ import type { FieldStats, Sample } from './field-stats.ts'
 import { choicesOf, inferShape } from './infer-shape.ts'
 import { schemaOf } from './inferred-schema.ts'
 import type { Profile } from './profile.ts'
-import { isContractType } from './write-contracts.ts'
+import { isContractType, latestOf } from './write-contracts.ts'
 
 /** How values, presence and busy subjects of recorded traffic are drawn anew. */
 export interface Learned {
@@ -18,6 +19,8 @@ export interface Learned {
   /** Share of events that have the field. */
   presence(type: string, path: string): number | undefined
   readonly skew: number
+  /** Events of `type` were about things of which nothing had been said: they were there before the recording. */
+  startsInTheMiddle(type: string): boolean
 }
 
 export function learnedFrom(profile: Profile): Learned {
@@ -32,6 +35,7 @@ export function learnedFrom(profile: Profile): Learned {
   }
   return {
     skew: profile.skew,
+    startsInTheMiddle: (type) => profile.types.get(type)?.opensSubjects ?? true,
     draw: (type, path) => {
       const stats = statsAt(type, path)
       return stats && drawOf(stats)
@@ -48,11 +52,20 @@ export function learnedFrom(profile: Profile): Learned {
 
 /** Contracts of the types that no service knows, as their traffic suggests. */
 export const inferredContracts = ({ types }: Profile, registry: Registry): readonly Contract[] =>
-  [...types].flatMap(([type, { data }]) =>
+  [...types].flatMap(([type, { data, version }]) =>
     registry.get(type) || !isContractType(type) || !data.fields
       ? []
-      : [defineEvent(type, { 1: schemaOf(inferShape(data)) })],
+      : [contractOf(type, version, schemaOf(inferShape(data)))],
   )
+
+/** Every version from 1 has the schema that fits all that was recorded. */
+function contractOf(type: string, version: number, schema: z.ZodType): Contract {
+  const later = Array.from(
+    { length: latestOf(version) - 1 },
+    (_, i) => [i + 2, { schema, upcast: (data: unknown) => data }] as const,
+  )
+  return defineEvent(type, { ...Object.fromEntries(later), 1: schema })
+}
 
 /** Due times with the gaps of the recording, shortened by `speed`; the same for the same seed. */
 export function learnedSchedule({ gaps, meanGapMs }: Profile, seed: number, speed: number) {

@@ -9,8 +9,11 @@ export function writeContracts({ types }: Profile, service: string): string {
   for (const type of types.keys()) if (isContractType(type)) names.set(type, uniqueName(type, [...names.values()]))
   const bodies = [...names].map(([type, name]) => {
     const { data, version, count } = types.get(type) as NonNullable<ReturnType<typeof types.get>>
-    const versions = version > 1 ? `, of which the highest said that it is version ${version}` : ''
-    return `/** From ${count} events${versions}. */\nexport const ${name} = defineEvent(${quoted(type)}, {\n  1: ${formatSchema(inferShape(data), 1)},\n})\n`
+    const says = version > 1 ? `, the highest of version ${version}: what earlier ones lacked is optional` : ''
+    const schema = formatSchema(inferShape(data), version > 1 ? 0 : 1)
+    const [before, versions] =
+      version > 1 ? [`const ${name}_data = ${schema}\n`, upcasts(name, latestOf(version))] : ['', `  1: ${schema},\n`]
+    return `${before}/** From ${count} events${says}. */\nexport const ${name} = defineEvent(${quoted(type)}, {\n${versions}})\n`
   })
   const imports = bodies.some((body) => body.includes('sensitive('))
     ? 'defineEvent, defineService, sensitive'
@@ -24,6 +27,19 @@ export function writeContracts({ types }: Profile, service: string): string {
     `export default defineService({ name: ${quoted(service)}, contracts, handlers: [] })\n`,
   ].join('\n')
 }
+
+/** A contract has every version from 1, and what was recorded fits one schema, of whichever version it is. No type's name has an underscore. */
+function upcasts(name: string, version: number): string {
+  const later = Array.from({ length: version - 1 }, (_, i) => i + 2)
+  return [
+    `  1: ${name}_data,\n`,
+    ...later.map((n) => `  ${n}: { schema: ${name}_data, upcast: (data) => data },\n`),
+  ].join('')
+}
+
+/** What claims a version beyond any that people write is taken for this one: each has its line. */
+const mostVersions = 100
+export const latestOf = (recorded: number): number => Math.min(recorded, mostVersions)
 
 /** As defineEvent asks for. */
 export const isContractType = (type: string): boolean =>
