@@ -2,7 +2,7 @@
 // Type, time and correlation travel in the envelope.
 import { z } from 'zod'
 import { defineEvent, sensitive } from '../../index.ts'
-import { authLogin, authLogout, authSessionChanged } from '../accounts/contracts.ts'
+import { accountDeleted, authLogin, authLogout, authSessionChanged } from '../accounts/contracts.ts'
 
 /** Both RFC 3339 in UTC, as programs write it, and with an offset, as Postgres does. */
 const instant = z.iso.datetime({ offset: true })
@@ -120,6 +120,7 @@ export const contracts = [
   authLogin,
   authLogout,
   authSessionChanged,
+  accountDeleted,
   settingCreated,
   settingUpdated,
   settingDeleted,

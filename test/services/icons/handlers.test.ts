@@ -196,6 +196,14 @@ describe('a user who has left', () => {
     expect(await traces(id)).toEqual([])
   })
 
+  it('or whose account was, has no session, nor gets one again', async () => {
+    const id = user()
+    const auth_data = { session_id: randomUUID(), ip: '10.0.0.1', user_agent: 'x' }
+    const login = complement({ type: 'auth.login', time: at(2), data: { user_id: id, auth_data } })
+    await succeed(login, complement({ type: 'account.deleted', time: at(1), data: { user_id: id } }), login)
+    expect(await traces(id)).toEqual([])
+  })
+
   it('is gone however far each handler is, and whatever the clocks of those who say so', async () => {
     const id = user()
     const deleted = userEvent('deleted', id, 5)

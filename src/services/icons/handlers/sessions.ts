@@ -1,15 +1,15 @@
 import { defineHandler } from '../../../index.ts'
-import { authLogin, authLogout, authSessionChanged } from '../../accounts/contracts.ts'
+import { accountDeleted, authLogin, authLogout, authSessionChanged } from '../../accounts/contracts.ts'
 import { userDeleted } from '../contracts.ts'
 import { bury } from '../tombstones.ts'
 
 /** Who is logged in, and with which permissions this session goes beyond or below the role's. Who leaves takes them along. */
 export const sessions = defineHandler({
   name: 'icons.sessions',
-  on: [authLogin, authLogout, authSessionChanged, userDeleted],
+  on: [authLogin, authLogout, authSessionChanged, userDeleted, accountDeleted],
   linger: '50ms',
   async handle(event, ctx) {
-    if ('user_data' in event.data) {
+    if (!('auth_data' in event.data)) {
       await bury(ctx, { ...event, data: event.data })
       await ctx.sql`delete from icons.sessions where user_id = ${event.data.user_id}`
       return
