@@ -74,7 +74,7 @@ export function createGenerator(options: GeneratorOptions): Generator {
     world,
     moment,
     source: options.source ?? 'evt-gen',
-    startsInTheMiddle: learned !== undefined,
+    startsInTheMiddle: learned?.startsInTheMiddle,
   })
   const spoil = createSpoiler(corrupt, createMoment(options.seed ^ 0x5eed, options.nowMs))
   const at = options.schedule ? (k: number) => options.schedule?.at(k) ?? k : (k: number) => k

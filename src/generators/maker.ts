@@ -3,7 +3,7 @@ import type { Corrupt } from './corruption.ts'
 import type { Entity } from './entities.ts'
 import type { Moment } from './moment.ts'
 import type { Override } from './overrides.ts'
-import { adopt, advance, findSubject, isActive, type Plan } from './plan.ts'
+import { adopt, advance, findSubject, isActive, type Plan, type Suits } from './plan.ts'
 import type { Individual } from './population.ts'
 import { wordOf } from './verbs.ts'
 import type { World } from './world.ts'
@@ -20,8 +20,8 @@ export interface MakerOptions {
   readonly world: World
   readonly moment: Moment
   readonly source: string
-  /** What is missing was there before the first event; else it comes first. */
-  readonly startsInTheMiddle: boolean
+  /** Of which types what is missing was there before the first event; else, and of others, it comes first. */
+  readonly startsInTheMiddle?: ((type: string) => boolean) | undefined
 }
 
 type Draft = { -readonly [Key in keyof EvtEvent]: EvtEvent[Key] }
@@ -63,20 +63,31 @@ function createSettling({ plans, kept, world, moment, startsInTheMiddle }: Maker
     if (own && verb.kind === 'begin' && entity !== undefined) begins.set(entity.key, plan)
   }
   const before = new Map(plans.map((plan) => [plan, previousOf(plan, plans)]))
-  const isMissing = (entity: Entity) => world.populationOf(entity).choose(moment, isActive) === undefined
+  // What nobody told of is only there for events that were about such things in the recording.
+  const isTold: Suits = (one, { key }) => one.begun || !begins.has(key)
+  const anything: Suits = () => true
+  const suitsFor = ({ anatomy: { own, verb, contract } }: Compiled): Suits => {
+    if (!startsInTheMiddle) return anything
+    return !(own && verb.kind === 'begin') && startsInTheMiddle(contract.type) ? anything : isTold
+  }
+  const inTheMiddle = new Set(startsInTheMiddle ? plans.filter((plan) => suitsFor(plan) === anything) : [])
+  const suiting = new Map(plans.map((plan) => [plan, suitsFor(plan)]))
 
   const settle = (plan: Compiled, asked: readonly Compiled[] = []): readonly [Compiled, Individual | undefined] => {
     const { entity, own, verb, owners, mentions } = plan.anatomy
     const way = [...asked, plan]
+    const suits = suiting.get(plan) ?? anything
+    const isMissing = (needed: Entity) =>
+      world.populationOf(needed).choose(moment, (one) => isActive(one) && suits(one, needed)) === undefined
     // Things that belong to each other in a circle have to start somewhere.
     const firstOf = (needed: readonly Entity[]) =>
       needed.flatMap(({ key }) => begins.get(key) ?? []).find((one) => !way.includes(one))
-    const unmentioned = mentions.length > 0 && !startsInTheMiddle ? firstOf(mentions.filter(isMissing)) : undefined
+    const unmentioned = mentions.length > 0 && !inTheMiddle.has(plan) ? firstOf(mentions.filter(isMissing)) : undefined
     if (unmentioned) return settle(unmentioned, way)
     if (entity === undefined) return [plan, undefined]
-    const found = findSubject(plan, world, moment, kept.has(entity.key))
+    const found = findSubject(plan, { world, moment, keep: kept.has(entity.key), suits })
     if (found) return [plan, found]
-    if (startsInTheMiddle) return [plan, adopt(plan, world, moment)]
+    if (inTheMiddle.has(plan)) return [plan, adopt(plan, world, moment)]
     const previous = before.get(plan)
     if (previous && !way.includes(previous)) return settle(previous, way)
     const needed = own && verb.kind === 'begin' ? owners.map((owner) => owner.entity).filter(isMissing) : [entity]

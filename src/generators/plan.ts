@@ -92,15 +92,21 @@ function compileKnown(
 }
 
 /** The thing that the next event of `plan` is about: chosen, begun, or undefined when none is there to choose. */
-export function findSubject(plan: Plan, world: World, moment: Moment, keep: boolean): Individual | undefined {
+export function findSubject(
+  plan: Plan,
+  { world, moment, keep, suits }: { world: World; moment: Moment; keep: boolean; suits: Suits },
+): Individual | undefined {
   const { entity, own, verb } = plan.anatomy
   if (entity === undefined) return undefined
   if (own && verb.kind === 'begin') {
-    const owners = chooseOwners(plan, world, moment)
+    const owners = chooseOwners(plan, { world, moment, suits })
     return owners && world.begin(entity, owners, plan.state, keep)
   }
-  return world.populationOf(entity).choose(moment, (one) => isReady(plan, one))
+  return world.populationOf(entity).choose(moment, (one) => isReady(plan, one) && suits(one, entity))
 }
+
+/** What else is asked of a thing. */
+export type Suits = (one: Individual, entity: Entity) => boolean
 
 /** One that the event may be about, and that suits. */
 export const findReady = (
@@ -136,10 +142,13 @@ export function adopt(plan: Plan, world: World, moment: Moment): Individual | un
   return world.begin(entity, owners, own ? plan.state : undefined, true)
 }
 
-function chooseOwners(plan: Plan, world: World, moment: Moment): Record<string, Individual> | undefined {
+function chooseOwners(
+  plan: Plan,
+  { world, moment, suits }: { world: World; moment: Moment; suits: Suits },
+): Record<string, Individual> | undefined {
   const owners: Record<string, Individual> = {}
   for (const { field, entity } of plan.anatomy.owners) {
-    const owner = world.populationOf(entity).choose(moment, isActive)
+    const owner = world.populationOf(entity).choose(moment, (one) => isActive(one) && suits(one, entity))
     if (!owner) return undefined
     owners[field] = owner
   }
@@ -179,9 +188,10 @@ export function advance(plan: Plan, one: Individual, moment: Moment): Data {
   if (state) {
     const moved = moveState(plan, state, one, moment)
     changes = moved.changes
-    if (one.state[state.field] !== moved.state) one.state = { ...one.state, [state.field]: moved.state }
+    const present = state.of(one, moved.state)
+    if (one.state[state.field] !== present) one.state = { ...one.state, [state.field]: present }
     if (!anatomy.own && anatomy.verb.kind === 'end') one.state = withoutState(one.state, state.field)
-    data[state.field] = moved.state
+    data[state.field] = present
   }
   if (anatomy.changesField !== undefined) data[anatomy.changesField] = changes
   for (const other of plan.others) {
@@ -196,6 +206,7 @@ export function advance(plan: Plan, one: Individual, moment: Moment): Data {
 
 function retire({ anatomy: { verb, contract }, restsForGood, others }: Plan, one: Individual, data: Data): void {
   if (verb.kind !== 'change') one.phase = contract.type
+  if (verb.kind === 'begin') one.begun = true
   if (verb.kind === 'end') one.gone = true
   else if (verb.kind === 'switch' && verb.rest) {
     one.resting = true

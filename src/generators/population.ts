@@ -13,6 +13,8 @@ export interface Individual {
   resting: boolean
   /** Ended: nothing of it, and nothing that belongs to it, happens any more. */
   gone: boolean
+  /** An event has told how it began. */
+  begun: boolean
   /** At its goal: nothing more of its own, but what belongs to it goes on. */
   finished: boolean
   /** How far it has come, and by which type. */

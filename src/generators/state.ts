@@ -2,6 +2,7 @@ import type { ShapeField } from '../core/json-shape.ts'
 import type { Anatomy, ObjectShape } from './anatomy.ts'
 import type { Moment } from './moment.ts'
 import { snakeCase } from './names.ts'
+import type { Individual } from './population.ts'
 import { compileTotals } from './totals.ts'
 import { compileObject, compileValue, type Data, type Stock } from './values.ts'
 import { startFlags } from './verbs.ts'
@@ -10,6 +11,8 @@ import { startFlags } from './verbs.ts'
 export interface StatePlan {
   readonly field: string
   begin(moment: Moment): Data
+  /** `state` with the ids that stand around it too: of the thing itself, of what it belongs to. */
+  of(one: Individual, state: Data): Data
   /** `state` in this contract's shape: fields that it lacks are drawn. */
   fit(state: Data, moment: Moment): Data
   /** Changes one or two fields to really different values. */
@@ -44,6 +47,7 @@ export function compileState(anatomy: Anatomy, stock: Stock): StatePlan | undefi
   return {
     field: field.name,
     begin: draw,
+    of: compileTies(anatomy, shape),
     fit(state, moment) {
       if (names.every((name) => name in state)) return state
       const made = draw(moment)
@@ -64,6 +68,24 @@ export function compileState(anatomy: Anatomy, stock: Stock): StatePlan | undefi
       return { state: next, changes: addUp ? differing(state, next, stamp) : Object.keys(changed) }
     },
     set: (state, flag, to, moment) => ({ state: touched(state, { [flag]: to }, moment), changes: [flag] }),
+  }
+}
+
+/** `user_data.id` is the `user_id` beside it. */
+function compileTies({ entity, own, idField, owners }: Anatomy, { fields }: ObjectShape): StatePlan['of'] {
+  const ties = fields.flatMap(({ name, shape }) => {
+    const isOwn = own && entity?.id.kind === shape.kind && (name === idField || snakeCase(name) === 'id')
+    if (isOwn) return [{ name, idOf: (one: Individual) => one.id }]
+    const owner = owners.find(({ field, entity: { id } }) => field === name && id.kind === shape.kind)
+    return owner ? [{ name, idOf: (one: Individual) => one.owners[name]?.id }] : []
+  })
+  return (one, state) => {
+    let tied = state
+    for (const { name, idOf } of ties) {
+      const id = idOf(one)
+      if (id !== undefined && name in state && state[name] !== id) tied = { ...tied, [name]: id }
+    }
+    return tied
   }
 }
 

@@ -53,6 +53,7 @@ export function createWorld(moment: Moment, tenants = 0, skew = 1): World {
         sequence: 0,
         resting: false,
         gone: false,
+        begun: false,
         finished: false,
         rank: 0,
         phase: undefined,

@@ -17,6 +17,8 @@ export interface TypeProfile {
   readonly count: number
   readonly version: number
   readonly data: FieldStats
+  /** Some of them were about a subject of which nothing had been said before; true where there are no subjects. */
+  readonly opensSubjects: boolean
 }
 
 export interface Learner {
@@ -31,7 +33,7 @@ const mostSubjects = 100_000
 export function createLearner(isMarked: (type: string, path: string) => boolean = () => false): Learner {
   const types = new Map<
     string,
-    { count: number; version: number; readonly data: FieldStats; readonly marked: IsMarked }
+    { count: number; version: number; opensSubjects: boolean; readonly data: FieldStats; readonly marked: IsMarked }
   >()
   const subjects = new Map<string, number>()
   const gaps = emptySample()
@@ -41,6 +43,7 @@ export function createLearner(isMarked: (type: string, path: string) => boolean 
       const known = types.get(type) ?? {
         count: 0,
         version,
+        opensSubjects: false,
         data: newStats(''),
         marked: (path: string) => isMarked(type, path),
       }
@@ -48,6 +51,7 @@ export function createLearner(isMarked: (type: string, path: string) => boolean 
       known.count += 1
       known.version = Math.max(known.version, version)
       see(known.data, data, '', known.marked)
+      known.opensSubjects ||= subject === undefined || (!subjects.has(subject) && subjects.size < mostSubjects)
       if (subject !== undefined && (subjects.has(subject) || subjects.size < mostSubjects)) {
         subjects.set(subject, (subjects.get(subject) ?? 0) + 1)
       }

@@ -30,6 +30,8 @@ function like(profile: Profile, count: number): EvtEvent[] {
   return made
 }
 
+const uuidOf = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`
+
 const share = <T>(all: readonly T[], is: (one: T) => boolean): number => all.filter(is).length / all.length
 
 describe('what is learned from recorded traffic', () => {
@@ -64,6 +66,34 @@ describe('what is learned from recorded traffic', () => {
       }),
       { numRuns: 10, seed: 1 },
     )
+  })
+
+  it('is about things of which it told before, with the ids that belong together, where the recording was so', () => {
+    const recorded = Array.from({ length: 100 }, (_, i) => {
+      const [user_id, document_id, stranger] = [uuidOf(i), uuidOf(1_000 + i), uuidOf(2_000 + i)]
+      const user = { user_id, user_data: { id: user_id, plan: 'free' } }
+      const document = { document_id, user_id, document_data: { user_id, is_public: i % 3 === 0 } }
+      return [
+        // Of people who were there before the recording there are logins only.
+        event('auth.login', { user_id: stranger }, `user/${stranger}`),
+        event('user.created', user, `user/${user_id}`),
+        event('user.updated', { ...user, changes: ['plan'] }, `user/${user_id}`),
+        event('document.created', document, `document/${document_id}`),
+        event('document.published', document, `document/${document_id}`),
+      ]
+    }).flat()
+    // biome-ignore lint/suspicious/noExplicitAny: payloads of five contracts
+    const made = like(learn(recorded.map((one, i) => [one, i])), 800) as EvtEvent<any>[]
+    const told = new Set<string>()
+    for (const { type, data, subject = '' } of made) {
+      if (type.endsWith('.created')) told.add(subject)
+      else if (type !== 'auth.login') expect(told).toContain(subject)
+      if (type.startsWith('user.')) expect(data.user_data.id).toBe(data.user_id)
+      if (!type.startsWith('document.')) continue
+      expect(told).toContain(`user/${data.user_id}`)
+      expect(data.document_data.user_id).toBe(data.user_id)
+    }
+    expect(new Set(made.map(({ type }) => type)).size).toBe(5)
   })
 
   it('has the pace of the recording, bursts and all', () => {
