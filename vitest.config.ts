@@ -10,6 +10,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
     globalSetup: ['test/setup/servers.ts'],
+    setupFiles: ['test/setup/each-test.ts'],
     testTimeout: 30_000,
     // A hook may start a broker, on a machine that is busy with others.
     hookTimeout: 120_000,
