@@ -57,7 +57,7 @@ it('the example of docs/sagas.md runs as it stands there', async () => {
   const running = start(['up'], { store: url, cwd: nowhere.path })
   try {
     // As many as `evt status` counts.
-    await running.said(/is up on .*\d+ handlers \(1 of sagas\)/)
+    await running.said(/is up on .*\d+ handlers? \(1 of sagas\)/)
     await publish(store, 'user.registered', { userId: 'ada' })
     await untilSaga(store, 'accounts.registration', 'ada', 'running')
     await publish(store, 'profile.created', { userId: 'ada', profileId: 'p1' })
