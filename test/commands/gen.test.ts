@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { checksumOf } from '../../src/core/checksum.ts'
@@ -77,6 +77,19 @@ describe('gen --input', () => {
       expect(ran.stderr).toMatch(/^evt: cannot read line 3: .*\nhint: /m)
       expect(ran.stderr).toContain(reason)
     }
+  })
+
+  it('publishes nothing of a file with a line that does not fit its contract, unless it is not to look', async () => {
+    mkdirSync(nowhere.path, { recursive: true })
+    const file = join(nowhere.path, 'unfit.ndjson')
+    const good = '{"type":"file.checked","data":1}\n'
+    writeFileSync(file, `${good.repeat(600)}{"type":"user.deleted","data":{}}\n`)
+    const ran = await gen(['-f', file])
+    expect(ran).toMatchObject({ exit: 2, stderr: expect.stringContaining('cannot read line 601: ') })
+    expect(await stored('file.checked')).toEqual([])
+    expect(await gen(['-f', file, '--count', '2'])).toMatchObject({ exit: 0 })
+    expect(await gen(['-f', file, '--no-check'])).toMatchObject({ exit: 0 })
+    expect(new Set((await stored('file.checked')).map(({ id }) => id)).size).toBe(600)
   })
 
   it('says that it was given a directory, and what no file is', async () => {

@@ -54,10 +54,10 @@ describe('evt schema', () => {
 
 describe('evt access print', () => {
   it.each([
-    ['redis', /^ACL SETUSER icons on >PASSWORD/],
+    ['redis', /^ACL SETUSER icons on >PASSWORD/m],
     ['kafka', /^kafka-acls\.sh/],
     ['rabbitmq', /^rabbitmqctl set_permissions/],
-    ['postgres', /^create role "icons" login/],
+    ['postgres', /^create role "icons" login/m],
   ])('writes the rules of %s, and names services that have none', async (target, text) => {
     const ran = await runHere(['access', 'print', '--for', target])
     expect(ran.stdout).toMatch(text)

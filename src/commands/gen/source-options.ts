@@ -67,7 +67,10 @@ export const sourceOptions = {
     says: 'publish these events (NDJSON) as they are; - is stdin',
     parse: text,
   }),
-  check: flag({ on: true, says: 'events of --input must fit their contracts, where there are any' }),
+  check: flag({
+    on: true,
+    says: 'events of --input must fit their contracts, where there are any; a file is read through before',
+  }),
 } as const
 
 function factor(given: string): number {

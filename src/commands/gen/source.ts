@@ -1,8 +1,10 @@
+import { stat } from 'node:fs/promises'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
 import type { Instant } from '../../core/instant.ts'
 import { countDue, createSchedule, type Schedule } from '../../core/pacer.ts'
 import type { RateShape } from '../../core/rate.ts'
+import type { Registry } from '../../core/registry.ts'
 import type { Where } from '../../core/where.ts'
 import type { Corruption } from '../../generators/corruption.ts'
 import type { Assignment } from '../../generators/overrides.ts'
@@ -150,10 +152,11 @@ async function inputSource(types: readonly string[], options: GenOptions, runtim
               ? '--tenants'
               : types[0]
   if (unfit) throw new EvtError('usage', `cannot use ${unfit} with --input: those events are published as they are`)
-  const input = await openInput(options.input as string, runtime.stdin)
-  const lines = readNdjson(input.bytes)
   const registry = options.check ? await loadRegistry(runtime) : undefined
   const limit = options.count ?? Number.POSITIVE_INFINITY
+  if (registry) await checkFile(options.input as string, { limit, registry }, runtime)
+  const input = await openInput(options.input as string, runtime.stdin)
+  const lines = readNdjson(input.bytes)
   let taken = 0
   let failure: unknown
   return {
@@ -180,5 +183,21 @@ async function inputSource(types: readonly string[], options: GenOptions, runtim
       }
       return events
     },
+  }
+}
+
+/** Of a file nothing is published before all of it is good; what comes through a pipe is read once. */
+async function checkFile(
+  path: string,
+  { limit, registry }: { readonly limit: number; readonly registry: Registry },
+  { stdin, signal, now }: Runtime,
+): Promise<void> {
+  const isFile = path !== '-' && (await stat(path).catch(() => undefined))?.isFile()
+  if (!isFile) return
+  const { bytes } = await openInput(path, stdin)
+  let read = 0
+  for await (const line of readNdjson(bytes)) {
+    if (signal.aborted || ++read > limit) break
+    readEvent(line, { nowMs: now(), registry })
   }
 }
