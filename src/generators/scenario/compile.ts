@@ -60,13 +60,20 @@ function compileSteps(
 ): { readonly ops: readonly Op[]; readonly names: Names } {
   const ops: Op[] = []
   let names = known
+  // Among its neighbours: further in, and in what is included, a name may be taken anew.
+  const own = new Set<string>()
   const inside = (inner: readonly ScenarioStep[], path: Path) => compileSteps(inner, path, names, scope, options).ops
   for (const [i, step] of steps.entries()) {
     const path = [...at, i]
     if ('publish' in step) {
+      if (step.as !== undefined && own.has(step.as)) {
+        throw fail(scope, [...path, 'as'], `${step.as}: a step before has that name`, 'give each a name of its own')
+      }
       const contract = contractOf(step, path, scope, options.registry)
       ops.push(compilePublish(step, contract, { path, names, scope, options }))
-      if (step.as !== undefined) names = new Map([...names, [step.as, contract]])
+      if (step.as === undefined) continue
+      own.add(step.as)
+      names = new Map([...names, [step.as, contract]])
     } else if ('think' in step) {
       ops.push({ kind: 'think', ms: numbers(rangeOf(step.think).map(parseDuration)) })
     } else if ('choose' in step) {

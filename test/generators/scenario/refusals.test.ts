@@ -30,6 +30,12 @@ const nested = (depth: number): string =>
 
 describe('a scenario is refused with file, line and remedy, before its first event,', () => {
   it.each<[string, string, string, string]>([
+    [
+      'that gives two steps one name',
+      '  - publish: user.created\n    as: user\n  - publish: user.created\n    as: user',
+      ':6: steps[1].as: user: a step before has that name',
+      'a name of its own',
+    ],
     ['that holds itself', '  - &x\n    repeat: 2\n    steps: [*x]', ':5: steps[0].steps[0]: it holds itself', 'repeat'],
     ['that is too deep', `  - repeat: 2\n    steps: ${nested(60)}`, ': it is nested deeper than 100 levels', 'include'],
     [
