@@ -9,8 +9,8 @@ import type { Op, PublishOp } from './program.ts'
 import { fillExpression } from './templates.ts'
 
 interface Rehearsal extends Stage {
-  /** Throws EvtError('usage') for what is no expression. */
-  checkWhere(text: string): void
+  /** Throws EvtError('usage') for what is no expression, and for a field that no event of the pattern has. */
+  checkWhere(text: string, pattern: string): void
 }
 
 /** Goes every way through a scenario once: each event fits its contract and can be sent, each expression can be read. Throws EvtError('config') with file and line. */
@@ -29,7 +29,10 @@ function goThrough(ops: readonly Op[], cast: Cast, stage: Rehearsal): void {
     else if (op.kind === 'repeat') goThrough(op.ops, cast, stage)
     else if (op.kind === 'expect' && op.where) {
       try {
-        stage.checkWhere(fillExpression(op.where, (name) => cast.events.get(name)))
+        stage.checkWhere(
+          fillExpression(op.where, (name) => cast.events.get(name)),
+          op.pattern,
+        )
       } catch (error) {
         if (!(error instanceof EvtError)) throw error
         const path = [...op.path, 'where']

@@ -1,6 +1,11 @@
+import type { Contract } from '../../core/contract.ts'
 import { EvtError } from '../../core/errors.ts'
 import type { EvtEvent } from '../../core/event.ts'
+import { shapeOf } from '../../core/json-shape.ts'
+import { compilePattern } from '../../core/pattern.ts'
 import type { Registry } from '../../core/registry.ts'
+import { suggestion } from '../../core/suggest.ts'
+import { parseExpression } from '../../core/where/parser.ts'
 import { compileWhere, eventFields } from '../../core/where.ts'
 import { createCompiler } from '../compiler.ts'
 import { type Corruption, type CorruptOptions, compileCorrupt } from '../corruption.ts'
@@ -15,6 +20,7 @@ import { createInstance, type Instance } from './instance.ts'
 import type { PlacedScenario } from './place.ts'
 import { type Expectation, most, type Op } from './program.ts'
 import { rehearse } from './rehearse.ts'
+import { shapeAt } from './shape-at.ts'
 
 export interface ScenarioGeneratorOptions {
   readonly registry: Registry
@@ -165,7 +171,10 @@ function check(options: ScenarioGeneratorOptions): void {
   const moment = createMoment(1, 0)
   const world = createWorld(moment)
   const compile = compilerOf(options, world)
-  const checkWhere = (text: string) => void compileWhere(text, { nowMs: 0, fields: eventFields })
+  const checkWhere = (text: string, pattern: string) => {
+    compileWhere(text, { nowMs: 0, fields: eventFields })
+    parseExpression(text, ({ segments }) => lackingField(segments, options.registry.matching(compilePattern(pattern))))
+  }
   for (const scenario of options.scenarios) {
     const ops = compile(scenario)
     checkBounds(scenario, ops)
@@ -197,4 +206,14 @@ function createPick(
     const drawn = moment.random() * sum
     return bounds.findIndex((bound) => drawn < bound)
   }
+}
+
+/** Why none of the contracts has the field, of which `length` is every list's and text's. */
+function lackingField([root, ...path]: readonly string[], contracts: readonly Contract[]): string | undefined {
+  const parts = path.at(-1) === 'length' ? path.slice(0, -1) : path
+  const found = contracts.map(({ schema }) => shapeAt(shapeOf(schema), parts))
+  if (root !== 'data' || found.some(({ shape }) => shape !== undefined)) return undefined
+  const known = [...new Set(found.flatMap(({ paths }) => paths.map((one) => `data.${one}`)))]
+  const named = ['data', ...path].join('.')
+  return `there is no field ${named}: ${suggestion(named, known) ?? `there are ${known.join(', ')}`}`
 }

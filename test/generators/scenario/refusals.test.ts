@@ -36,6 +36,12 @@ describe('a scenario is refused with file, line and remedy, before its first eve
       ':6: steps[1].as: user: a step before has that name',
       'a name of its own',
     ],
+    [
+      'that expects a field that no such event has',
+      `${created}  - expect: user.updated\n    where: data.user_idd == "x"`,
+      'there is no field data.user_idd: did you mean data.user_id?',
+      '',
+    ],
     ['that holds itself', '  - &x\n    repeat: 2\n    steps: [*x]', ':5: steps[0].steps[0]: it holds itself', 'repeat'],
     ['that is too deep', `  - repeat: 2\n    steps: ${nested(60)}`, ': it is nested deeper than 100 levels', 'include'],
     [
