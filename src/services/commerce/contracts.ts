@@ -142,6 +142,21 @@ export const paymentVoidRequested = defineEvent(
   { lifecycle: { after: ['requested', 'authorised'], ends: true } },
 )
 
+/** An order from its creation to its end, and its payment. */
+export const lifeOfOrders = [
+  orderCreated,
+  orderConfirmed,
+  orderShipped,
+  orderDelivered,
+  orderCancelled,
+  paymentRequested,
+  paymentAuthorised,
+  paymentCaptured,
+  paymentFailed,
+  paymentRefunded,
+  paymentVoidRequested,
+] as const
+
 export const contracts = [
   productCreated,
   productUpdated,
@@ -154,15 +169,5 @@ export const contracts = [
   inventoryReservationRefused,
   inventoryReleaseRequested,
   inventoryReleased,
-  orderCreated,
-  orderConfirmed,
-  orderShipped,
-  orderDelivered,
-  orderCancelled,
-  paymentRequested,
-  paymentAuthorised,
-  paymentCaptured,
-  paymentFailed,
-  paymentRefunded,
-  paymentVoidRequested,
+  ...lifeOfOrders,
 ]

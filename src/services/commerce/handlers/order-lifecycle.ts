@@ -1,34 +1,10 @@
 import { defineHandler, type EvtEvent, type HandlerContext } from '../../../index.ts'
-import {
-  orderCancelled,
-  orderConfirmed,
-  orderCreated,
-  orderDelivered,
-  orderShipped,
-  paymentAuthorised,
-  paymentCaptured,
-  paymentFailed,
-  paymentRefunded,
-  paymentRequested,
-  paymentVoidRequested,
-} from '../contracts.ts'
+import { lifeOfOrders, paymentVoidRequested } from '../contracts.ts'
 
 /** Orders from their creation to their end, and their payments, each in rows of its own. */
 export const orderLifecycle = defineHandler({
   name: 'commerce.order-lifecycle',
-  on: [
-    orderCreated,
-    orderConfirmed,
-    orderShipped,
-    orderDelivered,
-    orderCancelled,
-    paymentRequested,
-    paymentAuthorised,
-    paymentCaptured,
-    paymentFailed,
-    paymentRefunded,
-    paymentVoidRequested,
-  ],
+  on: lifeOfOrders,
   priority: 'high',
   concurrency: 10,
   transaction: 'event',
