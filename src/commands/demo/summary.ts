@@ -153,6 +153,6 @@ export function renderSummary(summary: Summary, output: Output): string {
     }),
     '',
     'Next: evt demo in a terminal opens the dashboard; while it runs, in a second one',
-    "  evt tail 'user.*'   evt saga list   evt dlq list   evt trace ID   evt dash",
+    "  evt tail 'user.*'   evt saga list   evt dlq list   evt dash",
   ].join('\n')
 }
