@@ -2,7 +2,7 @@ import type { Contract } from '../core/contract.ts'
 import { EvtError } from '../core/errors.ts'
 import { type Shape, shapeOf } from '../core/json-shape.ts'
 import { type Entities, type Entity, ownIdField } from './entities.ts'
-import { snakeCase } from './names.ts'
+import { snakeCase } from './snake-case.ts'
 import { isChanges, type Verb, verbOf } from './verbs.ts'
 
 export type ObjectShape = Shape & { readonly kind: 'object' }

@@ -1,6 +1,6 @@
 import type { Contract } from '../core/contract.ts'
 import { type Shape, type ShapeField, shapeOf } from '../core/json-shape.ts'
-import { snakeCase } from './names.ts'
+import { snakeCase } from './snake-case.ts'
 import { wordOf } from './verbs.ts'
 
 /** A kind of thing that events are about. */

@@ -1,8 +1,8 @@
 import type { ShapeField } from '../core/json-shape.ts'
 import type { Anatomy } from './anatomy.ts'
 import type { Entity } from './entities.ts'
-import { snakeCase } from './names.ts'
 import type { Individual } from './population.ts'
+import { snakeCase } from './snake-case.ts'
 
 /** What was said of a thing once is said of it again: its title, its address, its price. */
 export interface Facts {

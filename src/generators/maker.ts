@@ -1,9 +1,10 @@
 import type { EvtEvent } from '../core/event.ts'
 import type { Corrupt } from './corruption.ts'
+import { type Draft, draftOf } from './draft.ts'
 import type { Entity } from './entities.ts'
 import type { Moment } from './moment.ts'
 import type { Override } from './overrides.ts'
-import { adopt, advance, findSubject, isActive, type Plan, type Suits } from './plan.ts'
+import { adopt, findSubject, isActive, type Plan, type Suits } from './plan.ts'
 import type { Individual } from './population.ts'
 import { wordOf } from './verbs.ts'
 import type { World } from './world.ts'
@@ -24,31 +25,16 @@ export interface MakerOptions {
   readonly startsInTheMiddle?: ((type: string) => boolean) | undefined
 }
 
-type Draft = { -readonly [Key in keyof EvtEvent]: EvtEvent[Key] }
-
-const none = Object.freeze({})
-
 /**
  * Turns a wish for an event of some plan into an event that is possible now, perhaps of another plan: nothing is updated
  * before it exists.
  */
 export function createMaker(options: MakerOptions): (wanted: Compiled) => readonly [EvtEvent, Compiled] {
-  const { moment, source } = options
   const settle = createSettling(options)
   const retarget = createRetargeting()
   return (wanted) => {
     const [plan, one] = settle(wanted)
-    const { contract } = plan.anatomy
-    const event: Draft = {
-      id: moment.uuid(),
-      type: contract.type,
-      version: contract.version,
-      source,
-      time: moment.iso,
-      priority: 'normal',
-      metadata: none,
-      data: one ? advance(plan, one, moment) : plan.lone(moment),
-    }
+    const event = draftOf(plan, one, options)
     if (one) addSubject(event, one)
     const overridden = plan.override(event)
     return [overridden === event ? event : retarget(plan, event, overridden), plan]

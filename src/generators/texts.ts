@@ -1,8 +1,8 @@
 import type { Shape } from '../core/json-shape.ts'
 import type { Moment } from './moment.ts'
-import { snakeCase } from './names.ts'
 import { compilePattern } from './pattern-text.ts'
 import type { PoolName, Pools } from './pools.ts'
+import { snakeCase } from './snake-case.ts'
 import { companyName, countryCode, productName, wordingOf } from './vocabulary.ts'
 
 type Text = (moment: Moment) => string

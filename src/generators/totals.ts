@@ -1,5 +1,5 @@
 import type { Shape, ShapeField } from '../core/json-shape.ts'
-import { snakeCase } from './names.ts'
+import { snakeCase } from './snake-case.ts'
 
 /** Makes what adds up add up: the total of an order is that of its lines. Changes `made`, which nobody has seen yet. */
 export type AddUp = (made: Record<string, unknown>) => void

@@ -1,6 +1,6 @@
 import type { Contract } from '../core/contract.ts'
 import type { ShapeField } from '../core/json-shape.ts'
-import { snakeCase } from './names.ts'
+import { snakeCase } from './snake-case.ts'
 
 /** What an event does to the thing that it is about, read from the last word of its type. */
 export type Verb =

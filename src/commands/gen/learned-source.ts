@@ -5,6 +5,7 @@ import { inferredContracts, learnedFrom, learnedSchedule } from '../../generator
 import { isContractType } from '../../generators/learn/write-contracts.ts'
 import { loadRegistry } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
+import { generated } from './generated.ts'
 import { learnFrom } from './learn.ts'
 import { newSeed, startOf } from './seed.ts'
 import type { EventSource, GenOptions } from './source.ts'
@@ -44,18 +45,5 @@ export async function learnedSource(
     ...(options.corrupt ? { corrupt: { kinds: options.corrupt, ratio: options.ratio } } : {}),
     ...(options.tenants === undefined ? {} : { tenants: options.tenants }),
   })
-  let left = total ?? Number.POSITIVE_INFINITY
-  return {
-    name: undefined,
-    total,
-    schedule: paced,
-    durationMs: options.duration,
-    keyed: false,
-    where: options.where,
-    take(max) {
-      const size = Math.min(max, left)
-      left -= size
-      return Array.from({ length: size }, generator.next)
-    },
-  }
+  return generated(generator, { total, schedule: paced }, options)
 }

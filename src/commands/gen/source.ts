@@ -14,6 +14,7 @@ import { openInput } from '../line/input.ts'
 import { loadRegistry } from '../line/services.ts'
 import type { Runtime } from '../runtime.ts'
 import { isScenario } from './find-scenarios.ts'
+import { generated } from './generated.ts'
 import { readEvent } from './read-event.ts'
 import { newSeed, startOf } from './seed.ts'
 import type { Stage } from './stage.ts'
@@ -110,20 +111,7 @@ async function generatorSource(types: readonly string[], options: GenOptions, ru
     ...(options.weights ? { weights: options.weights } : {}),
     ...(options.tenants === undefined ? {} : { tenants: options.tenants }),
   })
-  let left = total ?? Number.POSITIVE_INFINITY
-  return {
-    name: undefined,
-    total,
-    schedule: schedule?.paced ? schedule : undefined,
-    durationMs: options.duration,
-    keyed: false,
-    where: options.where,
-    take(max) {
-      const size = Math.min(max, left)
-      left -= size
-      return Array.from({ length: size }, generator.next)
-    },
-  }
+  return generated(generator, { total, schedule: schedule?.paced ? schedule : undefined }, options)
 }
 
 function totalOf({ count, duration, rate }: GenOptions, schedule: Schedule | undefined): number | undefined {

@@ -1,5 +1,5 @@
 import { suspicionOfName, suspicionOfValue } from '../../core/detect.ts'
-import { snakeCase } from '../names.ts'
+import { snakeCase } from '../snake-case.ts'
 
 export const formats = ['uuid', 'email', 'date-time', 'date', 'ipv4', 'uri'] as const
 export type Format = (typeof formats)[number]

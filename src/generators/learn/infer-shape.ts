@@ -1,4 +1,4 @@
-import { snakeCase } from '../names.ts'
+import { snakeCase } from '../snake-case.ts'
 import type { FieldStats, Format } from './field-stats.ts'
 
 /** What a contract says of values that looked like these. */

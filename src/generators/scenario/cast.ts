@@ -1,8 +1,9 @@
 import type { EvtEvent } from '../../core/event.ts'
+import { type Draft, draftOf } from '../draft.ts'
 import type { Compiled } from '../maker.ts'
 import type { Moment } from '../moment.ts'
 import { withPath } from '../paths.ts'
-import { advance, chooseOrBegin, findReady } from '../plan.ts'
+import { chooseOrBegin, findReady } from '../plan.ts'
 import type { Individual } from '../population.ts'
 import type { World } from '../world.ts'
 import type { PublishOp } from './program.ts'
@@ -36,27 +37,13 @@ export interface Stage {
   readonly source: string
 }
 
-type Draft = { -readonly [Key in keyof EvtEvent]: EvtEvent[Key] }
-
-const none = Object.freeze({})
-
 /** The event of a step: about the things of its instance, caused by the step before. */
 export function perform(op: PublishOp, cast: Cast, { world, moment, source }: Stage): EvtEvent {
   const { plan } = op
-  const { contract } = plan.anatomy
   const lookup: Lookup = (name) => cast.events.get(name)
   const pins = new Map(op.pins.map(({ field, fill }) => [field, fill(lookup)]))
   const one = findThing(plan, cast, pins, { world, moment, source })
-  const event: Draft = {
-    id: moment.uuid(),
-    type: contract.type,
-    version: contract.version,
-    source,
-    time: moment.iso,
-    priority: 'normal',
-    metadata: none,
-    data: one ? advance(plan, one, moment) : plan.lone(moment),
-  }
+  const event = draftOf(plan, one, { moment, source })
   if (one) about(event, one)
   else if (cast.tenant !== undefined) event.tenant = cast.tenant
   follow(event, op, cast)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, expect, it, onTestFinished } from 'vitest'
 import { createPublisher, createRegistry, type NewEvent } from '../../../src/index.ts'
-import { aboutUser } from '../../../src/services/accounts/about.ts'
+import { aboutUser } from '../../../src/services/accounts/about-user.ts'
 import * as say from '../../../src/services/accounts/contracts.ts'
 import { withEncryption } from '../../../src/services/accounts/encrypted.ts'
 import { accounts } from '../../../src/services/accounts/service.ts'

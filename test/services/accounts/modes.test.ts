@@ -7,7 +7,7 @@ import {
   type Middleware,
   type NewEvent,
 } from '../../../src/index.ts'
-import { aboutUser } from '../../../src/services/accounts/about.ts'
+import { aboutUser } from '../../../src/services/accounts/about-user.ts'
 import { authRoleChanged } from '../../../src/services/accounts/contracts.ts'
 import { accounts } from '../../../src/services/accounts/service.ts'
 import { startBridge } from '../../sagas/running.ts'

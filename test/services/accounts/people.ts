@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { aboutUser } from '../../../src/services/accounts/about.ts'
+import { aboutUser } from '../../../src/services/accounts/about-user.ts'
 import { authLogin, authLoginFailed, userRegistered } from '../../../src/services/accounts/contracts.ts'
 import type { Store } from '../../../src/store/connection.ts'
 import { until } from '../../setup/until.ts'

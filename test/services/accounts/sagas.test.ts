@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Bridge, createPublisher, createRegistry, type NewEvent, type Publisher } from '../../../src/index.ts'
-import { aboutUser } from '../../../src/services/accounts/about.ts'
+import { aboutUser } from '../../../src/services/accounts/about-user.ts'
 import * as say from '../../../src/services/accounts/contracts.ts'
 import { accounts } from '../../../src/services/accounts/service.ts'
 import { advanceClock } from '../../../src/testing.ts'

@@ -1,5 +1,5 @@
 import { defineHandler } from '../../../index.ts'
-import { aboutUser } from '../about.ts'
+import { aboutUser } from '../about-user.ts'
 import { userRegistered, userTracked } from '../contracts.ts'
 
 /** Who came, from where and how; counted by day in a view. */

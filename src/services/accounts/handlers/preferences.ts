@@ -1,5 +1,5 @@
 import { defineHandler } from '../../../index.ts'
-import { aboutUser } from '../about.ts'
+import { aboutUser } from '../about-user.ts'
 import { userPreferencesRemovalRequested, userPreferencesSet, userRegistered } from '../contracts.ts'
 
 const languages: Readonly<Record<string, 'de' | 'fr' | 'es' | 'ja'>> = {

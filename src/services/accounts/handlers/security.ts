@@ -1,5 +1,5 @@
 import { defineHandler, type HandlerContext } from '../../../index.ts'
-import { aboutUser } from '../about.ts'
+import { aboutUser } from '../about-user.ts'
 import {
   authAccountLocked,
   authAccountUnlocked,

@@ -1,6 +1,6 @@
 import { defineHandler } from '../../../index.ts'
 import { roleChanged, tenantCreated } from '../../platform/contracts.ts'
-import { aboutUser } from '../about.ts'
+import { aboutUser } from '../about-user.ts'
 import { authRoleChanged, authTenantConfigured, userRegistered } from '../contracts.ts'
 
 /** What a tenant's plan asks of those who log in. */

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { defineSaga } from '../../../index.ts'
-import { aboutUser } from '../about.ts'
+import { aboutUser } from '../about-user.ts'
 import { userDataExportCompleted, userDataExportContributed, userDataExportRequested } from '../contracts.ts'
-import { byExport } from './by.ts'
+import { byExport } from './saga-keys.ts'
 
 /** Everything that is known of a user, from every service that answers in time; the link names those that did not. */
 export const dataExport = defineSaga({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineSaga, eraseSubject } from '../../../index.ts'
-import { aboutUser } from '../about.ts'
+import { aboutUser } from '../about-user.ts'
 import {
   accountDeleted,
   accountFrozen,
@@ -12,7 +12,7 @@ import {
   userDeletionRequested,
   userDeletionStarted,
 } from '../contracts.ts'
-import { byUser } from './by.ts'
+import { byUser } from './saga-keys.ts'
 
 /** The right to be forgotten: the account is frozen, every service erases and confirms, then the key goes that opens what events say. */
 export const deletion = defineSaga({

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineSaga } from '../../../index.ts'
-import { aboutUser } from '../about.ts'
+import { aboutUser } from '../about-user.ts'
 import {
   authPasswordChanged,
   userPasswordResetCompleted,
@@ -8,7 +8,7 @@ import {
   userPasswordResetExpired,
   userPasswordResetRequested,
 } from '../contracts.ts'
-import { byRequest } from './by.ts'
+import { byRequest } from './saga-keys.ts'
 
 /** A link that is good for an hour. What is in it goes into the mail alone; here is its hash. */
 export const passwordReset = defineSaga({

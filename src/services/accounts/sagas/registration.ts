@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineSaga } from '../../../index.ts'
-import { aboutUser } from '../about.ts'
+import { aboutUser } from '../about-user.ts'
 import {
   emailWelcomeSent,
   userPreferencesRemovalRequested,
@@ -13,7 +13,7 @@ import {
   userRegistrationFailed,
   userTracked,
 } from '../contracts.ts'
-import { byUser } from './by.ts'
+import { byUser } from './saga-keys.ts'
 
 /**
  * Everybody begins by themselves when a user registers; the saga sees to it that all is done, or that nothing remains. A mail that does not go
